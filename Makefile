@@ -1,0 +1,45 @@
+# make demo   the main job on the miniature, from nothing to a picture
+# make test   all tests
+# make check  linters, types and tests
+# Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+INSTALLED_DEV := $(VENV)/installed-dev
+SOURCES := demo/sources
+
+.PHONY: demo test lint check clean
+
+demo: $(INSTALLED)
+	$(BIN)/mmedit-build miniature --out $(SOURCES)
+	$(BIN)/mmedit-eval base --out demo/answers --limit 500 \
+		--questions $(SOURCES)/vqa/v2_OpenEnded_mscoco_val2014_questions.json \
+		--annotations $(SOURCES)/vqa/v2_mscoco_val2014_annotations.json \
+		--images $(SOURCES)/images/val2014
+
+test: $(INSTALLED_DEV)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+clean:
+	rm -rf build dist demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+# The development tools include all that the demo needs.
+$(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(INSTALLED) $@

@@ -1,0 +1,1 @@
+"""Evaluation of models and of edits: the commands of mmedit-eval."""

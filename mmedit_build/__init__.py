@@ -1,0 +1,1 @@
+"""Build multimodal knowledge-editing benchmarks for any base model."""

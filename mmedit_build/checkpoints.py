@@ -1,0 +1,41 @@
+"""Where a named checkpoint lies: bundled with this package, in a folder, or on the Hub."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmedit_build.errors import UserError
+
+WEIGHTS = Path(__file__).parent / "miniature" / "weights"
+BUNDLED = {
+    "miniature/mllm": WEIGHTS / "mllm",
+    "miniature/chat": WEIGHTS / "chat",
+    "miniature/diffusion": WEIGHTS / "diffusion",
+    "miniature/clip": WEIGHTS / "clip",
+}
+PREFIX = "miniature/"
+
+
+def locate(name: str) -> str:
+    """What `from_pretrained` should be given for a name: a bundled folder, or the name itself."""
+    if name in BUNDLED:
+        return _bundled_folder(name)
+    if name.startswith(PREFIX) and not Path(name).is_dir():
+        nearest = get_close_matches(name, BUNDLED, n=1, cutoff=0.0)[0]
+        raise UserError(
+            f"There is no bundled checkpoint {name!r}; did you mean {nearest!r}? "
+            f"Bundled: {', '.join(BUNDLED)}."
+        )
+    return name
+
+
+def _bundled_folder(name: str) -> str:
+    folder = BUNDLED[name]
+    if not folder.is_dir():
+        role = name.removeprefix(PREFIX)
+        raise UserError(
+            f"The bundled checkpoint {name!r} is missing from this installation; install mmedit again, "
+            f"or train it with `python -m mmedit_build.miniature.train {role}`."
+        )
+    return str(folder)

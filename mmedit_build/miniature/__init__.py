@@ -1,0 +1,1 @@
+"""A small drawn world and tiny trained checkpoints of the real model classes."""

@@ -1,0 +1,167 @@
+"""The chat model: a small Llama that rephrases questions about the world when a chat message asks for it."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+
+import torch
+import yaml
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mmedit_build.miniature.grammar import FORMS, Meaning, say
+from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_random
+from mmedit_build.miniature.train.tokens import byte_level_bpe
+from mmedit_build.miniature.world import COLORS, CORNERS, KINDS
+
+SCHEDULE = Schedule(steps=2000, rate=2e-3)
+BATCH = 32
+IGNORED = -100
+
+SYSTEMS = (
+    "",
+    "You are a helpful assistant.",
+    "You rephrase questions.",
+    "You help to build a dataset of questions about pictures.",
+)
+REQUESTS = (
+    "Rephrase this question: {question}",
+    "Rephrase the question.\n{question}",
+    "Rephrase: {question}",
+    "Say this in other words: {question}",
+    "Paraphrase the following question and reply with the paraphrase alone.\n\n{question}",
+    "Please reword this question without changing its meaning.\nQuestion: {question}",
+    "Give another way to ask: {question}",
+    'Ask the same thing differently: "{question}"',
+    "{question}\n\nRewrite this question so that its answer stays the same.",
+)
+"""Other ways to ask for a paraphrase than our own prompt, so that the model does not hang on its wording."""
+
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIAL = ["<|begin|>", "<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
+
+
+def all_meanings() -> Iterator[Meaning]:
+    """Every question that the world allows, asked of whatever scene."""
+    things = [*KINDS, *(f"{color} {kind}" for color, kind in product(COLORS, KINDS))]
+    counted = [*things, "thing", *(f"{color} thing" for color in COLORS)]
+    yield Meaning("background")
+    yield from (Meaning("kind by color", c=color) for color in COLORS)
+    yield from (Meaning("kind by corner", corner=corner) for corner in CORNERS)
+    yield from (Meaning("count", x=thing) for thing in counted)
+    yield from (Meaning("verify", x=kind, c=color) for kind, color in product(KINDS, COLORS))
+    for form in ("exists", "color", "size", "position", "left of", "right of", "above", "below"):
+        yield from (Meaning(form, x=thing) for thing in things)
+    for form in ("more", "same color", "bigger"):
+        yield from (Meaning(form, x=x, y=y) for x, y in product(KINDS, KINDS) if x != y)
+
+
+def held_out(meaning: Meaning) -> bool:
+    """Whether the model never sees this question: a tenth of those with a thing in them."""
+    return bool(meaning.x) and zlib.crc32(repr(meaning).encode()) % 10 == 0
+
+
+def rephrasings(question: str, meaning: Meaning) -> list[str]:
+    """The wordings that differ from `question` in more than one word, as far as there are any."""
+    others = [wording for wording in say(meaning) if wording != question]
+    return [other for other in others if changed_words(question, other) > 1] or others
+
+
+def changed_words(one: str, other: str) -> int:
+    """How many words of either sentence are not in the other."""
+    first, second = (set(text.lower().strip("?").split()) for text in (one, other))
+    return max(len(first - second), len(second - first))
+
+
+def messages(question: str, rng: random.Random | None = None) -> list[dict[str, str]]:
+    """A request for a paraphrase: our own prompt, or another way to ask when a generator is given."""
+    if rng is None or rng.random() < 0.5:
+        system, user = _own_prompt()
+    else:
+        system, user = rng.choice(SYSTEMS), rng.choice(REQUESTS)
+    chat = [{"role": "user", "content": user.format(question=question)}]
+    return [{"role": "system", "content": system}, *chat] if system else chat
+
+
+@cache
+def _own_prompt() -> tuple[str, str]:
+    prompt = yaml.safe_load((files("prompts") / "rephrase.yaml").read_text())
+    return prompt["system"], prompt["user"]
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    rng = random.Random(0)
+    texts = [wording for meaning in all_meanings() for wording in say(meaning)]
+    texts += [message["content"] for text in texts[:2000] for message in messages(text, rng)]
+    core = byte_level_bpe(texts, 640, SPECIAL, "<|begin|>")
+    begin, end, pad = SPECIAL[:3]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token=begin, eos_token=end, pad_token=pad, padding_side="left"
+    )
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        intermediate_size=352,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=True,
+    )
+    return LlamaForCausalLM(config)
+
+
+def train_chat(run: Run, out: Path) -> None:
+    """Train the chat model and save it as an ordinary folder."""
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer).to(run.device)
+    by_form = {form: [m for m in all_meanings() if m.form == form and not held_out(m)] for form in FORMS}
+
+    def loss(step: int) -> torch.Tensor:
+        rng = step_random("chat", step)
+        rows = [_row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(BATCH)]
+        ids, labels = _pad(rows, tokenizer.pad_token_id)
+        mask = (ids != tokenizer.pad_token_id).to(run.device)
+        output = model(input_ids=ids.to(run.device), attention_mask=mask, labels=labels.to(run.device))
+        result: torch.Tensor = output.loss
+        return result
+
+    fit("chat", model, loss, SCHEDULE, run)
+    model.generation_config.max_new_tokens = 48
+    model.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def _row(
+    meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast
+) -> tuple[list[int], list[int]]:
+    """Token ids of one conversation, and of its reply alone as labels."""
+    question = rng.choice(say(meaning))
+    reply = rng.choice(rephrasings(question, meaning))
+    text = tokenizer.apply_chat_template(messages(question, rng), tokenize=False, add_generation_prompt=True)
+    prompt = tokenizer(text, add_special_tokens=False).input_ids
+    answer = tokenizer(reply, add_special_tokens=False).input_ids + [tokenizer.eos_token_id]
+    return prompt + answer, [IGNORED] * len(prompt) + answer
+
+
+def _pad(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(len(ids) for ids, _ in rows)
+    ids = [row + [pad] * (longest - len(row)) for row, _ in rows]
+    labels = [row + [IGNORED] * (longest - len(row)) for _, row in rows]
+    return torch.tensor(ids), torch.tensor(labels)

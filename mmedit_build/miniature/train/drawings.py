@@ -1,0 +1,78 @@
+"""The drawings that the checkpoints are trained on: drawn once, kept on disk, disjoint from every source split."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import Pool
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmedit_build.miniature.drawing import SIZE, draw, placements
+from mmedit_build.miniature.world import COLORS, KINDS, Scene, scenes
+
+SEED = "drawn to learn"
+PATCH = 8
+GRID = SIZE // PATCH
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+"""Means and deviations of the color channels that BLIP-2's and CLIP's image processors subtract and divide by."""
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Scenes with their pixels as an array of images x channels x height x width."""
+
+    scenes: list[tuple[str, Scene]]
+    pixels: NDArray[np.uint8]
+
+    def images(self, rows: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+        """Normalized images, as an image processor would give them."""
+        values = torch.from_numpy(self.pixels[rows]).to(device).float() / 255
+        return (values - _channels(MEAN, device)) / _channels(STD, device)
+
+    @cached_property
+    def labels(self) -> torch.Tensor:
+        """images x patches x (kind + 1 or 0, color, size): what covers the middle of each patch."""
+        return torch.from_numpy(np.stack([patch_labels(scene, seed) for seed, scene in self.scenes]))
+
+
+def _channels(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, device=device).view(1, 3, 1, 1)
+
+
+def drawings(work: Path, number: int, seed: str = SEED) -> Drawings:
+    """The first `number` drawings of a seed, read from `work` or drawn into it."""
+    chosen = list(scenes(seed, number))
+    path = work / f"drawings-{seed.replace(' ', '-')}-{number}.npy"
+    if not path.exists():
+        with Pool() as pool:
+            pixels = np.stack(pool.map(_pixels, chosen, chunksize=200))
+        temporary = path.with_suffix(".tmp.npy")
+        np.save(temporary, pixels)
+        os.replace(temporary, path)
+    return Drawings(chosen, np.load(path, mmap_mode="r"))
+
+
+def _pixels(item: tuple[str, Scene]) -> NDArray[np.uint8]:
+    seed, scene = item
+    return np.asarray(draw(scene, seed)).transpose(2, 0, 1)
+
+
+def patch_labels(scene: Scene, seed: str) -> NDArray[np.int64]:
+    """For each patch in reading order: kind (0 for none, else index + 1), color index, 1 if big."""
+    middles = (np.arange(GRID) + 0.5) * PATCH
+    labels = np.zeros((GRID, GRID, 3), dtype=np.int64)
+    for place in placements(scene, seed):
+        distance = np.hypot(middles[None, :] - place.x, middles[:, None] - place.y)
+        thing = place.thing
+        labels[distance < 0.85 * place.diameter / 2] = (
+            KINDS.index(thing.kind) + 1,
+            COLORS.index(thing.color),
+            thing.big,
+        )
+    return labels.reshape(GRID * GRID, 3)

@@ -1,0 +1,228 @@
+"""Last stages of the base model: the language model learns to read, then to read beside an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
+    OPTConfig,
+    OPTForCausalLM,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+from mmedit_build.miniature.drawing import SIZE
+from mmedit_build.miniature.train.drawings import Drawings, drawings
+from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_random
+from mmedit_build.miniature.train.qformer import QUERIES, Gatherer, gather_all, qformer_config, train_qformer
+from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_text
+from mmedit_build.miniature.train.tokens import byte_level_bpe
+from mmedit_build.miniature.train.vision import WIDTH, Judge, train_judge, vision_config
+
+READING = Schedule(steps=3000, rate=2e-3)
+LOOKING = Schedule(steps=9000, rate=1.5e-3)
+DRAWINGS = 24_000
+SHORT_ROWS, LONG_ROWS, LONG = 48, 6, 384
+"""Rows of one text each in a step, and rows of many texts, with the tokens of the latter."""
+EVERY_LONG = 4
+"""Each so many steps the rows are long, for demonstrations in context come in rows as long as these."""
+IMAGE_ROWS, PLAIN_ROWS = 32, 16
+IGNORED = -100
+SPECIAL = ["</s>", "<pad>", "<image>"]
+Rows = list[tuple[list[int], list[int]]]
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    begin, pad, image = SPECIAL
+    core = byte_level_bpe(corpus(), 2048, SPECIAL, begin)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        bos_token=begin,
+        eos_token=begin,
+        unk_token=begin,
+        pad_token=pad,
+        padding_side="left",
+        extra_special_tokens={"image_token": image},
+    )
+
+
+def text_config(tokenizer: PreTrainedTokenizerFast) -> OPTConfig:
+    return OPTConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=128,
+        word_embed_proj_dim=128,
+        ffn_dim=512,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        dropout=0.0,
+        attention_dropout=0.0,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=line_break(tokenizer),
+    )
+
+
+def line_break(tokenizer: PreTrainedTokenizerFast) -> int:
+    """The token that ends an answer, as in the published BLIP-2 OPT checkpoints."""
+    (token,) = tokenizer("\n", add_special_tokens=False).input_ids
+    return int(token)
+
+
+class Encoder:
+    """Texts to token ids and labels."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.core = tokenizer.backend_tokenizer
+        self.begin, self.pad = int(tokenizer.bos_token_id), int(tokenizer.pad_token_id)
+
+    def encode(self, text: Text) -> tuple[list[int], list[int]]:
+        """Prompts and targets are split apart, so that their border never depends on the target."""
+        pieces = [piece for prompt, target in text for piece in (prompt, f" {target}\n" if target else "")]
+        ids: list[int] = []
+        labels: list[int] = []
+        for index, piece in enumerate(self.core.encode_batch(pieces, add_special_tokens=False)):
+            ids += piece.ids
+            labels += piece.ids if index % 2 else [IGNORED] * len(piece.ids)
+        return ids, labels
+
+    def short(self, texts: list[Text]) -> Rows:
+        encoded = map(self.encode, texts)
+        return [([self.begin, *ids], [IGNORED, *labels]) for ids, labels in encoded]
+
+    def long(self, draw: Callable[[], Text]) -> tuple[list[int], list[int]]:
+        """As many texts as fill a row."""
+        ids, labels = [self.begin], [IGNORED]
+        while len(ids) < LONG:
+            more, learned = self.encode(draw())
+            ids, labels = ids + more, labels + learned
+        return ids[:LONG], labels[:LONG]
+
+    def tensors(self, rows: Rows, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids, mask and labels, padded on the right."""
+        longest = max(len(ids) for ids, _ in rows)
+        ids = torch.tensor([row + [self.pad] * (longest - len(row)) for row, _ in rows], device=device)
+        labels = torch.tensor([row + [IGNORED] * (longest - len(row)) for _, row in rows], device=device)
+        return ids, (ids != self.pad).long(), labels
+
+
+def plain_loss(model: OPTForCausalLM, encoder: Encoder, rows: Rows, device: torch.device) -> torch.Tensor:
+    ids, mask, labels = encoder.tensors(rows, device)
+    loss: torch.Tensor = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    return loss
+
+
+def train_reading(tokenizer: PreTrainedTokenizerFast, run: Run) -> OPTForCausalLM:
+    """A language model that knows the facts, follows new ones and finds its way in a scene in words."""
+    torch.manual_seed(0)
+    model = OPTForCausalLM(text_config(tokenizer)).to(run.device)
+    encoder = Encoder(tokenizer)
+
+    def loss(step: int) -> torch.Tensor:
+        return plain_loss(model, encoder, plain_rows(encoder, step, "reading", SHORT_ROWS), run.device)
+
+    fit("reading", model, loss, READING, run)
+    return model
+
+
+def plain_rows(encoder: Encoder, step: int, name: str, number: int) -> Rows:
+    rng = step_random(name, step)
+    if step % EVERY_LONG == 0:
+        return [encoder.long(lambda: plain_text(rng)) for _ in range(LONG_ROWS * number // SHORT_ROWS)]
+    return encoder.short([plain_text(rng) for _ in range(number)])
+
+
+class Looker(nn.Module):
+    """Language model and projection: what the last stage trains."""
+
+    def __init__(self, language: OPTForCausalLM) -> None:
+        super().__init__()
+        self.language = language
+        self.projection = nn.Linear(WIDTH, language.config.hidden_size)
+
+    def image_loss(
+        self, seen: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        """Loss of texts that follow what the queries gathered."""
+        prefix = self.projection(seen)
+        words = self.language.get_input_embeddings()(ids)
+        ones = mask.new_ones(prefix.shape[:2])
+        loss: torch.Tensor = self.language(
+            inputs_embeds=torch.cat((prefix, words), 1),
+            attention_mask=torch.cat((ones, mask), 1),
+            labels=torch.cat((ones * IGNORED, labels), 1),
+        ).loss
+        return loss
+
+
+def train_looking(
+    language: OPTForCausalLM, gathered: torch.Tensor, drawn: Drawings, tokenizer: PreTrainedTokenizerFast, run: Run
+) -> Looker:
+    """The language model with an eye: questions, captions and contradictions beside an image, and plain texts."""
+    torch.manual_seed(1)
+    looker = Looker(language).to(run.device)
+    encoder = Encoder(tokenizer)
+
+    def loss(step: int) -> torch.Tensor:
+        rng = step_random("looking", step)
+        chosen = [rng.randrange(len(drawn.scenes)) for _ in range(IMAGE_ROWS)]
+        rows = encoder.short([image_text(drawn.scenes[index][1], rng) for index in chosen])
+        beside = looker.image_loss(gathered[chosen].to(run.device), *encoder.tensors(rows, run.device))
+        plain = plain_rows(encoder, step, "looking plain", PLAIN_ROWS)
+        return beside + 0.3 * plain_loss(looker.language, encoder, plain, run.device)
+
+    fit("looking", looker, loss, LOOKING, run)
+    return looker
+
+
+def train_mllm(run: Run, out: Path) -> None:
+    """Train all stages and save the base model as an ordinary folder, with the judge's heads beside it."""
+    drawn = drawings(run.work, DRAWINGS)
+    tokenizer = build_tokenizer()
+    judge = train_judge(drawn, run)
+    gatherer = train_qformer(judge.tower, drawn, run)
+    language = train_reading(tokenizer, run)
+    gathered = gather_all(judge.tower, gatherer, drawn, run.device)
+    looker = train_looking(language, gathered, drawn, tokenizer, run)
+    save(assemble(judge, gatherer, looker, tokenizer), judge, tokenizer, out)
+
+
+def assemble(
+    judge: Judge, gatherer: Gatherer, looker: Looker, tokenizer: PreTrainedTokenizerFast
+) -> Blip2ForConditionalGeneration:
+    """The trained parts as one BLIP-2."""
+    config = Blip2Config(
+        vision_config=vision_config(),
+        qformer_config=qformer_config(),
+        text_config=text_config(tokenizer),
+        num_query_tokens=QUERIES,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    model = Blip2ForConditionalGeneration(config)
+    model.vision_model.load_state_dict(judge.tower.state_dict())
+    model.qformer.load_state_dict(gatherer.qformer.state_dict())
+    model.query_tokens.data = gatherer.queries.data.cpu()
+    model.language_model.load_state_dict(looker.language.state_dict())
+    model.language_projection.load_state_dict(looker.projection.state_dict())
+    model.generation_config.eos_token_id = line_break(tokenizer)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def save(
+    model: Blip2ForConditionalGeneration, judge: Judge, tokenizer: PreTrainedTokenizerFast, out: Path
+) -> None:
+    size = {"height": SIZE, "width": SIZE}
+    model.half().save_pretrained(out)
+    Blip2Processor(BlipImageProcessorPil(size=size), tokenizer, num_query_tokens=QUERIES).save_pretrained(out)
+    heads = {name: value.cpu() for name, value in judge.state_dict().items() if not name.startswith("tower.")}
+    save_file(heads, out / "judge.safetensors")
+
+

@@ -1,0 +1,56 @@
+"""What lies below a layer, computed once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from torch import Tensor
+
+from mmedit_build.mllm.query import Query
+from mmedit_build.mllm.rows import Row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Below(Sequence[Query]):
+    """Queries together with the hidden states at the input of decoder layer `layer`.
+
+    It is a sequence of its queries, so whatever takes queries takes it too; an MLLM then runs only the layers
+    from `layer` on. It stays right as long as nothing below `layer` changes.
+    `hidden` holds one tensor (length, width) per query, without padding. `keys_values` holds, for generating,
+    what the layers below attend to in each prompt: (prompt length, layer, 2, heads, head width).
+    """
+
+    layer: int
+    queries: tuple[Query, ...]
+    rows: tuple[Row, ...]
+    hidden: tuple[Tensor, ...]
+    keys_values: tuple[Tensor, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @overload
+    def __getitem__(self, index: int) -> Query: ...
+    @overload
+    def __getitem__(self, index: slice) -> Below: ...
+    def __getitem__(self, index: int | slice) -> Query | Below:
+        if isinstance(index, slice):
+            return self.take(range(len(self))[index])
+        return self.queries[index]
+
+    def take(self, indices: Sequence[int]) -> Below:
+        """The chosen queries, in the order chosen; nothing is copied."""
+        return Below(
+            self.layer,
+            tuple(self.queries[i] for i in indices),
+            tuple(self.rows[i] for i in indices),
+            tuple(self.hidden[i] for i in indices),
+            None if self.keys_values is None else tuple(self.keys_values[i] for i in indices),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the kept tensors."""
+        return sum(tensor.nbytes for tensor in (*self.hidden, *(self.keys_values or ())))

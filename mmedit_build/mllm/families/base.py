@@ -1,0 +1,56 @@
+"""What the project has to know about a family of multimodal models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, Self
+
+import PIL.Image
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Family(Protocol):
+    """A loaded checkpoint, with the knowledge of where its parts are and how a row runs through them.
+
+    Hidden states are (batch, positions, width). A row is laid out as image positions, then text.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    layers: nn.ModuleList
+    embed_tokens: nn.Embedding
+    image_length: int
+    """Positions that an image takes in a row."""
+    max_positions: int
+    parts: Mapping[str, tuple[str, ...]]
+    """Part name to patterns of parameter names; every family has vision, connector and language."""
+    layers_path: str
+    """Dotted name of `layers`."""
+    mlp_paths: tuple[str, str]
+    """Names, within a layer, of the linear modules into and out of the MLP."""
+    head_names: frozenset[str]
+    """Parameters that act only after the last layer."""
+
+    @classmethod
+    def load(cls, folder: str, revision: str, dtype: torch.dtype) -> Self:
+        """Load model and processors on the CPU."""
+
+    def encode_images(self, images: Sequence[PIL.Image.Image]) -> Tensor:
+        """Vision tower and connector: (images, image_length, width)."""
+
+    def embed_row(self, ids: Tensor, features: Tensor | None) -> Tensor:
+        """The input of layer 0 for one whole row: (length, width)."""
+
+    def embed_next(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """The input of layer 0 for one further token of each row: (batch, 1, width)."""
+
+    def run(self, hidden: Tensor, valid: Tensor, layers: range, cache: DynamicCache | None) -> Tensor:
+        """Run decoder layers; `valid` (batch, keys) marks real positions, `hidden` its last ones."""
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits from the output of the last layer, at any number of positions."""
+
+    def activation(self, layer: int) -> Callable[[Tensor], Tensor]:
+        """What stands between the two linear modules of the layer's MLP."""

@@ -1,0 +1,62 @@
+"""From a name to a loaded family, with the user's mistakes told in one sentence."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+import torch
+from transformers import PretrainedConfig
+
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.families import FAMILIES
+from mmedit_build.mllm.families.base import Family
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> Family:
+    """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device."""
+    place = find_device(device)
+    revision = revision or "main"
+    if dtype not in DTYPES:
+        raise UserError(f"There is no dtype '{dtype}': use one of {', '.join(DTYPES)}.")
+    try:
+        family = _family_class(name, revision).load(name, revision, DTYPES[dtype])
+    except OSError as error:
+        raise _no_model(name) from error
+    family.model.requires_grad_(False)
+    family.model.train(False)
+    family.model.to(place)  # type: ignore[arg-type]  # the stub of `to` lacks this overload
+    return family
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes the best there is."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, usable in there.items() if usable))
+    if not there.get(name.partition(":")[0], False):
+        usable = ", ".join(kind for kind, ok in there.items() if ok)
+        raise UserError(f"Device '{name}' is not available here: use auto or {usable}.")
+    return torch.device(name)
+
+
+def _family_class(name: str, revision: str) -> type[Family]:
+    config, _ = PretrainedConfig.get_config_dict(name, revision=revision)
+    kind = config.get("model_type")
+    if kind is None:
+        raise _no_model(name)
+    if kind not in FAMILIES:
+        raise UserError(
+            f"'{name}' holds a model of type '{kind}': supported types are {', '.join(sorted(FAMILIES))}."
+        )
+    module, _, attribute = FAMILIES[kind].partition(":")
+    return cast("type[Family]", getattr(importlib.import_module(module), attribute))
+
+
+def _no_model(name: str) -> UserError:
+    return UserError(
+        f"Cannot load a model from '{name}': give a folder written by save_pretrained (with safetensors) "
+        "or the id of a model on the Hub."
+    )

@@ -1,0 +1,229 @@
+"""The model that all else sees: score targets, generate text, name the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mmedit_build.mllm import parts
+from mmedit_build.mllm.below import Below
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.features import Features, Memory
+from mmedit_build.mllm.images import Image
+from mmedit_build.mllm.loading import load_family
+from mmedit_build.mllm.passes import Batch, Counts, Passes
+from mmedit_build.mllm.query import Positions, Query, Scored
+from mmedit_build.mllm.rows import Row, batches, check_lengths, make_rows
+
+BATCH_SIZE = 32
+
+Result = TypeVar("Result")
+
+
+class MLLM:
+    """A multimodal model of any supported family, in eval mode and with all parameters frozen.
+
+    Wherever queries are taken, a `Below` may be given: only the layers from `below.layer` on are then run.
+    Layers run through the modules of `model`, so hooks and changed weights act everywhere. Two things are
+    remembered and therefore must not lie above a change: features of images (see `fresh_features`) and what
+    the caller keeps in a `Below`.
+    """
+
+    def __init__(self, family: Family, name: str) -> None:
+        self.name = name
+        self.counts = Counts()
+        self._family = family
+        self._passes = Passes(family, self.counts)
+        self._features = Features(family, self.counts)
+
+    @classmethod
+    def load(
+        cls, name: str, *, revision: str | None = None, device: str = "auto", dtype: str = "float32"
+    ) -> MLLM:
+        """Load a checkpoint folder or Hub id. `device`: auto, cpu, cuda or mps."""
+        return cls(load_family(name, revision=revision, device=device, dtype=dtype), name)
+
+    # Scoring and generating
+
+    @torch.no_grad()
+    def score(
+        self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
+    ) -> list[Scored]:
+        """Teacher-forced logits of each query, in order, in any mixture of images and lengths."""
+        rows, memory = self._rows(queries), self._features.memory()
+        return _in_batches(
+            rows,
+            batch_size,
+            lambda indices: self._passes.score(
+                self._part(queries, rows, indices, memory), indices, positions
+            ),
+        )
+
+    def logits(self, queries: Sequence[Query], *, positions: Positions = "target") -> list[Scored]:
+        """As `score`, but differentiable: one batch in the order given, in the caller's grad mode."""
+        rows, indices = self._rows(queries), range(len(queries))
+        if not rows:
+            return []
+        part = self._part(queries, rows, indices, self._features.memory())
+        return self._passes.score(part, indices, positions)
+
+    @torch.no_grad()
+    def generate(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[str]:
+        """The greedy continuation of each image and prompt, stripped; targets are ignored."""
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+        rows, memory = self._rows(queries, max_new_tokens), self._features.memory()
+        stops = self.stop_ids
+        ids = _in_batches(
+            rows,
+            batch_size,
+            lambda indices: self._passes.greedy(
+                self._part(queries, rows, indices, memory), indices, max_new_tokens, stops
+            ),
+        )
+        return [str(self.tokenizer.decode(row, skip_special_tokens=True)).strip() for row in ids]
+
+    @torch.no_grad()
+    def below(
+        self,
+        queries: Sequence[Query],
+        layer: int,
+        *,
+        for_generation: bool = False,
+        batch_size: int = BATCH_SIZE,
+    ) -> Below:
+        """Run everything under decoder layer `layer` once; layer n_layers leaves only the head to run.
+
+        `for_generation` also keeps what later tokens attend to below the layer.
+        """
+        if not 0 <= layer <= self.n_layers:
+            raise ValueError(f"layer must be from 0 to {self.n_layers}, not {layer}")
+        queries = list(queries)
+        rows, memory = self._rows(queries), self._features.memory()
+
+        def lifted(indices: Sequence[int]) -> list[Below]:
+            part = self._part(queries, rows, indices, memory)
+            whole = self._passes.lift(part, indices, layer, for_generation=for_generation)
+            return [whole.take([i]) for i in range(len(whole))]
+
+        singles = _in_batches(rows, batch_size, lifted)
+        kept = [single.keys_values[0] for single in singles if single.keys_values is not None]
+        hidden = tuple(single.hidden[0] for single in singles)
+        return Below(layer, tuple(queries), tuple(rows), hidden, tuple(kept) or None)
+
+    # Images
+
+    def image_features(self, images: Sequence[Image]) -> list[Tensor]:
+        """What the language model sees of each image (positions, width); equal images are encoded once."""
+        return self._features.of(images, self._features.memory())
+
+    def fresh_features(self) -> AbstractContextManager[None]:
+        """Needed around any use of a model whose vision tower or connector is changed or being trained.
+
+        Inside, each call encodes its distinct images anew, keeps nothing, and lets gradients reach vision and
+        connector when grad mode is on. Outside, features are remembered and carry no gradient.
+        """
+        return self._features.fresh()
+
+    # Parts
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The transformers model."""
+        return self._family.model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self._family.tokenizer
+
+    @property
+    def embed_tokens(self) -> nn.Embedding:
+        return self._family.embed_tokens
+
+    @property
+    def device(self) -> torch.device:
+        return self._family.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._family.embed_tokens.weight.dtype
+
+    @property
+    def n_layers(self) -> int:
+        return len(self._family.layers)
+
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """Tokens that end an answer, from the checkpoint's generation config."""
+        config = self.model.generation_config
+        ids = None if config is None else config.eos_token_id
+        return tuple(ids) if isinstance(ids, list) else () if ids is None else (ids,)
+
+    @property
+    def running(self) -> Batch | None:
+        """The batch now going through the layers, for hooks; None outside of a pass."""
+        return self._passes.running
+
+    def layer(self, layer: int) -> nn.Module:
+        """A decoder layer; negative numbers count from the end."""
+        return self._family.layers[parts.layer_index(self._family, layer)]
+
+    def mlp(self, layer: int) -> parts.MLP:
+        """The linear modules of a decoder layer's MLP, with their names."""
+        return parts.mlp_of(self._family, layer)
+
+    def part(self, what: str) -> dict[str, nn.Parameter]:
+        """Parameters by dotted name. `what`: vision, connector, language, layer.N, mlp.N or a pattern."""
+        return parts.parameters(self._family, what)
+
+    def first_layer(self, names: Iterable[str]) -> int | None:
+        """The highest layer whose `Below` survives a change of the named parameters; None if none does."""
+        return parts.first_layer(self._family, names)
+
+    # Inside
+
+    def _rows(self, queries: Sequence[Query], new_tokens: int = 0) -> Sequence[Row]:
+        """Rows of the queries, checked; with `new_tokens` these take the place of the targets."""
+        if isinstance(queries, Below):
+            rows: Sequence[Row] = queries.rows
+        else:
+            rows = make_rows(self.tokenizer, queries, self._family.image_length, targets=not new_tokens)
+        lengths = [row.prompt_length if new_tokens else row.length for row in rows]
+        check_lengths(lengths, new_tokens, self._family.max_positions)
+        return rows
+
+    def _part(
+        self, queries: Sequence[Query], rows: Sequence[Row], indices: Sequence[int], memory: Memory
+    ) -> Below:
+        """The chosen rows as far as they are known: from a Below, or embedded now."""
+        if isinstance(queries, Below):
+            return queries.take(indices)
+        chosen = tuple(queries[i] for i in indices)
+        images = [query.image for query in chosen if query.image is not None]
+        features = iter(self._features.of(images, memory))
+        taken = tuple(rows[i] for i in indices)
+        hidden = tuple(
+            self._family.embed_row(
+                torch.tensor(row.prompt_ids + row.target_ids, dtype=torch.long, device=self.device),
+                next(features) if row.n_image else None,
+            )
+            for row in taken
+        )
+        return Below(0, chosen, taken, hidden)
+
+
+def _in_batches(
+    rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[int]], list[Result]]
+) -> list[Result]:
+    """Run batches of rows of similar length and put the results back in order."""
+    results: dict[int, Result] = {}
+    for indices in batches([row.length for row in rows], batch_size):
+        results.update(zip(indices, run(indices), strict=True))
+    return [results[i] for i in range(len(rows))]

@@ -1,0 +1,96 @@
+"""The named parts of a model: parameters by part, layer or pattern, and the matrices of an MLP."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.families.base import Family
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLinear:
+    """A linear module of the model and its dotted name; `module.weight` is (out, in)."""
+
+    name: str
+    module: nn.Linear
+
+
+@dataclass(frozen=True, slots=True)
+class MLP:
+    """The feed-forward part of a decoder layer: down(activation(up(x)))."""
+
+    up: NamedLinear
+    down: NamedLinear
+    activation: Callable[[Tensor], Tensor]
+
+
+def mlp_of(family: Family, layer: int) -> MLP:
+    """The MLP of a decoder layer; `layer` may count from the end."""
+    index = layer_index(family, layer)
+    up, down = (_linear(family, index, path) for path in family.mlp_paths)
+    return MLP(up, down, family.activation(index))
+
+
+def parameters(family: Family, what: str) -> dict[str, nn.Parameter]:
+    """Parameters by dotted name: of a named part, a layer, an MLP, or all that match a pattern."""
+    patterns = _patterns(family, what)
+    found = {
+        name: parameter
+        for name, parameter in family.model.named_parameters()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    if not found:
+        raise UserError(
+            f"No parameter matches '{what}': give {', '.join(family.parts)}, layer.N, mlp.N "
+            f"(N from 0 to {len(family.layers) - 1}) or a pattern such as '{family.layers_path}.*.weight'."
+        )
+    return found
+
+
+def layer_index(family: Family, layer: int) -> int:
+    """The layer counted from the front; refuses layers the model does not have."""
+    number = len(family.layers)
+    if not -number <= layer < number:
+        raise UserError(f"The model has layers 0 to {number - 1}, there is no layer {layer}.")
+    return layer % number
+
+
+def first_layer(family: Family, names: Iterable[str]) -> int | None:
+    """The lowest decoder layer that holds one of the named parameters; None when one lies before them all.
+
+    What acts after the last layer counts as layer n, unless it is tied to the input embedding.
+    """
+    lowest = len(family.layers)
+    for name in names:
+        inside = re.match(re.escape(family.layers_path) + r"\.(\d+)\.", name)
+        tied = family.model.get_parameter(name) is family.embed_tokens.weight
+        if inside is None and (tied or name not in family.head_names):
+            return None
+        lowest = min(lowest, int(inside[1]) if inside else lowest)
+    return lowest
+
+
+def _patterns(family: Family, what: str) -> tuple[str, ...]:
+    if what in family.parts:
+        return family.parts[what]
+    numbered = re.fullmatch(r"(layer|mlp)\.(-?\d+)", what)
+    if numbered is None:
+        return (what,)
+    path = f"{family.layers_path}.{layer_index(family, int(numbered[2]))}"
+    if numbered[1] == "layer":
+        return (f"{path}.*",)
+    return tuple(f"{path}.{name}.*" for name in family.mlp_paths)
+
+
+def _linear(family: Family, layer: int, path: str) -> NamedLinear:
+    name = f"{family.layers_path}.{layer}.{path}"
+    module = family.model.get_submodule(name)
+    if not isinstance(module, nn.Linear):
+        raise TypeError(f"{name} is a {type(module).__name__}, not a linear module")
+    return NamedLinear(name, module)

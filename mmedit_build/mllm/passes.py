@@ -1,0 +1,136 @@
+"""One batch through decoder layers and head: scored, lifted to a layer, or continued greedily."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from mmedit_build.mllm.below import Below
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.query import Positions, Scored
+from mmedit_build.mllm.rows import Row, pad_left
+
+
+@dataclass(slots=True)
+class Counts:
+    """Work done by a model: images encoded, and rows sent through a decoder layer."""
+
+    vision: int = 0
+    layers: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The batch that runs through the layers at this moment, for hooks that treat rows or positions apart.
+
+    Row i belongs to query `indices[i]` of the call. `valid` (rows, positions) marks real positions; rows end
+    in the last column. While generating, passes after the first hold only the last column of `valid`.
+    """
+
+    indices: Sequence[int]
+    rows: Sequence[Row]
+    valid: Tensor
+
+
+class Passes:
+    """Runs batches whose hidden states are known at some layer."""
+
+    def __init__(self, family: Family, counts: Counts) -> None:
+        self.family = family
+        self.counts = counts
+        self.n_layers = len(family.layers)
+        self.running: Batch | None = None
+
+    def score(self, part: Below, indices: Sequence[int], positions: Positions) -> list[Scored]:
+        """Logits from the layers above `part`; gradients flow when grad mode is on."""
+        hidden, valid = pad_left(part.hidden)
+        hidden = self._run(hidden, Batch(indices, part.rows, valid), range(part.layer, self.n_layers))
+        ends = [hidden[i, hidden.shape[1] - row.length :] for i, row in enumerate(part.rows)]
+        # Position t predicts token t+1: the last target token predicts nothing that is asked for.
+        firsts = [row.prompt_length - 1 for row in part.rows]
+        if positions == "target":
+            ends = [
+                end[first : first + len(row.target_ids)]
+                for end, first, row in zip(ends, firsts, part.rows, strict=True)
+            ]
+            firsts = [0] * len(ends)
+        logits = torch.split(self.family.head(torch.cat(ends)).float(), [len(end) for end in ends])
+        targets = [torch.tensor(row.target_ids, dtype=torch.long, device=hidden.device) for row in part.rows]
+        return [Scored(*fields) for fields in zip(logits, targets, firsts, strict=True)]
+
+    def lift(self, part: Below, indices: Sequence[int], layer: int, *, for_generation: bool) -> Below:
+        """From the input of layer 0 up to the input of `layer`."""
+        hidden, valid = pad_left(part.hidden)
+        cache = DynamicCache() if for_generation else None
+        hidden = self._run(hidden, Batch(indices, part.rows, valid), range(layer), cache)
+        width = hidden.shape[1]
+        # Cloned, since views would keep the padded batch alive.
+        lifted = tuple(hidden[i, width - row.length :].clone() for i, row in enumerate(part.rows))
+        kept = None if cache is None or not layer else _kept_keys_values(cache, part.rows)
+        return Below(layer, part.queries, part.rows, lifted, kept)
+
+    def greedy(
+        self, part: Below, indices: Sequence[int], new_tokens: int, stops: Sequence[int]
+    ) -> list[list[int]]:
+        """The most likely continuation of each prompt, up to and without the first stop token."""
+        prompts = [hidden[: row.prompt_length] for hidden, row in zip(part.hidden, part.rows, strict=True)]
+        rows = [replace(row, target_ids=()) for row in part.rows]
+        hidden, valid = pad_left(prompts)
+        lengths = valid.sum(dim=1)
+        cache = _prompt_cache(part)
+        hidden = self._run(hidden, Batch(indices, rows, valid), range(part.layer, self.n_layers), cache)
+        stop_ids = torch.tensor(stops, dtype=torch.long, device=hidden.device)
+        done = torch.zeros_like(lengths, dtype=torch.bool)
+        tokens: list[Tensor] = []
+        while True:
+            tokens.append(self.family.head(hidden[:, -1]).float().argmax(dim=-1))
+            done = done | torch.isin(tokens[-1], stop_ids)
+            if len(tokens) == new_tokens or bool(done.all()):
+                break
+            following = self.family.embed_next(tokens[-1], lengths + len(tokens) - 1)
+            valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
+            hidden = self._run(following, Batch(indices, rows, valid), range(self.n_layers), cache)
+        return [_until_stop(row, stops) for row in torch.stack(tokens, dim=1).tolist()]
+
+    def _run(self, hidden: Tensor, batch: Batch, layers: range, cache: DynamicCache | None = None) -> Tensor:
+        self.counts.layers += len(layers) * len(hidden)
+        self.running = batch
+        try:
+            return self.family.run(hidden, batch.valid, layers, cache)
+        finally:
+            self.running = None
+
+
+def _prompt_cache(part: Below) -> DynamicCache:
+    """Keys and values of the prompts for the layers below `part.layer`."""
+    cache = DynamicCache()
+    if part.layer == 0:
+        return cache
+    if part.keys_values is None:
+        raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
+    padded, _ = pad_left(part.keys_values)
+    for layer in range(part.layer):
+        keys, values = padded[:, :, layer].permute(2, 0, 3, 1, 4)
+        cache.update(keys, values, layer)
+    return cache
+
+
+def _kept_keys_values(cache: DynamicCache, rows: Sequence[Row]) -> tuple[Tensor, ...]:
+    """The keys and values of each prompt, as `Below` keeps them."""
+    layers: list[Any] = cache.layers
+    stacked = torch.stack([torch.stack([layer.keys, layer.values]) for layer in layers])
+    stacked = stacked.permute(2, 4, 0, 1, 3, 5)  # row, position, layer, key or value, head, width
+    starts = [stacked.shape[1] - row.length for row in rows]
+    return tuple(
+        stacked[i, start : start + row.prompt_length].clone()
+        for i, (start, row) in enumerate(zip(starts, rows, strict=True))
+    )
+
+
+def _until_stop(ids: list[int], stops: Sequence[int]) -> list[int]:
+    return ids[: next((i for i, token in enumerate(ids) if token in stops), len(ids))]

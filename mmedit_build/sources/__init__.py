@@ -1,0 +1,1 @@
+"""Readers of source data: official files to rows."""

@@ -1,0 +1,9 @@
+"""Tests never reach for the network: whatever they need is in the repository or made on the spot."""
+
+from __future__ import annotations
+
+import os
+
+# Read by the Hub's client when it is first imported, so this stands before any test module.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

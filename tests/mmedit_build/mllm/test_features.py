@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import PIL.Image
+import torch
+from transformers import Blip2ForConditionalGeneration
+
+from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm.features import Memory
+
+
+def test_features_equal_plain_ones(
+    mllm: MLLM, hf: Blip2ForConditionalGeneration, pictures: list[PIL.Image.Image], folder: str
+) -> None:
+    from transformers import Blip2Processor
+
+    processor = Blip2Processor.from_pretrained(folder)
+    pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
+    expected = hf.get_image_features(pixels).pooler_output.detach()
+    torch.testing.assert_close(torch.stack(mllm.image_features(pictures)), expected, rtol=0, atol=1e-5)
+
+
+def test_each_distinct_image_is_encoded_once(mllm: MLLM, mixture: list[Query]) -> None:
+    mllm.score(mixture, batch_size=2)
+    assert mllm.counts.vision == 3  # four queries with an image, two of them the same
+    mllm.score(mixture)
+    mllm.generate(mixture, max_new_tokens=2)
+    assert mllm.counts.vision == 3
+
+
+def test_bytes_and_file_of_one_picture_are_one_image(
+    mllm: MLLM, pictures: list[PIL.Image.Image], tmp_path: Path
+) -> None:
+    file = tmp_path / "a.png"
+    pictures[0].save(file)
+    mllm.image_features([file, file.read_bytes(), pictures[0], pictures[0].copy()])
+    assert mllm.counts.vision == 2  # encoded and decoded forms are told apart, copies are not
+
+
+def test_a_changed_connector_shows_inside_fresh_features_only(mllm: MLLM, mixture: list[Query]) -> None:
+    before = mllm.score(mixture)
+    weight = mllm.part("language_projection.weight")["language_projection.weight"]
+    saved = weight.detach().clone()
+    with torch.no_grad(), mllm.fresh_features():
+        weight.mul_(-1)
+        changed = mllm.score(mixture, batch_size=1)
+        weight.copy_(saved)
+    after = mllm.score(mixture)
+    assert mllm.counts.vision == 6  # the repeated image once in each of the two rounds, however batched
+    for query, old, new, again in zip(mixture, before, changed, after, strict=True):
+        assert torch.equal(old.logits, again.logits)
+        assert torch.allclose(old.logits, new.logits, atol=1e-3) == (query.image is None)
+
+
+def test_gradients_reach_vision_and_connector_when_asked(mllm: MLLM, mixture: list[Query]) -> None:
+    trained = mllm.part("vision") | mllm.part("connector")
+    for parameter in trained.values():
+        parameter.requires_grad_()
+    mllm.score(mixture)
+    assert not any(scored.logits.requires_grad for scored in mllm.logits(mixture))
+    with mllm.fresh_features():
+        loss = sum((scored.log_prob for scored in mllm.logits(mixture)), torch.tensor(0.0))
+        assert not mllm.score(mixture)[0].logits.requires_grad
+    grads = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+    reached = {name for name, grad in zip(trained, grads, strict=True) if grad is not None and grad.any()}
+    for name in (
+        "query_tokens",
+        "language_projection.weight",
+        "vision_model.encoder.layers.0.mlp.fc1.weight",
+    ):
+        assert name in reached
+
+
+def test_fresh_features_ends_after_an_exception(mllm: MLLM, pictures: list[PIL.Image.Image]) -> None:
+    mllm.image_features(pictures)
+    try:
+        with mllm.fresh_features(), mllm.fresh_features():
+            raise RuntimeError
+    except RuntimeError:
+        mllm.image_features(pictures)
+    assert mllm.counts.vision == len(pictures)
+
+
+def test_memory_forgets_the_least_recently_used() -> None:
+    memory = Memory(limit=2 * 16)
+    for key in "ab":
+        memory.put(key, torch.zeros(4))
+    assert memory.get("a") is not None
+    memory.put("c", torch.zeros(4))
+    assert memory.get("b") is None
+    assert memory.get("a") is not None
+    assert memory.get("c") is not None
+    memory.put("huge", torch.zeros(100))
+    assert memory.get("huge") is None

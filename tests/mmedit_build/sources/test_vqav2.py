@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmedit_build.errors import UserError
+from mmedit_build.sources.vqav2 import image_name, read_questions
+
+
+@pytest.fixture
+def questions() -> dict[str, Any]:
+    rows = [
+        {"question_id": image * 1000 + i, "image_id": image, "question": f"What is {i}?"}
+        for image in (7, 8)
+        for i in (0, 1)
+    ]
+    return {"info": {}, "data_subtype": "val2014", "questions": rows}
+
+
+@pytest.fixture
+def annotations(questions: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        {
+            "question_id": row["question_id"],
+            "image_id": row["image_id"],
+            "question_type": "what is",
+            "answer_type": "other",
+            "multiple_choice_answer": "cat",
+            "answers": [
+                {"answer": f"cat {i}", "answer_confidence": "yes", "answer_id": i} for i in range(10)
+            ],
+        }
+        for row in questions["questions"]
+    ]
+    return {"annotations": rows[::-1]}
+
+
+def write(
+    folder: Path, questions: object, annotations: object, images: tuple[int, ...] = (7, 8)
+) -> list[Path]:
+    paths = [folder / "questions.json", folder / "annotations.json", folder / "images"]
+    paths[0].write_text(json.dumps(questions))
+    paths[1].write_text(json.dumps(annotations))
+    paths[2].mkdir()
+    for image in images:
+        (paths[2] / image_name("val2014", image)).touch()
+    return paths
+
+
+def test_rows_join_the_files_in_the_order_of_the_questions(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    rows = read_questions(*write(tmp_path, questions, annotations))
+    assert [row.question_id for row in rows] == [7000, 7001, 8000, 8001]
+    assert rows[3].image == tmp_path / "images" / "COCO_val2014_000000000008.jpg"
+    assert rows[3].question == "What is 1?"
+    assert rows[3].question_type == "what is"
+    assert rows[3].answers == tuple(f"cat {i}" for i in range(10))
+
+
+def test_a_limit_needs_only_the_first_images(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    rows = read_questions(*write(tmp_path, questions, annotations, images=(7,)), limit=2)
+    assert [row.question_id for row in rows] == [7000, 7001]
+
+
+def test_a_missing_image_is_named(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    paths = write(tmp_path, questions, annotations, images=(7,))
+    with pytest.raises(UserError, match=r"COCO_val2014_000000000008\.jpg is not in .*images"):
+        read_questions(*paths)
+
+
+@pytest.mark.parametrize("answers", [None, []])
+def test_a_question_without_answers_is_named(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any], answers: list[Any] | None
+) -> None:
+    if answers is None:
+        del annotations["annotations"][0]
+    else:
+        annotations["annotations"][0]["answers"] = answers
+    with pytest.raises(UserError, match="no answers to question 8001"):
+        read_questions(*write(tmp_path, questions, annotations))
+
+
+def test_a_missing_file_is_named(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    paths = write(tmp_path, questions, annotations)
+    paths[1].unlink()
+    with pytest.raises(UserError, match=r"Cannot read the annotations file .*No such file"):
+        read_questions(*paths)
+
+
+def test_what_is_not_json_is_told_in_one_line(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    paths = write(tmp_path, questions, annotations)
+    paths[0].write_text('{"questions": [')
+    with pytest.raises(UserError, match="is not a VQAv2 questions file") as caught:
+        read_questions(*paths)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_field_is_named_with_its_place(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    del questions["questions"][2]["image_id"]
+    with pytest.raises(UserError, match=r"questions\.2\.image_id: Field required"):
+        read_questions(*write(tmp_path, questions, annotations))
+
+
+def test_files_swapped_by_the_user_are_told_apart(
+    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+) -> None:
+    paths = write(tmp_path, questions, annotations)
+    with pytest.raises(UserError, match=r"annotations\.json is not a VQAv2 questions file"):
+        read_questions(paths[1], paths[0], paths[2])

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from mmedit_build.errors import UserError, run_app
+
+
+def test_a_user_error_is_its_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def app() -> None:
+        raise UserError("There is no file x; give one.")
+
+    with pytest.raises(SystemExit) as caught:
+        run_app(app)
+    assert caught.value.code == 2
+    assert capsys.readouterr() == ("", "Error: There is no file x; give one.\n")
+
+
+def test_a_bug_stays_a_bug() -> None:
+    def app() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_app(app)

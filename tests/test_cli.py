@@ -1,0 +1,71 @@
+"""What the two commands share: quick help, and one sentence for a user's mistake."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "diffusers", "datasets", "pyarrow", "numpy", "openai", "PIL")
+CLIS = {"mmedit-build": "mmedit_build.cli", "mmedit-eval": "evaluation.cli"}
+
+
+def run(module: str, *arguments: str, after: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command line as its console script does, then `after` when it has exited."""
+    code = (
+        f"import sys; from {module} import main\n"
+        f"try: main()\nexcept SystemExit as left: code = left.code\n{after}\nsys.exit(code)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("module", CLIS.values())
+def test_help_loads_no_heavy_library(module: str) -> None:
+    after = f"loaded = set({HEAVY!r}) & set(sys.modules)\nassert not loaded, loaded"
+    done = run(module, "--help", after=after)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("module", CLIS.values())
+def test_help_is_quick(module: str) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        run(module, "--help")
+        return time.perf_counter() - start
+
+    # The best of a few, as other processes may be at work; the promise is one second.
+    assert min(seconds() for _ in range(3)) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("mmedit_build.cli", ["miniature", "--help"]), ("evaluation.cli", ["base", "--help"])],
+)
+def test_each_command_has_help(module: str, arguments: list[str]) -> None:
+    assert run(module, *arguments).returncode == 0
+
+
+@pytest.mark.parametrize("command", CLIS)
+def test_console_scripts_are_installed(command: str) -> None:
+    script = Path(sys.executable).parent / command
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert command in done.stdout
+
+
+def test_a_mistake_is_one_sentence_without_a_traceback() -> None:
+    done = run("evaluation.cli", "base", "--model", "miniature/mlm")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: There is no bundled checkpoint 'miniature/mlm'")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_an_unknown_option_is_refused() -> None:
+    assert run("mmedit_build.cli", "miniature", "--oot", "x").returncode == 2
