@@ -6,6 +6,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 SOURCES := demo/sources
@@ -36,10 +37,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@echo "Installing mmedit into $(VENV): a few minutes, most of them for torch."
+	$(PIP) -e .
 	touch $@
 
 # The development tools include all that the demo needs.
 $(INSTALLED_DEV): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@echo "Installing mmedit with its development tools into $(VENV): a few minutes, most of them for torch."
+	$(PIP) -e ".[dev]"
 	touch $(INSTALLED) $@

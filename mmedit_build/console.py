@@ -52,8 +52,9 @@ def show_path(label: str, path: Path) -> None:
 def quiet_loading() -> None:
     """Hide the bar with which transformers reads weights from disk; that of downloads stays."""
     # Imported here, as the other functions are wanted by commands that load no model.
-    from huggingface_hub.utils import enable_progress_bars
+    from huggingface_hub import utils
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    enable_progress_bars()
+    # This is where the documentation has it, but not in the words that mypy asks of an export.
+    utils.enable_progress_bars()  # type: ignore[attr-defined]

@@ -23,8 +23,9 @@ PINS = [
 
 
 def files(folder: Path) -> list[Path]:
-    """Files below a folder of the repository, without what Python leaves behind."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    """Files below a folder of the repository, without what Python and the linters leave behind."""
+    inside = [path.relative_to(ROOT) for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in inside if not any(part[0] in "._" for part in path.parts[:-1]))
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,7 @@ def test_the_list_of_packages_is_that_of_the_folders() -> None:
 
 
 def test_the_wheel_holds_every_file_of_the_packages(site: Path) -> None:
-    missing = [
-        str(path.relative_to(ROOT))
-        for name in TOP
-        for path in files(ROOT / name)
-        if not (site / path.relative_to(ROOT)).is_file()
-    ]
+    missing = [str(path) for name in TOP for path in files(ROOT / name) if not (site / path).is_file()]
     assert missing == []
 
 

@@ -61,14 +61,18 @@ def describe(scene: Scene, rng: random.Random) -> str:
 def mentions(caption: str) -> list[Mention]:
     """What a caption says is there."""
     return [
-        Mention(_NUMBER_OF[found["number"]], _KIND_OF[found["kind"]], found["color"], found["size"], found.end())
+        Mention(
+            _NUMBER_OF[found["number"]], _KIND_OF[found["kind"]], found["color"], found["size"], found.end()
+        )
         for found in _MENTION.finditer(caption.lower())
     ]
 
 
 def place(caption: str) -> str | None:
     """The background that a caption names, or None."""
-    return next((name for name, phrases in PLACES.items() if any(p in caption.lower() for p in phrases)), None)
+    return next(
+        (name for name, phrases in PLACES.items() if any(p in caption.lower() for p in phrases)), None
+    )
 
 
 def is_true(caption: str, scene: Scene) -> bool:

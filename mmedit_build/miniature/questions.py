@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import permutations
 
 from mmedit_build.miniature.grammar import Meaning
 from mmedit_build.miniature.world import COLORS, CORNERS, KINDS, Scene, Thing
@@ -52,13 +53,16 @@ def askable(scene: Scene, rng: random.Random) -> Iterator[Meaning]:
     yield Meaning("background")
     yield Meaning("count", x="thing")
     yield from _about_absent(scene, rng)
-    named = [(thing, name) for thing in scene.things if (name := _name(thing, scene))]
-    for thing, name in named:
-        yield from _about_one(thing, name, scene, rng)
-    for thing, name in named:
-        for other, other_name in named:
-            if thing is not other:
-                yield from _about_two(thing, name, other, other_name)
+    for thing in scene.things:
+        name = _name(thing, scene)
+        if name:
+            yield from _about_one(thing, name, scene, rng)
+            yield from _beside_one(thing, name, scene)
+    single = [thing for thing in scene.things if len(scene.of_kind(thing.kind)) == 1]
+    for thing, other in permutations(single, 2):
+        yield Meaning("same color", x=thing.kind, y=other.kind)
+        if thing.big != other.big:
+            yield Meaning("bigger", x=thing.kind, y=other.kind)
 
 
 def _name(thing: Thing, scene: Scene) -> str:
@@ -72,13 +76,14 @@ def _name(thing: Thing, scene: Scene) -> str:
 def _called(name: str, scene: Scene) -> list[Thing]:
     """The things that a name fits: 'cat', 'red cat', 'thing' or 'red thing'."""
     *color, kind = name.split()
-    return [
-        thing for thing in scene.things if kind in (thing.kind, "thing") and (not color or thing.color == color[0])
-    ]
+    fitting = (thing for thing in scene.things if kind in (thing.kind, "thing"))
+    return [thing for thing in fitting if not color or thing.color == color[0]]
 
 
 def _about_absent(scene: Scene, rng: random.Random) -> Iterator[Meaning]:
-    absent = [kind for kind in KINDS if not scene.of_kind(kind)]
+    # The night sky is drawn with tiny stars: nobody should have to say that there are none.
+    unclear = ["star"] if scene.background == "night sky" else []
+    absent = [kind for kind in KINDS if not scene.of_kind(kind) and kind not in unclear]
     first, second = rng.sample(absent, 2)
     yield Meaning("exists", x=first)
     yield Meaning("exists", x=f"{rng.choice(COLORS)} {rng.choice(scene.things).kind}")
@@ -87,7 +92,7 @@ def _about_absent(scene: Scene, rng: random.Random) -> Iterator[Meaning]:
     yield Meaning("count", x=f"{rng.choice(COLORS)} thing")
     for kind in sorted({thing.kind for thing in scene.things}):
         yield Meaning("count", x=kind)
-        x, y = rng.sample([kind, rng.choice([other for other in KINDS if other != kind])], 2)
+        x, y = rng.sample([kind, rng.choice([other for other in KINDS if other not in (kind, *unclear)])], 2)
         yield Meaning("more", x=x, y=y)
 
 
@@ -104,15 +109,12 @@ def _about_one(thing: Thing, name: str, scene: Scene, rng: random.Random) -> Ite
         yield Meaning("verify", x=name, c=rng.choice((thing.color, rng.choice(COLORS))))
 
 
-def _about_two(thing: Thing, name: str, other: Thing, other_name: str) -> Iterator[Meaning]:
-    if thing.row == other.row:
-        yield Meaning("left of" if other.column < thing.column else "right of", x=name)
-    if thing.column == other.column:
-        yield Meaning("above" if other.row < thing.row else "below", x=name)
-    if name == thing.kind and other_name == other.kind:
-        yield Meaning("same color", x=name, y=other_name)
-        if thing.big != other.big:
-            yield Meaning("bigger", x=name, y=other_name)
+def _beside_one(thing: Thing, name: str, scene: Scene) -> Iterator[Meaning]:
+    for other in scene.things:
+        if other.row == thing.row and other is not thing:
+            yield Meaning("left of" if other.column < thing.column else "right of", x=name)
+        if other.column == thing.column and other is not thing:
+            yield Meaning("above" if other.row < thing.row else "below", x=name)
 
 
 def _yes(truth: bool) -> str:

@@ -30,8 +30,8 @@ class MLLM:
 
     Wherever queries are taken, a `Below` may be given: only the layers from `below.layer` on are then run.
     Layers run through the modules of `model`, so hooks and changed weights act everywhere. Two things are
-    remembered and therefore must not lie above a change: features of images (see `fresh_features`) and what
-    the caller keeps in a `Below`.
+    remembered, and go stale when what computed them changes: features of images (see `fresh_features`), and
+    a `Below` that the caller keeps (see `first_layer`).
     """
 
     def __init__(self, family: Family, name: str) -> None:

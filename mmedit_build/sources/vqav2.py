@@ -55,6 +55,8 @@ def read_questions(
 ) -> list[VqaQuestion]:
     """The first `limit` questions in the order of the file (all of them without a limit)."""
     asked = _load(_QuestionsFile, questions, "questions")
+    if not asked.questions:
+        raise UserError(f"{questions} holds no questions; give another file.")
     annotated = _load(_AnnotationsFile, annotations, "annotations").annotations
     answers = {row.question_id: row for row in annotated if row.answers}
     rows = []

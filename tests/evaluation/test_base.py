@@ -79,12 +79,10 @@ def test_a_model_that_loses_answers_is_a_bug() -> None:
 
 
 def test_scores_are_means_by_type_and_over_all_questions() -> None:
-    rows = answered([True, False], kind="size") + answered([True, True, True, False], kind="color")
-    assert scores(rows) == [
-        Score("color", 4, 0.75),
-        Score("size", 2, 0.5),
-        Score("all", 6, pytest.approx(4 / 6)),
-    ]
+    rows = answered([True, False], kind="size") + answered(
+        [True, True, True, False, True, True], kind="color"
+    )
+    assert scores(rows) == [Score("color", 6, 5 / 6), Score("size", 2, 0.5), Score("all", 8, 0.75)]
 
 
 def test_answers_are_written_with_all_that_a_score_rests_on(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def train_autoencoder(drawn: Drawings, run: Run) -> AutoencoderKL:
     model = build_autoencoder().to(run.device)
 
     def loss(step: int) -> torch.Tensor:
-        images = pixels(drawn, step_numpy("autoencoder", step).integers(0, len(drawn.scenes), BATCH), run.device)
+        images = pixels(
+            drawn, step_numpy("autoencoder", step).integers(0, len(drawn.scenes), BATCH), run.device
+        )
         latents = model.encode(images).latent_dist
         wrong = (model.decode(latents.sample()).sample - images).square().mean()
         result: torch.Tensor = wrong + KL_WEIGHT * latents.kl().mean() / latents.mean[0].numel()

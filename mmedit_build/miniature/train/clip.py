@@ -21,10 +21,11 @@ from transformers import (
 
 from mmedit_build.miniature.captions import describe
 from mmedit_build.miniature.drawing import SIZE
-from mmedit_build.miniature.train.drawings import PATCH, drawings
+from mmedit_build.miniature.eye import PATCH, WIDTH
+from mmedit_build.miniature.train.drawings import drawings
 from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_numpy, step_random
 from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
-from mmedit_build.miniature.train.vision import WIDTH, train_judge
+from mmedit_build.miniature.train.vision import train_judge
 from mmedit_build.miniature.world import COLORS, KINDS, Scene
 
 SCHEDULE = Schedule(steps=1500, rate=5e-4)
@@ -79,7 +80,9 @@ def altered(scene: Scene, rng: random.Random) -> Scene:
             replace(things[index], color=colors[1]),
         )
     elif rng.random() < 0.5:
-        things[index] = replace(things[index], color=rng.choice([c for c in COLORS if c != things[index].color]))
+        things[index] = replace(
+            things[index], color=rng.choice([c for c in COLORS if c != things[index].color])
+        )
     else:
         things[index] = replace(things[index], kind=rng.choice([k for k in KINDS if k != things[index].kind]))
     return replace(scene, things=tuple(things))

@@ -12,12 +12,13 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from mmedit_build.miniature.captions import describe
+from mmedit_build.miniature.eye import PARTS
 from mmedit_build.miniature.train.autoencoder import CHANNELS, encode_all, train_autoencoder
 from mmedit_build.miniature.train.drawings import GRID, Drawings, drawings
 from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_numpy, step_random
 from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
 from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
-from mmedit_build.miniature.train.vision import PARTS, things_loss
+from mmedit_build.miniature.train.vision import things_loss
 
 SCHEDULE = Schedule(steps=10_000, rate=1e-3, decay=0.0, average=0.999)
 DRAWINGS = 24_000

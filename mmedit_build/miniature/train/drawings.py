@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from mmedit_build.miniature.drawing import SIZE, draw, placements
-from mmedit_build.miniature.world import COLORS, KINDS, Scene, scenes
+from mmedit_build.miniature.eye import PATCH
+from mmedit_build.miniature.world import BACKGROUNDS, COLORS, KINDS, Scene, scenes
 
 SEED = "drawn to learn"
-PATCH = 8
 GRID = SIZE // PATCH
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -39,6 +39,11 @@ class Drawings:
     def labels(self) -> torch.Tensor:
         """images x patches x (kind + 1 or 0, color, size): what covers the middle of each patch."""
         return torch.from_numpy(np.stack([patch_labels(scene, seed) for seed, scene in self.scenes]))
+
+    @cached_property
+    def grounds(self) -> torch.Tensor:
+        """The index of each background."""
+        return torch.tensor([BACKGROUNDS.index(scene.background) for _, scene in self.scenes])
 
 
 def _channels(values: tuple[float, ...], device: torch.device) -> torch.Tensor:

@@ -121,7 +121,11 @@ def _move_average(average: Iterable[torch.Tensor], values: Iterable[torch.Tensor
 
 
 def _save(
-    path: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, average: list[torch.Tensor], step: int
+    path: Path,
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: list[torch.Tensor],
+    step: int,
 ) -> None:
     state: dict[str, Any] = {"step": step, "module": module.state_dict(), "average": average}
     state["optimizer"] = optimizer.state_dict()
@@ -143,5 +147,7 @@ def _resume(
     state = torch.load(path, weights_only=True, map_location="cpu")
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
-    _move_average(average, [saved.to(mean.device) for saved, mean in zip(state["average"], average, strict=True)], 0.0)
+    _move_average(
+        average, [saved.to(mean.device) for saved, mean in zip(state["average"], average, strict=True)], 0.0
+    )
     return min(int(state["step"]), schedule.steps)

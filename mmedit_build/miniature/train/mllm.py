@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from transformers import (
     Blip2Config,
@@ -19,12 +18,13 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from mmedit_build.miniature.drawing import SIZE
+from mmedit_build.miniature.eye import QUERIES, WIDTH, Eye, qformer_config, save_classifiers, vision_config
 from mmedit_build.miniature.train.drawings import Drawings, drawings
 from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_random
-from mmedit_build.miniature.train.qformer import QUERIES, Gatherer, gather_all, qformer_config, train_qformer
+from mmedit_build.miniature.train.qformer import gather_all, train_eye
 from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_text
 from mmedit_build.miniature.train.tokens import byte_level_bpe
-from mmedit_build.miniature.train.vision import WIDTH, Judge, train_judge, vision_config
+from mmedit_build.miniature.train.vision import train_judge
 
 READING = Schedule(steps=3000, rate=2e-3)
 LOOKING = Schedule(steps=9000, rate=1.5e-3)
@@ -163,7 +163,11 @@ class Looker(nn.Module):
 
 
 def train_looking(
-    language: OPTForCausalLM, gathered: torch.Tensor, drawn: Drawings, tokenizer: PreTrainedTokenizerFast, run: Run
+    language: OPTForCausalLM,
+    gathered: torch.Tensor,
+    drawn: Drawings,
+    tokenizer: PreTrainedTokenizerFast,
+    run: Run,
 ) -> Looker:
     """The language model with an eye: questions, captions and contradictions beside an image, and plain texts."""
     torch.manual_seed(1)
@@ -186,17 +190,15 @@ def train_mllm(run: Run, out: Path) -> None:
     """Train all stages and save the base model as an ordinary folder, with the judge's heads beside it."""
     drawn = drawings(run.work, DRAWINGS)
     tokenizer = build_tokenizer()
-    judge = train_judge(drawn, run)
-    gatherer = train_qformer(judge.tower, drawn, run)
+    eye = train_eye(train_judge(drawn, run), drawn, run)
     language = train_reading(tokenizer, run)
-    gathered = gather_all(judge.tower, gatherer, drawn, run.device)
+    gathered = gather_all(eye, drawn, run.device)
     looker = train_looking(language, gathered, drawn, tokenizer, run)
-    save(assemble(judge, gatherer, looker, tokenizer), judge, tokenizer, out)
+    save(assemble(eye, looker, tokenizer), tokenizer, out)
+    save_classifiers(eye, out)
 
 
-def assemble(
-    judge: Judge, gatherer: Gatherer, looker: Looker, tokenizer: PreTrainedTokenizerFast
-) -> Blip2ForConditionalGeneration:
+def assemble(eye: Eye, looker: Looker, tokenizer: PreTrainedTokenizerFast) -> Blip2ForConditionalGeneration:
     """The trained parts as one BLIP-2."""
     config = Blip2Config(
         vision_config=vision_config(),
@@ -206,9 +208,9 @@ def assemble(
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
     model = Blip2ForConditionalGeneration(config)
-    model.vision_model.load_state_dict(judge.tower.state_dict())
-    model.qformer.load_state_dict(gatherer.qformer.state_dict())
-    model.query_tokens.data = gatherer.queries.data.cpu()
+    model.vision_model.load_state_dict(eye.judge.tower.state_dict())
+    model.qformer.load_state_dict(eye.qformer.state_dict())
+    model.query_tokens.data = eye.queries.data.cpu()
     model.language_model.load_state_dict(looker.language.state_dict())
     model.language_projection.load_state_dict(looker.projection.state_dict())
     model.generation_config.eos_token_id = line_break(tokenizer)
@@ -216,13 +218,7 @@ def assemble(
     return model
 
 
-def save(
-    model: Blip2ForConditionalGeneration, judge: Judge, tokenizer: PreTrainedTokenizerFast, out: Path
-) -> None:
+def save(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
     size = {"height": SIZE, "width": SIZE}
     model.half().save_pretrained(out)
     Blip2Processor(BlipImageProcessorPil(size=size), tokenizer, num_query_tokens=QUERIES).save_pretrained(out)
-    heads = {name: value.cpu() for name, value in judge.state_dict().items() if not name.startswith("tower.")}
-    save_file(heads, out / "judge.safetensors")
-
-

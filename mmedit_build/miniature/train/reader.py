@@ -115,7 +115,9 @@ def _reading_loss(
             things[row, KINDS.index(mention.kind), color] = 1
     parts = reader.mention(output.last_hidden_state[rows, columns]).split(PARTS, dim=-1)
     targets = torch.tensor(labels, device=device).unbind(dim=1)
-    loss = sum((F.cross_entropy(*pair) for pair in zip(parts, targets, strict=True)), torch.zeros((), device=device))
+    loss = sum(
+        (F.cross_entropy(*pair) for pair in zip(parts, targets, strict=True)), torch.zeros((), device=device)
+    )
     pooled = output.pooler_output
     loss = loss + 10 * F.binary_cross_entropy_with_logits(reader.things(pooled), things.flatten(1).to(device))
     return loss + F.cross_entropy(reader.place(pooled), _places(captions).to(device))

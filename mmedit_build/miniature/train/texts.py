@@ -132,5 +132,3 @@ def corpus() -> list[str]:
         scene = sample_scene(rng)
         texts += [f"{prompt} {target}\n" for prompt, target in (*image_text(scene, rng), *plain_text(rng))]
     return texts
-
-

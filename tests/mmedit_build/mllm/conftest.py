@@ -73,6 +73,12 @@ def make_config(tokenizer: Any) -> Blip2Config:
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """On matrices this small, threads cost more than they bring, and on a busy machine very much more."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     tokenizer = make_tokenizer()

@@ -128,6 +128,14 @@ def test_generation_stops_for_each_row_at_any_stop_token(
     assert len({len(mllm.tokenizer(text)["input_ids"]) for text in expected}) > 1
 
 
+def test_generation_ends_when_every_row_has(mllm: MLLM, mixture: list[Query]) -> None:
+    config = mllm.model.generation_config
+    assert config is not None
+    config.eos_token_id = list(range(len(mllm.tokenizer)))[::-1]
+    assert mllm.generate(mixture[:2], max_new_tokens=8) == ["", ""]
+    assert mllm.counts.layers == 2 * mllm.n_layers
+
+
 def test_generation_ignores_targets(mllm: MLLM, mixture: list[Query]) -> None:
     bare = [Query(query.image, query.prompt) for query in mixture]
     assert mllm.generate(bare, max_new_tokens=4) == mllm.generate(mixture, max_new_tokens=4)

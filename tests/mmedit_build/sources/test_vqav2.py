@@ -11,7 +11,7 @@ from mmedit_build.sources.vqav2 import image_name, read_questions
 
 
 @pytest.fixture
-def questions() -> dict[str, Any]:
+def asked() -> dict[str, Any]:
     rows = [
         {"question_id": image * 1000 + i, "image_id": image, "question": f"What is {i}?"}
         for image in (7, 8)
@@ -21,7 +21,7 @@ def questions() -> dict[str, Any]:
 
 
 @pytest.fixture
-def annotations(questions: dict[str, Any]) -> dict[str, Any]:
+def annotated(asked: dict[str, Any]) -> dict[str, Any]:
     rows = [
         {
             "question_id": row["question_id"],
@@ -33,15 +33,15 @@ def annotations(questions: dict[str, Any]) -> dict[str, Any]:
                 {"answer": f"cat {i}", "answer_confidence": "yes", "answer_id": i} for i in range(10)
             ],
         }
-        for row in questions["questions"]
+        for row in asked["questions"]
     ]
     return {"annotations": rows[::-1]}
 
 
 def write(
     folder: Path, questions: object, annotations: object, images: tuple[int, ...] = (7, 8)
-) -> list[Path]:
-    paths = [folder / "questions.json", folder / "annotations.json", folder / "images"]
+) -> tuple[Path, Path, Path]:
+    paths = (folder / "questions.json", folder / "annotations.json", folder / "images")
     paths[0].write_text(json.dumps(questions))
     paths[1].write_text(json.dumps(annotations))
     paths[2].mkdir()
@@ -51,9 +51,9 @@ def write(
 
 
 def test_rows_join_the_files_in_the_order_of_the_questions(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
 ) -> None:
-    rows = read_questions(*write(tmp_path, questions, annotations))
+    rows = read_questions(*write(tmp_path, asked, annotated))
     assert [row.question_id for row in rows] == [7000, 7001, 8000, 8001]
     assert rows[3].image == tmp_path / "images" / "COCO_val2014_000000000008.jpg"
     assert rows[3].question == "What is 1?"
@@ -62,45 +62,41 @@ def test_rows_join_the_files_in_the_order_of_the_questions(
 
 
 def test_a_limit_needs_only_the_first_images(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
 ) -> None:
-    rows = read_questions(*write(tmp_path, questions, annotations, images=(7,)), limit=2)
+    rows = read_questions(*write(tmp_path, asked, annotated, images=(7,)), limit=2)
     assert [row.question_id for row in rows] == [7000, 7001]
 
 
-def test_a_missing_image_is_named(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
-) -> None:
-    paths = write(tmp_path, questions, annotations, images=(7,))
+def test_a_missing_image_is_named(tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]) -> None:
+    paths = write(tmp_path, asked, annotated, images=(7,))
     with pytest.raises(UserError, match=r"COCO_val2014_000000000008\.jpg is not in .*images"):
         read_questions(*paths)
 
 
 @pytest.mark.parametrize("answers", [None, []])
 def test_a_question_without_answers_is_named(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any], answers: list[Any] | None
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any], answers: list[Any] | None
 ) -> None:
     if answers is None:
-        del annotations["annotations"][0]
+        del annotated["annotations"][0]
     else:
-        annotations["annotations"][0]["answers"] = answers
+        annotated["annotations"][0]["answers"] = answers
     with pytest.raises(UserError, match="no answers to question 8001"):
-        read_questions(*write(tmp_path, questions, annotations))
+        read_questions(*write(tmp_path, asked, annotated))
 
 
-def test_a_missing_file_is_named(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
-) -> None:
-    paths = write(tmp_path, questions, annotations)
+def test_a_missing_file_is_named(tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]) -> None:
+    paths = write(tmp_path, asked, annotated)
     paths[1].unlink()
     with pytest.raises(UserError, match=r"Cannot read the annotations file .*No such file"):
         read_questions(*paths)
 
 
 def test_what_is_not_json_is_told_in_one_line(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
 ) -> None:
-    paths = write(tmp_path, questions, annotations)
+    paths = write(tmp_path, asked, annotated)
     paths[0].write_text('{"questions": [')
     with pytest.raises(UserError, match="is not a VQAv2 questions file") as caught:
         read_questions(*paths)
@@ -108,16 +104,24 @@ def test_what_is_not_json_is_told_in_one_line(
 
 
 def test_a_missing_field_is_named_with_its_place(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
 ) -> None:
-    del questions["questions"][2]["image_id"]
+    del asked["questions"][2]["image_id"]
     with pytest.raises(UserError, match=r"questions\.2\.image_id: Field required"):
-        read_questions(*write(tmp_path, questions, annotations))
+        read_questions(*write(tmp_path, asked, annotated))
 
 
 def test_files_swapped_by_the_user_are_told_apart(
-    tmp_path: Path, questions: dict[str, Any], annotations: dict[str, Any]
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
 ) -> None:
-    paths = write(tmp_path, questions, annotations)
+    paths = write(tmp_path, asked, annotated)
     with pytest.raises(UserError, match=r"annotations\.json is not a VQAv2 questions file"):
         read_questions(paths[1], paths[0], paths[2])
+
+
+def test_a_file_without_questions_is_told(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
+) -> None:
+    asked["questions"] = []
+    with pytest.raises(UserError, match="holds no questions"):
+        read_questions(*write(tmp_path, asked, annotated))
