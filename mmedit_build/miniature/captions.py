@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mmedit_build.miniature.grammar import plural, with_articles
@@ -70,21 +71,31 @@ def mentions(caption: str) -> list[Mention]:
 
 def place(caption: str) -> str | None:
     """The background that a caption names, or None."""
-    return next(
-        (name for name, phrases in PLACES.items() if any(p in caption.lower() for p in phrases)), None
-    )
+    lower = caption.lower()
+    return next((name for name, phrases in PLACES.items() if any(p in lower for p in phrases)), None)
 
 
 def is_true(caption: str, scene: Scene) -> bool:
     """Whether a caption names every thing of the scene and nothing else, without a wrong number, color, size
     or background. Where things are is left out of account."""
+    return names_all(mentions(caption), scene) and place(caption) in (None, scene.background)
+
+
+def names_all(said: Iterable[Mention], scene: Scene) -> bool:
+    """Whether what is said fits the things of the scene, and none of them is left over."""
     left = Counter((thing.kind, thing.color, thing.size) for thing in scene.things)
-    for mention in sorted(mentions(caption), key=lambda m: (m.color is None) + (m.size is None)):
+    # What is said most exactly chooses first, lest it find its thing taken.
+    for mention in sorted(said, key=lambda m: (m.color is None) + (m.size is None)):
         fitting = [thing for thing in left.elements() if _fits(mention, thing)][: mention.number]
         if len(fitting) < mention.number:
             return False
         left -= Counter(fitting)
-    return not left and place(caption) in (None, scene.background)
+    return not left
+
+
+def _mention(found: re.Match[str]) -> Mention:
+    number, kind = _NUMBER_OF[found["number"]], _KIND_OF[found["kind"]]
+    return Mention(number, kind, found["color"], found["size"], found.end())
 
 
 def _fits(mention: Mention, thing: tuple[str, str, str]) -> bool:

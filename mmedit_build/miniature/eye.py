@@ -24,6 +24,9 @@ from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Sc
 
 PATCH = 8
 WIDTH = 96
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+"""What the image processors of BLIP-2 and CLIP subtract from the color channels, and divide them by."""
 PARTS = (len(KINDS) + 1, len(COLORS), 2)
 """Sizes of the three classifications of a place: kind or none, color, size."""
 QUERIES = 8
@@ -114,13 +117,20 @@ class Eye(nn.Module):
         ]
 
 
+def normalized(pixels: torch.Tensor) -> torch.Tensor:
+    """Images (number x channels x height x width, bytes) as an image processor would give them."""
+    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    return (pixels.float() / 255 - mean) / std
+
+
 def save_classifiers(eye: Eye, folder: Path) -> None:
     """Write what the BLIP-2 checkpoint in `folder` does not hold."""
-    heads = ("corner.", "ground.")
-    save_file(
-        {n: v.cpu().contiguous() for n, v in eye.state_dict().items() if n.startswith(heads)},
-        folder / CLASSIFIERS,
-    )
+    held = {
+        name: value.cpu()
+        for name, value in eye.state_dict().items()
+        if name.startswith(("corner.", "ground."))
+    }
+    save_file(held, folder / CLASSIFIERS)
 
 
 def load_eye(folder: str) -> Eye:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mmedit_build.miniature.grammar import FORMS, Meaning, say
@@ -130,7 +131,8 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 def train_chat(run: Run, out: Path) -> None:
     """Train the chat model and save it as an ordinary folder."""
     tokenizer = build_tokenizer()
-    model = build_model(tokenizer).to(run.device)
+    model = build_model(tokenizer)
+    nn.Module.to(model, run.device)
     by_form = {form: [m for m in all_meanings() if m.form == form and not held_out(m)] for form in FORMS}
 
     def loss(step: int) -> torch.Tensor:
@@ -156,7 +158,7 @@ def _row(
     reply = rng.choice(rephrasings(question, meaning))
     text = tokenizer.apply_chat_template(messages(question, rng), tokenize=False, add_generation_prompt=True)
     prompt = tokenizer(text, add_special_tokens=False).input_ids
-    answer = tokenizer(reply, add_special_tokens=False).input_ids + [tokenizer.eos_token_id]
+    answer = [*tokenizer(reply, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     return prompt + answer, [IGNORED] * len(prompt) + answer
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from transformers import (
     Blip2VisionModel,
@@ -94,7 +95,8 @@ def train_clip(run: Run, out: Path) -> None:
     tokenizer = build_tokenizer()
     judge, reader = train_judge(drawn, run), train_reader(tokenizer, run)
     torch.manual_seed(0)
-    model = build_clip(judge.tower, reader).to(run.device)
+    model = build_clip(judge.tower, reader)
+    nn.Module.to(model, run.device)
 
     def loss(step: int) -> torch.Tensor:
         rng = step_random("clip", step)

@@ -20,7 +20,7 @@ from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
 from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
 from mmedit_build.miniature.train.vision import things_loss
 
-SCHEDULE = Schedule(steps=10_000, rate=1e-3, decay=0.0, average=0.999)
+SCHEDULE = Schedule(steps=8000, rate=1e-3, decay=0.0, average=0.999)
 DRAWINGS = 24_000
 BATCH = 64
 WIDTH = 80

@@ -1,8 +1,7 @@
-"""The drawings that the checkpoints are trained on: drawn once, kept on disk, disjoint from every source split."""
+"""The drawings to learn from: drawn once, kept on disk, and not part of any split of the source files."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import Pool
@@ -13,14 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from mmedit_build.miniature.drawing import SIZE, draw, placements
-from mmedit_build.miniature.eye import PATCH
+from mmedit_build.miniature.eye import PATCH, normalized
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, KINDS, Scene, scenes
 
 SEED = "drawn to learn"
 GRID = SIZE // PATCH
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
-"""Means and deviations of the color channels that BLIP-2's and CLIP's image processors subtract and divide by."""
+Rows = NDArray[np.int64]
+"""Numbers of drawings."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,9 @@ class Drawings:
     scenes: list[tuple[str, Scene]]
     pixels: NDArray[np.uint8]
 
-    def images(self, rows: NDArray[np.int64], device: torch.device) -> torch.Tensor:
+    def images(self, rows: Rows, device: torch.device) -> torch.Tensor:
         """Normalized images, as an image processor would give them."""
-        values = torch.from_numpy(self.pixels[rows]).to(device).float() / 255
-        return (values - _channels(MEAN, device)) / _channels(STD, device)
+        return normalized(torch.from_numpy(self.pixels[rows]).to(device))
 
     @cached_property
     def labels(self) -> torch.Tensor:
@@ -46,10 +43,6 @@ class Drawings:
         return torch.tensor([BACKGROUNDS.index(scene.background) for _, scene in self.scenes])
 
 
-def _channels(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
-    return torch.tensor(values, device=device).view(1, 3, 1, 1)
-
-
 def drawings(work: Path, number: int, seed: str = SEED) -> Drawings:
     """The first `number` drawings of a seed, read from `work` or drawn into it."""
     chosen = list(scenes(seed, number))
@@ -59,7 +52,7 @@ def drawings(work: Path, number: int, seed: str = SEED) -> Drawings:
             pixels = np.stack(pool.map(_pixels, chosen, chunksize=200))
         temporary = path.with_suffix(".tmp.npy")
         np.save(temporary, pixels)
-        os.replace(temporary, path)
+        temporary.replace(path)
     return Drawings(chosen, np.load(path, mmap_mode="r"))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -108,7 +107,7 @@ def _update(
     for group in optimizer.param_groups:
         group["lr"] = schedule.rate * schedule.factor(step)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, CLIP_NORM)
     optimizer.step()
     return loss.detach()
@@ -131,7 +130,7 @@ def _save(
     state["optimizer"] = optimizer.state_dict()
     temporary = path.with_suffix(".tmp")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _resume(

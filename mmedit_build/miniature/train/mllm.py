@@ -26,14 +26,14 @@ from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_t
 from mmedit_build.miniature.train.tokens import byte_level_bpe
 from mmedit_build.miniature.train.vision import train_judge
 
-READING = Schedule(steps=3000, rate=2e-3)
-LOOKING = Schedule(steps=9000, rate=1.5e-3)
+READING = Schedule(steps=2300, rate=2e-3)
+LOOKING = Schedule(steps=6000, rate=1.5e-3)
 DRAWINGS = 24_000
-SHORT_ROWS, LONG_ROWS, LONG = 48, 6, 384
-"""Rows of one text each in a step, and rows of many texts, with the tokens of the latter."""
-EVERY_LONG = 4
-"""Each so many steps the rows are long, for demonstrations in context come in rows as long as these."""
-IMAGE_ROWS, PLAIN_ROWS = 32, 16
+TOKENS, PLAIN_TOKENS = 2048, 1024
+"""Tokens of plain text in a step: of reading, and of looking, where images are read beside them."""
+ROW, LONG_ROW, EVERY_LONG = 128, 512, 4
+"""Tokens of a row, and of the rows of each so many steps: demonstrations in context make long prompts."""
+IMAGE_ROWS = 32
 IGNORED = -100
 SPECIAL = ["</s>", "<pad>", "<image>"]
 Rows = list[tuple[list[int], list[int]]]
@@ -77,10 +77,11 @@ def line_break(tokenizer: PreTrainedTokenizerFast) -> int:
 
 
 class Encoder:
-    """Texts to token ids and labels."""
+    """Texts to token ids and labels: targets alone, or prompts as well."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, *, learn_prompts: bool = False) -> None:
         self.core = tokenizer.backend_tokenizer
+        self.learn_prompts = learn_prompts
         self.begin, self.pad = int(tokenizer.bos_token_id), int(tokenizer.pad_token_id)
 
     def encode(self, text: Text) -> tuple[list[int], list[int]]:
@@ -90,20 +91,22 @@ class Encoder:
         labels: list[int] = []
         for index, piece in enumerate(self.core.encode_batch(pieces, add_special_tokens=False)):
             ids += piece.ids
-            labels += piece.ids if index % 2 else [IGNORED] * len(piece.ids)
+            learned = index % 2 or self.learn_prompts
+            labels += piece.ids if learned else [IGNORED] * len(piece.ids)
         return ids, labels
 
-    def short(self, texts: list[Text]) -> Rows:
+    def single(self, texts: list[Text]) -> Rows:
+        """A row for each text."""
         encoded = map(self.encode, texts)
         return [([self.begin, *ids], [IGNORED, *labels]) for ids, labels in encoded]
 
-    def long(self, draw: Callable[[], Text]) -> tuple[list[int], list[int]]:
-        """As many texts as fill a row."""
+    def packed(self, draw: Callable[[], Text], length: int) -> tuple[list[int], list[int]]:
+        """A row of as many texts as fit, the last of them cut off."""
         ids, labels = [self.begin], [IGNORED]
-        while len(ids) < LONG:
+        while len(ids) < length:
             more, learned = self.encode(draw())
             ids, labels = ids + more, labels + learned
-        return ids[:LONG], labels[:LONG]
+        return ids[:length], labels[:length]
 
     def tensors(self, rows: Rows, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ids, mask and labels, padded on the right."""
@@ -122,21 +125,22 @@ def plain_loss(model: OPTForCausalLM, encoder: Encoder, rows: Rows, device: torc
 def train_reading(tokenizer: PreTrainedTokenizerFast, run: Run) -> OPTForCausalLM:
     """A language model that knows the facts, follows new ones and finds its way in a scene in words."""
     torch.manual_seed(0)
-    model = OPTForCausalLM(text_config(tokenizer)).to(run.device)
-    encoder = Encoder(tokenizer)
+    model = OPTForCausalLM(text_config(tokenizer))
+    nn.Module.to(model, run.device)
+    # Prompts repeat what stands before them, and learning to foresee that is how copying is learned.
+    encoder = Encoder(tokenizer, learn_prompts=True)
 
     def loss(step: int) -> torch.Tensor:
-        return plain_loss(model, encoder, plain_rows(encoder, step, "reading", SHORT_ROWS), run.device)
+        return plain_loss(model, encoder, plain_rows(encoder, step, "reading", TOKENS), run.device)
 
     fit("reading", model, loss, READING, run)
     return model
 
 
-def plain_rows(encoder: Encoder, step: int, name: str, number: int) -> Rows:
+def plain_rows(encoder: Encoder, step: int, name: str, tokens: int) -> Rows:
     rng = step_random(name, step)
-    if step % EVERY_LONG == 0:
-        return [encoder.long(lambda: plain_text(rng)) for _ in range(LONG_ROWS * number // SHORT_ROWS)]
-    return encoder.short([plain_text(rng) for _ in range(number)])
+    length = LONG_ROW if step % EVERY_LONG == 0 else ROW
+    return [encoder.packed(lambda: plain_text(rng), length) for _ in range(tokens // length)]
 
 
 class Looker(nn.Module):
@@ -169,7 +173,7 @@ def train_looking(
     tokenizer: PreTrainedTokenizerFast,
     run: Run,
 ) -> Looker:
-    """The language model with an eye: questions, captions and contradictions beside an image, and plain texts."""
+    """The language model with an eye: it answers, describes, and believes a new fact more than the image."""
     torch.manual_seed(1)
     looker = Looker(language).to(run.device)
     encoder = Encoder(tokenizer)
@@ -177,9 +181,9 @@ def train_looking(
     def loss(step: int) -> torch.Tensor:
         rng = step_random("looking", step)
         chosen = [rng.randrange(len(drawn.scenes)) for _ in range(IMAGE_ROWS)]
-        rows = encoder.short([image_text(drawn.scenes[index][1], rng) for index in chosen])
+        rows = encoder.single([image_text(drawn.scenes[index][1], rng) for index in chosen])
         beside = looker.image_loss(gathered[chosen].to(run.device), *encoder.tensors(rows, run.device))
-        plain = plain_rows(encoder, step, "looking plain", PLAIN_ROWS)
+        plain = plain_rows(encoder, step, "looking plain", PLAIN_TOKENS)
         return beside + 0.3 * plain_loss(looker.language, encoder, plain, run.device)
 
     fit("looking", looker, loss, LOOKING, run)
@@ -205,7 +209,7 @@ def assemble(eye: Eye, looker: Looker, tokenizer: PreTrainedTokenizerFast) -> Bl
         qformer_config=qformer_config(),
         text_config=text_config(tokenizer),
         num_query_tokens=QUERIES,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=SPECIAL.index("<image>"),
     )
     model = Blip2ForConditionalGeneration(config)
     model.vision_model.load_state_dict(eye.judge.tower.state_dict())

@@ -15,7 +15,7 @@ from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_numpy
 from mmedit_build.miniature.train.vision import judge_loss, things_loss
 from mmedit_build.miniature.world import COLORS, CORNERS, KINDS, Scene
 
-SCHEDULE = Schedule(steps=4000, rate=1e-3)
+SCHEDULE = Schedule(steps=2000, rate=1e-3)
 BATCH = 64
 
 

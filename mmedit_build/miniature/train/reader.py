@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from tokenizers.pre_tokenizers import ByteLevel
@@ -46,7 +47,7 @@ def build_tokenizer() -> CLIPTokenizer:
     )
     core.train_from_iterator((describe(sample_scene(rng), rng) for _ in range(5000)), trainer)
     learned = json.loads(core.to_str())["model"]
-    merges = [tuple(merge) for merge in learned["merges"]]
+    merges: Any = [tuple(merge) for merge in learned["merges"]]
     return CLIPTokenizer(vocab=learned["vocab"], merges=merges, model_max_length=LENGTH)
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers of the miniature: byte-level BPE learned from its own texts, so that most words are one token."""
+"""Tokenizers of the miniature: byte-level BPE learned from its own texts, where most words are one token."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""How the checkpoints of the miniature are trained."""
