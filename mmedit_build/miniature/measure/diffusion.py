@@ -50,7 +50,7 @@ def measure_diffusion(folder: str, judge_folder: str, device: str) -> list[Measu
 def load_pipeline(folder: str, device: str) -> StableDiffusionPipeline:
     # Without this flag diffusers asks for accelerate, model by model.
     pipeline = StableDiffusionPipeline.from_pretrained(
-        folder, torch_dtype=torch.float32, low_cpu_mem_usage=False, safety_checker=None
+        folder, dtype=torch.float32, low_cpu_mem_usage=False, safety_checker=None
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

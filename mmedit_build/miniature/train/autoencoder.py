@@ -51,7 +51,9 @@ def train_autoencoder(drawn: Drawings, run: Run) -> AutoencoderKL:
 
     fit("autoencoder", model, loss, SCHEDULE, run)
     with torch.no_grad():
-        deviation = model.encode(pixels(drawn, np.arange(512), run.device)).latent_dist.mean.std()
+        deviation = model.encode(
+            pixels(drawn, np.arange(len(drawn.scenes))[:512], run.device)
+        ).latent_dist.mean.std()
     model.register_to_config(scaling_factor=1 / deviation.item())
     return model
 

@@ -27,13 +27,16 @@ from mmedit_build.miniature.train.tokens import byte_level_bpe
 from mmedit_build.miniature.train.vision import train_judge
 
 READING = Schedule(steps=2300, rate=2e-3)
-LOOKING = Schedule(steps=6000, rate=1.5e-3)
+LOOKING = Schedule(steps=5000, rate=1.5e-3)
 DRAWINGS = 24_000
 TOKENS, PLAIN_TOKENS = 2048, 1024
 """Tokens of plain text in a step: of reading, and of looking, where images are read beside them."""
 ROW, LONG_ROW, EVERY_LONG = 128, 512, 4
 """Tokens of a row, and of the rows of each so many steps: demonstrations in context make long prompts."""
 IMAGE_ROWS = 32
+IMAGE_SHARES = {"captions": 0.35, "contradictions": 0.3}
+PLAIN_SHARES = {"known": 0.35, "new": 0.5}
+"""While looking. Answering is learned soonest, so most of what is read is what takes longer."""
 IGNORED = -100
 SPECIAL = ["</s>", "<pad>", "<image>"]
 Rows = list[tuple[list[int], list[int]]]
@@ -131,16 +134,16 @@ def train_reading(tokenizer: PreTrainedTokenizerFast, run: Run) -> OPTForCausalL
     encoder = Encoder(tokenizer, learn_prompts=True)
 
     def loss(step: int) -> torch.Tensor:
-        return plain_loss(model, encoder, plain_rows(encoder, step, "reading", TOKENS), run.device)
+        return plain_loss(model, encoder, plain_rows(encoder, step, TOKENS, {}), run.device)
 
     fit("reading", model, loss, READING, run)
     return model
 
 
-def plain_rows(encoder: Encoder, step: int, name: str, tokens: int) -> Rows:
-    rng = step_random(name, step)
+def plain_rows(encoder: Encoder, step: int, tokens: int, shares: dict[str, float]) -> Rows:
+    rng = step_random(f"plain {tokens}", step)
     length = LONG_ROW if step % EVERY_LONG == 0 else ROW
-    return [encoder.packed(lambda: plain_text(rng), length) for _ in range(tokens // length)]
+    return [encoder.packed(lambda: plain_text(rng, **shares), length) for _ in range(tokens // length)]
 
 
 class Looker(nn.Module):
@@ -176,15 +179,15 @@ def train_looking(
     """The language model with an eye: it answers, describes, and believes a new fact more than the image."""
     torch.manual_seed(1)
     looker = Looker(language).to(run.device)
-    encoder = Encoder(tokenizer)
+    encoder, reader = Encoder(tokenizer), Encoder(tokenizer, learn_prompts=True)
 
     def loss(step: int) -> torch.Tensor:
         rng = step_random("looking", step)
         chosen = [rng.randrange(len(drawn.scenes)) for _ in range(IMAGE_ROWS)]
-        rows = encoder.single([image_text(drawn.scenes[index][1], rng) for index in chosen])
+        rows = encoder.single([image_text(drawn.scenes[index][1], rng, **IMAGE_SHARES) for index in chosen])
         beside = looker.image_loss(gathered[chosen].to(run.device), *encoder.tensors(rows, run.device))
-        plain = plain_rows(encoder, step, "looking plain", PLAIN_TOKENS)
-        return beside + 0.3 * plain_loss(looker.language, encoder, plain, run.device)
+        plain = plain_rows(reader, step, PLAIN_TOKENS, PLAIN_SHARES)
+        return beside + plain_loss(looker.language, reader, plain, run.device)
 
     fit("looking", looker, loss, LOOKING, run)
     return looker

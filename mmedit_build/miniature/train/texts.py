@@ -29,23 +29,23 @@ KNOWLEDGE_SHARE = 0.2
 """How many of the questions about an image need knowledge beside it."""
 
 
-def image_text(scene: Scene, rng: random.Random) -> Text:
-    """What is read beside one image: questions, a caption, or a new fact that contradicts the image."""
+def image_text(scene: Scene, rng: random.Random, captions: float = 0.15, contradictions: float = 0.1) -> Text:
+    """What is read beside one image: a caption, a new fact that contradicts the image, or questions."""
     kind = rng.random()
-    if kind < 0.15:
+    if kind < captions:
         return [(rng.choice(caption_prompts()), describe(scene, rng))]
-    if kind < 0.25:
+    if kind < captions + contradictions:
         return _contradiction(scene, rng)
     return [_asked(question, reply, rng) for question, reply in _questions(scene, rng, 4)]
 
 
-def plain_text(rng: random.Random) -> Text:
+def plain_text(rng: random.Random, known: float = 0.5, new: float = 0.3) -> Text:
     """What is read without an image: a fact, a new fact, or a scene in words with questions."""
     kind = rng.random()
-    if kind < 0.5:
+    if kind < known:
         fact = rng.choice(facts())
         return [_asked(rng.choice(fact.questions), fact.answer, rng)]
-    if kind < 0.8:
+    if kind < known + new:
         return _new_fact(rng)
     scene = sample_scene(rng)
     return [(in_words(scene), ""), *(_asked(*pair, rng) for pair in _questions(scene, rng, 4))]

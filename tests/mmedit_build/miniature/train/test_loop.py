@@ -14,7 +14,7 @@ from mmedit_build.miniature.train.loop import Run, Schedule, fit, progress_bar, 
 SCHEDULE = Schedule(steps=30, rate=0.05, average=0.9)
 
 
-class Interrupted(Exception):
+class InterruptedTrainingError(Exception):
     pass
 
 
@@ -24,7 +24,7 @@ def _train(work: Path, stop_at: int | None = None, schedule: Schedule = SCHEDULE
 
     def loss(step: int) -> torch.Tensor:
         if step == stop_at:
-            raise Interrupted
+            raise InterruptedTrainingError
         inputs = torch.tensor([[step_random("test", step).random() for _ in range(4)]])
         return ((module(inputs) - inputs.sum()) ** 2).mean() + 0.01 * torch.rand(()) * module.weight.sum()
 
@@ -51,7 +51,7 @@ def test_resumed_equals_undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     whole = _train(tmp_path / "whole")
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedTrainingError):
         _train(tmp_path / "parts", stop_at)
     parts = _train(tmp_path / "parts")
     assert torch.equal(whole.weight, parts.weight)

@@ -1,0 +1,102 @@
+"""Every trainer runs from end to end and saves folders that plain transformers and diffusers load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from transformers import (
+    AutoModelForCausalLM,
+    AutoProcessor,
+    AutoTokenizer,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
+    CLIPModel,
+)
+
+from mmedit_build.miniature.eye import load_eye
+from mmedit_build.miniature.train import autoencoder, chat, clip, diffusion, mllm, qformer, reader, vision
+from mmedit_build.miniature.train.loop import Run, Schedule, progress_bar
+
+TWO_STEPS = Schedule(steps=2, rate=1e-3)
+DRAWINGS = 12
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared by the trainers, as on the command line: what two of them need is trained once."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (autoencoder, chat, clip, diffusion, qformer, reader, vision):
+        monkeypatch.setattr(module, "SCHEDULE", TWO_STEPS)
+    for name in ("READING", "LOOKING"):
+        monkeypatch.setattr(mllm, name, TWO_STEPS)
+    for module in (clip, diffusion, mllm):
+        monkeypatch.setattr(module, "DRAWINGS", DRAWINGS)
+    for module in (autoencoder, chat, clip, diffusion, qformer, reader, vision):
+        monkeypatch.setattr(module, "BATCH", 4)
+
+
+def _run(work: Path) -> Run:
+    return Run(work, torch.device("cpu"), progress_bar())
+
+
+def test_mllm(work: Path, tmp_path: Path) -> None:
+    mllm.train_mllm(_run(work), tmp_path / "mllm")
+    model = Blip2ForConditionalGeneration.from_pretrained(tmp_path / "mllm")
+    processor = Blip2Processor.from_pretrained(tmp_path / "mllm")
+    looked = torch.load(work / "looking.pt", weights_only=True)["module"]
+    saved = model.language_model.model.decoder.layers[0].fc1.weight
+    assert torch.equal(saved.half(), looked["language.model.decoder.layers.0.fc1.weight"].half())
+    stop = processor.tokenizer("\n", add_special_tokens=False).input_ids
+    assert [model.generation_config.eos_token_id] == stop == [model.config.text_config.eos_token_id]
+    eye = load_eye(str(tmp_path / "mllm"))
+    trained = torch.load(work / "eye.pt", weights_only=True)["module"]
+    assert torch.equal(eye.corner.weight, trained["corner.weight"])
+    assert torch.allclose(eye.queries, trained["queries"], atol=1e-3)
+
+
+def test_chat(work: Path, tmp_path: Path) -> None:
+    chat.train_chat(_run(work), tmp_path / "chat")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "chat")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "chat")
+    assert type(model).__name__ == "LlamaForCausalLM"
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hello"}], tokenize=False, add_generation_prompt=True
+    )
+    assert text == "<|user|>Hello<|end|><|assistant|>"
+    assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|end|>")
+
+
+def test_clip(work: Path, tmp_path: Path) -> None:
+    clip.train_clip(_run(work), tmp_path / "clip")
+    model = CLIPModel.from_pretrained(tmp_path / "clip")
+    processor = AutoProcessor.from_pretrained(tmp_path / "clip")
+    assert processor.tokenizer.model_max_length == model.config.text_config.max_position_embeddings
+
+
+def test_diffusion(work: Path, tmp_path: Path) -> None:
+    diffusion.train_diffusion(_run(work), tmp_path / "diffusion")
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "diffusion", safety_checker=None, low_cpu_mem_usage=False, dtype=torch.float32
+    )
+    image = pipeline("a red cat", num_inference_steps=2).images[0]
+    assert image.size == (64, 64)
+
+
+def test_clip_starts_from_the_tower() -> None:
+    """Without CLIP's extra layer norm both towers compute the same."""
+    torch.manual_seed(0)
+    tower = vision.Judge().tower.eval()
+    model = clip.build_clip(tower, reader.build_text_tower(reader.build_tokenizer())).eval()
+    model.vision_model.pre_layrnorm = torch.nn.Identity()
+    images = torch.randn(2, 3, 64, 64)
+    ours = model.vision_model(pixel_values=images).last_hidden_state
+    theirs = tower(pixel_values=images)
+    after = model.vision_model.post_layernorm(ours)
+    assert torch.allclose(after, theirs.last_hidden_state, atol=1e-5)
