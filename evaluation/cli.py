@@ -51,8 +51,10 @@ def base(
     Without question files it asks about drawings of the miniature world.
     """
     from mmedit_build.checkpoints import locate
+    from mmedit_build.store import check_writable
 
     checkpoint = locate(model)
+    check_writable(out)
     rows = _questions(questions, annotations, images, limit, out)
     answered = _ask(checkpoint, device, dtype, rows)
     _report(answered, out)
@@ -105,10 +107,14 @@ def _report(answered: list[Answered], out: Path) -> None:
 
 def _table(rows: list[Score]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("question type", title="VQA accuracy (official)")
     table.add_column("questions", justify="right")
     table.add_column("accuracy", justify="right")
     for row in rows:
-        table.add_row(row.question_type, str(row.number), f"{row.accuracy:.1%}", end_section=row is rows[-2])
+        # A Text, as square brackets in a plain string would be read as markup.
+        table.add_row(
+            Text(row.question_type), str(row.number), f"{row.accuracy:.1%}", end_section=row is rows[-2]
+        )
     return table

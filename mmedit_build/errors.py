@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 
 EXIT_CODE = 2
 
@@ -14,6 +15,9 @@ class UserError(Exception):
 
 def run_app(app: Callable[[], object]) -> None:
     """Run a command line; a UserError becomes its sentence on stderr and exit code 2, a bug stays a bug."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # As stderr does by default: a letter that a pipe's encoding lacks shall not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

@@ -6,9 +6,28 @@ import os
 import tempfile
 from pathlib import Path
 
+from mmedit_build.errors import UserError
+
+REMEDY = "choose a folder that you may write to and that has room"
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file next to its place, then move it there, making its folder when it is missing."""
+    try:
+        _write(path, data)
+    except OSError as error:
+        raise UserError(f"Cannot write {path} ({error.strerror}); {REMEDY}.") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that takes no files, before work is spent on what shall go there; nothing is made."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        reason = "no permission to write" if existing.is_dir() else "not a folder"
+        raise UserError(f"Cannot write to {folder} ({existing}: {reason}); {REMEDY}.")
+
+
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -18,20 +18,18 @@ from transformers import (
     Blip2VisionConfig,
     Blip2VisionModel,
 )
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Scene, Thing
 
 PATCH = 8
 WIDTH = 96
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
-"""What the image processors of BLIP-2 and CLIP subtract from the color channels, and divide them by."""
 PARTS = (len(KINDS) + 1, len(COLORS), 2)
 """Sizes of the three classifications of a place: kind or none, color, size."""
 QUERIES = 8
 """One for each corner, one for the background, the others free."""
-CLASSIFIERS = "judge.safetensors"
+CLASSIFIERS = "eye.safetensors"
 
 
 def vision_config() -> Blip2VisionConfig:
@@ -43,25 +41,6 @@ def vision_config() -> Blip2VisionConfig:
         image_size=SIZE,
         patch_size=PATCH,
     )
-
-
-class Judge(nn.Module):
-    """The vision tower with a classifier for every patch and one for the background."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tower = Blip2VisionModel(vision_config())
-        self.patches = nn.Linear(WIDTH, sum(PARTS))
-        self.ground = nn.Linear(WIDTH, len(BACKGROUNDS))
-
-    def see(self, images: torch.Tensor) -> torch.Tensor:
-        """States of the tower: the class token, then the patches."""
-        states: torch.Tensor = self.tower(pixel_values=images).last_hidden_state
-        return states
-
-    def read(self, states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits for each patch (of the three parts, side by side) and for the background."""
-        return self.patches(states[:, 1:]), self.ground(states[:, 0])
 
 
 def qformer_config() -> Blip2QFormerConfig:
@@ -78,67 +57,80 @@ def qformer_config() -> Blip2QFormerConfig:
 
 
 class Eye(nn.Module):
-    """The judge with queries and a Q-Former, and a classifier of what the queries gathered."""
+    """Vision tower, queries and Q-Former, with classifiers of what the queries gathered."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.judge = judge
+        self.tower = Blip2VisionModel(vision_config())
         self.queries = nn.Parameter(torch.randn(1, QUERIES, WIDTH) * 0.02)
         self.qformer = Blip2QFormerModel(qformer_config())
-        self.corner = nn.Linear(WIDTH, sum(PARTS))
-        self.ground = nn.Linear(WIDTH, self.judge.ground.out_features)
+        self.corners = nn.Linear(WIDTH, sum(PARTS))
+        self.ground = nn.Linear(WIDTH, len(BACKGROUNDS))
+
+    def see(self, images: torch.Tensor) -> torch.Tensor:
+        """States of the tower for normalized images: the class token, then the patches."""
+        states: torch.Tensor = self.tower(pixel_values=images).last_hidden_state
+        return states
 
     def gather(self, states: torch.Tensor) -> torch.Tensor:
-        """What each query gathers from the states of the vision tower."""
+        """What each query gathers from the states of the tower."""
         queries = self.queries.expand(len(states), -1, -1)
         gathered: torch.Tensor = self.qformer(
             query_embeds=queries, encoder_hidden_states=states
         ).last_hidden_state
         return gathered
 
+    def name(self, gathered: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits for each corner (of the three parts, side by side) and for the background."""
+        number = len(CORNERS)
+        return self.corners(gathered[:, :number]), self.ground(gathered[:, number])
+
     @torch.no_grad()
     def scenes(self, images: torch.Tensor) -> list[Scene]:
         """What is seen in normalized images."""
-        gathered = self.gather(self.judge.see(images))
-        kinds, colors, sizes = (
-            part.argmax(-1).tolist() for part in self.corner(gathered[:, : len(CORNERS)]).split(PARTS, dim=-1)
-        )
-        grounds = self.ground(gathered[:, len(CORNERS)]).argmax(-1).tolist()
+        corners, grounds = self.name(self.gather(self.see(images)))
+        codes = torch.stack([part.argmax(-1) for part in corners.split(PARTS, dim=-1)], dim=-1)
         return [
-            Scene(
-                tuple(
-                    Thing(corner, KINDS[kind - 1], COLORS[color], bool(size))
-                    for corner, (kind, color, size) in enumerate(zip(*rows, strict=True))
-                    if kind
-                ),
-                BACKGROUNDS[ground],
-            )
-            for *rows, ground in zip(kinds, colors, sizes, grounds, strict=True)
+            Scene(_things(rows), BACKGROUNDS[ground])
+            for rows, ground in zip(codes.tolist(), grounds.argmax(-1).tolist(), strict=True)
         ]
 
 
+def encode(thing: Thing) -> tuple[int, int, int]:
+    """A thing as a class of each part; no thing is (0, 0, 0)."""
+    return KINDS.index(thing.kind) + 1, COLORS.index(thing.color), int(thing.big)
+
+
+def _things(codes: list[list[int]]) -> tuple[Thing, ...]:
+    return tuple(
+        Thing(corner, KINDS[kind - 1], COLORS[color], bool(big))
+        for corner, (kind, color, big) in enumerate(codes)
+        if kind
+    )
+
+
 def normalized(pixels: torch.Tensor) -> torch.Tensor:
-    """Images (number x channels x height x width, bytes) as an image processor would give them."""
-    mean, std = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (MEAN, STD))
+    """Images (number x channels x height x width, bytes) as BLIP-2's and CLIP's processors give them."""
+    mean, std = (
+        torch.tensor(values, device=pixels.device).view(1, 3, 1, 1)
+        for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD)
+    )
     return (pixels.float() / 255 - mean) / std
 
 
 def save_classifiers(eye: Eye, folder: Path) -> None:
     """Write what the BLIP-2 checkpoint in `folder` does not hold."""
-    held = {
-        name: value.cpu()
-        for name, value in eye.state_dict().items()
-        if name.startswith(("corner.", "ground."))
-    }
-    save_file(held, folder / CLASSIFIERS)
+    state = {name: getattr(eye, name).state_dict() for name in ("corners", "ground")}
+    flat = {f"{name}.{key}": value.cpu() for name, part in state.items() for key, value in part.items()}
+    save_file(flat, folder / CLASSIFIERS)
 
 
 def load_eye(folder: str) -> Eye:
     """The eye of a BLIP-2 checkpoint that was saved with its classifiers."""
     model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    eye = Eye(Judge())
-    eye.judge.tower.load_state_dict(model.vision_model.state_dict())
-    eye.qformer.load_state_dict(model.qformer.state_dict())
-    eye.queries.data = model.query_tokens.data
-    eye.load_state_dict(load_file(Path(folder) / CLASSIFIERS), strict=False)
+    eye = Eye()
+    state = {f"tower.{name}": value for name, value in model.vision_model.state_dict().items()}
+    state |= {f"qformer.{name}": value for name, value in model.qformer.state_dict().items()}
+    state |= {"queries": model.query_tokens.data, **load_file(Path(folder) / CLASSIFIERS)}
+    eye.load_state_dict(state)
     return eye.eval()

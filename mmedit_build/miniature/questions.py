@@ -40,6 +40,9 @@ def ask(scene: Scene, rng: random.Random, number: int) -> list[Meaning]:
     by_type: dict[str, list[Meaning]] = {}
     for meaning in askable(scene, rng):
         by_type.setdefault(meaning.type, []).append(meaning)
+    allowed = len({meaning for meanings in by_type.values() for meaning in meanings})
+    if number > allowed:
+        raise ValueError(f"the scene allows {allowed} different questions, not {number}")
     asked: list[Meaning] = []
     while len(asked) < number:
         for kind in rng.sample(sorted(by_type), len(by_type)):

@@ -125,15 +125,28 @@ def _pictures(split: str, seed: str, number: int, taken: frozenset[Scene]) -> It
 
 def _claim(sources: Sources, made_from: Json) -> None:
     """Refuse a folder that holds anything else."""
+    try:
+        found = _content(sources)
+    except OSError as error:
+        raise UserError(f"Cannot read {sources.folder} ({error.strerror}); choose another folder.") from error
+    except ValueError:
+        found = None
+    if found is None:
+        raise UserError(f"{sources.folder} is in use for something else; choose a new or empty folder.")
+    if found and {name: found.get(name) for name in made_from} != made_from:
+        raise UserError(
+            f"{sources.folder} holds a miniature made with another seed or size; "
+            "choose another folder, or delete that one."
+        )
+
+
+def _content(sources: Sources) -> Json | None:
+    """The manifest of a folder, empty where nothing is there yet, None where something else is."""
     if sources.manifest.is_file():
         found = json.loads(sources.manifest.read_bytes())
-        if {name: found.get(name) for name in made_from} != made_from:
-            raise UserError(
-                f"{sources.folder} holds a miniature made with another seed or size; "
-                "choose another folder, or delete that one."
-            )
-    elif sources.folder.exists() and (not sources.folder.is_dir() or any(sources.folder.iterdir())):
-        raise UserError(f"{sources.folder} is in use for something else; choose a new or empty folder.")
+        return found if isinstance(found, dict) and found else None
+    free = not sources.folder.exists() or (sources.folder.is_dir() and not any(sources.folder.iterdir()))
+    return {} if free else None
 
 
 def _write_split(sources: Sources, split: str, pictures: list[Picture]) -> None:

@@ -7,17 +7,21 @@ import io
 from pathlib import Path
 
 import PIL.Image
+import PIL.ImageOps
 
 from mmedit_build.errors import UserError
 
 Image = PIL.Image.Image | bytes | Path
 """A decoded picture, the bytes of an encoded one, or the file that holds it."""
 
+UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
+"""What Pillow raises on broken files, and on pictures so large that they must be a mistake or an attack."""
+
 
 def image_key(image: Image) -> str:
     """A digest of the content: of the encoded bytes, or of the pixels of a decoded picture."""
     if isinstance(image, PIL.Image.Image):
-        picture = image.convert("RGB")
+        picture = _upright(image)
         content = f"{picture.size}".encode() + picture.tobytes()
     else:
         content = _encoded(image)
@@ -25,14 +29,23 @@ def image_key(image: Image) -> str:
 
 
 def open_image(image: Image) -> PIL.Image.Image:
-    """The picture in RGB."""
+    """The picture in RGB, the way up that its EXIF says."""
     if isinstance(image, PIL.Image.Image):
-        return image.convert("RGB")
+        return _upright(image)
     try:
-        return PIL.Image.open(io.BytesIO(_encoded(image))).convert("RGB")
-    except OSError as error:
+        return _upright(PIL.Image.open(io.BytesIO(_encoded(image))))
+    except UNREADABLE as error:
         name = image if isinstance(image, Path) else f"a value of {len(image)} bytes"
-        raise UserError(f"Cannot read {name} as an image: give a complete JPEG or PNG file.") from error
+        raise UserError(
+            f"Cannot read {name} as an image: give a complete JPEG or PNG of 8 bits a channel."
+        ) from error
+
+
+def _upright(image: PIL.Image.Image) -> PIL.Image.Image:
+    if image.mode.startswith(("I", "F")):
+        # Pillow would cut off all but the darkest of these values, and leave a white picture.
+        raise ValueError(f"pictures of mode {image.mode} have more than 8 bits a channel")
+    return PIL.ImageOps.exif_transpose(image).convert("RGB")
 
 
 def _encoded(image: bytes | Path) -> bytes:

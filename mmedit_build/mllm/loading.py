@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from transformers import PretrainedConfig
 
 from mmedit_build.errors import UserError
@@ -13,6 +15,8 @@ from mmedit_build.mllm.families import FAMILIES
 from mmedit_build.mllm.families.base import Family
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+UNLOADABLE = (OSError, SafetensorError, ValueError, KeyError, RuntimeError)
+"""What transformers raises on files that are missing, broken, or do not fit each other."""
 
 
 def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> Family:
@@ -23,8 +27,8 @@ def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> 
         raise UserError(f"There is no dtype '{dtype}': use one of {', '.join(DTYPES)}.")
     try:
         family = _family_class(name, revision).load(name, revision, DTYPES[dtype])
-    except OSError as error:
-        raise _no_model(name) from error
+    except UNLOADABLE as error:
+        raise _no_model(name, str(error)) from error
     family.model.requires_grad_(False)
     family.model.train(False)
     family.model.to(place)  # type: ignore[arg-type]  # the stub of `to` lacks this overload
@@ -36,17 +40,24 @@ def find_device(name: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, usable in there.items() if usable))
-    if not there.get(name.partition(":")[0], False):
+    kind, _, index = name.partition(":")
+    if not there.get(kind, False) or (kind != name and not _has(kind, index)):
         usable = ", ".join(kind for kind, ok in there.items() if ok)
         raise UserError(f"Device '{name}' is not available here: use auto or {usable}.")
     return torch.device(name)
 
 
+def _has(kind: str, index: str) -> bool:
+    """Whether there is a device of that kind and number."""
+    number = torch.cuda.device_count() if kind == "cuda" else 1
+    return index.isdecimal() and int(index) < number
+
+
 def _family_class(name: str, revision: str) -> type[Family]:
     config, _ = PretrainedConfig.get_config_dict(name, revision=revision)
-    kind = config.get("model_type")
+    kind = config.get("model_type") if isinstance(config, dict) else None
     if kind is None:
-        raise _no_model(name)
+        raise _no_model(name, "no config.json in it names a model_type")
     if kind not in FAMILIES:
         raise UserError(
             f"'{name}' holds a model of type '{kind}': supported types are {', '.join(sorted(FAMILIES))}."
@@ -55,8 +66,13 @@ def _family_class(name: str, revision: str) -> type[Family]:
     return cast("type[Family]", getattr(importlib.import_module(module), attribute))
 
 
-def _no_model(name: str) -> UserError:
-    return UserError(
-        f"Cannot load a model from '{name}': give a folder written by save_pretrained (with safetensors) "
-        "or the id of a model on the Hub."
-    )
+def _no_model(name: str, reason: str) -> UserError:
+    reason = reason.strip().partition("\n")[0].rstrip(".:")
+    if Path(name).is_dir():
+        remedy = "give a folder written by save_pretrained (with safetensors), copied whole"
+    else:
+        remedy = (
+            "give a folder written by save_pretrained, or the id of a model on the Hub; "
+            "an id needs a connection, or the model downloaded before"
+        )
+    return UserError(f"Cannot load a model from '{name}' ({reason}): {remedy}.")

@@ -196,7 +196,7 @@ class MLLM:
         else:
             rows = make_rows(self.tokenizer, queries, self._family.image_length, targets=not new_tokens)
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
-        check_lengths(lengths, new_tokens, self._family.max_positions)
+        check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
         return rows
 
     def _part(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from transformers import PreTrainedTokenizerBase
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.query import Query
+
+SHOWN = 60
+"""How many letters of a query an error quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +60,15 @@ def _spaced(target: str) -> str:
     return target if not target or target[0].isspace() else " " + target
 
 
-def check_lengths(lengths: Sequence[int], new_tokens: int, limit: int) -> None:
+def check_lengths(lengths: Sequence[int], prompts: Sequence[str], new_tokens: int, limit: int) -> None:
     """Refuse rows that would run past the last position the model has."""
-    longest = max(lengths, default=0) + new_tokens
-    if longest > limit:
-        wish = f" with {new_tokens} new tokens" if new_tokens else ""
-        raise UserError(
-            f"A query{wish} takes {longest} positions but the model has {limit}: shorten the query."
-        )
+    for length, prompt in zip(lengths, prompts, strict=True):
+        if length + new_tokens > limit:
+            wish = f" with {new_tokens} new tokens" if new_tokens else ""
+            raise UserError(
+                f"The query {shorten(prompt, SHOWN)!r}{wish} takes {length + new_tokens} positions but the "
+                f"model has {limit}: shorten it."
+            )
 
 
 def batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:

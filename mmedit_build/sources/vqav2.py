@@ -10,6 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from mmedit_build.errors import UserError
 
+LEAST_ANSWERS = 4
+"""With fewer annotators even an answer that all of them gave would not count as fully right."""
+
 
 @dataclass(frozen=True, slots=True)
 class VqaQuestion:
@@ -35,6 +38,8 @@ class _QuestionsFile(BaseModel):
 
 class _Answer(BaseModel):
     answer: str
+    raw_answer: str | None = None
+    """What the annotator wrote; OK-VQA alone has it, whose `answer` is a stemmed form of it."""
 
 
 class _Annotation(BaseModel):
@@ -82,7 +87,12 @@ def _joined(question: _Question, image: Path, annotation: _Annotation) -> VqaQue
             f"The image {image.name} is not in {image.parent}; give the folder that holds the images of "
             "these questions."
         )
-    answers = tuple(row.answer for row in annotation.answers)
+    if len(annotation.answers) < LEAST_ANSWERS:
+        raise UserError(
+            f"Question {question.question_id} has the answers of {len(annotation.answers)} annotators, but "
+            f"VQA accuracy needs {LEAST_ANSWERS}; give annotations with more answers (VQAv2 has ten)."
+        )
+    answers = tuple(row.raw_answer or row.answer for row in annotation.answers)
     return VqaQuestion(question.question_id, image, question.question, annotation.question_type, answers)
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
-from evaluation.cli import app
+from evaluation.base import Score
+from evaluation.cli import _table, app
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import write_sources
 
@@ -64,3 +67,21 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
             *("--images", str(sources.image_folder("val2014"))),
             *("--out", str(tmp_path / "out")),
         )
+
+
+def test_a_folder_that_takes_no_results_is_told_before_questions_are_read(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    missing = str(tmp_path / "none.json")
+    with pytest.raises(UserError, match="not a folder"):
+        invoke(
+            *("--questions", missing, "--annotations", missing, "--images", missing),
+            *("--model", str(tmp_path), "--out", str(tmp_path / "out")),
+        )
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_types_are_shown_as_they_are_written() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(_table([Score("[red]is[/bold]", 1, 1.0), Score("all", 1, 1.0)]))
+    assert isinstance(console.file, io.StringIO)
+    assert "[red]is[/bold]" in console.file.getvalue()

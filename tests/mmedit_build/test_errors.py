@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from mmedit_build.errors import UserError, run_app
@@ -21,3 +25,15 @@ def test_a_bug_stays_a_bug() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_app(app)
+
+
+def test_letters_that_a_pipe_lacks_do_not_end_a_command() -> None:
+    code = "from mmedit_build.errors import run_app; run_app(lambda: print('caf\\xe9'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert (done.returncode, done.stdout) == (0, "caf\\xe9\n"), done.stderr

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from mmedit_build.store import write_atomic
+from mmedit_build.errors import UserError
+from mmedit_build.store import check_writable, write_atomic
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -30,3 +33,40 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        UserError, match=r"Cannot write .*new \((Not a directory|File exists)\); choose a folder"
+    ):
+        write_atomic(tmp_path / "file" / "new", b"data")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="Is a directory"):
+        write_atomic(tmp_path / "folder", b"data")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_self: Path, _target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_atomic(tmp_path / "file", b"data")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_is_checked_without_being_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_writable(tmp_path / "not" / "yet")
+    monkeypatch.chdir(tmp_path)
+    check_writable(Path("not/yet"))
+    (tmp_path / "file").touch()
+    for inside in ("file", "file/deeper"):
+        with pytest.raises(UserError, match=r"file: not a folder"):
+            check_writable(tmp_path / inside)
+    # Asked of the system rather than tried, as the tests may run as a user who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission to write"):
+        check_writable(tmp_path / "not")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -9,10 +9,9 @@ from diffusers import AutoencoderKL
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.eye import PATCH
 from mmedit_build.miniature.train.drawings import GRID, Drawings, Rows
-from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_numpy
+from mmedit_build.miniature.train.loop import Run, Stage, fit
 
-SCHEDULE = Schedule(steps=7000, rate=2e-3, decay=0.0)
-BATCH = 8
+AUTOENCODER = Stage("autoencoder", steps=7000, rate=2e-3, batch=8, decay=0.0)
 BLOCKS = (16, 32, 64, 64)
 CHANNELS = 8
 KL_WEIGHT = 2e-4
@@ -42,14 +41,14 @@ def train_autoencoder(drawn: Drawings, run: Run) -> AutoencoderKL:
     model = build_autoencoder().to(run.device)
 
     def loss(step: int) -> torch.Tensor:
-        rows = step_numpy("autoencoder", step).integers(0, len(drawn.scenes), BATCH)
+        rows = AUTOENCODER.rows(step, len(drawn.scenes))
         images = pixels(drawn, rows, run.device)
         latents = model.encode(images).latent_dist
         wrong = (model.decode(latents.sample()).sample - images).square() * _weights(drawn, rows, run.device)
         result: torch.Tensor = wrong.mean() + KL_WEIGHT * latents.kl().mean() / latents.mean[0].numel()
         return result
 
-    fit("autoencoder", model, loss, SCHEDULE, run)
+    fit(AUTOENCODER, model, loss, run)
     with torch.no_grad():
         deviation = model.encode(
             pixels(drawn, np.arange(len(drawn.scenes))[:512], run.device)

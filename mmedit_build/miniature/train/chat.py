@@ -16,12 +16,12 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mmedit_build.miniature.grammar import FORMS, Meaning, say
-from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_random
+from mmedit_build.miniature.train.loop import Run, Stage, fit
+from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.tokens import byte_level_bpe
 from mmedit_build.miniature.world import COLORS, CORNERS, KINDS
 
-SCHEDULE = Schedule(steps=2000, rate=2e-3)
-BATCH = 32
+CHAT = Stage("chat", steps=2000, rate=2e-3, batch=32)
 IGNORED = -100
 
 SYSTEMS = (
@@ -136,17 +136,17 @@ def train_chat(run: Run, out: Path) -> None:
     by_form = {form: [m for m in all_meanings() if m.form == form and not held_out(m)] for form in FORMS}
 
     def loss(step: int) -> torch.Tensor:
-        rng = step_random("chat", step)
-        rows = [_row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(BATCH)]
+        rng = CHAT.random(step)
+        rows = [_row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(CHAT.batch)]
         ids, labels = _pad(rows, tokenizer.pad_token_id)
         mask = (ids != tokenizer.pad_token_id).to(run.device)
         output = model(input_ids=ids.to(run.device), attention_mask=mask, labels=labels.to(run.device))
         result: torch.Tensor = output.loss
         return result
 
-    fit("chat", model, loss, SCHEDULE, run)
+    fit(CHAT, model, loss, run)
     model.generation_config.max_new_tokens = 48
-    model.half().save_pretrained(out)
+    save_half(model, out)
     tokenizer.save_pretrained(out)
 
 

@@ -1,4 +1,4 @@
-"""The verifier: a CLIP model whose towers come trained, from the judge and from the reader."""
+"""The verifier: a CLIP model whose towers come trained, from the base model's eye and from the reader."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ from mmedit_build.miniature.captions import describe
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.eye import PATCH, WIDTH
 from mmedit_build.miniature.train.drawings import drawings
-from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_numpy, step_random
+from mmedit_build.miniature.train.eye import train_eye
+from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
-from mmedit_build.miniature.train.vision import train_judge
+from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.world import COLORS, KINDS, Scene
 
-SCHEDULE = Schedule(steps=1500, rate=5e-4)
-DRAWINGS = 24_000
-BATCH = 64
+CLIP = Stage("clip", steps=1200, rate=5e-4, batch=64)
 
 
 def build_clip(tower: Blip2VisionModel, reader: CLIPTextModel) -> CLIPModel:
@@ -91,30 +90,30 @@ def altered(scene: Scene, rng: random.Random) -> Scene:
 
 def train_clip(run: Run, out: Path) -> None:
     """Train CLIP on drawings with a true caption and a nearly true one, and save it as an ordinary folder."""
-    drawn = drawings(run.work, DRAWINGS)
+    drawn = drawings(run.work)
     tokenizer = build_tokenizer()
-    judge, reader = train_judge(drawn, run), train_reader(tokenizer, run)
+    eye, reader = train_eye(drawn, run), train_reader(tokenizer, run)
     torch.manual_seed(0)
-    model = build_clip(judge.tower, reader)
+    model = build_clip(eye.tower, reader)
     nn.Module.to(model, run.device)
 
     def loss(step: int) -> torch.Tensor:
-        rng = step_random("clip", step)
-        rows = step_numpy("clip", step).integers(0, len(drawn.scenes), BATCH)
+        rng = CLIP.random(step)
+        rows = CLIP.rows(step, len(drawn.scenes))
         scenes = [drawn.scenes[row][1] for row in rows]
         captions = [describe(scene, rng) for scene in (*scenes, *(altered(scene, rng) for scene in scenes))]
         output = model(
             pixel_values=drawn.images(rows, run.device), input_ids=token_ids(tokenizer, captions, run.device)
         )
-        right = torch.arange(BATCH, device=run.device)
+        right = torch.arange(CLIP.batch, device=run.device)
         by_image: torch.Tensor = F.cross_entropy(output.logits_per_image, right)
-        return by_image + F.cross_entropy(output.logits_per_text[:BATCH], right)
+        return by_image + F.cross_entropy(output.logits_per_text[: CLIP.batch], right)
 
-    fit("clip", model, loss, SCHEDULE, run)
+    fit(CLIP, model, loss, run)
     save(model, tokenizer, out)
 
 
 def save(model: CLIPModel, tokenizer: CLIPTokenizer, out: Path) -> None:
     size = {"height": SIZE, "width": SIZE}
-    model.half().save_pretrained(out)
+    save_half(model, out)
     CLIPProcessor(CLIPImageProcessor(size=size, crop_size=size), tokenizer).save_pretrained(out)

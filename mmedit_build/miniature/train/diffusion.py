@@ -15,14 +15,12 @@ from mmedit_build.miniature.captions import describe
 from mmedit_build.miniature.eye import PARTS
 from mmedit_build.miniature.train.autoencoder import CHANNELS, encode_all, train_autoencoder
 from mmedit_build.miniature.train.drawings import GRID, Drawings, drawings
-from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_numpy, step_random
+from mmedit_build.miniature.train.eye import things_loss
+from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
 from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
-from mmedit_build.miniature.train.vision import things_loss
 
-SCHEDULE = Schedule(steps=8000, rate=1e-3, decay=0.0, average=0.999)
-DRAWINGS = 24_000
-BATCH = 64
+UNET = Stage("unet", steps=8000, rate=1e-3, batch=64, decay=0.0, average=0.999)
 WIDTH = 80
 UNCONDITIONAL = 0.1
 """How often the caption is left out, so that guidance has something to steer away from."""
@@ -65,7 +63,7 @@ class Painter(nn.Module):
         self.unet = build_unet()
         self.layout = nn.Linear(WIDTH, sum(PARTS))
         self._inner: list[torch.Tensor] = []
-        self.unet.mid_block.register_forward_hook(self._keep)
+        self._hook = self.unet.mid_block.register_forward_hook(self._keep)
 
     def _keep(self, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
         self._inner = [output]
@@ -87,26 +85,27 @@ def train_unet(
     scheduler = build_scheduler()
 
     def loss(step: int) -> torch.Tensor:
-        rng = step_random("unet", step)
-        rows = step_numpy("unet", step).integers(0, len(drawn.scenes), BATCH)
+        rng = UNET.random(step)
+        rows = UNET.rows(step, len(drawn.scenes))
         scenes = [drawn.scenes[row][1] for row in rows]
         captions = ["" if rng.random() < UNCONDITIONAL else describe(scene, rng) for scene in scenes]
         with torch.no_grad():
             text = reader(input_ids=token_ids(tokenizer, captions, run.device)).last_hidden_state
         clean = latents[torch.from_numpy(rows)].to(run.device)
-        times = torch.randint(0, scheduler.config.num_train_timesteps, (BATCH,), device=run.device)
+        times = torch.randint(0, scheduler.config.num_train_timesteps, (UNET.batch,), device=run.device)
         noise = torch.randn_like(clean)
         velocity, layout = painter(scheduler.add_noise(clean, noise, times), times, text)
         wrong = F.mse_loss(velocity, scheduler.get_velocity(clean, noise, times))
         return wrong + LAYOUT_WEIGHT * things_loss(layout, drawn.labels[rows].to(run.device))
 
-    fit("unet", painter, loss, SCHEDULE, run)
+    fit(UNET, painter, loss, run)
+    painter._hook.remove()
     return painter.unet
 
 
 def train_diffusion(run: Run, out: Path) -> None:
     """Train all parts and save them as an ordinary Stable Diffusion pipeline."""
-    drawn = drawings(run.work, DRAWINGS)
+    drawn = drawings(run.work)
     autoencoder = train_autoencoder(drawn, run)
     tokenizer = build_tokenizer()
     reader = train_reader(tokenizer, run)

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from mmedit_build.miniature.drawing import SIZE, draw, placements
-from mmedit_build.miniature.eye import PATCH, normalized
-from mmedit_build.miniature.world import BACKGROUNDS, COLORS, KINDS, Scene, scenes
+from mmedit_build.miniature.eye import PATCH, encode, normalized
+from mmedit_build.miniature.world import BACKGROUNDS, Scene, scenes
 
 SEED = "drawn to learn"
+DRAWINGS = 24_000
 GRID = SIZE // PATCH
 Rows = NDArray[np.int64]
 """Numbers of drawings."""
@@ -34,7 +35,7 @@ class Drawings:
 
     @cached_property
     def labels(self) -> torch.Tensor:
-        """images x patches x (kind + 1 or 0, color, size): what covers the middle of each patch."""
+        """What covers the middle of each patch: images x patches x parts of a code."""
         return torch.from_numpy(np.stack([patch_labels(scene, seed) for seed, scene in self.scenes]))
 
     @cached_property
@@ -43,10 +44,10 @@ class Drawings:
         return torch.tensor([BACKGROUNDS.index(scene.background) for _, scene in self.scenes])
 
 
-def drawings(work: Path, number: int, seed: str = SEED) -> Drawings:
-    """The first `number` drawings of a seed, read from `work` or drawn into it."""
-    chosen = list(scenes(seed, number))
-    path = work / f"drawings-{seed.replace(' ', '-')}-{number}.npy"
+def drawings(work: Path, number: int = DRAWINGS) -> Drawings:
+    """The first `number` drawings of SEED, read from `work` or drawn into it."""
+    chosen = list(scenes(SEED, number))
+    path = work / f"drawings-{number}.npy"
     if not path.exists():
         with Pool() as pool:
             pixels = np.stack(pool.map(_pixels, chosen, chunksize=200))
@@ -62,15 +63,10 @@ def _pixels(item: tuple[str, Scene]) -> NDArray[np.uint8]:
 
 
 def patch_labels(scene: Scene, seed: str) -> NDArray[np.int64]:
-    """For each patch in reading order: kind (0 for none, else index + 1), color index, 1 if big."""
+    """For each patch in reading order, the code of the thing that covers its middle."""
     middles = (np.arange(GRID) + 0.5) * PATCH
     labels = np.zeros((GRID, GRID, 3), dtype=np.int64)
     for place in placements(scene, seed):
         distance = np.hypot(middles[None, :] - place.x, middles[:, None] - place.y)
-        thing = place.thing
-        labels[distance < 0.85 * place.diameter / 2] = (
-            KINDS.index(thing.kind) + 1,
-            COLORS.index(thing.color),
-            thing.big,
-        )
+        labels[distance < 0.85 * place.diameter / 2] = encode(place.thing)
     return labels.reshape(GRID * GRID, 3)

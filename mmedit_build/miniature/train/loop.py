@@ -10,14 +10,17 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mmedit_build.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +38,15 @@ class Run:
     device: torch.device
     progress: Progress
 
-    def path(self, name: str) -> Path:
-        return self.work / f"{name}.pt"
-
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast a stage learns. The rate rises for WARM_UP steps and falls as a cosine."""
+class Stage:
+    """One stage of training. The rate rises for WARM_UP steps and falls as a cosine."""
 
+    name: str
     steps: int
     rate: float
+    batch: int
     decay: float = 0.01
     average: float = 0.0
     """Decay of the moving average of the weights, which replaces them at the end; 0 for none."""
@@ -53,15 +55,14 @@ class Schedule:
         warm = min(1.0, (step + 1) / WARM_UP)
         return warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / self.steps)))
 
+    def random(self, step: int) -> random.Random:
+        """The generator that draws the batch of a step."""
+        return random.Random(f"{self.name}/{step}")
 
-def step_random(name: str, step: int) -> random.Random:
-    """The generator that draws the batch of a step."""
-    return random.Random(f"{name}/{step}")
-
-
-def step_numpy(name: str, step: int) -> np.random.Generator:
-    """The same for arrays of numbers."""
-    return np.random.default_rng(step_random(name, step).getrandbits(64))
+    def rows(self, step: int, number: int) -> NDArray[np.int64]:
+        """A batch of `number` examples, by their numbers."""
+        generator = np.random.default_rng(self.random(step).getrandbits(64))
+        return generator.integers(0, number, self.batch)
 
 
 def progress_bar() -> Progress:
@@ -69,84 +70,78 @@ def progress_bar() -> Progress:
     return Progress(*columns, TextColumn("{task.fields[loss]}"))
 
 
-def fit(
-    name: str, module: torch.nn.Module, loss: Callable[[int], torch.Tensor], schedule: Schedule, run: Run
-) -> None:
+def fit(stage: Stage, module: torch.nn.Module, loss: Callable[[int], torch.Tensor], run: Run) -> None:
     """Train `module` to lower `loss(step)`; a finished or interrupted stage is taken up from its file."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=schedule.rate, weight_decay=schedule.decay, betas=(0.9, 0.98))
-    average = [parameter.detach().clone() for parameter in trained] if schedule.average else []
-    first = _resume(run.path(name), module, optimizer, average, schedule)
+    learner = _Learner(stage, module)
+    path = run.work / f"{stage.name}.pt"
+    first = learner.resume(path)
     module.train()
-    bar = run.progress.add_task(name, total=schedule.steps, completed=first, loss="")
+    bar = run.progress.add_task(stage.name, total=stage.steps, completed=first, loss="")
     saved = time.monotonic()
-    for step in range(first, schedule.steps):
+    for step in range(first, stage.steps):
         torch.manual_seed(step)
-        value = _update(trained, optimizer, loss(step), schedule, step)
-        _move_average(average, trained, min(schedule.average, (1 + step) / (10 + step)))
+        value = learner.update(loss(step), step)
         run.progress.advance(bar)
         if step % LOG_EVERY == 0:
             run.progress.update(bar, loss=f"{float(value):.4f}")
-            log.info("%s: step %d of %d, loss %.4f", name, step, schedule.steps, float(value))
+            log.info("%s: step %d of %d, loss %.4f", stage.name, step, stage.steps, float(value))
         if time.monotonic() - saved > SAVE_EVERY_SECONDS:
-            _save(run.path(name), module, optimizer, average, step + 1)
+            learner.save(path, step + 1)
             saved = time.monotonic()
-    if first < schedule.steps:
-        _move_average(trained, average, 0.0)
-        _save(run.path(name), module, optimizer, average, schedule.steps)
+    if first < stage.steps:
+        learner.finish()
+        learner.save(path, stage.steps)
     module.eval()
 
 
-def _update(
-    trained: Iterable[torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    loss: torch.Tensor,
-    schedule: Schedule,
-    step: int,
-) -> torch.Tensor:
-    for group in optimizer.param_groups:
-        group["lr"] = schedule.rate * schedule.factor(step)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(trained, CLIP_NORM)
-    optimizer.step()
-    return loss.detach()
+class _Learner:
+    """A module with its optimizer and the moving average of its weights."""
 
+    def __init__(self, stage: Stage, module: torch.nn.Module) -> None:
+        self.stage = stage
+        self.module = module
+        self.trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.trained, lr=stage.rate, weight_decay=stage.decay, betas=(0.9, 0.98)
+        )
+        self.average = [parameter.detach().clone() for parameter in self.trained] if stage.average else []
 
-@torch.no_grad()
-def _move_average(average: Iterable[torch.Tensor], values: Iterable[torch.Tensor], decay: float) -> None:
-    for mean, value in zip(average, values, strict=False):
-        mean.lerp_(value, 1 - decay)
+    def update(self, loss: torch.Tensor, step: int) -> torch.Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.stage.rate * self.stage.factor(step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.trained, CLIP_NORM)
+        self.optimizer.step()
+        if self.average:
+            # The first steps are soon forgotten: they know nothing yet.
+            decay = min(self.stage.average, (1 + step) / (10 + step))
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.trained], 1 - decay)
+        return loss.detach()
 
+    def finish(self) -> None:
+        for parameter, mean in zip(self.trained, self.average, strict=bool(self.average)):
+            parameter.data.copy_(mean)
 
-def _save(
-    path: Path,
-    module: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: list[torch.Tensor],
-    step: int,
-) -> None:
-    state: dict[str, Any] = {"step": step, "module": module.state_dict(), "average": average}
-    state["optimizer"] = optimizer.state_dict()
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    def save(self, path: Path, step: int) -> None:
+        state: dict[str, Any] = {"stage": asdict(self.stage), "step": step, "average": self.average}
+        state |= {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+        temporary = path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(path)
 
-
-def _resume(
-    path: Path,
-    module: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: list[torch.Tensor],
-    schedule: Schedule,
-) -> int:
-    """Load the stage's file where there is one; return the step to go on from."""
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    module.load_state_dict(state["module"])
-    optimizer.load_state_dict(state["optimizer"])
-    _move_average(
-        average, [saved.to(mean.device) for saved, mean in zip(state["average"], average, strict=True)], 0.0
-    )
-    return min(int(state["step"]), schedule.steps)
+    def resume(self, path: Path) -> int:
+        """Load the stage's file where there is one; return the step to go on from."""
+        if not path.exists():
+            return 0
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        if state["stage"] != asdict(self.stage):
+            raise UserError(
+                f"{path} was trained as {state['stage']}, but now the stage is {asdict(self.stage)}; "
+                "delete the file to train the stage anew, or give another --work."
+            )
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for mean, saved in zip(self.average, state["average"], strict=True):
+            mean.copy_(saved)
+        return int(state["step"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import (
     Blip2Config,
     Blip2ForConditionalGeneration,
@@ -20,26 +22,27 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.eye import QUERIES, WIDTH, Eye, qformer_config, save_classifiers, vision_config
 from mmedit_build.miniature.train.drawings import Drawings, drawings
-from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_random
-from mmedit_build.miniature.train.qformer import gather_all, train_eye
+from mmedit_build.miniature.train.eye import gather_all, train_eye
+from mmedit_build.miniature.train.loop import Run, Stage, fit
+from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_text
 from mmedit_build.miniature.train.tokens import byte_level_bpe
-from mmedit_build.miniature.train.vision import train_judge
 
-READING = Schedule(steps=2300, rate=2e-3)
-LOOKING = Schedule(steps=5000, rate=1.5e-3)
-DRAWINGS = 24_000
-TOKENS, PLAIN_TOKENS = 2048, 1024
-"""Tokens of plain text in a step: of reading, and of looking, where images are read beside them."""
+READING = Stage("reading", steps=2300, rate=2e-3, batch=2048)
+LOOKING = Stage("looking", steps=4500, rate=1.5e-3, batch=32)
+"""The batch of reading is counted in tokens, that of looking in images."""
+PLAIN_TOKENS = 1024
+"""Tokens of plain text that are read in each step of looking."""
 ROW, LONG_ROW, EVERY_LONG = 128, 512, 4
 """Tokens of a row, and of the rows of each so many steps: demonstrations in context make long prompts."""
-IMAGE_ROWS = 32
 IMAGE_SHARES = {"captions": 0.35, "contradictions": 0.3}
 PLAIN_SHARES = {"known": 0.35, "new": 0.5}
 """While looking. Answering is learned soonest, so most of what is read is what takes longer."""
 IGNORED = -100
 SPECIAL = ["</s>", "<pad>", "<image>"]
 Rows = list[tuple[list[int], list[int]]]
+Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Token ids, attention mask and labels."""
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -80,11 +83,10 @@ def line_break(tokenizer: PreTrainedTokenizerFast) -> int:
 
 
 class Encoder:
-    """Texts to token ids and labels: targets alone, or prompts as well."""
+    """Texts to token ids and labels; only targets have labels."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, *, learn_prompts: bool = False) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.core = tokenizer.backend_tokenizer
-        self.learn_prompts = learn_prompts
         self.begin, self.pad = int(tokenizer.bos_token_id), int(tokenizer.pad_token_id)
 
     def encode(self, text: Text) -> tuple[list[int], list[int]]:
@@ -94,8 +96,7 @@ class Encoder:
         labels: list[int] = []
         for index, piece in enumerate(self.core.encode_batch(pieces, add_special_tokens=False)):
             ids += piece.ids
-            learned = index % 2 or self.learn_prompts
-            labels += piece.ids if learned else [IGNORED] * len(piece.ids)
+            labels += piece.ids if index % 2 else [IGNORED] * len(piece.ids)
         return ids, labels
 
     def single(self, texts: list[Text]) -> Rows:
@@ -111,7 +112,7 @@ class Encoder:
             ids, labels = ids + more, labels + learned
         return ids[:length], labels[:length]
 
-    def tensors(self, rows: Rows, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def tensors(self, rows: Rows, device: torch.device) -> Tensors:
         """Ids, mask and labels, padded on the right."""
         longest = max(len(ids) for ids, _ in rows)
         ids = torch.tensor([row + [self.pad] * (longest - len(row)) for row, _ in rows], device=device)
@@ -119,10 +120,17 @@ class Encoder:
         return ids, (ids != self.pad).long(), labels
 
 
-def plain_loss(model: OPTForCausalLM, encoder: Encoder, rows: Rows, device: torch.device) -> torch.Tensor:
-    ids, mask, labels = encoder.tensors(rows, device)
-    loss: torch.Tensor = model(input_ids=ids, attention_mask=mask, labels=labels).loss
-    return loss
+def plain_loss(model: OPTForCausalLM, rows: Tensors, targets: float) -> torch.Tensor:
+    """Loss of all tokens, and `targets` times that of the targets.
+
+    Prompts repeat what stands before them, and learning to foresee that is how copying is learned.
+    """
+    ids, mask, labels = rows
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].transpose(1, 2)
+    everything = F.cross_entropy(logits, ids[:, 1:].masked_fill(mask[:, 1:] == 0, IGNORED))
+    if not targets:
+        return everything
+    return everything + targets * F.cross_entropy(logits, labels[:, 1:])
 
 
 def train_reading(tokenizer: PreTrainedTokenizerFast, run: Run) -> OPTForCausalLM:
@@ -130,18 +138,19 @@ def train_reading(tokenizer: PreTrainedTokenizerFast, run: Run) -> OPTForCausalL
     torch.manual_seed(0)
     model = OPTForCausalLM(text_config(tokenizer))
     nn.Module.to(model, run.device)
-    # Prompts repeat what stands before them, and learning to foresee that is how copying is learned.
-    encoder = Encoder(tokenizer, learn_prompts=True)
+    encoder = Encoder(tokenizer)
 
     def loss(step: int) -> torch.Tensor:
-        return plain_loss(model, encoder, plain_rows(encoder, step, TOKENS, {}), run.device)
+        return plain_loss(
+            model, encoder.tensors(plain_rows(encoder, step, READING.batch, {}), run.device), targets=0.0
+        )
 
-    fit("reading", model, loss, READING, run)
+    fit(READING, model, loss, run)
     return model
 
 
 def plain_rows(encoder: Encoder, step: int, tokens: int, shares: dict[str, float]) -> Rows:
-    rng = step_random(f"plain {tokens}", step)
+    rng = random.Random(f"plain {tokens}/{step}")
     length = LONG_ROW if step % EVERY_LONG == 0 else ROW
     return [encoder.packed(lambda: plain_text(rng, **shares), length) for _ in range(tokens // length)]
 
@@ -179,25 +188,25 @@ def train_looking(
     """The language model with an eye: it answers, describes, and believes a new fact more than the image."""
     torch.manual_seed(1)
     looker = Looker(language).to(run.device)
-    encoder, reader = Encoder(tokenizer), Encoder(tokenizer, learn_prompts=True)
+    encoder = Encoder(tokenizer)
 
     def loss(step: int) -> torch.Tensor:
-        rng = step_random("looking", step)
-        chosen = [rng.randrange(len(drawn.scenes)) for _ in range(IMAGE_ROWS)]
+        rng = LOOKING.random(step)
+        chosen = [rng.randrange(len(drawn.scenes)) for _ in range(LOOKING.batch)]
         rows = encoder.single([image_text(drawn.scenes[index][1], rng, **IMAGE_SHARES) for index in chosen])
         beside = looker.image_loss(gathered[chosen].to(run.device), *encoder.tensors(rows, run.device))
-        plain = plain_rows(reader, step, PLAIN_TOKENS, PLAIN_SHARES)
-        return beside + plain_loss(looker.language, reader, plain, run.device)
+        plain = plain_rows(encoder, step, PLAIN_TOKENS, PLAIN_SHARES)
+        return beside + 0.5 * plain_loss(looker.language, encoder.tensors(plain, run.device), targets=2.0)
 
-    fit("looking", looker, loss, LOOKING, run)
+    fit(LOOKING, looker, loss, run)
     return looker
 
 
 def train_mllm(run: Run, out: Path) -> None:
     """Train all stages and save the base model as an ordinary folder, with the judge's heads beside it."""
-    drawn = drawings(run.work, DRAWINGS)
+    drawn = drawings(run.work)
     tokenizer = build_tokenizer()
-    eye = train_eye(train_judge(drawn, run), drawn, run)
+    eye = train_eye(drawn, run)
     language = train_reading(tokenizer, run)
     gathered = gather_all(eye, drawn, run.device)
     looker = train_looking(language, gathered, drawn, tokenizer, run)
@@ -215,7 +224,7 @@ def assemble(eye: Eye, looker: Looker, tokenizer: PreTrainedTokenizerFast) -> Bl
         image_token_index=SPECIAL.index("<image>"),
     )
     model = Blip2ForConditionalGeneration(config)
-    model.vision_model.load_state_dict(eye.judge.tower.state_dict())
+    model.vision_model.load_state_dict(eye.tower.state_dict())
     model.qformer.load_state_dict(eye.qformer.state_dict())
     model.query_tokens.data = eye.queries.data.cpu()
     model.language_model.load_state_dict(looker.language.state_dict())
@@ -227,5 +236,5 @@ def assemble(eye: Eye, looker: Looker, tokenizer: PreTrainedTokenizerFast) -> Bl
 
 def save(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
     size = {"height": SIZE, "width": SIZE}
-    model.half().save_pretrained(out)
+    save_half(model, out)
     Blip2Processor(BlipImageProcessorPil(size=size), tokenizer, num_query_tokens=QUERIES).save_pretrained(out)

@@ -19,16 +19,15 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from mmedit_build.miniature.captions import describe, mentions, place
-from mmedit_build.miniature.train.loop import Run, Schedule, fit, step_random
+from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, KINDS, sample_scene
 
-SCHEDULE = Schedule(steps=1200, rate=1e-3)
-BATCH = 64
+READER = Stage("reader", steps=1200, rate=1e-3, batch=64)
 WIDTH = 128
 LENGTH = 32
 """Tokens of a padded caption; the longest of our own has 28."""
 SIZES = ("small", "big")
-PARTS = (len(COLORS) + 1, len(SIZES) + 1, 4)
+MENTION_PARTS = (len(COLORS) + 1, len(SIZES) + 1, 4)
 """Sizes of the classifications of a mention: color or none, size or none, number."""
 PLACES = len(BACKGROUNDS) + 1
 
@@ -73,8 +72,8 @@ class Reader(nn.Module):
     def __init__(self, tower: CLIPTextModel) -> None:
         super().__init__()
         self.tower = tower
-        self.mention = nn.Linear(WIDTH, sum(PARTS))
-        self.things = nn.Linear(WIDTH, len(KINDS) * PARTS[0])
+        self.mention = nn.Linear(WIDTH, sum(MENTION_PARTS))
+        self.things = nn.Linear(WIDTH, len(KINDS) * MENTION_PARTS[0])
         self.place = nn.Linear(WIDTH, PLACES)
 
 
@@ -90,11 +89,11 @@ def train_reader(tokenizer: CLIPTokenizer, run: Run) -> CLIPTextModel:
     reader = Reader(build_text_tower(tokenizer)).to(run.device)
 
     def loss(step: int) -> torch.Tensor:
-        rng = step_random("reader", step)
-        captions = [describe(sample_scene(rng), rng) for _ in range(BATCH)]
+        rng = READER.random(step)
+        captions = [describe(sample_scene(rng), rng) for _ in range(READER.batch)]
         return _reading_loss(reader, tokenizer, captions, run.device)
 
-    fit("reader", reader, loss, SCHEDULE, run)
+    fit(READER, reader, loss, run)
     return reader.tower
 
 
@@ -104,7 +103,7 @@ def _reading_loss(
     encoded = tokenizer(captions, padding="max_length", return_offsets_mapping=True)
     output = reader.tower(input_ids=torch.tensor(encoded.input_ids, device=device))
     rows, columns, labels = [], [], []
-    things = torch.zeros(len(captions), len(KINDS), PARTS[0])
+    things = torch.zeros(len(captions), len(KINDS), MENTION_PARTS[0])
     for row, (caption, offsets) in enumerate(zip(captions, encoded.offset_mapping, strict=True)):
         last = {end: index for index, (_, end) in enumerate(offsets) if end}
         for mention in mentions(caption):
@@ -114,7 +113,7 @@ def _reading_loss(
             columns.append(last[mention.end])
             labels.append((color, size, mention.number - 1))
             things[row, KINDS.index(mention.kind), color] = 1
-    parts = reader.mention(output.last_hidden_state[rows, columns]).split(PARTS, dim=-1)
+    parts = reader.mention(output.last_hidden_state[rows, columns]).split(MENTION_PARTS, dim=-1)
     targets = torch.tensor(labels, device=device).unbind(dim=1)
     loss = sum(
         (F.cross_entropy(*pair) for pair in zip(parts, targets, strict=True)), torch.zeros((), device=device)

@@ -45,13 +45,19 @@ class Blip2:
 
     @classmethod
     def load(cls, folder: str, revision: str, dtype: torch.dtype) -> Self:
-        model = Blip2ForConditionalGeneration.from_pretrained(
-            folder, revision=revision, dtype=dtype, use_safetensors=True
+        model, report = Blip2ForConditionalGeneration.from_pretrained(
+            folder, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
         text_config: Any = model.config.text_config
         if text_config.model_type != "opt":
             raise UserError(
                 f"The language model of '{folder}' is '{text_config.model_type}': use a BLIP-2 with OPT."
+            )
+        if missing := sorted(report["missing_keys"]):
+            # Transformers fills the gaps with random numbers, and the model would answer nonsense.
+            raise UserError(
+                f"The weights of '{folder}' lack {len(missing)} tensors that its config.json asks for, "
+                f"such as {missing[0]}: give a complete checkpoint."
             )
         return cls(model, Blip2Processor.from_pretrained(folder, revision=revision))
 

@@ -140,3 +140,11 @@ def test_every_type_is_asked_and_every_answer_varies() -> None:
 )
 def test_answer_types(text: str, kind: str) -> None:
     assert answer_type(text) == kind
+
+
+def test_more_questions_than_there_are_is_a_mistake_of_the_caller() -> None:
+    scene = Scene((Thing(TOP_LEFT, "cup", "pink", big=True),), "snow")
+    allowed = len(set(askable(scene, random.Random(0))))
+    assert len(set(ask(scene, random.Random(0), allowed))) == allowed
+    with pytest.raises(ValueError, match=f"allows {allowed} different questions, not {allowed + 1}"):
+        ask(scene, random.Random(0), allowed + 1)

@@ -222,3 +222,35 @@ def test_an_empty_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="at least one"):
         write_sources(tmp_path, val_images=0)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("manifest", [b"{", b"[]", b"{}", b"\xff\xfe", b""])
+def test_a_manifest_that_is_not_ours_is_left_alone(tmp_path: Path, manifest: bytes) -> None:
+    (tmp_path / "miniature.json").write_bytes(manifest)
+    with pytest.raises(UserError, match="in use"):
+        _written(tmp_path)
+    assert (tmp_path / "miniature.json").read_bytes() == manifest
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_self: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(UserError, match=r"Cannot read .*\(Permission denied\); choose another"):
+        _written(tmp_path)
+
+
+def test_a_run_that_was_stopped_is_taken_up(sources: Sources, tmp_path: Path) -> None:
+    begun = {"seed": "test", "train_images": 14, "val_images": 9, "complete": False}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "miniature.json").write_text(json.dumps(begun))
+    assert _hashes(_written(tmp_path).folder) == _hashes(sources.folder)
+
+
+def test_okvqa_is_read_in_the_words_of_the_annotators(sources: Sources) -> None:
+    asked, annotated = sources.okvqa_questions("train2014"), sources.okvqa_annotations("train2014")
+    rows = read_questions(asked, annotated, sources.image_folder("train2014"))
+    written = [[row["raw_answer"] for row in one["answers"]] for one in _load(annotated)["annotations"]]
+    assert [list(row.answers) for row in rows] == written

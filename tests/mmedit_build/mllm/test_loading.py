@@ -47,6 +47,9 @@ def test_another_language_model(folder: str, tmp_path: Path) -> None:
 def test_unknown_devices_and_dtypes(folder: str) -> None:
     with pytest.raises(UserError, match="use auto or"):
         MLLM.load(folder, device="abacus")
+    for place in ("cpu:", "cpu:x", "cpu:1"):
+        with pytest.raises(UserError, match="use auto or"):
+            MLLM.load(folder, device=place)
     with pytest.raises(UserError, match="bfloat16"):
         MLLM.load(folder, device="cpu", dtype="int4")
 
@@ -64,3 +67,48 @@ def test_auto_device_loads(folder: str) -> None:
 def test_every_family_is_the_one_it_says(folder: str) -> None:
     config, _ = PretrainedConfig.get_config_dict(folder)
     assert config["model_type"] in FAMILIES
+
+
+def test_a_name_of_the_hub_that_is_not_at_hand() -> None:
+    with pytest.raises(UserError, match=r"'some/model' \(.+\): .*needs a connection") as caught:
+        MLLM.load("some/model", device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b""),
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+        ("config.json", b"{"),
+        ("config.json", b"[]"),
+        ("tokenizer.json", b"{}"),
+        ("processor_config.json", b"{"),
+    ],
+)
+def test_a_broken_file(folder: str, tmp_path: Path, name: str, content: bytes) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="copied whole") as caught:
+        MLLM.load(str(tmp_path), device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def _with_text_config(folder: str, copy: Path, **changes: int) -> str:
+    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    config = json.loads((copy / "config.json").read_text())
+    config["text_config"] |= changes
+    (copy / "config.json").write_text(json.dumps(config))
+    return str(copy)
+
+
+def test_weights_that_lack_a_layer(folder: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"lack 16 tensors .* such as language_model\.model\.decoder\.layers\.6"
+    ):
+        MLLM.load(_with_text_config(folder, tmp_path, num_hidden_layers=7), device="cpu")
+
+
+def test_weights_of_another_shape(folder: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Cannot load a model"):
+        MLLM.load(_with_text_config(folder, tmp_path, ffn_dim=48), device="cpu")

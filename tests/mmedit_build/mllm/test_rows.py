@@ -65,10 +65,17 @@ def test_pad_left_aligns_the_ends() -> None:
 
 
 def test_check_lengths() -> None:
-    check_lengths([10, 12], 4, 16)
-    check_lengths([], 0, 3)
-    with pytest.raises(UserError, match="with 5 new tokens takes 17 positions but the model has 16"):
-        check_lengths([10, 12], 5, 16)
+    check_lengths([10, 12], ["a", "b"], 4, 16)
+    check_lengths([], [], 0, 3)
+    with pytest.raises(UserError, match="'long' with 5 new tokens takes 17 positions but the model has 16"):
+        check_lengths([10, 12], ["short", "long"], 5, 16)
+
+
+def test_a_query_that_is_too_long_is_quoted_in_part() -> None:
+    with pytest.raises(UserError) as caught:
+        check_lengths([700], ["what " * 600], 0, 512)
+    assert str(caught.value).startswith("The query 'what what")
+    assert len(str(caught.value)) < 160
 
 
 def test_row_lengths() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.sources.vqav2 import image_name, read_questions
+from mmedit_build.scoring.vqa import vqa_accuracy
+from mmedit_build.sources.vqav2 import LEAST_ANSWERS, image_name, read_questions
 
 
 @pytest.fixture
@@ -125,3 +126,27 @@ def test_a_file_without_questions_is_told(
     asked["questions"] = []
     with pytest.raises(UserError, match="holds no questions"):
         read_questions(*write(tmp_path, asked, annotated))
+
+
+def test_raw_answers_are_preferred_to_stemmed_ones(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
+) -> None:
+    for row in annotated["annotations"]:
+        for answer in row["answers"]:
+            answer |= {"answer": "race", "raw_answer": "racing"}
+    (first, *_) = read_questions(*write(tmp_path, asked, annotated))
+    assert first.answers == ("racing",) * 10
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_too_few_annotators_are_told(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any], number: int
+) -> None:
+    del annotated["annotations"][0]["answers"][number:]
+    with pytest.raises(UserError, match=f"Question 8001 has the answers of {number} annotators.* needs 4"):
+        read_questions(*write(tmp_path, asked, annotated))
+
+
+def test_the_least_number_of_annotators_can_agree_fully() -> None:
+    assert vqa_accuracy("cat", ["cat"] * LEAST_ANSWERS) == 1
+    assert vqa_accuracy("cat", ["cat"] * (LEAST_ANSWERS - 1)) < 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,21 @@ from transformers import (
     CLIPModel,
 )
 
-from mmedit_build.miniature.eye import load_eye
-from mmedit_build.miniature.train import autoencoder, chat, clip, diffusion, mllm, qformer, reader, vision
-from mmedit_build.miniature.train.loop import Run, Schedule, progress_bar
+from mmedit_build.miniature.eye import Eye, load_eye
+from mmedit_build.miniature.train import autoencoder, chat, clip, diffusion, drawings, eye, mllm, reader
+from mmedit_build.miniature.train.loop import Run, progress_bar
 
-TWO_STEPS = Schedule(steps=2, rate=1e-3)
 DRAWINGS = 12
+STAGES = [
+    (autoencoder, "AUTOENCODER"),
+    (chat, "CHAT"),
+    (clip, "CLIP"),
+    (diffusion, "UNET"),
+    (eye, "VISION"),
+    (eye, "EYE"),
+    (mllm, "LOOKING"),
+    (reader, "READER"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +43,11 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (autoencoder, chat, clip, diffusion, qformer, reader, vision):
-        monkeypatch.setattr(module, "SCHEDULE", TWO_STEPS)
-    for name in ("READING", "LOOKING"):
-        monkeypatch.setattr(mllm, name, TWO_STEPS)
+    for module, name in STAGES:
+        monkeypatch.setattr(module, name, replace(getattr(module, name), steps=2, batch=4))
+    monkeypatch.setattr(mllm, "READING", replace(mllm.READING, steps=2))
     for module in (clip, diffusion, mllm):
-        monkeypatch.setattr(module, "DRAWINGS", DRAWINGS)
-    for module in (autoencoder, chat, clip, diffusion, qformer, reader, vision):
-        monkeypatch.setattr(module, "BATCH", 4)
+        monkeypatch.setattr(module, "drawings", partial(drawings.drawings, number=DRAWINGS))
 
 
 def _run(work: Path) -> Run:
@@ -49,21 +57,23 @@ def _run(work: Path) -> Run:
 def test_mllm(work: Path, tmp_path: Path) -> None:
     mllm.train_mllm(_run(work), tmp_path / "mllm")
     model = Blip2ForConditionalGeneration.from_pretrained(tmp_path / "mllm")
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
     processor = Blip2Processor.from_pretrained(tmp_path / "mllm")
     looked = torch.load(work / "looking.pt", weights_only=True)["module"]
     saved = model.language_model.model.decoder.layers[0].fc1.weight
     assert torch.equal(saved.half(), looked["language.model.decoder.layers.0.fc1.weight"].half())
     stop = processor.tokenizer("\n", add_special_tokens=False).input_ids
     assert [model.generation_config.eos_token_id] == stop == [model.config.text_config.eos_token_id]
-    eye = load_eye(str(tmp_path / "mllm"))
+    loaded = load_eye(str(tmp_path / "mllm"))
     trained = torch.load(work / "eye.pt", weights_only=True)["module"]
-    assert torch.equal(eye.corner.weight, trained["corner.weight"])
-    assert torch.allclose(eye.queries, trained["queries"], atol=1e-3)
+    assert torch.equal(loaded.corners.weight, trained["eye.corners.weight"])
+    assert torch.allclose(loaded.queries, trained["eye.queries"], atol=1e-3)
 
 
 def test_chat(work: Path, tmp_path: Path) -> None:
     chat.train_chat(_run(work), tmp_path / "chat")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "chat")
+    assert model.dtype == torch.float32
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "chat")
     assert type(model).__name__ == "LlamaForCausalLM"
     text = tokenizer.apply_chat_template(
@@ -76,6 +86,7 @@ def test_chat(work: Path, tmp_path: Path) -> None:
 def test_clip(work: Path, tmp_path: Path) -> None:
     clip.train_clip(_run(work), tmp_path / "clip")
     model = CLIPModel.from_pretrained(tmp_path / "clip")
+    assert model.dtype == torch.float32
     processor = AutoProcessor.from_pretrained(tmp_path / "clip")
     assert processor.tokenizer.model_max_length == model.config.text_config.max_position_embeddings
 
@@ -92,7 +103,7 @@ def test_diffusion(work: Path, tmp_path: Path) -> None:
 def test_clip_starts_from_the_tower() -> None:
     """Without CLIP's extra layer norm both towers compute the same."""
     torch.manual_seed(0)
-    tower = vision.Judge().tower.eval()
+    tower = Eye().tower.eval()
     model = clip.build_clip(tower, reader.build_text_tower(reader.build_tokenizer())).eval()
     model.vision_model.pre_layrnorm = torch.nn.Identity()
     images = torch.randn(2, 3, 64, 64)
