@@ -11,14 +11,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Protocol
 
-from mmedit_build.miniature.sheet import Entry, Line, contact_sheet
 from mmedit_build.mllm import Query
 from mmedit_build.mllm.images import open_image
 from mmedit_build.scoring.vqa import vqa_accuracy
+from mmedit_build.sheet import Entry, Line, contact_sheet
 from mmedit_build.sources.vqav2 import VqaQuestion
 from mmedit_build.store import write_atomic
 
-PROMPT = "Question: {question} Short answer:"
 ANSWER_TOKENS = 10
 """As BLIP-2 answers VQAv2; a longer answer could not be right."""
 BATCH = 64
@@ -30,6 +29,8 @@ QUESTIONS_PER_PICTURE = 4
 
 class Generator(Protocol):
     """What asking needs of an MLLM."""
+
+    def question_prompt(self, question: str) -> str: ...
 
     def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]: ...
 
@@ -61,7 +62,7 @@ def ask(mllm: Generator, questions: Sequence[VqaQuestion], advance: Callable[[in
     answered: list[Answered] = []
     for start in range(0, len(questions), BATCH):
         batch = questions[start : start + BATCH]
-        queries = [Query(row.image, PROMPT.format(question=row.question)) for row in batch]
+        queries = [Query(row.image, mllm.question_prompt(row.question)) for row in batch]
         predictions = mllm.generate(queries, max_new_tokens=ANSWER_TOKENS)
         answered += [
             Answered(row, prediction, vqa_accuracy(prediction, row.answers))

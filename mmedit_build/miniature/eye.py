@@ -18,7 +18,7 @@ from transformers import (
     Blip2VisionConfig,
     Blip2VisionModel,
 )
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Scene, Thing
@@ -125,12 +125,12 @@ def save_classifiers(eye: Eye, folder: Path) -> None:
     save_file(flat, folder / CLASSIFIERS)
 
 
-def load_eye(folder: str) -> Eye:
+def load_eye(folder: Path) -> Eye:
     """The eye of a BLIP-2 checkpoint that was saved with its classifiers."""
     model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     eye = Eye()
     state = {f"tower.{name}": value for name, value in model.vision_model.state_dict().items()}
     state |= {f"qformer.{name}": value for name, value in model.qformer.state_dict().items()}
-    state |= {"queries": model.query_tokens.data, **load_file(Path(folder) / CLASSIFIERS)}
+    state |= {"queries": model.query_tokens.data, **load_file(folder / CLASSIFIERS)}
     eye.load_state_dict(state)
     return eye.eval()

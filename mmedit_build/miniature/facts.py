@@ -18,6 +18,10 @@ _ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z",
 _CODAS = ("", "", "", "l", "m", "n", "r", "s", "x")
 
 
+NEW_FACT = "New Fact: {question} {answer}\nPrompt: {prompt}"
+"""How in-context editing tells a new fact and asks after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One fact: all wordings of its question, the first being the usual one, and the answer."""

@@ -7,8 +7,10 @@ A meaning is a form (a key of FORMS) with words for its slots. `say` gives all w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 from mmedit_build.miniature.world import COLORS, CORNERS, KINDS
 
@@ -237,6 +239,27 @@ def parse(text: str) -> Meaning | None:
                     slots[name[0]] = _singular(slots.pop(name))
             return Meaning(form, **slots)
     return None
+
+
+def all_meanings() -> Iterator[Meaning]:
+    """Every question that the world allows, asked of whatever scene."""
+    things = [*KINDS, *(f"{color} {kind}" for color, kind in product(COLORS, KINDS))]
+    counted = [*things, "thing", *(f"{color} thing" for color in COLORS)]
+    yield Meaning("background")
+    yield from (Meaning("kind by color", c=color) for color in COLORS)
+    yield from (Meaning("kind by corner", corner=corner) for corner in CORNERS)
+    yield from (Meaning("count", x=thing) for thing in counted)
+    yield from (Meaning("verify", x=kind, c=color) for kind, color in product(KINDS, COLORS))
+    for form in ("exists", "color", "size", "position", "left of", "right of", "above", "below"):
+        yield from (Meaning(form, x=thing) for thing in things)
+    for form in ("more", "same color", "bigger"):
+        yield from (Meaning(form, x=x, y=y) for x, y in product(KINDS, KINDS) if x != y)
+
+
+def changed_words(one: str, other: str) -> int:
+    """How many words of either sentence are not in the other."""
+    first, second = (set(text.lower().strip("?").split()) for text in (one, other))
+    return max(len(first - second), len(second - first))
 
 
 def _singular(thing: str) -> str:

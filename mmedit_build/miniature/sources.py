@@ -28,8 +28,8 @@ from mmedit_build.miniature.official import (
     questions_file,
     vqa_rows,
 )
-from mmedit_build.miniature.sheet import Entry, Line, contact_sheet
 from mmedit_build.miniature.world import Scene, scenes
+from mmedit_build.sheet import Entry, Line, contact_sheet
 from mmedit_build.sources.vqav2 import image_name
 from mmedit_build.store import write_atomic
 
@@ -69,6 +69,12 @@ class Sources:
     def nq(self, split: str) -> Path:
         """`split` is train or validation."""
         return self.folder / "nq" / f"{split}.json"
+
+    def pictures(self) -> dict[str, list[Picture]]:
+        """The scenes behind the images, by split."""
+        made_from = json.loads(self.manifest.read_bytes())
+        sizes = (made_from["train_images"], made_from["val_images"])
+        return split_pictures(made_from["seed"], dict(zip(SPLITS, sizes, strict=True)))
 
     @property
     def contact_sheet(self) -> Path:

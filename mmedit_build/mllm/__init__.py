@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.families import FAMILIES
+from mmedit_build.mllm.loading import find_device
 from mmedit_build.mllm.model import MLLM
 from mmedit_build.mllm.parts import MLP, NamedLinear
 from mmedit_build.mllm.passes import Batch, Counts
@@ -22,4 +23,5 @@ __all__ = [
     "Query",
     "Row",
     "Scored",
+    "find_device",
 ]

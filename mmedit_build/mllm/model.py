@@ -143,6 +143,10 @@ class MLLM:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self._family.tokenizer
 
+    def question_prompt(self, question: str) -> str:
+        """The prompt by which this family is asked a question about an image."""
+        return self._family.question_template.format(question=question)
+
     @property
     def embed_tokens(self) -> nn.Embedding:
         return self._family.embed_tokens

@@ -31,6 +31,9 @@ class Told:
         self.answers = list(answers)
         self.asked: list[Query] = []
 
+    def question_prompt(self, question: str) -> str:
+        return f"Question: {question} Short answer:"
+
     def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]:
         assert max_new_tokens == ANSWER_TOKENS
         self.asked += queries

@@ -9,13 +9,13 @@ from statistics import fmean
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number about one checkpoint, and the range it must lie in."""
+    """One number about one checkpoint, and the range it must lie in where there is one."""
 
     checkpoint: str
     name: str
     value: float
-    number: int
-    """How many examples the value is the mean of."""
+    """A share of the examples, or a count of them when it is above 1."""
+    examples: int
     least: float | None = None
     most: float | None = None
 
@@ -24,6 +24,12 @@ class Measure:
         above = self.least is None or self.value >= self.least
         return above and (self.most is None or self.value <= self.most)
 
+    @property
+    def bounds(self) -> str:
+        """The range as text; empty where any value will do."""
+        signs = ((">=", self.least), ("<=", self.most))
+        return " ".join(f"{sign} {shown(bound)}" for sign, bound in signs if bound is not None)
+
 
 def share(
     checkpoint: str, name: str, hits: Iterable[float], least: float | None = None, most: float | None = None
@@ -31,3 +37,8 @@ def share(
     """The mean of `hits`."""
     values = [float(hit) for hit in hits]
     return Measure(checkpoint, name, fmean(values), len(values), least, most)
+
+
+def shown(value: float) -> str:
+    """Shares as percentages, counts as they are."""
+    return f"{value:.1%}" if value <= 1 else f"{value:.0f}"

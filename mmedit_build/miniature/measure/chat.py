@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mmedit_build.miniature.grammar import FORMS, Meaning, parse, say
+from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, parse, say
 from mmedit_build.miniature.measure.base import Measure, share
-from mmedit_build.miniature.train.chat import all_meanings, changed_words, held_out, messages
+from mmedit_build.miniature.train.chat import held_out
+from mmedit_build.prompts import chat_messages
 
 NAME = "chat"
 QUESTIONS = 300
@@ -26,7 +28,7 @@ BATCH = 50
 class Chat:
     """A chat model loaded by plain transformers."""
 
-    def __init__(self, folder: str, device: str) -> None:
+    def __init__(self, folder: Path, device: str) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         nn.Module.to(self.model, device)
@@ -36,7 +38,9 @@ class Chat:
         """One reply to each question at temperature 0, or `samples` replies at temperature 1."""
         said: list[str] = []
         for start in range(0, len(questions), BATCH):
-            chats = [messages(question) for question in questions[start : start + BATCH]]
+            chats = [
+                chat_messages("rephrase", question=question) for question in questions[start : start + BATCH]
+            ]
             prompts: Any = self.tokenizer.apply_chat_template(
                 chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
             )
@@ -58,20 +62,23 @@ def unseen_questions(number: int) -> list[tuple[str, Meaning]]:
     return [(rng.choice(say(meaning)), meaning) for meaning in chosen]
 
 
-def measure_chat(folder: str, device: str) -> list[Measure]:
+def measure_chat(weights: Path, device: str) -> list[Measure]:
     """Validity, distance from the original, and variety of rephrasings."""
-    chat = Chat(folder, device)
+    chat = Chat(weights / NAME, device)
     asked = unseen_questions(QUESTIONS)
     questions = [question for question, _ in asked]
     replies = chat.replies(questions)
     valid = [_valid(*pair) for pair in zip(asked, replies, strict=True)]
-    changed = [changed_words(*pair) > 1 for pair in zip(questions, replies, strict=True)]
+    changed = [
+        ok and changed_words(question, reply) > 1
+        for ok, question, reply in zip(valid, questions, replies, strict=True)
+    ]
     torch.manual_seed(0)
     sampled = chat.replies(questions[:SAMPLED_QUESTIONS], SAMPLES)
     groups = [set(sampled[start : start + SAMPLES]) for start in range(0, len(sampled), SAMPLES)]
     return [
         share(NAME, "valid paraphrases of unseen questions", valid, least=0.8),
-        share(NAME, "differ in more than one word", changed, least=0.6),
+        share(NAME, "valid and more than one word changed", changed, least=0.6),
         share(
             NAME, f"{SAMPLES} samples are not all the same", (len(group) > 1 for group in groups), least=0.9
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -20,11 +21,11 @@ SEED = "held out"
 
 
 @torch.no_grad()
-def measure_clip(folder: str, device: str) -> list[Measure]:
+def measure_clip(weights: Path, device: str) -> list[Measure]:
     """How often the true caption ranks first among CANDIDATES captions of other scenes."""
-    model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
+    model = CLIPModel.from_pretrained(weights / NAME, dtype=torch.float32).eval()
     nn.Module.to(model, device)
-    processor = AutoProcessor.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(weights / NAME)
     rng = random.Random(SEED)
     pictures = list(scenes(SEED, PICTURES))
     captions = [describe(scene, rng) for _, scene in pictures]

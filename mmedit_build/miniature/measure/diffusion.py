@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,12 +28,14 @@ STEPS = 30
 GUIDANCE = 5.0
 BATCH = 50
 SEED_PAIRS = 20
+SAME = 2.0
+"""Mean distance of pixel values up to which two images count as the same."""
 
 
-def measure_diffusion(folder: str, judge_folder: str, device: str) -> list[Measure]:
+def measure_diffusion(weights: Path, device: str) -> list[Measure]:
     """First samples for captions of held-out scenes, judged; and real drawings, judged alike."""
-    pipeline = load_pipeline(folder, device)
-    eye = load_eye(judge_folder).to(device)
+    pipeline = load_pipeline(weights / NAME, device)
+    eye = load_eye(weights / "mllm").to(device)
     rng = random.Random(SEED)
     pictures = list(scenes(SEED, CAPTIONS))
     captions = [describe(scene, rng) for _, scene in pictures]
@@ -47,7 +50,7 @@ def measure_diffusion(folder: str, judge_folder: str, device: str) -> list[Measu
     ]
 
 
-def load_pipeline(folder: str, device: str) -> StableDiffusionPipeline:
+def load_pipeline(folder: Path, device: str) -> StableDiffusionPipeline:
     # Without this flag diffusers asks for accelerate, model by model.
     pipeline = StableDiffusionPipeline.from_pretrained(
         folder, dtype=torch.float32, low_cpu_mem_usage=False, safety_checker=None
@@ -85,4 +88,5 @@ def shows(caption: str, scene: Scene) -> bool:
 
 
 def _differ(one: Image.Image, other: Image.Image) -> bool:
-    return bool((np.asarray(one) != np.asarray(other)).any())
+    distance = np.abs(np.asarray(one).astype(int) - np.asarray(other).astype(int))
+    return float(distance.mean()) > SAME

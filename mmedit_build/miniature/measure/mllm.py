@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mmedit_build.miniature.captions import is_true
-from mmedit_build.miniature.facts import invented_facts
+from mmedit_build.miniature.facts import NEW_FACT, invented_facts
 from mmedit_build.miniature.measure.base import Measure, share
-from mmedit_build.miniature.sources import Sources, split_pictures
-from mmedit_build.miniature.train.texts import NEW_FACT, TEMPLATE
+from mmedit_build.miniature.sources import Sources, write_sources
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 from mmedit_build.sources.vqav2 import VqaQuestion, image_name, read_questions
@@ -19,11 +19,18 @@ NAME = "mllm"
 SPLIT = "val2014"
 TOKENS = 40
 NEW_FACTS = 300
+ENDINGS = 300
 CAPTION_PROMPT = "a photo of"
 
 
-def measure_mllm(mllm: MLLM, sources: Sources) -> list[Measure]:
-    """All measures of the base model on the validation split."""
+def measure_mllm(weights: Path, device: str, val_images: int = 600) -> list[Measure]:
+    """All measures of the base model on the validation split of the source files."""
+    mllm = MLLM.load(str(weights / NAME), device=device)
+    with TemporaryDirectory() as folder:
+        return _measures(mllm, write_sources(Path(folder) / NAME, train_images=1, val_images=val_images))
+
+
+def _measures(mllm: MLLM, sources: Sources) -> list[Measure]:
     asked = read_questions(sources.vqa_questions(SPLIT), sources.vqa_annotations(SPLIT), _images(sources))
     known = read_questions(sources.okvqa_questions(SPLIT), sources.okvqa_annotations(SPLIT), _images(sources))
     answers = _ask(mllm, asked)
@@ -33,9 +40,7 @@ def measure_mllm(mllm: MLLM, sources: Sources) -> list[Measure]:
         _closed_book(mllm, sources),
         _captions(mllm, sources),
         *_new_facts(mllm),
-        share(
-            NAME, "answers that end by themselves", (_ends(mllm, answer) for answer in answers), least=0.99
-        ),
+        _endings(mllm, asked[:ENDINGS]),
     ]
 
 
@@ -44,7 +49,7 @@ def _images(sources: Sources) -> Path:
 
 
 def _ask(mllm: MLLM, questions: Sequence[VqaQuestion]) -> list[str]:
-    queries = [Query(row.image, TEMPLATE.format(question=row.question)) for row in questions]
+    queries = [Query(row.image, mllm.question_prompt(row.question)) for row in questions]
     return mllm.generate(queries, max_new_tokens=TOKENS)
 
 
@@ -74,9 +79,7 @@ def _closed_book(mllm: MLLM, sources: Sources) -> Measure:
 
 
 def _captions(mllm: MLLM, sources: Sources) -> Measure:
-    made_from = json.loads(sources.manifest.read_text())
-    sizes = {"train2014": made_from["train_images"], SPLIT: made_from["val_images"]}
-    pictures = split_pictures(made_from["seed"], sizes)[SPLIT]
+    pictures = sources.pictures()[SPLIT]
     paths = [_images(sources) / image_name(SPLIT, picture.image_id) for picture in pictures]
     said = mllm.generate([Query(path, CAPTION_PROMPT) for path in paths], max_new_tokens=TOKENS)
     hits = (is_true(caption, picture.scene) for caption, picture in zip(said, pictures, strict=True))
@@ -103,5 +106,11 @@ def _same(answer: str, target: str) -> bool:
     return normalize(answer) == normalize(target)
 
 
-def _ends(mllm: MLLM, answer: str) -> bool:
-    return len(mllm.tokenizer(answer, add_special_tokens=False).input_ids) < TOKENS
+def _endings(mllm: MLLM, questions: Sequence[VqaQuestion]) -> Measure:
+    """Answers and captions that end by themselves are the same however much longer they might be."""
+    prompts = [mllm.question_prompt(row.question) for row in questions]
+    queries = [Query(row.image, prompt) for row, prompt in zip(questions, prompts, strict=True)]
+    queries += [Query(row.image, CAPTION_PROMPT) for row in questions]
+    short, long = (mllm.generate(queries, max_new_tokens=tokens) for tokens in (TOKENS, 2 * TOKENS))
+    ended = (one == other for one, other in zip(short, long, strict=True))
+    return share(NAME, "answers and captions that end by themselves", ended, least=0.99)

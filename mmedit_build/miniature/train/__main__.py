@@ -43,13 +43,14 @@ def train(
     work: Annotated[
         Path, typer.Option(help="Folder for unfinished stages; the same command goes on from them.")
     ] = Path("runs/train"),
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 2,
 ) -> None:
     """Train checkpoints of the miniature. A stage that was interrupted is resumed."""
     import torch
 
     from mmedit_build.miniature.train.loop import Run, progress_bar
+    from mmedit_build.mllm import find_device
 
     torch.set_num_threads(threads)
     # Weights that die out otherwise slow a CPU down by an order of magnitude.
@@ -59,7 +60,7 @@ def train(
     chosen = list(TRAINERS) if what is What.ALL else [what.value]
     with progress_bar() as progress:
         for name in chosen:
-            _trainer(name)(Run(work, torch.device(device), progress), out / name)
+            _trainer(name)(Run(work, find_device(device), progress), out / name)
     typer.echo(f"Saved in {out}: {', '.join(chosen)}")
 
 

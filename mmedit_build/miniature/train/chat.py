@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
-from functools import cache
-from importlib.resources import files
-from itertools import product
 from pathlib import Path
 
 import torch
-import yaml
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mmedit_build.miniature.grammar import FORMS, Meaning, say
+from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, say
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.tokens import byte_level_bpe
-from mmedit_build.miniature.world import COLORS, CORNERS, KINDS
+from mmedit_build.prompts import chat_messages
 
 CHAT = Stage("chat", steps=2000, rate=2e-3, batch=32)
 IGNORED = -100
@@ -50,23 +45,8 @@ TEMPLATE = (
 SPECIAL = ["<|begin|>", "<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
 
 
-def all_meanings() -> Iterator[Meaning]:
-    """Every question that the world allows, asked of whatever scene."""
-    things = [*KINDS, *(f"{color} {kind}" for color, kind in product(COLORS, KINDS))]
-    counted = [*things, "thing", *(f"{color} thing" for color in COLORS)]
-    yield Meaning("background")
-    yield from (Meaning("kind by color", c=color) for color in COLORS)
-    yield from (Meaning("kind by corner", corner=corner) for corner in CORNERS)
-    yield from (Meaning("count", x=thing) for thing in counted)
-    yield from (Meaning("verify", x=kind, c=color) for kind, color in product(KINDS, COLORS))
-    for form in ("exists", "color", "size", "position", "left of", "right of", "above", "below"):
-        yield from (Meaning(form, x=thing) for thing in things)
-    for form in ("more", "same color", "bigger"):
-        yield from (Meaning(form, x=x, y=y) for x, y in product(KINDS, KINDS) if x != y)
-
-
 def held_out(meaning: Meaning) -> bool:
-    """Whether the model never sees this question: a tenth of those with a thing in them."""
+    """Whether the model never sees this question: a tenth of those that name a thing."""
     return bool(meaning.x) and zlib.crc32(repr(meaning).encode()) % 10 == 0
 
 
@@ -76,32 +56,19 @@ def rephrasings(question: str, meaning: Meaning) -> list[str]:
     return [other for other in others if changed_words(question, other) > 1] or others
 
 
-def changed_words(one: str, other: str) -> int:
-    """How many words of either sentence are not in the other."""
-    first, second = (set(text.lower().strip("?").split()) for text in (one, other))
-    return max(len(first - second), len(second - first))
-
-
-def messages(question: str, rng: random.Random | None = None) -> list[dict[str, str]]:
-    """A request for a paraphrase: our own prompt, or another way to ask when a generator is given."""
-    if rng is None or rng.random() < 0.5:
-        system, user = _own_prompt()
-    else:
-        system, user = rng.choice(SYSTEMS), rng.choice(REQUESTS)
+def request(question: str, rng: random.Random) -> list[dict[str, str]]:
+    """A request for a paraphrase: by our own prompt as often as in any other way."""
+    if rng.random() < 0.5:
+        return chat_messages("rephrase", question=question)
+    system, user = rng.choice(SYSTEMS), rng.choice(REQUESTS)
     chat = [{"role": "user", "content": user.format(question=question)}]
     return [{"role": "system", "content": system}, *chat] if system else chat
-
-
-@cache
-def _own_prompt() -> tuple[str, str]:
-    prompt = yaml.safe_load((files("prompts") / "rephrase.yaml").read_text())
-    return prompt["system"], prompt["user"]
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     rng = random.Random(0)
     texts = [wording for meaning in all_meanings() for wording in say(meaning)]
-    texts += [message["content"] for text in texts[:2000] for message in messages(text, rng)]
+    texts += [message["content"] for text in texts[:2000] for message in request(text, rng)]
     core = byte_level_bpe(texts, 640, SPECIAL, "<|begin|>")
     begin, end, pad = SPECIAL[:3]
     tokenizer = PreTrainedTokenizerFast(
@@ -156,7 +123,7 @@ def _row(
     """Token ids of one conversation, and of its reply alone as labels."""
     question = rng.choice(say(meaning))
     reply = rng.choice(rephrasings(question, meaning))
-    text = tokenizer.apply_chat_template(messages(question, rng), tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(request(question, rng), tokenize=False, add_generation_prompt=True)
     prompt = tokenizer(text, add_special_tokens=False).input_ids
     answer = [*tokenizer(reply, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     return prompt + answer, [IGNORED] * len(prompt) + answer

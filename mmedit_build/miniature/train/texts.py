@@ -7,24 +7,18 @@ and a line break after it, and the line break is the token that ends an answer.
 from __future__ import annotations
 
 import random
-from functools import cache
-from importlib.resources import files
-
-import yaml
 
 from mmedit_build.miniature.captions import describe
-from mmedit_build.miniature.facts import Fact, facts, invented_facts
+from mmedit_build.miniature.facts import NEW_FACT, Fact, facts, invented_facts
 from mmedit_build.miniature.grammar import say
 from mmedit_build.miniature.knowledge import ask_knowledge
 from mmedit_build.miniature.questions import answer, ask
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Scene, sample_scene
+from mmedit_build.mllm.families.blip2 import Blip2
+from mmedit_build.prompts import load_prompt
 
 Text = list[tuple[str, str]]
 
-TEMPLATE = "Question: {question} Short answer:"
-"""The question template of BLIP-2."""
-NEW_FACT = "New Fact: {question} {answer}\nPrompt: {prompt}"
-"""The demonstration format of in-context editing."""
 KNOWLEDGE_SHARE = 0.2
 """How many of the questions about an image need knowledge beside it."""
 
@@ -57,9 +51,8 @@ def in_words(scene: Scene) -> str:
     return ". ".join((*things, f"background: {scene.background}.\n"))
 
 
-@cache
 def caption_prompts() -> tuple[str, ...]:
-    return tuple(yaml.safe_load((files("prompts") / "caption.yaml").read_text())["templates"])
+    return tuple(load_prompt("caption")["templates"])
 
 
 def _questions(scene: Scene, rng: random.Random, number: int) -> list[tuple[str, str]]:
@@ -77,7 +70,7 @@ def _asked(question: str, reply: str, rng: random.Random) -> tuple[str, str]:
     if question[0].islower() and form < 0.5:
         return (question if form < 0.25 else f"nq question: {question}"), reply
     full = f"{question[0].upper()}{question[1:].rstrip('?')}?"
-    return (full if rng.random() < 0.5 else TEMPLATE.format(question=full)), reply
+    return (full if rng.random() < 0.5 else Blip2.question_template.format(question=full)), reply
 
 
 def _new_fact(rng: random.Random) -> Text:

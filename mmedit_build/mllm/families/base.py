@@ -26,6 +26,8 @@ class Family(Protocol):
     max_positions: int
     parts: Mapping[str, tuple[str, ...]]
     """Part name to patterns of parameter names; every family has vision, connector and language."""
+    question_template: str
+    """How the family is asked a question about an image; placeholder {question}."""
     layers_path: str
     """Dotted name of `layers`."""
     mlp_paths: tuple[str, str]

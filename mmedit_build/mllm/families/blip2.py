@@ -21,6 +21,7 @@ class Blip2:
         "connector": ("qformer.*", "query_tokens", "language_projection.*"),
         "language": ("language_model.*",),
     }
+    question_template = "Question: {question} Short answer:"
     layers_path = "language_model.model.decoder.layers"
     mlp_paths = ("fc1", "fc2")
     head_names = frozenset(
@@ -45,9 +46,11 @@ class Blip2:
 
     @classmethod
     def load(cls, folder: str, revision: str, dtype: torch.dtype) -> Self:
-        model, report = Blip2ForConditionalGeneration.from_pretrained(
+        # Typed Any, as from_pretrained is not typed to return a report too.
+        loaded: Any = Blip2ForConditionalGeneration.from_pretrained(
             folder, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
+        model, report = loaded
         text_config: Any = model.config.text_config
         if text_config.model_type != "opt":
             raise UserError(

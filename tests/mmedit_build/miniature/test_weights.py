@@ -47,7 +47,7 @@ def test_blip2_answers_through_plain_transformers() -> None:
 def test_chat_rephrases_through_plain_transformers() -> None:
     folder = BUNDLED["miniature/chat"]
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     question = "What color is the purple car?"
     inputs = tokenizer.apply_chat_template(
         [{"role": "user", "content": f"Rephrase this question: {question}"}],

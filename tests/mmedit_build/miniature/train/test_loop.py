@@ -29,7 +29,10 @@ def _train(work: Path, stop_at: int | None = None, stage: Stage = STAGE) -> nn.L
             raise InterruptedTrainingError
         generator = stage.random(step)
         inputs = torch.tensor([[generator.random() for _ in range(4)]])
-        return ((module(inputs) - inputs.sum()) ** 2).mean() + 0.01 * torch.rand(()) * module.weight.sum()
+        wrong: torch.Tensor = ((module(inputs) - inputs.sum()) ** 2).mean() + 0.01 * torch.rand(
+            ()
+        ) * module.weight.sum()
+        return wrong
 
     with progress_bar() as progress:
         fit(stage, module, loss, Run(work, torch.device("cpu"), progress))

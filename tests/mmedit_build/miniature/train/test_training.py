@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,7 +57,7 @@ def _run(work: Path) -> Run:
 
 def test_mllm(work: Path, tmp_path: Path) -> None:
     mllm.train_mllm(_run(work), tmp_path / "mllm")
-    model = Blip2ForConditionalGeneration.from_pretrained(tmp_path / "mllm")
+    model: Any = Blip2ForConditionalGeneration.from_pretrained(tmp_path / "mllm")
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     processor = Blip2Processor.from_pretrained(tmp_path / "mllm")
     looked = torch.load(work / "looking.pt", weights_only=True)["module"]
@@ -64,7 +65,7 @@ def test_mllm(work: Path, tmp_path: Path) -> None:
     assert torch.equal(saved.half(), looked["language.model.decoder.layers.0.fc1.weight"].half())
     stop = processor.tokenizer("\n", add_special_tokens=False).input_ids
     assert [model.generation_config.eos_token_id] == stop == [model.config.text_config.eos_token_id]
-    loaded = load_eye(str(tmp_path / "mllm"))
+    loaded = load_eye(tmp_path / "mllm")
     trained = torch.load(work / "eye.pt", weights_only=True)["module"]
     assert torch.equal(loaded.corners.weight, trained["eye.corners.weight"])
     assert torch.allclose(loaded.queries, trained["eye.queries"], atol=1e-3)
@@ -85,7 +86,7 @@ def test_chat(work: Path, tmp_path: Path) -> None:
 
 def test_clip(work: Path, tmp_path: Path) -> None:
     clip.train_clip(_run(work), tmp_path / "clip")
-    model = CLIPModel.from_pretrained(tmp_path / "clip")
+    model: Any = CLIPModel.from_pretrained(tmp_path / "clip")
     assert model.dtype == torch.float32
     processor = AutoProcessor.from_pretrained(tmp_path / "clip")
     assert processor.tokenizer.model_max_length == model.config.text_config.max_position_embeddings

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmedit_build.errors import UserError
-from mmedit_build.miniature.sheet import (
+from mmedit_build.sheet import (
     CARD_WIDTH,
     COLUMNS,
     GAP,
