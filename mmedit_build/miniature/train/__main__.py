@@ -7,12 +7,15 @@ from collections.abc import Callable
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmedit_build.checkpoints import WEIGHTS
 from mmedit_build.errors import run_app
+
+if TYPE_CHECKING:
+    from mmedit_build.miniature.train.loop import Run
 
 TRAINERS = {
     "mllm": "mmedit_build.miniature.train.mllm:train_mllm",
@@ -60,14 +63,15 @@ def train(
     chosen = list(TRAINERS) if what is What.ALL else [what.value]
     with progress_bar() as progress:
         for name in chosen:
-            _trainer(name)(Run(work, find_device(device), progress), out / name)
+            trainer(name)(Run(work, find_device(device), progress), out / name)
     typer.echo(f"Saved in {out}: {', '.join(chosen)}")
 
 
-def _trainer(name: str) -> Callable[..., None]:
+def trainer(name: str) -> Callable[[Run, Path], None]:
+    """The function that trains and saves a checkpoint."""
     module, function = TRAINERS[name].split(":")
-    trainer: Callable[..., None] = getattr(import_module(module), function)
-    return trainer
+    found: Callable[[Run, Path], None] = getattr(import_module(module), function)
+    return found
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ def held_out(meaning: Meaning) -> bool:
     return bool(meaning.x) and zlib.crc32(repr(meaning).encode()) % 10 == 0
 
 
+def learned_meanings() -> dict[str, list[Meaning]]:
+    """What the model learns from, by form."""
+    return {form: [m for m in all_meanings() if m.form == form and not held_out(m)] for form in FORMS}
+
+
 def rephrasings(question: str, meaning: Meaning) -> list[str]:
     """The wordings that differ from `question` in more than one word, as far as there are any."""
     others = [wording for wording in say(meaning) if wording != question]
@@ -100,11 +105,11 @@ def train_chat(run: Run, out: Path) -> None:
     tokenizer = build_tokenizer()
     model = build_model(tokenizer)
     nn.Module.to(model, run.device)
-    by_form = {form: [m for m in all_meanings() if m.form == form and not held_out(m)] for form in FORMS}
+    by_form = learned_meanings()
 
     def loss(step: int) -> torch.Tensor:
         rng = CHAT.random(step)
-        rows = [_row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(CHAT.batch)]
+        rows = [row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(CHAT.batch)]
         ids, labels = _pad(rows, tokenizer.pad_token_id)
         mask = (ids != tokenizer.pad_token_id).to(run.device)
         output = model(input_ids=ids.to(run.device), attention_mask=mask, labels=labels.to(run.device))
@@ -117,7 +122,7 @@ def train_chat(run: Run, out: Path) -> None:
     tokenizer.save_pretrained(out)
 
 
-def _row(
+def row(
     meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast
 ) -> tuple[list[int], list[int]]:
     """Token ids of one conversation, and of its reply alone as labels."""

@@ -1,0 +1,42 @@
+"""What the chat model learns from: never a question that is held out, and replies that mean the same."""
+
+from __future__ import annotations
+
+import random
+
+from mmedit_build.miniature.grammar import FORMS, all_meanings, changed_words, parse, say
+from mmedit_build.miniature.train.chat import build_tokenizer, held_out, learned_meanings, rephrasings, row
+from mmedit_build.prompts import chat_messages
+
+
+def test_held_out_questions_are_not_learned() -> None:
+    learned = learned_meanings()
+    assert set(learned) == set(FORMS)
+    assert not any(held_out(meaning) for meanings in learned.values() for meaning in meanings)
+    number = sum(held_out(meaning) for meaning in all_meanings())
+    assert 0.05 < number / len(list(all_meanings())) < 0.15
+
+
+def test_rephrasings_mean_the_same_in_other_words() -> None:
+    rng = random.Random(2)
+    for meaning in rng.sample(list(all_meanings()), 200):
+        question = rng.choice(say(meaning))
+        for other in rephrasings(question, meaning):
+            assert parse(other) == meaning
+            assert changed_words(question, other) > 1
+
+
+def test_only_the_reply_is_learned() -> None:
+    tokenizer = build_tokenizer()
+    meaning = next(iter(all_meanings()))
+    ids, labels = row(meaning, random.Random(0), tokenizer)
+    learned = [label for label in labels if label != -100]
+    assert ids[-len(learned) :] == learned
+    assert learned[-1] == tokenizer.eos_token_id
+    assert parse(str(tokenizer.decode(learned[:-1]))) == meaning
+
+
+def test_our_own_prompt_is_a_system_and_a_user_message() -> None:
+    system, user = chat_messages("rephrase", question="Is there a cat?")
+    assert system["role"] == "system"
+    assert user["content"].endswith("Question: Is there a cat?")
