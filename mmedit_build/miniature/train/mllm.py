@@ -29,7 +29,7 @@ from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_t
 from mmedit_build.miniature.train.tokens import byte_level_bpe
 
 READING = Stage("reading", steps=2300, rate=2e-3, batch=2048)
-LOOKING = Stage("looking", steps=4500, rate=1.5e-3, batch=32)
+LOOKING = Stage("looking", steps=3500, rate=1.5e-3, batch=32)
 """The batch of reading is counted in tokens, that of looking in images."""
 PLAIN_TOKENS = 1024
 """Tokens of plain text that are read in each step of looking."""
