@@ -46,7 +46,7 @@ Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    begin, pad, image = SPECIAL
+    begin, pad, _ = SPECIAL
     core = byte_level_bpe(corpus(), 2048, SPECIAL, begin)
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
@@ -55,7 +55,6 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         unk_token=begin,
         pad_token=pad,
         padding_side="left",
-        extra_special_tokens={"image_token": image},
     )
 
 

@@ -38,7 +38,8 @@ def test_blip2_answers_through_plain_transformers() -> None:
     model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     processor = Blip2Processor.from_pretrained(folder)
     prompt = "Question: What color is the apple? Short answer:"
-    inputs = processor(images=draw(SCENE, "weights"), text=prompt, return_tensors="pt")
+    apple = Scene(SCENE.things[:1], SCENE.background)
+    inputs = processor(images=draw(apple, "weights"), text=prompt, return_tensors="pt")
     ids = model.generate(**inputs, max_new_tokens=10)
     new = ids[:, inputs["input_ids"].shape[1] :]
     assert processor.batch_decode(new, skip_special_tokens=True)[0].strip() == "red"
