@@ -20,7 +20,7 @@ from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
 from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
 
-UNET = Stage("unet", steps=8000, rate=1e-3, batch=64, decay=0.0, average=0.999)
+UNET = Stage("unet", steps=10_400, rate=1e-3, batch=64, decay=0.0, average=0.999)
 WIDTH = 80
 UNCONDITIONAL = 0.1
 """How often the caption is left out, so that guidance has something to steer away from."""
