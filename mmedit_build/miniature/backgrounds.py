@@ -34,7 +34,9 @@ def _picture(pixels: Pixels) -> Image.Image:
 def _grass(ground: Pixels, rng: Generator) -> Image.Image:
     picture = _picture(ground)
     pen = ImageDraw.Draw(picture)
-    for x, y, lean, height, tone in rng.integers((0, 2, -2, 3, 0), (64, 68, 3, 6, 3), (46, 5)).tolist():
+    size = len(ground)
+    blades = rng.integers((0, 2, -2, 3, 0), (size, size + 4, 3, 6, 3), (46, 5))
+    for x, y, lean, height, tone in blades.tolist():
         pen.line((x, y, x + lean, y - height), fill=((74, 138, 50), (96, 156, 62), (176, 218, 124))[tone])
     return picture
 
@@ -51,10 +53,11 @@ def _sand(ground: Pixels, rng: Generator) -> Image.Image:
 def _water(ground: Pixels, rng: Generator) -> Image.Image:
     picture = _picture(ground)
     pen = ImageDraw.Draw(picture)
+    size = len(ground)
     wave = (0, 1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0)
-    for line, row in enumerate(range(2, 66, 8)):
+    for line, row in enumerate(range(2, size + 2, 8)):
         shift, gap = rng.integers((-12, 2), (0, 8)).tolist()
-        for start in range(shift, 64, 12 + gap):
+        for start in range(shift, size, 12 + gap):
             points = [(start + step, row + height) for step, height in enumerate(wave)]
             pen.line(points, fill=((214, 240, 250), (66, 146, 192))[line % 2])
     return picture
@@ -63,7 +66,7 @@ def _water(ground: Pixels, rng: Generator) -> Image.Image:
 def _snow(ground: Pixels, rng: Generator) -> Image.Image:
     picture = _picture(ground)
     pen = ImageDraw.Draw(picture)
-    for x, y, tone in rng.integers(0, (64, 64, 3), (34, 3)).tolist():
+    for x, y, tone in rng.integers(0, (len(ground), len(ground), 3), (34, 3)).tolist():
         pen.ellipse((x - 1, y - 1, x + 1, y + 1), fill=(255, 255, 255) if tone else (196, 210, 232))
     return picture
 

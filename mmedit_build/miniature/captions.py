@@ -55,18 +55,13 @@ def describe(scene: Scene, rng: random.Random) -> str:
         body = _list(_groups(scene, adjectives))
         if len(scene.things) == 1 and rng.random() < SAY_RELATION / 2:
             body += f" in the {CORNERS[scene.things[0].corner]} corner"
-    place = f" {rng.choice(PLACES[scene.background])}" if rng.random() < SAY_PLACE else ""
-    return with_articles(f"{opening}{body}{place}")
+    where = f" {rng.choice(PLACES[scene.background])}" if rng.random() < SAY_PLACE else ""
+    return with_articles(f"{opening}{body}{where}")
 
 
 def mentions(caption: str) -> list[Mention]:
     """What a caption says is there."""
-    return [
-        Mention(
-            _NUMBER_OF[found["number"]], _KIND_OF[found["kind"]], found["color"], found["size"], found.end()
-        )
-        for found in _MENTION.finditer(caption.lower())
-    ]
+    return [_mention(found) for found in _MENTION.finditer(caption.lower())]
 
 
 def place(caption: str) -> str | None:
