@@ -50,11 +50,13 @@ def show_path(label: str, path: Path) -> None:
 
 
 def quiet_loading() -> None:
-    """Hide the bar with which transformers reads weights from disk; that of downloads stays."""
+    """Hide the bar with which transformers reads weights from disk, and its notes on packages that could be
+    installed; the bar of downloads stays."""
     # Imported here, as the other functions are wanted by commands that load no model.
     from huggingface_hub import utils
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     # This is where the documentation has it, but not in the words that mypy asks of an export.
     utils.enable_progress_bars()  # type: ignore[attr-defined]

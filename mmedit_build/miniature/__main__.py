@@ -36,6 +36,9 @@ def report(
 ) -> None:
     """Measure the checkpoints on drawings from seeds that no training used; exit 1 if a bar is missed."""
     from mmedit_build.console import progress, quiet_loading
+
+    # The notes to hide are written while the libraries below are imported.
+    quiet_loading()
     from mmedit_build.miniature.measure.report import MEASURES, measure
     from mmedit_build.mllm import find_device
 
@@ -45,7 +48,6 @@ def report(
             raise UserError(f"There is no checkpoint {name!r}; choose from {', '.join(MEASURES)}.")
         if not (weights / name).is_dir():
             raise UserError(f"There is no folder {weights / name}; give the --out of the training.")
-    quiet_loading()
     with progress("Measuring", len(chosen)) as advance:
         measures = measure(chosen, weights, str(find_device(device)), advance)
     _show(measures, as_json)

@@ -52,9 +52,11 @@ def train(
     """Train checkpoints of the miniature. A stage that was interrupted is resumed."""
     import torch
 
+    from mmedit_build.console import quiet_loading
     from mmedit_build.miniature.train.loop import Run, progress_bar
     from mmedit_build.mllm import find_device
 
+    quiet_loading()
     torch.set_num_threads(threads)
     # Weights that die out otherwise slow a CPU down by an order of magnitude.
     torch.set_flush_denormal(True)
