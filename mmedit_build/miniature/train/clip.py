@@ -26,7 +26,7 @@ from mmedit_build.miniature.eye import PATCH, WIDTH
 from mmedit_build.miniature.train.drawings import drawings
 from mmedit_build.miniature.train.eye import train_eye
 from mmedit_build.miniature.train.loop import Run, Stage, fit
-from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
+from mmedit_build.miniature.train.reader import caption_tokenizer, token_ids, train_reader
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.world import COLORS, KINDS, Scene
 
@@ -91,7 +91,7 @@ def altered(scene: Scene, rng: random.Random) -> Scene:
 def train_clip(run: Run, out: Path) -> None:
     """Train CLIP on drawings with a true caption and a nearly true one, and save it as an ordinary folder."""
     drawn = drawings(run.work)
-    tokenizer = build_tokenizer()
+    tokenizer = caption_tokenizer(run.work)
     eye, reader = train_eye(drawn, run), train_reader(tokenizer, run)
     torch.manual_seed(0)
     model = build_clip(eye.tower, reader)

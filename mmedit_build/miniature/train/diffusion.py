@@ -18,7 +18,7 @@ from mmedit_build.miniature.train.drawings import GRID, Drawings, drawings
 from mmedit_build.miniature.train.eye import things_loss
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
-from mmedit_build.miniature.train.reader import build_tokenizer, token_ids, train_reader
+from mmedit_build.miniature.train.reader import caption_tokenizer, token_ids, train_reader
 
 UNET = Stage("unet", steps=10_400, rate=1e-3, batch=64, decay=0.0, average=0.999)
 WIDTH = 80
@@ -107,7 +107,7 @@ def train_diffusion(run: Run, out: Path) -> None:
     """Train all parts and save them as an ordinary Stable Diffusion pipeline."""
     drawn = drawings(run.work)
     autoencoder = train_autoencoder(drawn, run)
-    tokenizer = build_tokenizer()
+    tokenizer = caption_tokenizer(run.work)
     reader = train_reader(tokenizer, run)
     latents = encode_all(autoencoder, drawn, run.device)
     unet = train_unet(drawn, latents, tokenizer, reader, run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -48,6 +49,17 @@ def build_tokenizer() -> CLIPTokenizer:
     learned = json.loads(core.to_str())["model"]
     merges: Any = [tuple(merge) for merge in learned["merges"]]
     return CLIPTokenizer(vocab=learned["vocab"], merges=merges, model_max_length=LENGTH)
+
+
+def caption_tokenizer(work: Path) -> CLIPTokenizer:
+    """The tokenizer of a run, built once: its trainer numbers single letters differently each time."""
+    folder = work / "caption-tokenizer"
+    if not folder.exists():
+        temporary = work / "caption-tokenizer.tmp"
+        build_tokenizer().save_pretrained(temporary)
+        temporary.replace(folder)
+    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder)
+    return tokenizer
 
 
 def build_text_tower(tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -112,3 +112,8 @@ def test_clip_starts_from_the_tower() -> None:
     theirs = tower(pixel_values=images)
     after = model.vision_model.post_layernorm(ours)
     assert torch.allclose(after, theirs.last_hidden_state, atol=1e-5)
+
+
+def test_a_run_keeps_its_tokenizer(tmp_path: Path) -> None:
+    first, again = (reader.caption_tokenizer(tmp_path).get_vocab() for _ in range(2))
+    assert first == again
