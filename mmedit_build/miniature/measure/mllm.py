@@ -48,9 +48,12 @@ def _images(sources: Sources) -> Path:
     return sources.image_folder(SPLIT)
 
 
+def _queries(mllm: MLLM, questions: Sequence[VqaQuestion]) -> list[Query]:
+    return [Query(row.image, mllm.question_prompt(row.question)) for row in questions]
+
+
 def _ask(mllm: MLLM, questions: Sequence[VqaQuestion]) -> list[str]:
-    queries = [Query(row.image, mllm.question_prompt(row.question)) for row in questions]
-    return mllm.generate(queries, max_new_tokens=TOKENS)
+    return mllm.generate(_queries(mllm, questions), max_new_tokens=TOKENS)
 
 
 def _accuracies(questions: Sequence[VqaQuestion], answers: Sequence[str]) -> list[float]:
@@ -108,9 +111,8 @@ def _same(answer: str, target: str) -> bool:
 
 def _endings(mllm: MLLM, questions: Sequence[VqaQuestion]) -> Measure:
     """Answers and captions that end by themselves are the same however much longer they might be."""
-    prompts = [mllm.question_prompt(row.question) for row in questions]
-    queries = [Query(row.image, prompt) for row, prompt in zip(questions, prompts, strict=True)]
-    queries += [Query(row.image, CAPTION_PROMPT) for row in questions]
+    captions = [Query(row.image, CAPTION_PROMPT) for row in questions]
+    queries = [*_queries(mllm, questions), *captions]
     short, long = (mllm.generate(queries, max_new_tokens=tokens) for tokens in (TOKENS, 2 * TOKENS))
     ended = (one == other for one, other in zip(short, long, strict=True))
     return share(NAME, "answers and captions that end by themselves", ended, least=0.99)
