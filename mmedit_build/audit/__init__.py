@@ -1,0 +1,1 @@
+"""Faults of a benchmark, counted and shown."""

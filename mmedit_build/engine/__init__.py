@@ -1,0 +1,1 @@
+"""Runs stages over shards of rows, and keeps what comes out."""

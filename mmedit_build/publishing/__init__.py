@@ -1,0 +1,1 @@
+"""From finished edits to a dataset, in a folder or on the Hub."""

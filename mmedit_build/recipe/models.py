@@ -1,0 +1,61 @@
+"""Models named by a recipe: run in this process, or served."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mmedit_build.recipe.fields import Count, Dtype, Strict
+
+
+class Local(Strict):
+    """A model that runs in this process."""
+
+    kind: Literal["local"] = "local"
+    model: str
+    """A bundled checkpoint (`miniature/...`), a folder, or an id on the Hub."""
+    revision: str | None = None
+    """Commit, tag or branch on the Hub. Pin it: ids and their contents change."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    dtype: Dtype = "float32"
+    """Precision of the weights."""
+    batch_size: Count = 32
+    """Rows that go through the model at a time."""
+
+
+class Price(Strict):
+    """What a served model costs, for estimates and for the ceiling."""
+
+    input: float = Field(ge=0)
+    """Per million tokens of the request."""
+    output: float = Field(ge=0)
+    """Per million tokens of the reply."""
+    currency: str = "USD"
+    """For the estimate's text only."""
+
+
+class Endpoint(Strict):
+    """A model behind an OpenAI-compatible HTTP server."""
+
+    kind: Literal["endpoint"] = "endpoint"
+    model: str
+    """The name that the server knows the model by."""
+    base_url: str = "https://api.openai.com/v1"
+    """Where the server is, including /v1."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key; it may be unset for servers that want none."""
+    concurrency: Count = 8
+    """Requests under way at the same time."""
+    timeout: float = Field(default=120.0, gt=0)
+    """Seconds after which a request is tried again."""
+    retries: int = Field(default=6, ge=0)
+    """How often a request is tried again after a rate limit, a server's error or a cut connection."""
+    price: Price | None = None
+    """Needed for an estimate of the cost and for `max_cost`."""
+    max_cost: float | None = Field(default=None, ge=0)
+    """Ceiling for what this work folder may spend on this endpoint; no request is sent beyond it."""
+
+
+Model = Annotated[Local | Endpoint, Field(discriminator="kind")]

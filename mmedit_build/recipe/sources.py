@@ -1,0 +1,116 @@
+"""Where questions, captions and facts come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mmedit_build.recipe.fields import Count, Strict
+
+
+class Draw(Strict):
+    """Draws the miniature's source files into `{sources}` before anything else."""
+
+    seed: str = "miniature"
+    """The same seed gives the same files."""
+    train_images: Count = 1000
+    """Drawings of the train2014 split."""
+    val_images: Count = 600
+    """Drawings of the val2014 split."""
+
+
+class QuestionFiles(Strict):
+    """VQAv2 or OK-VQA in their official layout. `{sources}` in a path is the folder of drawn sources."""
+
+    kind: Literal["files"] = "files"
+    questions: str
+    """Path of the questions file."""
+    annotations: str
+    """Path of the annotations file."""
+    images: str
+    """Folder of the images."""
+
+
+class HubQuestions(Strict):
+    """VQAv2 or OK-VQA as a dataset on the Hub."""
+
+    kind: Literal["hub"] = "hub"
+    dataset: str
+    """Id on the Hub, or a folder of the same files."""
+    revision: str | None = None
+    """Commit or tag. Pin it: datasets change."""
+    config: str | None = None
+    """Configuration of the dataset, if it has several."""
+    split: str = "validation"
+    """Split of the dataset."""
+    subset: str = "val2014"
+    """The COCO subset that the split is made of, which names the images."""
+    images: str | None = None
+    """Folder of the images, for datasets that hold only text."""
+
+
+class CaptionFiles(Strict):
+    """COCO captions, official or Karpathy's layout."""
+
+    kind: Literal["files"] = "files"
+    annotations: str
+    """Path of captions_*.json, or of Karpathy's dataset_coco.json."""
+    images: str
+    """Folder of the images."""
+    split: str | None = None
+    """For Karpathy's file only: train, restval, val or test."""
+
+
+class HubCaptions(Strict):
+    """COCO captions as a dataset on the Hub."""
+
+    kind: Literal["hub"] = "hub"
+    dataset: str
+    """Id on the Hub, or a folder of the same files."""
+    revision: str | None = None
+    """Commit or tag. Pin it: datasets change."""
+    config: str | None = None
+    """Configuration of the dataset, if it has several."""
+    split: str = "validation"
+    """Split of the dataset."""
+    subset: str = "val2014"
+    """The COCO subset that the split is made of, which names the images."""
+    images: str | None = None
+    """Folder of the images, for datasets that hold only text."""
+
+
+class FactFile(Strict):
+    """Questions about facts in MEND's layout of Natural Questions."""
+
+    kind: Literal["file"] = "file"
+    path: str
+    """JSON with `questions` and `answers`."""
+
+
+class HubFacts(Strict):
+    """Questions about facts as a dataset on the Hub: nq_open."""
+
+    kind: Literal["hub"] = "hub"
+    dataset: str
+    """Id on the Hub, or a folder of the same files."""
+    revision: str | None = None
+    """Commit or tag. Pin it: datasets change."""
+    config: str | None = None
+    """Configuration of the dataset, if it has several."""
+    split: str = "validation"
+    """Split of the dataset."""
+
+
+QuestionSource = Annotated[QuestionFiles | HubQuestions, Field(discriminator="kind")]
+CaptionSource = Annotated[CaptionFiles | HubCaptions, Field(discriminator="kind")]
+FactSource = Annotated[FactFile | HubFacts, Field(discriminator="kind")]
+
+
+class Sources(Strict):
+    """What is mined."""
+
+    vqa: tuple[QuestionSource, ...] = ()
+    """Questions about images."""
+    captions: tuple[CaptionSource, ...] = ()
+    """Captions of images; those of the images of `vqa` also tell the image generator what to show."""

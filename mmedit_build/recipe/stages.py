@@ -1,0 +1,216 @@
+"""How each stage does its work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mmedit_build.recipe.fields import Count, Share, Strict
+from mmedit_build.recipe.models import Local, Model
+from mmedit_build.recipe.sources import FactSource, QuestionSource
+
+
+class Sizes(Strict):
+    """How many edits each split gets at most; fewer if fewer are found, in the same proportion."""
+
+    train: Count
+    """Edits to train editors on."""
+    test: Count
+    """Edits to judge editors on."""
+
+
+class MineVqa(Strict):
+    """Which answers are failures."""
+
+    sizes: Sizes
+    """How many edits to take, balanced over the types of question."""
+    mode: Literal["official", "evalai"] = "official"
+    """The variant of VQA accuracy that decides; the other is stored too."""
+    most_accuracy: Share = 0.0
+    """The highest accuracy that still is a failure."""
+    least_agreement: Share = 0.5
+    """The share of annotators who must have given the target."""
+    keep_contained: bool = False
+    """Keep answers that contain the target or are contained in it, such as "a kite" for "kite"."""
+    keep_wrong_type: bool = False
+    """Keep answers that do not answer the question asked, such as "no" to "how deep"."""
+    answer_tokens: Count = 10
+    """The longest answer in tokens; the default is that of BLIP-2 on VQAv2."""
+
+
+class MineCaption(Strict):
+    """Which captions are failures."""
+
+    sizes: Sizes
+    """How many edits to take."""
+    prompt: str = "a photo of"
+    """What is put before the caption to ask for it; MMEdit's own by default."""
+    most_consensus: float = Field(default=0.5, ge=0)
+    """The highest CIDEr-D (0 to 10) against the references that still is a failure."""
+    least_new: Share = 0.2
+    """The least share of its content words that no reference has; below it, only the style differs."""
+    answer_tokens: Count = 30
+    """The longest caption in tokens."""
+
+
+class MineStage(Strict):
+    """Finds what the base model gets wrong."""
+
+    vqa: MineVqa | None = None
+    """Left out, no questions are mined."""
+    caption: MineCaption | None = None
+    """Left out, no captions are mined."""
+    confirm: bool = True
+    """Ask for each failure again, alone, and keep it only if the answer still fails."""
+    shard_rows: Count = 512
+    """Rows that are worked on and saved together."""
+
+
+class Similarity(Strict):
+    """A bound on the cosine of the embeddings of question and rephrase."""
+
+    model: str
+    """A folder or id of a sentence-transformers checkpoint."""
+    revision: str | None = None
+    """Commit or tag on the Hub."""
+    least: Share = 0.6
+    """The lowest cosine that passes."""
+
+
+class RephraseStage(Strict):
+    """Says each question in other words."""
+
+    model: Model
+    """The chat LLM."""
+    prompt: str = "rephrase"
+    """File of the folder prompts/."""
+    candidates: Count = 3
+    """Rephrases asked for per question; the most different one that passes is taken."""
+    temperature: float = Field(default=1.0, ge=0)
+    """Of the sampling; with several candidates it must not be 0."""
+    max_tokens: Count = 64
+    """The longest rephrase in tokens."""
+    similarity: Similarity | None = None
+    """Check that the meaning is near by embeddings; needs the package of the extra `similarity`."""
+    judge: Model | None = None
+    """A chat LLM that says whether the meaning is the same; left out, none is asked."""
+    shard_rows: Count = 128
+    """Rows that are worked on and saved together."""
+
+
+class Inversion(Strict):
+    """A textual inversion: a word that the text encoder of the generator is taught."""
+
+    repository: str
+    """Folder or id on the Hub."""
+    file: str
+    """Name of the weights file in it."""
+    token: str
+    """The word; it acts where it stands in a prompt."""
+
+
+class Resemblance(Strict):
+    """A bound on the CLIP or SigLIP similarity of caption and generated image."""
+
+    model: str
+    """A bundled checkpoint, a folder, or an id on the Hub."""
+    revision: str | None = None
+    """Commit or tag on the Hub."""
+    least: float = Field(ge=-1, le=1)
+    """The lowest cosine that passes."""
+
+
+class Quiz(Strict):
+    """Questions about the original image whose answer is known, asked about the generated one."""
+
+    model: Model | None = None
+    """Who is asked; left out, the base model, about what it answers right on the original image."""
+    questions: Count = 3
+    """The most questions asked about one image."""
+    least: Share = 1.0
+    """The share that must be answered as before."""
+
+
+class ImagineStage(Strict):
+    """Renders each image anew."""
+
+    model: Local
+    """A Stable Diffusion checkpoint in diffusers' layout."""
+    strategy: Literal["text-to-image", "image-to-image"] = "image-to-image"
+    """From the caption alone, as the paper did, or from the original image and the caption."""
+    strength: Share = 0.5
+    """How much image-to-image changes: 0 nothing, 1 everything."""
+    steps: Count = 30
+    """Denoising steps."""
+    guidance: float = Field(default=7.5, ge=0)
+    """Classifier-free guidance scale."""
+    scheduler: str | None = None
+    """A scheduler class of diffusers, such as DPMSolverMultistepScheduler; left out, the checkpoint's own."""
+    positive: str = "{caption}"
+    """The prompt; {caption} is the image's caption."""
+    negative: str | None = None
+    """The negative prompt."""
+    inversions: tuple[Inversion, ...] = ()
+    """Textual inversions to load; each must fit the text encoder."""
+    height: Count | None = None
+    """Of the images in pixels; left out, the checkpoint's own."""
+    width: Count | None = None
+    """Of the images in pixels; left out, the checkpoint's own."""
+    candidates: Count = 2
+    """Images tried per row; the best one that passes is taken."""
+    resemblance: Resemblance | None = None
+    """Left out, similarity is not checked."""
+    quiz: Quiz | None = Quiz()
+    """Null: no questions are asked."""
+    shard_rows: Count = 32
+    """Rows that are worked on and saved together."""
+
+
+class AttachStage(Strict):
+    """Gives each edit questions whose answers it shall not change."""
+
+    text: tuple[FactSource, ...] = ()
+    """Pools of far questions without an image."""
+    image: tuple[QuestionSource, ...] = ()
+    """Pools of far questions about images."""
+    text_items: Count = 1
+    """Far text items per edit."""
+    image_items: Count = 1
+    """Far image items per edit."""
+    same_image: int = Field(default=1, ge=0)
+    """Near items per edit: another question on its image."""
+    same_question: int = Field(default=1, ge=0)
+    """Near items per edit: its question on another image."""
+    only_right: bool = True
+    """Take only what the base model answers right."""
+    answer_tokens: Count = 16
+    """The longest answer in tokens."""
+    shard_rows: Count = 512
+    """Rows that are worked on and saved together."""
+
+
+class License(Strict):
+    """Under which terms a part of the dataset may be used."""
+
+    part: str
+    """Columns or configurations it is about."""
+    terms: str
+    """Name of the licence, or what is known of it."""
+
+
+class PublishStage(Strict):
+    """Writes the dataset."""
+
+    title: str
+    """Headline of the card."""
+    repository: str | None = None
+    """user/name on the Hub; left out, the dataset is only written to the work folder."""
+    private: bool = True
+    """Whether a repository that is created is private."""
+    tag: str | None = None
+    """Tag of the published commit, such as v1.0."""
+    embed_source_images: bool = True
+    """False: original images are named by id only, for sources whose images may not be passed on."""
+    licenses: tuple[License, ...] = ()
+    """Shown on the card."""

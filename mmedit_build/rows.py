@@ -1,0 +1,123 @@
+"""What travels through the stages: an example is mined into an edit, which each later stage completes.
+
+Images are named by path: relative to the work folder if they lie in it, absolute if not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["vqa", "caption"]
+Split = Literal["train", "test"]
+Relation = Literal["far", "same_image", "same_question"]
+"""How a locality item lies to its edit: of another source, on its image, or its question on another image."""
+
+TASKS: tuple[Task, ...] = ("vqa", "caption")
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """Something that the base model can be asked, with what its annotators said."""
+
+    id: str
+    """From the source, such as vqa/val2014/262148000; the same in every build."""
+    task: Task
+    image: str
+    image_id: int
+    question: str
+    """For captions, what is put before the caption to ask for it."""
+    question_type: str
+    answers: tuple[str, ...]
+    """One answer of each annotator, or the reference captions."""
+    caption: str | None = None
+    """A caption of the image, if the sources have one: what an image generator is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A rephrase that was tried: why it was refused (None if it was not), and what was measured of it."""
+
+    text: str
+    reason: str | None
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rephrase:
+    """The question in other words."""
+
+    text: str
+    model: str
+    prompt: str
+    """Name and digest of the prompt file, such as rephrase#1f2e3d4c."""
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Painting:
+    """An image that was tried: its file, and why it was refused (None if it was not)."""
+
+    image: str
+    digest: str
+    """SHA-256 of the encoded bytes."""
+    seed: int
+    reason: str | None
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imagined:
+    """The image in another rendering."""
+
+    image: str
+    digest: str
+    seed: int
+    prompt: str
+    strategy: str
+    model: str
+    candidates: tuple[Painting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalityItem:
+    """A question whose answer an edit shall not change; without an image it is about a fact."""
+
+    id: str
+    relation: Relation
+    image: str | None
+    image_id: int | None
+    question: str
+    answers: tuple[str, ...]
+    answer: str
+    """The one most annotators gave."""
+    prediction: str | None = None
+    """What the base model answers, if it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locality:
+    """The locality items of one edit."""
+
+    text: tuple[LocalityItem, ...]
+    image: tuple[LocalityItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Example):
+    """An example that the base model gets wrong, and all that the stages add to it."""
+
+    target: str
+    prediction: str
+    """What the base model said, asked alone."""
+    confidence: float | None
+    """Geometric mean of the probabilities of the prediction's tokens, where the base model tells them."""
+    scores: dict[str, float]
+    """Every score that decided about the row."""
+    base: str
+    """The base model, with its revision after an @ if it has one."""
+    split: Split | None = None
+    rephrase: Rephrase | None = None
+    imagined: Imagined | None = None
+    locality: Locality | None = None

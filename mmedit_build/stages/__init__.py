@@ -1,0 +1,1 @@
+"""The stages of a build: each maps a shard of rows to outcomes."""

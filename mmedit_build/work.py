@@ -1,0 +1,51 @@
+"""The work folder of a build: where everything lies, and how rows name their images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One build on disk."""
+
+    folder: Path
+
+    def stage(self, name: str) -> Path:
+        """Where a stage keeps its shards and rows."""
+        return self.folder / name
+
+    @property
+    def sources(self) -> Path:
+        """Drawn sources, and the images of sources that do not come as files."""
+        return self.folder / "sources"
+
+    @property
+    def requests(self) -> Path:
+        """Every paid reply, so that none is paid twice (SQLite)."""
+        return self.folder / "requests.sqlite"
+
+    @property
+    def images(self) -> Path:
+        """Generated images, named by their digests."""
+        return self.folder / "images"
+
+    @property
+    def dataset(self) -> Path:
+        """The dataset as it is published."""
+        return self.folder / "dataset"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def path(self, image: str) -> Path:
+        """The file of an image that a row names."""
+        return self.folder / image
+
+    def name(self, image: Path) -> str:
+        """How rows name an image: relative to the work folder if it lies in it, absolute if not."""
+        absolute = image.absolute()
+        folder = self.folder.absolute()
+        return str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)
