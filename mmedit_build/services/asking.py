@@ -12,7 +12,7 @@ Kind = Literal["question", "caption", "fact"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something to ask: a question about an image, the beginning of its caption, or a question about a fact."""
+    """Something to ask: about an image, for its caption (the text is its beginning), or about a fact."""
 
     image: Path | bytes | None
     text: str
