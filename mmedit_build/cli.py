@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mmedit_build.errors import run_app
+
+# The heavy libraries are imported inside the commands, so that --help answers at once.
+if TYPE_CHECKING:
+    from mmedit_build.build import Build
+
+RecipeName = Annotated[str, typer.Argument(help="A bundled recipe, or a YAML file.", metavar="RECIPE")]
+WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by default runs/RECIPE.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the rows that failed.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes; each loads the models of a stage.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -18,25 +29,148 @@ def main() -> None:
 
 @app.callback()
 def _about() -> None:
-    """Build multimodal knowledge-editing benchmarks for any base model."""
+    """Build multimodal knowledge-editing benchmarks for any base model.
+
+    The stages are mine, rephrase, imagine, attach and publish; run does all of them. Whatever is interrupted
+    goes on when the same command is given again.
+    """
 
 
 @app.command()
-def miniature(
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    seed: Annotated[str, typer.Option(help="The same seed gives the same files.")] = "miniature",
-    train_images: Annotated[int, typer.Option(min=1, help="Drawings of the train split.")] = 1000,
-    val_images: Annotated[int, typer.Option(min=1, help="Drawings of the validation split.")] = 600,
+def mine(
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    workers: Workers = 1,
 ) -> None:
-    """Write the miniature's drawings with VQAv2, COCO, OK-VQA and NQ files about them."""
-    # Imported here, so that --help does not wait for the libraries that draw.
-    from mmedit_build.console import show_path
-    from mmedit_build.miniature.sources import write_sources
+    """Find what the base model gets wrong."""
+    _build("mine", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
 
-    sources = write_sources(out, seed=seed, train_images=train_images, val_images=val_images)
-    typer.echo(
-        f"{sources.images} images with {sources.questions} questions, {sources.captions} captions and "
-        f"{sources.knowledge_questions} knowledge questions; {sources.facts} facts."
-    )
-    show_path("Sources", sources.folder)
-    show_path("Contact sheet", sources.contact_sheet)
+
+@app.command()
+def rephrase(
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    workers: Workers = 1,
+) -> None:
+    """Say each question in other words."""
+    _build("rephrase", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+
+
+@app.command()
+def imagine(
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    workers: Workers = 1,
+) -> None:
+    """Render each image anew."""
+    _build("imagine", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+
+
+@app.command()
+def attach(
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    workers: Workers = 1,
+) -> None:
+    """Give each edit questions whose answers it shall not change."""
+    _build("attach", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+
+
+@app.command()
+def publish(
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    workers: Workers = 1,
+) -> None:
+    """Write the dataset, and send it to the Hub if the recipe names a repository."""
+    _build("publish", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+
+
+@app.command()
+def run(
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    workers: Workers = 1,
+) -> None:
+    """All stages in their order."""
+    _build("run", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+
+
+@app.command()
+def status(recipe: RecipeName = "miniature", work: WorkFolder = None) -> None:
+    """Show how many rows went into each stage, came out, were rejected and why, or failed."""
+    from rich.console import Console
+
+    from mmedit_build.console import show_path
+    from mmedit_build.recipe.loading import load_recipe
+    from mmedit_build.status import table
+
+    folder = _folder(load_recipe(recipe).name, work)
+    Console().print(table(folder))
+    show_path("Work folder", folder.folder)
+
+
+def _folder(name: str, work: Path | None) -> Work:
+    from mmedit_build.work import Work
+
+    return Work(work or Path("runs") / name)
+
+
+def _build(  # one parameter for each option of a stage
+    stage: str,
+    recipe: str,
+    work: Path | None,
+    *,
+    limit: int | None,
+    dry_run: bool,
+    retry_failed: bool,
+    workers: int,
+) -> None:
+    from mmedit_build.build import Build
+    from mmedit_build.console import progress, quiet_loading
+    from mmedit_build.recipe.loading import load_recipe
+
+    loaded = load_recipe(recipe)
+    folder = _folder(loaded.name, work)
+    build = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
+    quiet_loading()
+    stages = STAGES if stage == "run" else (stage,)
+    if dry_run:
+        _show_plan(build, stages)
+    else:
+        _run(build, stages)
+
+
+def _show_plan(build: Build, stages: tuple[str, ...]) -> None:
+    from mmedit_build.plan import plan
+
+    for stage in stages:
+        for line in plan(build, stage):
+            typer.echo(line)
+
+
+def _run(build: Build, stages: tuple[str, ...]) -> None:
+    from mmedit_build.console import log_to
+    from mmedit_build.steps import STEPS
+
+    with build.work.locked(), log_to(build.work.log):
+        for stage in stages:
+            typer.echo(STEPS[stage](build).sentence())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -28,9 +30,15 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f}/s")
 
 
+class Advance(Protocol):
+    """Tells a bar how many more are done, and what to note beside it."""
+
+    def __call__(self, number: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr with rate and time left; the function it yields is told how many more are done."""
+def progress(label: str, total: int | None) -> Iterator[Advance]:
+    """A bar on stderr with rate and time left; without a total it only shows that something goes on."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -38,10 +46,32 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         _Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda number: bar.advance(task, number)
+        task = bar.add_task(label, total=total, note="")
+
+        def advance(number: int, note: str = "") -> None:
+            bar.update(task, advance=number, note=note)
+
+        yield advance
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Meanwhile, append what mmedit logs to a file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    ours = logging.getLogger("mmedit_build")
+    level = ours.level
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)
+        ours.removeHandler(handler)
+        handler.close()
 
 
 def show_path(label: str, path: Path) -> None:

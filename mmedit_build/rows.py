@@ -110,7 +110,9 @@ class Edit(Example):
 
     target: str
     prediction: str
-    """What the base model said, asked alone."""
+    """What the base model said, asked alone if the recipe has failures confirmed."""
+    first_prediction: str
+    """What it said among other questions; with some models the two differ."""
     confidence: float | None
     """Geometric mean of the probabilities of the prediction's tokens, where the base model tells them."""
     scores: dict[str, float]

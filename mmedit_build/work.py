@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from mmedit_build.errors import UserError
+from mmedit_build.store import check_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +55,17 @@ class Work:
         absolute = image.absolute()
         folder = self.folder.absolute()
         return str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others out of the folder meanwhile; the lock goes with the process, however that ends."""
+        check_writable(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(
+                    f"Another command is at work in {self.folder}; wait for it, or choose another --work."
+                ) from error
+            yield

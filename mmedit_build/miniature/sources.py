@@ -34,6 +34,7 @@ from mmedit_build.sources.vqav2 import image_name
 from mmedit_build.store import write_atomic
 
 SPLITS = ("train2014", "val2014")
+MANIFEST = "miniature.json"
 IMAGES_ON_SHEET = 16
 
 
@@ -83,7 +84,7 @@ class Sources:
     @property
     def manifest(self) -> Path:
         """What the files were made from; its `complete` says whether all of them are there."""
-        return self.folder / "miniature.json"
+        return self.folder / MANIFEST
 
 
 def write_sources(
@@ -112,6 +113,14 @@ def write_sources(
     write_atomic(sources.contact_sheet, _encoded(_sheet(pictures["val2014"][:IMAGES_ON_SHEET]), "PNG"))
     _write_json(sources.manifest, {**made_from, "complete": True})
     return sources
+
+
+def is_drawn(out: Path, *, seed: str, train_images: int, val_images: int) -> bool:
+    """Whether the folder holds all files of these arguments already."""
+    made_from = {"seed": seed, "train_images": train_images, "val_images": val_images}
+    return (out / MANIFEST).is_file() and json.loads((out / MANIFEST).read_bytes()) == made_from | {
+        "complete": True
+    }
 
 
 def split_pictures(seed: str, sizes: dict[str, int]) -> dict[str, list[Picture]]:

@@ -8,7 +8,7 @@ from mmedit_build.mllm.loading import find_device
 from mmedit_build.mllm.model import MLLM
 from mmedit_build.mllm.parts import MLP, NamedLinear
 from mmedit_build.mllm.passes import Batch, Counts
-from mmedit_build.mllm.query import Positions, Query, Scored
+from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rows import Row
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Batch",
     "Below",
     "Counts",
+    "Generated",
     "NamedLinear",
     "Positions",
     "Query",

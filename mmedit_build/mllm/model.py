@@ -17,7 +17,7 @@ from mmedit_build.mllm.features import Features, Memory
 from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
-from mmedit_build.mllm.query import Positions, Query, Scored
+from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rows import Row, batches, check_lengths, make_rows
 
 BATCH_SIZE = 32
@@ -72,23 +72,30 @@ class MLLM:
         part = self._part(queries, rows, indices, self._features.memory())
         return self._passes.score(part, indices, positions)
 
-    @torch.no_grad()
     def generate(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[str]:
         """The greedy continuation of each image and prompt, stripped; targets are ignored."""
+        written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        return [one.text for one in written]
+
+    @torch.no_grad()
+    def write(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[Generated]:
+        """As `generate`, with the probabilities of what was generated."""
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
         rows, memory = self._rows(queries, max_new_tokens), self._features.memory()
         stops = self.stop_ids
-        ids = _in_batches(
+        continued = _in_batches(
             rows,
             batch_size,
             lambda indices: self._passes.greedy(
                 self._part(queries, rows, indices, memory), indices, max_new_tokens, stops
             ),
         )
-        return [str(self.tokenizer.decode(row, skip_special_tokens=True)).strip() for row in ids]
+        return [Generated(self._text(one.ids), one.log_probs) for one in continued]
 
     @torch.no_grad()
     def below(
@@ -192,6 +199,9 @@ class MLLM:
         return parts.first_layer(self._family, names)
 
     # Inside
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
     def _rows(self, queries: Sequence[Query], new_tokens: int = 0) -> Sequence[Row]:
         """Rows of the queries, checked; with `new_tokens` these take the place of the targets."""

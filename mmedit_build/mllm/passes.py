@@ -16,6 +16,14 @@ from mmedit_build.mllm.query import Positions, Scored
 from mmedit_build.mllm.rows import Row, pad_left
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Generated tokens, without the one that stopped them, and the log-probability of each."""
+
+    ids: tuple[int, ...]
+    log_probs: tuple[float, ...]
+
+
 @dataclass(slots=True)
 class Counts:
     """Work done by a model: images encoded, and rows sent through a decoder layer."""
@@ -76,7 +84,7 @@ class Passes:
 
     def greedy(
         self, part: Below, indices: Sequence[int], new_tokens: int, stops: Sequence[int]
-    ) -> list[list[int]]:
+    ) -> list[Continuation]:
         """The most likely continuation of each prompt, up to and without the first stop token."""
         prompts = [hidden[: row.prompt_length] for hidden, row in zip(part.hidden, part.rows, strict=True)]
         rows = [replace(row, target_ids=()) for row in part.rows]
@@ -87,15 +95,19 @@ class Passes:
         stop_ids = torch.tensor(stops, dtype=torch.long, device=hidden.device)
         done = torch.zeros_like(lengths, dtype=torch.bool)
         tokens: list[Tensor] = []
+        log_probs: list[Tensor] = []
         while True:
-            tokens.append(self.family.head(hidden[:, -1]).float().argmax(dim=-1))
+            best = self.family.head(hidden[:, -1]).float().log_softmax(dim=-1).max(dim=-1)
+            tokens.append(best.indices)
+            log_probs.append(best.values)
             done = done | torch.isin(tokens[-1], stop_ids)
             if len(tokens) == new_tokens or bool(done.all()):
                 break
             following = self.family.embed_next(tokens[-1], lengths + len(tokens) - 1)
             valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
             hidden = self._run(following, Batch(indices, rows, valid), range(self.n_layers), cache)
-        return [_until_stop(row, stops) for row in torch.stack(tokens, dim=1).tolist()]
+        said, sure = (torch.stack(steps, dim=1).tolist() for steps in (tokens, log_probs))
+        return [_until_stop(*row, stops) for row in zip(said, sure, strict=True)]
 
     def _run(self, hidden: Tensor, batch: Batch, layers: range, cache: DynamicCache | None = None) -> Tensor:
         self.counts.layers += len(layers) * len(hidden)
@@ -132,5 +144,6 @@ def _kept_keys_values(cache: DynamicCache, rows: Sequence[Row]) -> tuple[Tensor,
     )
 
 
-def _until_stop(ids: list[int], stops: Sequence[int]) -> list[int]:
-    return ids[: next((i for i, token in enumerate(ids) if token in stops), len(ids))]
+def _until_stop(ids: list[int], log_probs: list[float], stops: Sequence[int]) -> Continuation:
+    length = next((i for i, token in enumerate(ids) if token in stops), len(ids))
+    return Continuation(tuple(ids[:length]), tuple(log_probs[:length]))

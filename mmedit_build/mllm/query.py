@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from torch import Tensor
@@ -54,3 +56,16 @@ class Scored:
     def argmax(self) -> Tensor:
         """The most likely next token at every position of `logits`."""
         return self.logits.argmax(dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A text that the model wrote, and the log-probability of each of its tokens."""
+
+    text: str
+    token_log_probs: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the probabilities of its tokens; 0 for an empty text."""
+        return math.exp(fmean(self.token_log_probs)) if self.token_log_probs else 0.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -15,3 +15,13 @@ class Strict(BaseModel):
     """A section of a recipe. The text under each field is its documentation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def by_kind(default: str) -> Discriminator:
+    """Chooses among sections by their `kind`, which may be left out for the usual one."""
+
+    def kind(value: Any) -> str:
+        found = value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", default)
+        return str(found)
+
+    return Discriminator(kind)

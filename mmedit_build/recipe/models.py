@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from mmedit_build.recipe.fields import Count, Dtype, Strict
+from mmedit_build.recipe.fields import Count, Dtype, Strict, by_kind
 
 
 class Local(Strict):
@@ -58,4 +58,4 @@ class Endpoint(Strict):
     """Ceiling for what this work folder may spend on this endpoint; no request is sent beyond it."""
 
 
-Model = Annotated[Local | Endpoint, Field(discriminator="kind")]
+Model = Annotated[Annotated[Local, Tag("local")] | Annotated[Endpoint, Tag("endpoint")], by_kind("local")]

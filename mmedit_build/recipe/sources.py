@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Tag
 
-from mmedit_build.recipe.fields import Count, Strict
+from mmedit_build.recipe.fields import Count, Strict, by_kind
 
 
 class Draw(Strict):
@@ -102,9 +102,13 @@ class HubFacts(Strict):
     """Split of the dataset."""
 
 
-QuestionSource = Annotated[QuestionFiles | HubQuestions, Field(discriminator="kind")]
-CaptionSource = Annotated[CaptionFiles | HubCaptions, Field(discriminator="kind")]
-FactSource = Annotated[FactFile | HubFacts, Field(discriminator="kind")]
+QuestionSource = Annotated[
+    Annotated[QuestionFiles, Tag("files")] | Annotated[HubQuestions, Tag("hub")], by_kind("files")
+]
+CaptionSource = Annotated[
+    Annotated[CaptionFiles, Tag("files")] | Annotated[HubCaptions, Tag("hub")], by_kind("files")
+]
+FactSource = Annotated[Annotated[FactFile, Tag("file")] | Annotated[HubFacts, Tag("hub")], by_kind("file")]
 
 
 class Sources(Strict):

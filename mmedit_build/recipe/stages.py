@@ -12,7 +12,7 @@ from mmedit_build.recipe.sources import FactSource, QuestionSource
 
 
 class Sizes(Strict):
-    """How many edits each split gets at most; fewer if fewer are found, in the same proportion."""
+    """How many edits each split gets at most."""
 
     train: Count
     """Edits to train editors on."""
@@ -63,6 +63,9 @@ class MineStage(Strict):
     """Left out, no captions are mined."""
     confirm: bool = True
     """Ask for each failure again, alone, and keep it only if the answer still fails."""
+    spare: float = Field(default=0.25, ge=0)
+    """How many edits more than the sizes go on, as a share, since later stages reject some; `attach` drops
+    what is left over."""
     shard_rows: Count = 512
     """Rows that are worked on and saved together."""
 

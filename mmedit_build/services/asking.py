@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint, Local, Model
+
+if TYPE_CHECKING:
+    from mmedit_build.mllm import MLLM, Query
+    from mmedit_build.services.chat import Chat, ChatRequest
 
 Kind = Literal["question", "caption", "fact"]
+CHUNK = 512
+"""Questions handed to a model in this process at a time; a broken image makes one chunk slow, no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +54,116 @@ class Asker(Protocol):
     def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
         """One answer to each question, in order, greedily; one bad image costs only its own answers."""
         ...
+
+
+def load_asker(model: Model, requests: Path) -> Asker:
+    """The model that a recipe names; `requests` is where the replies of served ones are kept."""
+    if isinstance(model, Local):
+        return LocalAsker.load(model)
+    from mmedit_build.services.chat import open_chat
+
+    return ServedAsker(open_chat(model, requests))
+
+
+def model_name(model: Model) -> str:
+    """How rows name a model."""
+    revision = None if isinstance(model, Endpoint) else model.revision
+    return f"{model.model}@{revision}" if revision else model.model
+
+
+class LocalAsker:
+    """An MLLM in this process."""
+
+    def __init__(self, mllm: MLLM, name: str, batch_size: int) -> None:
+        self.mllm = mllm
+        self.name = name
+        self._batch_size = batch_size
+
+    @classmethod
+    def load(cls, model: Local) -> LocalAsker:
+        from mmedit_build.checkpoints import locate
+        from mmedit_build.mllm import MLLM
+
+        folder = locate(model.model)
+        mllm = MLLM.load(folder, revision=model.revision, device=model.device, dtype=model.dtype)
+        return cls(mllm, model_name(model), model.batch_size)
+
+    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
+        def said(part: Sequence[Query]) -> list[Answer]:
+            written = self.mllm.write(part, max_new_tokens=max_tokens, batch_size=self._batch_size)
+            return [Answer(one.text, one.confidence) for one in written]
+
+        return _one_by_one_if_need_be(said, [self._query(question) for question in questions])
+
+    def _query(self, question: Question) -> Query:
+        from mmedit_build.mllm import Query
+
+        asked = question.kind == "question"
+        return Query(question.image, self.mllm.question_prompt(question.text) if asked else question.text)
+
+
+def _one_by_one_if_need_be(
+    run: Callable[[Sequence[Query]], list[Answer]], queries: Sequence[Query]
+) -> list[Answer | NoAnswer]:
+    """Run in chunks; where one fails for a reason that lies in a row, such as its image, row by row."""
+    results: list[Answer | NoAnswer] = []
+    for start in range(0, len(queries), CHUNK):
+        chunk = queries[start : start + CHUNK]
+        try:
+            results += run(chunk)
+        except UserError:
+            results += [_alone(run, query) for query in chunk]
+    return results
+
+
+def _alone(run: Callable[[Sequence[Query]], list[Answer]], query: Query) -> Answer | NoAnswer:
+    try:
+        return run([query])[0]
+    except UserError as error:
+        return NoAnswer(str(error))
+
+
+class ServedAsker:
+    """A vision model behind an OpenAI-compatible server."""
+
+    def __init__(self, chat: Chat) -> None:
+        self.name = chat.name
+        self._chat = chat
+
+    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
+        from mmedit_build.services.chat import Reply
+
+        requests = [_request(question, max_tokens) for question in questions]
+        replies = iter(self._chat.ask([one for one in requests if not isinstance(one, NoAnswer)]))
+        answers: list[Answer | NoAnswer] = []
+        for request in requests:
+            if isinstance(request, NoAnswer):
+                answers.append(request)
+                continue
+            reply = next(replies)
+            said = isinstance(reply, Reply)
+            answers.append(Answer(reply.text, reply.confidence) if said else NoAnswer(reply.reason))
+        return answers
+
+
+def _request(question: Question, max_tokens: int) -> ChatRequest | NoAnswer:
+    from mmedit_build.prompts import load_prompt
+    from mmedit_build.services.chat import ChatRequest, Message
+
+    try:
+        image = _checked_bytes(question.image)
+    except UserError as error:
+        return NoAnswer(str(error))
+    text = load_prompt("ask")[question.kind].format(text=question.text)
+    message = Message("user", text, image)
+    return ChatRequest((message,), temperature=0.0, max_tokens=max_tokens, logprobs=True)
+
+
+def _checked_bytes(image: Path | bytes | None) -> bytes | None:
+    """The encoded image as it is, after a look whether it is one: a broken image shall cost no request."""
+    if image is None:
+        return None
+    from mmedit_build.mllm.images import open_image
+
+    open_image(image)
+    return image if isinstance(image, bytes) else image.read_bytes()

@@ -1,0 +1,125 @@
+"""A build: a recipe, a work folder, and how the stages in it are run and finished.
+
+Each stage reads the rows of the one before it, runs over shards that survive a crash, and ends by writing its
+own `rows.jsonl`. Running it again goes on where it stopped, or finds that there is nothing left to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from mmedit_build.console import Advance
+from mmedit_build.engine.base import Failed, HasId, Rejected, Stage
+from mmedit_build.engine.local import Job, run
+from mmedit_build.engine.shards import Outcome, Shards, Tally, read_rows, write_rows
+from mmedit_build.errors import UserError
+from mmedit_build.recipe import Recipe
+from mmedit_build.rows import Edit
+from mmedit_build.summary import Summary, summarize
+from mmedit_build.work import Work
+
+logger = logging.getLogger(__name__)
+
+NOT_DECIDING = {
+    "device",
+    "batch_size",
+    "shard_rows",
+    "concurrency",
+    "timeout",
+    "retries",
+    "price",
+    "max_cost",
+}
+"""Settings that may change between two runs of a stage: they decide how it is done, not what comes out."""
+
+Row = TypeVar("Row", bound=HasId)
+Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+
+
+@dataclass(frozen=True)
+class Build:
+    """What all stages share."""
+
+    recipe: Recipe
+    work: Work
+    progress: Progress
+    limit: int | None = None
+    """Only the first so many rows of each stage; when mining, of questions and of captions."""
+    workers: int = 1
+    retry_failed: bool = False
+
+    def rows_of(self, stage: str, name: str = "rows.jsonl") -> list[Edit]:
+        """The rows that a stage ended with."""
+        path = self.work.stage(stage) / name
+        if not path.exists():
+            raise UserError(
+                f"The stage {stage} is not finished in {self.work.folder}; "
+                f"run `mmedit-build {stage}` or `mmedit-build run` first."
+            )
+        return read_rows(path, Edit)
+
+    def run(
+        self,
+        name: str,
+        stage: Stage[Any, Row],
+        rows: Sequence[HasId],
+        row_type: type[Row],
+        settings: Mapping[str, Any],
+        shard_rows: int,
+    ) -> list[Outcome[Row]]:
+        """Run a stage over its rows, with a bar."""
+        job = Job(self.work.stage(name), stage, rows, row_type, settings, shard_rows)
+        with self.progress(name, len(rows)) as advance:
+
+            def tell(number: int, tally: Tally) -> None:
+                advance(number, str(tally))
+
+            return run(job, workers=self.workers, retry_failed=self.retry_failed, advance=tell)
+
+    def finish(
+        self,
+        name: str,
+        outcomes: Sequence[Outcome[Any]],
+        rows: Sequence[Edit],
+        left_out: Sequence[Rejected[Any]] = (),
+    ) -> Summary:
+        """Write what a stage ends with, its rows last: they say that it is finished."""
+        folder = self.work.stage(name)
+        write_rows(folder / "left_out.jsonl", [one.row for one in left_out if one.row is not None])
+        summary = summarize(name, outcomes, left_out)
+        summary.write(folder)
+        write_rows(folder / "rows.jsonl", rows)
+        logger.info("%s: finished with %d rows", name, len(rows))
+        return summary
+
+
+def kept(outcomes: Iterable[Outcome[Row]]) -> list[Row]:
+    """The rows that a stage passes on."""
+    return [one for one in outcomes if not isinstance(one, Rejected | Failed)]
+
+
+def deciding(section: BaseModel | Iterable[BaseModel] | None, besides: frozenset[str] = frozenset()) -> Any:
+    """A section of a recipe without what does not decide about outcomes."""
+    if section is None or isinstance(section, BaseModel):
+        return None if section is None else _without(section.model_dump(mode="json"), NOT_DECIDING | besides)
+    return [deciding(one, besides) for one in section]
+
+
+def _without(value: Any, names: Iterable[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(inner, names) for key, inner in value.items() if key not in names}
+    if isinstance(value, list):
+        return [_without(inner, names) for inner in value]
+    return value
+
+
+def unfinished(work: Work, stage: str, row_type: type[HasId]) -> Summary | None:
+    """Counts of a stage that is under way, from its shards; None if it has not begun."""
+    outcomes = Shards(work.stage(stage), row_type).known().values()
+    return summarize(stage, outcomes, finished=False) if outcomes else None

@@ -1,0 +1,156 @@
+"""Runs a stage on this machine: in this process, or in several."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic
+
+from mmedit_build.engine.base import Failed, HasId, Out, Stage
+from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally, check_settings, plan
+from mmedit_build.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+Advance = Callable[[int, Tally], None]
+"""Hears, after each shard, how many more rows are done, and the tally of all."""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Out]):
+    """A stage, the rows to run it over, and where its outcomes go."""
+
+    folder: Path
+    stage: Stage[Any, Out]
+    rows: Sequence[HasId]
+    row_type: type[Out]
+    settings: Mapping[str, Any]
+    """All that decides about the outcomes besides the rows; other settings than before are refused."""
+    shard_rows: int
+
+    @property
+    def shards(self) -> Shards[Out]:
+        return Shards(self.folder, self.row_type)
+
+
+def run(job: Job[Out], *, workers: int, retry_failed: bool, advance: Advance) -> list[Outcome[Out]]:
+    """Finish all shards that are not finished yet; the outcomes of all rows, in their order."""
+    check_settings(job.folder, job.settings)
+    shards, planned = job.shards, plan(job.rows, job.shard_rows)
+    known = _known(shards, planned, retry_failed)
+    todo = [shard for shard in planned if any(key not in known for key in shard.keys)]
+    tally = Tally().add(known[key] for shard in planned for key in shard.keys if key in known)
+    logger.info("%s: %d of %d shards to do; %s", job.folder.name, len(todo), len(planned), tally)
+    advance(tally.total, tally)
+    for shard, new in _finish_all(job, todo, known, workers):
+        tally.merge(new)
+        logger.info("%s: shard %d finished; %s", job.folder.name, shard.number, tally)
+        advance(new.total, tally)
+    for shard in planned:
+        if not shards.path(shard).exists():
+            shards.write(shard, [known[key] for key in shard.keys])
+    shards.forget_others(planned)
+    return [outcome for shard in planned for outcome in shards.read(shard)]
+
+
+def _known(shards: Shards[Out], planned: Sequence[Shard], retry_failed: bool) -> dict[Key, Outcome[Out]]:
+    wanted = {key for shard in planned for key in shard.keys}
+    return {
+        key: outcome
+        for key, outcome in shards.known().items()
+        if key in wanted and not (retry_failed and isinstance(outcome, Failed))
+    }
+
+
+def _finish_all(
+    job: Job[Out], todo: Sequence[Shard], known: Mapping[Key, Outcome[Out]], workers: int
+) -> Iterator[tuple[Shard, Tally]]:
+    tasks = [(shard, {key: known[key] for key in shard.keys if key in known}) for shard in todo]
+    if not tasks:
+        return
+    if workers == 1:
+        worker = _Worker(job.stage, job.shards)
+        for shard, before in tasks:
+            yield shard, worker.finish(shard, before)
+        return
+    yield from _in_processes(job, tasks, min(workers, len(tasks)))
+
+
+class _Worker(Generic[Out]):
+    """Holds an opened stage."""
+
+    def __init__(self, stage: Stage[Any, Out], shards: Shards[Out]) -> None:
+        stage.open()
+        self._stage = stage
+        self._shards = shards
+
+    def finish(self, shard: Shard, known: Mapping[Key, Outcome[Out]]) -> Tally:
+        """Run the stage over the rows of a shard that are not known yet, and save the whole shard."""
+        todo = [row for row, key in zip(shard.rows, shard.keys, strict=True) if key not in known]
+        new = _by_id(self._stage(todo), todo)
+        outcomes = [known[key] if key in known else new[key[0]] for key in shard.keys]
+        self._shards.write(shard, outcomes)
+        return Tally().add(new.values())
+
+
+def _by_id(outcomes: Iterable[Outcome[Out]], rows: Sequence[HasId]) -> dict[str, Outcome[Out]]:
+    found = {outcome.id: outcome for outcome in outcomes}
+    if set(found) != {row.id for row in rows}:
+        raise RuntimeError("a stage must give exactly one outcome for each row")
+    return found
+
+
+_worker: _Worker[Any] | None = None
+
+
+def _open_worker(stage: Stage[Any, Any], shards: Shards[Any]) -> None:
+    global _worker
+    _worker = _Worker(stage, shards)
+
+
+def _finish_in_worker(shard: Shard, known: Mapping[Key, Any]) -> Tally:
+    assert _worker is not None
+    return _worker.finish(shard, known)
+
+
+def _in_processes(
+    job: Job[Out], tasks: Sequence[tuple[Shard, dict[Key, Outcome[Out]]]], workers: int
+) -> Iterator[tuple[Shard, Tally]]:
+    # Not forked: threads of torch and clients of servers do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with (
+        _threads_shared_by(workers),
+        ProcessPoolExecutor(workers, context, _open_worker, (job.stage, job.shards)) as pool,
+    ):
+        futures = {pool.submit(_finish_in_worker, *task): task[0] for task in tasks}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A worker process ended before its time, perhaps for lack of memory; what was finished is "
+                "kept. Run the same command again, with fewer --workers."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _threads_shared_by(workers: int) -> Iterator[None]:
+    """Processes started inside divide the cores among themselves, unless the user has set it otherwise."""
+    name = "OMP_NUM_THREADS"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = str(max(1, (os.cpu_count() or 1) // workers))
+    try:
+        yield
+    finally:
+        del os.environ[name]

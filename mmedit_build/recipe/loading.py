@@ -1,0 +1,88 @@
+"""From the name of a bundled recipe, or a YAML file, to a recipe."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mmedit_build.errors import UserError
+from mmedit_build.recipe import Recipe
+
+MINIATURE = "miniature"
+SHOWN = 3
+"""How many mistakes of a recipe one sentence tells."""
+
+
+def bundled() -> list[str]:
+    """Names of the recipes that come with mmedit."""
+    names = (Path(item.name) for item in files("recipes").iterdir())
+    return sorted(name.stem for name in names if name.suffix == ".yaml")
+
+
+def load_recipe(name: str = MINIATURE) -> Recipe:
+    """A bundled recipe by its name, or one of the user's by its path."""
+    content = _parse(_read(name), name)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        mistakes = [_mistake(one) for one in error.errors()]
+        more = f"; and {len(mistakes) - SHOWN} more" if len(mistakes) > SHOWN else ""
+        raise UserError(f"The recipe {name} has mistakes: {'; '.join(mistakes[:SHOWN])}{more}.") from error
+
+
+def _read(name: str) -> str:
+    if name in bundled():
+        return (files("recipes") / f"{name}.yaml").read_text(encoding="utf-8")
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml") and not path.exists():
+        near = get_close_matches(name, bundled(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(
+            f"There is no bundled recipe {name!r}; give one of {', '.join(bundled())}, or a YAML file.{hint}"
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read the recipe {name} ({error}); give a YAML file in UTF-8.") from error
+
+
+def _parse(text: str, name: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"The recipe {name} is not YAML ({reason}); correct it there.") from error
+
+
+def _mistake(error: ErrorDetails) -> str:
+    place = [str(step) for step in error["loc"]]
+    where = ".".join(place) or "the whole file"
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not a key of a recipe{_nearest(place)}"
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {error['msg']}"
+
+
+def _nearest(place: list[str]) -> str:
+    """Of the keys of the section that the unknown key stands in, the most similar one."""
+    known = {field for section in _sections(Recipe) for field in section.model_fields}
+    near = get_close_matches(place[-1], known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _sections(model: type[BaseModel]) -> list[type[BaseModel]]:
+    inner = [kind for field in model.model_fields.values() for kind in _models_in(field.annotation)]
+    return [model, *(section for kind in inner for section in _sections(kind))]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _models_in(part)]

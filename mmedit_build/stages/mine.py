@@ -1,0 +1,78 @@
+"""Mining: ask the base model, and keep what it gets wrong.
+
+What it answers right is rejected, but kept in the store: it makes near locality items and quizzes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from mmedit_build.engine.base import Failed, Rejected
+from mmedit_build.recipe import MineCaption, MineStage, MineVqa, Model
+from mmedit_build.rows import Edit, Example
+from mmedit_build.scoring.caption import Consensus
+from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question, load_asker
+from mmedit_build.stages.failures import Verdict, judge_answer, judge_caption
+from mmedit_build.work import Work
+
+Mined = Edit | Rejected[Edit] | Failed
+
+
+@dataclass
+class Mining:
+    """From examples to edits."""
+
+    config: MineStage
+    base: Model
+    work: Work
+    consensus: Consensus
+    """Frozen over all reference captions, whatever part of them is mined."""
+    _asker: Asker | None = field(default=None, init=False, repr=False)
+
+    def open(self) -> None:
+        self._asker = load_asker(self.base, self.work.requests)
+
+    def __call__(self, rows: Sequence[Example]) -> Iterable[Mined]:
+        for config, task in ((self.config.vqa, "vqa"), (self.config.caption, "caption")):
+            asked = [row for row in rows if row.task == task]
+            if config is not None and asked:
+                yield from self._mine(asked, config)
+
+    def _mine(self, rows: Sequence[Example], config: MineVqa | MineCaption) -> Iterable[Mined]:
+        assert self._asker is not None
+        questions = [self._question(row) for row in rows]
+        answers = self._asker.ask(questions, max_tokens=config.answer_tokens)
+        for row, question, answer in zip(rows, questions, answers, strict=True):
+            outcome = self._judged(row, answer, answer, config)
+            if isinstance(outcome, Edit) and self.config.confirm:
+                (alone,) = self._asker.ask([question], max_tokens=config.answer_tokens)
+                outcome = self._judged(row, alone, answer, config)
+            yield outcome
+
+    def _question(self, row: Example) -> Question:
+        kind = "caption" if row.task == "caption" else "question"
+        return Question(self.work.path(row.image), row.question, kind)
+
+    def _judged(
+        self, row: Example, answer: Answer | NoAnswer, first: Answer | NoAnswer, config: MineVqa | MineCaption
+    ) -> Mined:
+        if isinstance(answer, NoAnswer) or isinstance(first, NoAnswer):
+            return Failed(row.id, answer.reason if isinstance(answer, NoAnswer) else "not answered")
+        assert self._asker is not None
+        verdict = self._verdict(row, answer.text, config)
+        edit = Edit(
+            **asdict(row),
+            target=verdict.target,
+            prediction=answer.text,
+            first_prediction=first.text,
+            confidence=answer.confidence,
+            scores=verdict.scores,
+            base=self._asker.name,
+        )
+        return edit if verdict.reason is None else Rejected(row.id, verdict.reason, edit)
+
+    def _verdict(self, row: Example, prediction: str, config: MineVqa | MineCaption) -> Verdict:
+        if isinstance(config, MineVqa):
+            return judge_answer(row.question, row.answers, prediction, config)
+        return judge_caption(row.answers, prediction, self.consensus, config)

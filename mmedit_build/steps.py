@@ -1,0 +1,133 @@
+"""The stages of a build in their order, each with what goes in and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mmedit_build.build import Build, deciding, kept
+from mmedit_build.engine.base import Rejected
+from mmedit_build.engine.shards import Outcome, write_rows
+from mmedit_build.miniature.sources import is_drawn, write_sources
+from mmedit_build.prompts import prompt_id
+from mmedit_build.recipe import Sizes
+from mmedit_build.rows import Edit, Example, LocalityItem, Task
+from mmedit_build.scoring.caption import Consensus
+from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool
+from mmedit_build.stages.attach import Probing, assign
+from mmedit_build.stages.failures import RIGHT
+from mmedit_build.stages.imagine import Imagining
+from mmedit_build.stages.mine import Mining
+from mmedit_build.stages.rephrase import Rephrasing
+from mmedit_build.stages.select import cut, select
+from mmedit_build.summary import Summary, summarize
+
+KNOWN = "known.jsonl"
+"""What the base model answers right, as mining found out."""
+
+
+def mine(build: Build) -> Summary:
+    """Ask the base model everything and keep what it gets wrong."""
+    recipe, config = build.recipe, build.recipe.mine
+    examples = _examples(build)
+    consensus = Consensus.of(row.answers for row in examples if row.task == "caption")
+    stage = Mining(config, recipe.base, build.work, consensus)
+    settings = {
+        "base": deciding(recipe.base),
+        "mine": deciding(config, frozenset({"sizes", "spare"})),
+        "sources": deciding(recipe.sources),
+        "draw": deciding(recipe.draw),
+    }
+    outcomes = build.run("mine", stage, _first(examples, build.limit), Edit, settings, config.shard_rows)
+    edits, left_out = select(kept(outcomes), _sizes(build), recipe.seed, config.spare)
+    write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
+    return build.finish("mine", outcomes, edits, left_out)
+
+
+def rephrase(build: Build) -> Summary:
+    """Say each question in other words."""
+    config = build.recipe.rephrase
+    edits = build.rows_of("mine")[: build.limit]
+    stage = Rephrasing(config, build.recipe.seed, build.work.requests)
+    settings = {"rephrase": deciding(config), "prompt": prompt_id(config.prompt), "seed": build.recipe.seed}
+    outcomes = build.run("rephrase", stage, edits, Edit, settings, config.shard_rows)
+    return build.finish("rephrase", outcomes, kept(outcomes))
+
+
+def imagine(build: Build) -> Summary:
+    """Render each image anew."""
+    recipe, config = build.recipe, build.recipe.imagine
+    edits = build.rows_of("rephrase")[: build.limit]
+    known: dict[int, list[tuple[str, str]]] = {}
+    for row in build.rows_of("mine", KNOWN):
+        known.setdefault(row.image_id, []).append((row.question, row.prediction))
+    stage = Imagining(config, recipe.seed, build.work, recipe.base, known)
+    settings = {"imagine": deciding(config), "base": deciding(recipe.base), "seed": recipe.seed}
+    outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows)
+    return build.finish("imagine", outcomes, kept(outcomes))
+
+
+def attach(build: Build) -> Summary:
+    """Give each edit locality items."""
+    recipe, config = build.recipe, build.recipe.attach
+    painted = build.rows_of("imagine")[: build.limit]
+    edits, surplus = cut(painted, _sizes(build), recipe.seed)
+    pools = [*read_facts(config.text, build.work), *read_image_pool(config.image, build.work)]
+    stage = Probing(config, recipe.base, build.work)
+    settings = {"attach": deciding(config), "base": deciding(recipe.base)}
+    probed = build.run("probe", stage, pools, LocalityItem, settings, config.shard_rows)
+    summarize("probe", probed).write(build.work.stage("probe"))
+    assigned = assign(edits, kept(probed), build.rows_of("mine", KNOWN), config, recipe.seed)
+    left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
+    return build.finish("attach", painted, kept(assigned), left_out)
+
+
+STEPS: dict[str, Callable[[Build], Summary]] = {
+    "mine": mine,
+    "rephrase": rephrase,
+    "imagine": imagine,
+    "attach": attach,
+}
+
+
+def _examples(build: Build) -> list[Example]:
+    _draw(build)
+    caption = build.recipe.mine.caption
+    with build.progress("reading", None) as advance:
+        return read_examples(
+            build.recipe.sources,
+            build.work,
+            limit=None,
+            caption_prompt=caption.prompt if caption else "",
+            advance=advance,
+        )
+
+
+def _draw(build: Build) -> None:
+    wanted = build.recipe.draw
+    if wanted is None:
+        return
+    made_from = wanted.model_dump()
+    if not is_drawn(build.work.sources, **made_from):
+        with build.progress("drawing", None):
+            write_sources(build.work.sources, **made_from)
+
+
+def _sizes(build: Build) -> dict[Task, Sizes]:
+    mine = build.recipe.mine
+    sizes: dict[Task, Sizes] = {}
+    if mine.vqa is not None:
+        sizes["vqa"] = mine.vqa.sizes
+    if mine.caption is not None:
+        sizes["caption"] = mine.caption.sizes
+    return sizes
+
+
+def _first(examples: list[Example], limit: int | None) -> list[Example]:
+    """The first so many questions and the first so many captions."""
+    tasks = [[row for row in examples if row.task == task] for task in ("vqa", "caption")]
+    return [row for rows in tasks for row in rows[:limit]]
+
+
+def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
+    rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
+    return [one.row for one in rejected if one.row is not None and one.row.task == "vqa"]

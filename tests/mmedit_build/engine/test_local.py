@@ -1,0 +1,134 @@
+"""Running stages: every row once, resumed after any end, the same rows whatever the number of workers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmedit_build.engine.base import Failed, Rejected
+from mmedit_build.engine.local import Job, run
+from mmedit_build.engine.shards import Tally
+from mmedit_build.errors import UserError
+
+
+def quiet(number: int, tally: Tally) -> None:
+    pass
+
+
+def finished(job: Job[Any], **options: Any) -> list[Any]:
+    return run(job, **{"workers": 1, "retry_failed": False, "advance": quiet, **options})
+
+
+def seen(job: Job[Any]) -> list[str]:
+    path: Path = job.stage.seen  # type: ignore[attr-defined]
+    return path.read_text().split() if path.exists() else []
+
+
+def test_each_row_has_its_outcome_in_order(job: Job[Any]) -> None:
+    outcomes = finished(job)
+    assert [one.id for one in outcomes] == [row.id for row in job.rows]
+    assert [type(one).__name__ for one in outcomes[:6]] == [
+        "Number", "Number", "Rejected", "Number", "Failed", "Rejected",
+    ]  # fmt: skip
+    assert outcomes[0].value == 2
+    assert outcomes[2] == Rejected("n/3", "three", job.rows[2])
+    assert outcomes[4] == Failed("n/5", "five")
+    assert len(seen(job)) == 50
+
+
+def test_a_second_run_does_nothing_and_gives_the_same(job: Job[Any]) -> None:
+    first = finished(job)
+    told: list[tuple[int, str]] = []
+    assert finished(job, advance=lambda number, tally: told.append((number, str(tally)))) == first
+    assert len(seen(job)) == 50
+    assert told == [(50, "27 kept, 13 rejected, 10 failed")]
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_stopped(job: Job[Any]) -> None:
+    undisturbed = finished(replace(job, folder=job.folder.with_name("other")))
+    job.stage.seen.unlink()  # type: ignore[attr-defined]
+    dying = replace(job, stage=replace(job.stage, dies_at=20))  # type: ignore[type-var]
+    with pytest.raises(KeyboardInterrupt):
+        finished(dying)
+    assert len(seen(job)) == 19
+    assert finished(job) == undisturbed
+    # The rows of the unfinished shard (17 to 19) were seen twice, all others once.
+    assert len(seen(job)) == 53
+
+
+def test_workers_in_processes_give_the_same_rows(job: Job[Any]) -> None:
+    alone = finished(job)
+    together = replace(job, folder=job.folder.with_name("other"))
+    assert finished(together, workers=3) == alone
+    names = [sorted(path.name for path in (one.folder / "shards").iterdir()) for one in (job, together)]
+    assert names[0] == names[1]
+
+
+def test_failed_rows_alone_are_tried_again_when_asked(job: Job[Any]) -> None:
+    finished(job)
+    job.stage.mended.touch()  # type: ignore[attr-defined]
+    assert sum(isinstance(one, Failed) for one in finished(job)) == 10
+    again = finished(job, retry_failed=True)
+    assert not any(isinstance(one, Failed) for one in again)
+    assert len(seen(job)) == 60
+    assert finished(job) == again
+
+
+def test_rows_that_changed_cost_only_themselves(job: Job[Any]) -> None:
+    finished(job)
+    rows = list(job.rows)
+    changed = replace(job, rows=[*rows[:10], replace(rows[10], value=1), *rows[12:]])  # type: ignore[type-var]
+    outcomes = finished(changed)
+    assert len(outcomes) == 49
+    assert outcomes[10].value == 2
+    assert seen(job)[50:] == ["n/11"]
+    assert len(list((job.folder / "shards").iterdir())) == 7
+
+
+def test_other_settings_are_refused_by_name(job: Job[Any]) -> None:
+    finished(job)
+    with pytest.raises(UserError, match=r"size\.a was 1 and is now 2"):
+        finished(replace(job, settings={"size": {"a": 2}}))
+
+
+def test_two_rows_of_one_id_are_refused(job: Job[Any]) -> None:
+    with pytest.raises(UserError, match="n/1"):
+        finished(replace(job, rows=[job.rows[0], job.rows[0]]))
+
+
+def test_a_stage_that_loses_a_row_is_a_bug(job: Job[Any]) -> None:
+    class Losing:
+        def open(self) -> None: ...
+
+        def __call__(self, rows: Any) -> Any:
+            return rows[1:]
+
+    with pytest.raises(RuntimeError, match="one outcome for each row"):
+        finished(replace(job, stage=Losing()))
+
+
+def test_a_broken_shard_file_is_named(job: Job[Any]) -> None:
+    finished(job)
+    path = next((job.folder / "shards").iterdir())
+    path.write_text('{"id": "n/1", "of"')
+    with pytest.raises(UserError, match=path.name):
+        finished(job)
+
+
+def test_a_worker_that_is_killed_is_told(job: Job[Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="ended before its time"):
+        finished(replace(job, stage=Deadly()), workers=2)
+    assert len(finished(job)) == 50
+
+
+class Deadly:
+    def open(self) -> None: ...
+
+    def __call__(self, rows: Any) -> Any:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
