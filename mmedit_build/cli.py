@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from mmedit_build.errors import run_app
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
     from mmedit_build.build import Build
+    from mmedit_build.work import Work
+
+STAGES = ("mine", "rephrase", "imagine", "attach", "publish")
 
 RecipeName = Annotated[str, typer.Argument(help="A bundled recipe, or a YAML file.", metavar="RECIPE")]
 WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by default runs/RECIPE.")]

@@ -13,6 +13,11 @@ class UserError(Exception):
     """A mistake of the user: one sentence with the remedy, which the commands print without a traceback."""
 
 
+def first_line(error: Exception) -> str:
+    """What a library's error says first, as part of a sentence of ours."""
+    return str(error).strip().partition("\n")[0].rstrip(".:")
+
+
 def run_app(app: Callable[[], object]) -> None:
     """Run a command line; a UserError becomes its sentence on stderr and exit code 2, a bug stays a bug."""
     if isinstance(sys.stdout, TextIOWrapper):

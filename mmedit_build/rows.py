@@ -59,8 +59,9 @@ class Rephrase:
 class Painting:
     """An image that was tried: its file, and why it was refused (None if it was not)."""
 
-    image: str
-    digest: str
+    image: str | None
+    """None if the generator gave none that could be kept, such as a black one."""
+    digest: str | None
     """SHA-256 of the encoded bytes."""
     seed: int
     reason: str | None

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from mmedit_build import publishing
+from mmedit_build.audit.report import Report, faults
+from mmedit_build.audit.run import run_audit
 from mmedit_build.build import Build, deciding, kept
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome, write_rows
+from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import Sizes
@@ -19,10 +26,13 @@ from mmedit_build.stages.imagine import Imagining
 from mmedit_build.stages.mine import Mining
 from mmedit_build.stages.rephrase import Rephrasing
 from mmedit_build.stages.select import cut, select
+from mmedit_build.status import summaries
 from mmedit_build.summary import Summary, summarize
 
 KNOWN = "known.jsonl"
 """What the base model answers right, as mining found out."""
+LEAST_KNOWN = 0.5
+"""The accuracy from which an answer counts as right beyond doubt."""
 
 
 def mine(build: Build) -> Summary:
@@ -57,10 +67,7 @@ def imagine(build: Build) -> Summary:
     """Render each image anew."""
     recipe, config = build.recipe, build.recipe.imagine
     edits = build.rows_of("rephrase")[: build.limit]
-    known: dict[int, list[tuple[str, str]]] = {}
-    for row in build.rows_of("mine", KNOWN):
-        known.setdefault(row.image_id, []).append((row.question, row.prediction))
-    stage = Imagining(config, recipe.seed, build.work, recipe.base, known)
+    stage = Imagining(config, recipe.seed, build.work, recipe.base, _known_answers(build))
     settings = {"imagine": deciding(config), "base": deciding(recipe.base), "seed": recipe.seed}
     outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows)
     return build.finish("imagine", outcomes, kept(outcomes))
@@ -81,11 +88,48 @@ def attach(build: Build) -> Summary:
     return build.finish("attach", painted, kept(assigned), left_out)
 
 
-STEPS: dict[str, Callable[[Build], Summary]] = {
+def publish(build: Build) -> Release:
+    """Audit the edits, write the dataset, and send it to the Hub if the recipe names a repository."""
+    work, config = build.work, build.recipe.publish
+    edits = build.rows_of("attach")[: build.limit]
+    report = run_audit(str(work.folder), work.folder / "audit.json", work.folder / "audit.html")
+    if wrong := faults(report):
+        raise UserError(
+            f"The build in {work.folder} has {len(wrong)} faults that it must not have, such as {wrong[0]}; "
+            f"see {work.folder / 'audit.html'}."
+        )
+    counts = {one.stage: _counts(one) for one in summaries(work)}
+    folder = publishing.build_dataset(edits, work, build.recipe, counts, _measured(report))
+    sent = None
+    if config.repository is not None:
+        sent = publishing.publish(folder, config.repository, private=config.private, tag=config.tag)
+    return Release(folder, len(edits), sent)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A dataset that was written, and where it was sent if it was."""
+
+    folder: Path
+    edits: int
+    sent: publishing.Published | None
+
+    def sentence(self) -> str:
+        """What was done, for people."""
+        text = f"publish: {self.edits} edits in {self.folder}"
+        if self.sent is None:
+            return f"{text}; the recipe names no repository to send them to."
+        if not self.sent.changed:
+            return f"{text}; {self.sent.url} has the same content already."
+        return f"{text}; sent to {self.sent.url}"
+
+
+STEPS: dict[str, Callable[[Build], Summary | Release]] = {
     "mine": mine,
     "rephrase": rephrase,
     "imagine": imagine,
     "attach": attach,
+    "publish": publish,
 }
 
 
@@ -129,5 +173,29 @@ def _first(examples: list[Example], limit: int | None) -> list[Example]:
 
 
 def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
+    """Questions that most annotators would say are answered right."""
     rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
-    return [one.row for one in rejected if one.row is not None and one.row.task == "vqa"]
+    rows = [one.row for one in rejected if one.row is not None and one.row.task == "vqa"]
+    return [row for row in rows if row.scores["accuracy"] >= LEAST_KNOWN]
+
+
+def _known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:
+    """By image, what the base model answers right about it."""
+    known: dict[int, list[tuple[str, str]]] = {}
+    for row in build.rows_of("mine", KNOWN):
+        known.setdefault(row.image_id, []).append((row.question, row.prediction))
+    return known
+
+
+def _counts(summary: Summary) -> publishing.StageCounts:
+    failed = sum(summary.failed.values())
+    return {"in": summary.entered, "out": summary.kept, "rejected": summary.rejected, "failed": failed}
+
+
+def _measured(report: Report) -> dict[str, int]:
+    """By measure, the rows found in all splits and tasks."""
+    found: Counter[str] = Counter()
+    for group in report.groups:
+        for finding in group.findings:
+            found[finding.title] += finding.count
+    return dict(found)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmedit_build.errors import UserError
-from mmedit_build.store import check_writable
+from mmedit_build.store import check_writable, write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,12 @@ class Work:
                     f"Another command is at work in {self.folder}; wait for it, or choose another --work."
                 ) from error
             yield
+
+
+def put_image(work: Work, data: bytes, suffix: str) -> str:
+    """Keep an encoded image under the digest of its bytes, and return how rows name it."""
+    digest = hashlib.sha256(data).hexdigest()
+    path = work.images / digest[:2] / f"{digest}{suffix}"
+    if not path.is_file():
+        write_atomic(path, data)
+    return work.name(path)

@@ -1,1 +1,101 @@
 """From finished edits to a dataset, in a folder or on the Hub."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmedit_build.errors import UserError
+from mmedit_build.publishing.card import Story, card_text
+from mmedit_build.publishing.check import check_edits, check_folder
+from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
+from mmedit_build.publishing.hub import Preview, Published, preview, publish
+from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text, refuse_secrets
+from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.recipe import Recipe
+from mmedit_build.rows import Edit
+from mmedit_build.store import REMEDY, write_atomic
+from mmedit_build.work import Work
+
+__all__ = [
+    "Audit",
+    "Counts",
+    "Preview",
+    "Published",
+    "StageCounts",
+    "build_dataset",
+    "check_folder",
+    "preview",
+    "publish",
+]
+
+
+def build_dataset(edits: Sequence[Edit], work: Work, recipe: Recipe, counts: Counts, audit: Audit) -> Path:
+    """Write the dataset of finished edits into the work folder, checked, whole or not at all.
+
+    The same content gives the same bytes, and a dataset that has them already is left as it is.
+    """
+    check_edits(edits)
+    target = work.dataset
+    # Fixed names, so that what a killed build left behind is cleared by the next one.
+    fresh, old = (target.with_name(f".{target.name}.{kind}") for kind in ("new", "old"))
+    try:
+        _clear(fresh)
+        _recover(target, old)
+        _write(fresh, edits, work, recipe, counts, audit)
+        check_folder(fresh)
+        if not _same(fresh, target):
+            _swap(fresh, target, old)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write the dataset to {target} ({error.strerror or error}); {REMEDY}."
+        ) from error
+    finally:
+        _clear(fresh)
+    return target
+
+
+def _write(
+    folder: Path, edits: Sequence[Edit], work: Work, recipe: Recipe, counts: Counts, audit: Audit
+) -> None:
+    embedded = recipe.publish.embed_source_images
+    parts = [write_table(table, folder, embedded=embedded) for table in make_tables(edits, work)]
+    location = recipe.publish.repository or work.dataset.name
+    card = card_text(Story(edits, recipe, counts, audit, parts, folder, location))
+    refuse_secrets({CARD: card}, recipe)
+    write_atomic(folder / CARD, card.encode())
+    manifest = manifest_text(edits, recipe, counts, audit, parts, read_files(folder))
+    refuse_secrets({MANIFEST: manifest}, recipe)
+    write_atomic(folder / MANIFEST, manifest.encode())
+    write_atomic(folder / CHECKSUMS, checksums(read_files(folder)).encode())
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files."""
+    return _digests(one) == _digests(other)
+
+
+def _digests(folder: Path) -> list[tuple[str, str]]:
+    return [(file.name, file.sha256) for file in read_files(folder)]
+
+
+def _recover(target: Path, old: Path) -> None:
+    """Undo a swap that was killed between its two renames."""
+    if old.exists() and not target.exists():
+        old.rename(target)
+    _clear(old)
+
+
+def _swap(fresh: Path, target: Path, old: Path) -> None:
+    """Put a folder in the place of another; the target is missing only between two renames."""
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    _clear(old)
+
+
+def _clear(*folders: Path) -> None:
+    for folder in folders:
+        if folder.exists():
+            shutil.rmtree(folder)

@@ -46,10 +46,13 @@ class MineCaption(Strict):
     """How many edits to take."""
     prompt: str = "a photo of"
     """What is put before the caption to ask for it; MMEdit's own by default."""
-    most_consensus: float = Field(default=0.5, ge=0)
-    """The highest CIDEr-D (0 to 10) against the references that still is a failure."""
-    least_new: Share = 0.2
+    most_consensus: float = Field(default=0.8, ge=0)
+    """The highest consensus that still is a failure: CIDEr-D against the references, as a share of that which
+    the references reach among each other."""
+    least_new: Share = 0.05
     """The least share of its content words that no reference has; below it, only the style differs."""
+    least_missing: Share = 0.05
+    """The least share that it lacks of the content words of most references; likewise."""
     answer_tokens: Count = 30
     """The longest caption in tokens."""
 
@@ -160,8 +163,10 @@ class ImagineStage(Strict):
     """Of the images in pixels; left out, the checkpoint's own."""
     width: Count | None = None
     """Of the images in pixels; left out, the checkpoint's own."""
-    candidates: Count = 2
-    """Images tried per row; the best one that passes is taken."""
+    candidates: Count = 4
+    """The most images tried per row."""
+    enough: Count = 2
+    """Passing images after which no more are tried; the best of them is taken."""
     resemblance: Resemblance | None = None
     """Left out, similarity is not checked."""
     quiz: Quiz | None = Quiz()

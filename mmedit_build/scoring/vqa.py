@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 Mode = Literal["official", "evalai"]
@@ -69,6 +70,7 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], mode: Mode = "official
     return _agreement(prediction, answers)
 
 
+@lru_cache(maxsize=2**16)
 def normalize(text: str, mode: Mode = "official") -> str:
     """The text in lower case, without punctuation and articles, with digits for words and all apostrophes."""
     if mode == "evalai":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BeforeValidator, TypeAdapter
+from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
+from mmedit_build.sources.layout import load
 
 LEAST_ANSWERS = 4
 """With fewer annotators even an answer that all of them gave would not count as fully right."""
@@ -23,88 +26,97 @@ class VqaQuestion:
     question: str
     question_type: str
     answers: tuple[str, ...]
+    image_id: int
+    subset: str
+    """The part of COCO that the image is of, such as val2014."""
 
 
-class _Question(BaseModel):
+# Typed dictionaries, as two million objects of answers would take five times as long to make.
+class _Question(TypedDict):
     question_id: int
     image_id: int
     question: str
 
 
-class _QuestionsFile(BaseModel):
+class _QuestionsFile(TypedDict):
     data_subtype: str
     questions: list[_Question]
 
 
-class _Answer(BaseModel):
-    answer: str
-    raw_answer: str | None = None
-    """What the annotator wrote; OK-VQA alone has it, whose `answer` is a stemmed form of it."""
+def _text(answer: Any) -> Any:
+    """What the annotator wrote: OK-VQA alone tells it apart, and its `answer` is a stemmed form of it."""
+    return answer.get("raw_answer") or answer.get("answer") if isinstance(answer, dict) else answer
 
 
-class _Annotation(BaseModel):
+class _Annotation(TypedDict):
     question_id: int
     question_type: str
-    answers: list[_Answer]
+    answers: tuple[Annotated[str, BeforeValidator(_text)], ...]
 
 
-class _AnnotationsFile(BaseModel):
+class _AnnotationsFile(TypedDict):
     annotations: list[_Annotation]
 
 
-_File = TypeVar("_File", _QuestionsFile, _AnnotationsFile)
+_QUESTIONS = TypeAdapter(_QuestionsFile)
+_ANNOTATIONS = TypeAdapter(_AnnotationsFile)
 
 
 def read_questions(
-    questions: Path, annotations: Path, images: Path, limit: int | None = None
+    questions: Path, annotations: Path, images: Path, limit: int | None = None, *, check_images: bool = True
 ) -> list[VqaQuestion]:
-    """The first `limit` questions in the order of the file (all of them without a limit)."""
-    asked = _load(_QuestionsFile, questions, "questions")
-    if not asked.questions:
+    """The first `limit` questions in the order of the file (all of them without a limit).
+
+    Without `check_images`, images that are not there are found out by whoever opens them.
+    """
+    asked = load(_QUESTIONS, questions, "questions", "VQAv2")
+    if not asked["questions"]:
         raise UserError(f"{questions} holds no questions; give another file.")
-    annotated = _load(_AnnotationsFile, annotations, "annotations").annotations
-    answers = {row.question_id: row for row in annotated if row.answers}
+    annotated = load(_ANNOTATIONS, annotations, "annotations", "VQAv2")["annotations"]
+    by_question = {row["question_id"]: row for row in annotated if row["answers"]}
     rows = []
-    for row in asked.questions[:limit]:
-        if row.question_id not in answers:
+    for row in asked["questions"][:limit]:
+        if row["question_id"] not in by_question:
             raise UserError(
-                f"{annotations} has no answers to question {row.question_id} of {questions}; "
+                f"{annotations} has no answers to question {row['question_id']} of {questions}; "
                 "give the two files of the same split."
             )
-        image = images / image_name(asked.data_subtype, row.image_id)
-        rows.append(_joined(row, image, answers[row.question_id]))
+        rows.append(_joined(row, by_question[row["question_id"]], asked["data_subtype"], images))
+        if check_images:
+            _check_image(rows[-1].image)
     return rows
 
 
-def image_name(subtype: str, image_id: int) -> str:
+def image_name(subset: str, image_id: int) -> str:
     """The name of an image in COCO, such as COCO_val2014_000000000042.jpg."""
-    return f"COCO_{subtype}_{image_id:012d}.jpg"
+    return f"COCO_{subset}_{image_id:012d}.jpg"
 
 
-def _joined(question: _Question, image: Path, annotation: _Annotation) -> VqaQuestion:
+def check_answers(question_id: int, answers: Sequence[str]) -> None:
+    """Refuse a question that has too few answers to judge another one by."""
+    if len(answers) < LEAST_ANSWERS:
+        raise UserError(
+            f"Question {question_id} has the answers of {len(answers)} annotators, but "
+            f"VQA accuracy needs {LEAST_ANSWERS}; give annotations with more answers (VQAv2 has ten)."
+        )
+
+
+def _joined(question: _Question, annotation: _Annotation, subset: str, images: Path) -> VqaQuestion:
+    check_answers(question["question_id"], annotation["answers"])
+    return VqaQuestion(
+        question_id=question["question_id"],
+        image=images / image_name(subset, question["image_id"]),
+        question=question["question"],
+        question_type=annotation["question_type"],
+        answers=annotation["answers"],
+        image_id=question["image_id"],
+        subset=subset,
+    )
+
+
+def _check_image(image: Path) -> None:
     if not image.is_file():
         raise UserError(
             f"The image {image.name} is not in {image.parent}; give the folder that holds the images of "
             "these questions."
         )
-    if len(annotation.answers) < LEAST_ANSWERS:
-        raise UserError(
-            f"Question {question.question_id} has the answers of {len(annotation.answers)} annotators, but "
-            f"VQA accuracy needs {LEAST_ANSWERS}; give annotations with more answers (VQAv2 has ten)."
-        )
-    answers = tuple(row.raw_answer or row.answer for row in annotation.answers)
-    return VqaQuestion(question.question_id, image, question.question, annotation.question_type, answers)
-
-
-def _load(layout: type[_File], path: Path, role: str) -> _File:
-    try:
-        return layout.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"Cannot read the {role} file {path} ({error.strerror}); check its path.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"]) or "the file"
-        raise UserError(
-            f"{path} is not a VQAv2 {role} file ({place}: {first['msg']}); "
-            "give the file of visualqa.org or one of the same layout."
-        ) from error

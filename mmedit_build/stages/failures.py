@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from mmedit_build.recipe import MineCaption, MineVqa
 from mmedit_build.scoring import text
-from mmedit_build.scoring.caption import Consensus, new_words
+from mmedit_build.scoring.caption import Consensus, missing_words, new_words
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 
 RIGHT = "answered right"
@@ -59,9 +60,13 @@ def judge_caption(
     """Hold a caption against the references."""
     agreement = consensus.agreement(references)
     best = max(range(len(references)), key=agreement.__getitem__)
+    cider = consensus.cider_d(prediction, references)
+    usual = fmean(agreement)
     scores = {
-        "consensus": consensus.cider_d(prediction, references),
+        "cider_d": cider,
+        "consensus": cider / usual if usual else 0.0,
         "new_words": new_words(prediction, references),
+        "missing_words": missing_words(prediction, references),
         "agreement": agreement[best],
     }
     return Verdict(references[best].strip(), scores, _no_failure(prediction, scores, config))
@@ -72,6 +77,6 @@ def _no_failure(prediction: str, scores: dict[str, float], config: MineCaption) 
         return RIGHT
     if not text.plain(prediction):
         return "no answer"
-    if scores["new_words"] < config.least_new:
+    if scores["new_words"] < config.least_new or scores["missing_words"] < config.least_missing:
         return "differs in style only"
     return None

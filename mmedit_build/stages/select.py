@@ -52,7 +52,7 @@ def _without_repeats(found: Sequence[Edit]) -> Selected:
     seen: set[tuple[str, int, str]] = set()
     unique: list[Edit] = []
     repeats: list[Rejected[Edit]] = []
-    for edit in found:
+    for edit in sorted(found, key=lambda edit: edit.id):
         key = (edit.task, edit.image_id, plain(edit.question))
         if key in seen:
             repeats.append(Rejected(edit.id, "asked before", edit))

@@ -42,7 +42,8 @@ class Told:
 
 
 def question(number: int = 1, image: str = "a.jpg", kind: str = "color", answer: str = "red") -> VqaQuestion:
-    return VqaQuestion(number, Path(image), f"What is {number}?", kind, (answer,) * 9 + ("other",))
+    answers = (answer,) * 9 + ("other",)
+    return VqaQuestion(number, Path(image), f"What is {number}?", kind, answers, number, "val2014")
 
 
 def answered(right: Sequence[bool], image: str = "a.jpg", kind: str = "color") -> list[Answered]:

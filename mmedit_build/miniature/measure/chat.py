@@ -6,16 +6,13 @@ import random
 from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, parse, say
 from mmedit_build.miniature.measure.base import Measure, share
 from mmedit_build.miniature.train.chat import held_out
-from mmedit_build.prompts import chat_messages
+from mmedit_build.recipe import Local
+from mmedit_build.services.chat import ChatRequest, Reply, prompt_messages
+from mmedit_build.services.local_chat import LocalChat
 
 NAME = "chat"
 QUESTIONS = 300
@@ -25,33 +22,14 @@ TOKENS = 48
 BATCH = 50
 
 
-class Chat:
-    """A chat model loaded by plain transformers."""
-
-    def __init__(self, folder: Path, device: str) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        nn.Module.to(self.model, device)
-
-    @torch.no_grad()
-    def replies(self, questions: Sequence[str], samples: int = 0) -> list[str]:
-        """One reply to each question at temperature 0, or `samples` replies at temperature 1."""
-        said: list[str] = []
-        for start in range(0, len(questions), BATCH):
-            chats = [
-                chat_messages("rephrase", question=question) for question in questions[start : start + BATCH]
-            ]
-            prompts: Any = self.tokenizer.apply_chat_template(
-                chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
-            )
-            inputs = prompts.to(self.model.device)
-            sampling = (
-                {"do_sample": True, "num_return_sequences": samples} if samples else {"do_sample": False}
-            )
-            ids = self.model.generate(**inputs, **sampling, max_new_tokens=TOKENS)
-            new = ids[:, inputs["input_ids"].shape[1] :]
-            said += self.tokenizer.batch_decode(new, skip_special_tokens=True)
-        return [text.strip() for text in said]
+def _replies(chat: LocalChat, questions: Sequence[str], temperature: float, samples: int) -> list[str]:
+    """`samples` replies to each question, one question after the other."""
+    asked = [
+        ChatRequest(prompt_messages("rephrase", question=question), temperature, TOKENS, sample)
+        for question in questions
+        for sample in range(samples)
+    ]
+    return [reply.text if isinstance(reply, Reply) else "" for reply in chat.ask(asked)]
 
 
 def unseen_questions(number: int) -> list[tuple[str, Meaning]]:
@@ -64,17 +42,16 @@ def unseen_questions(number: int) -> list[tuple[str, Meaning]]:
 
 def measure_chat(weights: Path, device: str) -> list[Measure]:
     """Validity, distance from the original, and variety of rephrasings."""
-    chat = Chat(weights / NAME, device)
+    chat = LocalChat.load(Local(model=str(weights / NAME), device=device, batch_size=BATCH))
     asked = unseen_questions(QUESTIONS)
     questions = [question for question, _ in asked]
-    replies = chat.replies(questions)
+    replies = _replies(chat, questions, temperature=0.0, samples=1)
     valid = [_valid(*pair) for pair in zip(asked, replies, strict=True)]
     changed = [
         ok and changed_words(question, reply) > 1
         for ok, question, reply in zip(valid, questions, replies, strict=True)
     ]
-    torch.manual_seed(0)
-    sampled = chat.replies(questions[:SAMPLED_QUESTIONS], SAMPLES)
+    sampled = _replies(chat, questions[:SAMPLED_QUESTIONS], temperature=1.0, samples=SAMPLES)
     groups = [set(sampled[start : start + SAMPLES]) for start in range(0, len(sampled), SAMPLES)]
     return [
         share(NAME, "valid paraphrases of unseen questions", valid, least=0.8),

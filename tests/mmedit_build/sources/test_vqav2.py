@@ -60,6 +60,7 @@ def test_rows_join_the_files_in_the_order_of_the_questions(
     assert rows[3].question == "What is 1?"
     assert rows[3].question_type == "what is"
     assert rows[3].answers == tuple(f"cat {i}" for i in range(10))
+    assert (rows[3].image_id, rows[3].subset) == (8, "val2014")
 
 
 def test_a_limit_needs_only_the_first_images(
@@ -73,6 +74,22 @@ def test_a_missing_image_is_named(tmp_path: Path, asked: dict[str, Any], annotat
     paths = write(tmp_path, asked, annotated, images=(7,))
     with pytest.raises(UserError, match=r"COCO_val2014_000000000008\.jpg is not in .*images"):
         read_questions(*paths)
+
+
+def test_missing_images_are_left_to_whoever_opens_them(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
+) -> None:
+    rows = read_questions(*write(tmp_path, asked, annotated, images=(7,)), check_images=False)
+    assert [row.image.is_file() for row in rows] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("answer", [None, 3, {"answer_id": 1}])
+def test_an_answer_that_is_no_text_is_named_with_its_place(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any], answer: object
+) -> None:
+    annotated["annotations"][1]["answers"][4] = answer
+    with pytest.raises(UserError, match=r"annotations\.1\.answers\.4: Input should be a valid string"):
+        read_questions(*write(tmp_path, asked, annotated))
 
 
 @pytest.mark.parametrize("answers", [None, []])

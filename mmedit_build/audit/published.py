@@ -1,0 +1,166 @@
+"""Published datasets to samples, without reading an image that nobody asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmedit_build.audit.samples import Item, Sample
+from mmedit_build.audit.targets import Pictures, Target
+from mmedit_build.errors import UserError
+from mmedit_build.rows import SPLITS, TASKS, Split, Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+COLUMNS = (
+    "id",
+    "image_id",
+    "question",
+    "prediction",
+    "target",
+    "answers",
+    "rephrase",
+    "image_rephrase_digest",
+    "text_locality",
+    "image_locality",
+)
+IMAGES = ("image", "image_rephrase")
+Row = dict[str, Any]
+Reader = Callable[[Sequence[str]], Iterator[Row]]
+"""Reads the rows of some ids, with their images."""
+
+
+def from_folder(name: str, folder: Path) -> Target:
+    """A published dataset on disk."""
+    samples: list[Sample] = []
+    files: list[Path] = []
+    for task in TASKS:
+        for split in SPLITS:
+            found = sorted((folder / "data" / task).glob(f"{split}-*.parquet"))
+            files += found
+            rows = (row for file in found for row in _table(file).to_pylist())
+            samples += _samples(rows, task, split)
+    return _target(name, samples, lambda ids: (row for file in files for row in _with_images(file, set(ids))))
+
+
+def from_hub(name: str, revision: str | None = None) -> Target:
+    """A published dataset on the Hub, or in the cache of what was loaded from it."""
+    samples: list[Sample] = []
+    parts: list[Dataset] = []
+    for (task, split), dataset in _downloaded(name, revision).items():
+        parts.append(dataset)
+        _check_columns(dataset.column_names, f"{name} ({task}, {split})")
+        rows = dataset.select_columns(list(COLUMNS)).with_format("arrow")[:].to_pylist()
+        samples += _samples(rows, task, split)
+    return _target(name, samples, lambda ids: (row for part in parts for row in _chosen(part, set(ids))))
+
+
+def _target(name: str, samples: list[Sample], read: Reader) -> Target:
+    if not samples:
+        raise UserError(
+            f"{name} holds no edits; give a dataset with the configurations {' or '.join(TASKS)}."
+        )
+
+    def embedded(ids: Sequence[str]) -> Mapping[str, Pictures]:
+        return {row["id"]: Pictures(*(_encoded(row.get(name)) for name in IMAGES)) for row in read(ids)}
+
+    return Target(name, samples, embedded=embedded)
+
+
+def _encoded(image: Row | None) -> bytes | None:
+    found = None if image is None else image["bytes"]
+    return found if isinstance(found, bytes) else None
+
+
+def _table(path: Path) -> pa.Table:
+    with _opened(path) as file:
+        _check_columns(file.schema_arrow.names, str(path))
+        return file.read(columns=list(COLUMNS))
+
+
+def _with_images(path: Path, ids: set[str]) -> Iterator[Row]:
+    """The wanted rows of a file; only row groups that have some are read whole."""
+    with _opened(path) as file:
+        columns = ["id", *(name for name in IMAGES if name in file.schema_arrow.names)]
+        for group in range(file.num_row_groups):
+            here = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
+            wanted = [number for number, row_id in enumerate(here) if row_id in ids]
+            if wanted:
+                yield from file.read_row_group(group, columns=columns).take(wanted).to_pylist()
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(
+            f"{path} is not a readable Parquet file ({error}); publish or copy it again."
+        ) from error
+
+
+def _downloaded(name: str, revision: str | None) -> dict[tuple[Task, Split], Dataset]:
+    from datasets import get_dataset_config_names, load_dataset
+
+    try:
+        present = set(get_dataset_config_names(name, revision=revision))
+        loaded = {task: load_dataset(name, task, revision=revision) for task in TASKS if task in present}
+    except (OSError, ValueError, RuntimeError) as error:
+        # The first line says what happened; the rest may name files of the cache.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"Cannot load {name} from the Hub: {reason}; check its name and the network."
+        ) from error
+    return {
+        (task, split): parts[split] for task, parts in loaded.items() for split in SPLITS if split in parts
+    }
+
+
+def _chosen(part: Dataset, ids: set[str]) -> list[Row]:
+    here = part.select_columns(["id"]).with_format("arrow")[:].column("id").to_pylist()
+    wanted = [number for number, row_id in enumerate(here) if row_id in ids]
+    columns = ["id", *(name for name in IMAGES if name in part.column_names)]
+    rows: list[Row] = part.select_columns(columns).select(wanted).with_format("arrow")[:].to_pylist()
+    return rows
+
+
+def _check_columns(names: Iterable[str], where: str) -> None:
+    missing = sorted(set(COLUMNS) - set(names))
+    if missing:
+        raise UserError(
+            f"{where} lacks the columns {', '.join(missing)}; publish it with this version of mmedit."
+        )
+
+
+def _samples(rows: Iterable[Row], task: Task, split: Split) -> list[Sample]:
+    return [
+        Sample(
+            id=row["id"],
+            task=task,
+            split=split,
+            image=str(row["image_id"]),
+            question=row["question"] or "",
+            prediction=row["prediction"] or "",
+            target=row["target"] or "",
+            rephrase=row["rephrase"] or "",
+            image_rephrase=row["image_rephrase_digest"] or "",
+            answers=tuple(row["answers"] or ()),
+            text_items=tuple(_item(item) for item in row["text_locality"] or ()),
+            image_items=tuple(_item(item) for item in row["image_locality"] or ()),
+        )
+        for row in rows
+    ]
+
+
+def _item(row: Row) -> Item:
+    image = row.get("image_id")
+    return Item(
+        row["question"] or "",
+        row["answer"] or "",
+        row.get("relation") or "far",
+        None if image is None else str(image),
+    )

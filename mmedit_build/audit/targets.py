@@ -1,0 +1,145 @@
+"""What can be audited: a work folder, a published dataset on disk or on the Hub, and MMEdit's JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmedit_build.audit.samples import Sample, of_edit, of_row
+from mmedit_build.easyedit_layout import FILES, place, read_rows
+from mmedit_build.engine import shards
+from mmedit_build.errors import UserError
+from mmedit_build.rows import TASKS, Edit, Split, Task
+from mmedit_build.work import Work
+
+STAGES = ("attach", "imagine", "rephrase", "mine")
+"""The last stage that is finished is audited."""
+_HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The image files of a sample."""
+
+    image: Path
+    image_rephrase: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The encoded images of a sample, as far as they are at hand."""
+
+    image: bytes | None = None
+    image_rephrase: bytes | None = None
+
+
+def _no_pictures(ids: Sequence[str]) -> Mapping[str, Pictures]:  # noqa: ARG001
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A dataset to audit."""
+
+    name: str
+    samples: Sequence[Sample]
+    files: Mapping[str, Files] = field(default_factory=dict)
+    """By the ids of samples, for datasets whose images are files."""
+    embedded: Callable[[Sequence[str]], Mapping[str, Pictures]] = _no_pictures
+    """Fetches the images of some samples of a dataset that has its images in itself."""
+
+    def pictures(self, ids: Sequence[str]) -> Mapping[str, Pictures]:
+        """The images of some samples; what is missing is left out."""
+        if not self.files:
+            return self.embedded(ids)
+        found = {name: self.files[name] for name in ids if name in self.files}
+        return {name: Pictures(_bytes(of.image), _bytes(of.image_rephrase)) for name, of in found.items()}
+
+
+def load(target: str) -> list[Sample]:
+    """The samples of whatever the target names."""
+    return list(open_target(target).samples)
+
+
+def open_target(target: str) -> Target:
+    """The file or folder of that name if there is one, else the dataset on the Hub (id or id@revision)."""
+    path = Path(target)
+    if path.is_file():
+        return _easyedit(target, [path], path.parent)
+    if path.is_dir():
+        return _folder(target, path)
+    match = _HUB_ID.fullmatch(target)
+    if match is None:
+        raise UserError(
+            f"There is no file or folder {target}; check its path, or give user/name for the Hub."
+        )
+    from mmedit_build.audit.published import from_hub
+
+    return from_hub(match["name"], match["revision"])
+
+
+def from_edits(name: str, edits: Sequence[Edit], work: Work) -> Target:
+    """Edits of any stage; those that are in no split yet are left out."""
+    samples = [sample for edit in edits if (sample := of_edit(edit)) is not None]
+    files = {
+        edit.id: Files(work.path(edit.image), work.path(edit.imagined.image) if edit.imagined else None)
+        for edit in edits
+    }
+    return Target(name, samples, files)
+
+
+def _folder(target: str, path: Path) -> Target:
+    rows = next(
+        (path / stage / "rows.jsonl" for stage in STAGES if (path / stage / "rows.jsonl").is_file()), None
+    )
+    if rows is not None:
+        return _work(target, Work(path), rows)
+    if any((path / "data" / task).is_dir() for task in TASKS):
+        from mmedit_build.audit.published import from_folder
+
+        return from_folder(target, path)
+    named = [path / name for name in FILES.values() if (path / name).is_file()]
+    files = named or sorted(path.glob("*.json"))
+    if not files:
+        raise UserError(
+            f"{path} is neither a work folder with a finished stage, nor a published dataset (data/vqa, "
+            "data/caption), nor a folder of MMEdit's JSON files; give one of these."
+        )
+    return _easyedit(target, files, path)
+
+
+def _work(target: str, work: Work, rows: Path) -> Target:
+    opened = from_edits(target, shards.read_rows(rows, Edit), work)
+    if not opened.samples:
+        raise UserError(f"{rows} holds no edits that belong to a split; run the stage again.")
+    return opened
+
+
+def _easyedit(target: str, paths: Iterable[Path], images: Path) -> Target:
+    samples: list[Sample] = []
+    files: dict[str, Files] = {}
+    for path in paths:
+        task, split = _guessed(path.name)
+        for number, row in enumerate(read_rows(path), start=1):
+            sample = of_row(row, place(Path(path.name), number), task, split)
+            samples.append(sample)
+            files[sample.id] = Files(images / row.image, images / row.image_rephrase)
+    if not samples:
+        raise UserError(f"{target} holds no rows; give another file.")
+    at_hand = any(one.image.is_file() for one in files.values())
+    return Target(target, samples, files if at_hand else {})
+
+
+def _guessed(name: str) -> tuple[Task, Split]:
+    """What a file is about; its rows do not tell."""
+    lowered = name.lower()
+    return "caption" if "caption" in lowered else "vqa", "train" if "train" in lowered else "test"
+
+
+def _bytes(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,237 @@
+"""Edits to the JSON layout of MMEdit and EasyEdit, with their images, and back.
+
+An edit holds more than a row and a row holds nothing that an edit cannot hold, so importing and exporting
+again gives equal rows; what would not come back equal is refused on import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mmedit_build.easyedit_layout import FILES, KEYS, EasyEditRow, dump, place, read_rows
+from mmedit_build.errors import UserError
+from mmedit_build.rows import Edit, Imagined, Locality, LocalityItem, Rephrase, Split, Task
+from mmedit_build.sources.nq import PREFIX
+from mmedit_build.store import write_atomic
+from mmedit_build.work import Work
+
+UNKNOWN = "unknown"
+"""What imported edits say where the layout is silent."""
+
+_BARE = "bare/"
+"""Begins the ids of imported facts that had no prefix, and shall have none when they are exported."""
+_COCO = re.compile(r"COCO_(?P<subset>[a-z]+\d{4})_(?P<image_id>\d{12})\.\w+")
+_REPHRASED = re.compile(rf"(?:(?P<question_id>\d+)_)?{_COCO.pattern}")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote: rows of each file, image files, and what the rows name but is not there."""
+
+    rows: dict[str, int]
+    images: int
+    missing_images: int
+    without_locality: int
+    """Rows with no text or no image item, which EasyEdit's loaders drop or refuse."""
+
+
+def export_edits(edits: Sequence[Edit], work: Work, out: Path) -> Exported:
+    """Write the files that have rows, and copy the images that the rows name as they are."""
+    rows: dict[str, list[EasyEditRow]] = {}
+    images: dict[str, Path] = {}
+    for edit in edits:
+        if edit.split is None:
+            raise UserError(f"The edit {edit.id} belongs to no split; run the stage mine to its end first.")
+        row = to_row(edit)
+        rows.setdefault(FILES[edit.task, edit.split], []).append(row)
+        _note_images(edit, row, work, images)
+    found = {name: path for name, path in images.items() if path.is_file()}
+    for name, path in found.items():
+        _keep_or_write(out / name, path.read_bytes())
+    for file, content in rows.items():
+        _keep_or_write(out / file, dump(content))
+    return Exported(
+        rows={file: len(content) for file, content in rows.items()},
+        images=len(found),
+        missing_images=len(images) - len(found),
+        without_locality=sum(not (row.loc and row.m_loc) for content in rows.values() for row in content),
+    )
+
+
+def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Edit]:
+    """The edits of a folder's files; images are looked for in `images`, or beside the files."""
+    present = {key: folder / name for key, name in FILES.items() if (folder / name).is_file()}
+    if not present:
+        raise UserError(
+            f"{folder} holds none of {', '.join(FILES.values())}; give the folder of these files."
+        )
+    edits, seen = [], Counter[str]()
+    for (task, split), path in present.items():
+        for number, row in enumerate(read_rows(path), start=1):
+            try:
+                row_id = _row_id(row, task)
+                seen[row_id] += 1
+                unique = row_id if seen[row_id] == 1 else f"{row_id}#{seen[row_id]}"
+                edit = _to_edit(row, (unique, task, split), work, images or folder)
+                _refuse_changes(row, to_row(edit))
+            except UserError as error:
+                raise UserError(f"{place(path, number)} cannot be imported: {error}") from error
+            edits.append(edit)
+    return edits
+
+
+def to_row(edit: Edit) -> EasyEditRow:
+    """The row of a finished edit; its first far locality items go along, or near ones if it has no others."""
+    if edit.rephrase is None or edit.imagined is None or edit.locality is None:
+        raise UserError(f"The edit {edit.id} is not finished; run the stages up to attach first.")
+    text, image = _first(edit.locality.text), _first(edit.locality.image)
+    name = _image_name(edit.image)
+    return EasyEditRow(
+        src=edit.question,
+        pred=edit.prediction,
+        rephrase=edit.rephrase.text,
+        alt=edit.target,
+        image=name,
+        image_rephrase=_rephrase_name(edit, name, PurePosixPath(edit.imagined.image).suffix),
+        loc="" if text is None else _fact_prompt(text),
+        loc_ans="" if text is None else text.answer,
+        m_loc="" if image is None or image.image is None else _image_name(image.image),
+        m_loc_q="" if image is None else image.question,
+        m_loc_a="" if image is None else image.answer,
+    )
+
+
+def _refuse_changes(row: EasyEditRow, again: EasyEditRow) -> None:
+    for key in KEYS:
+        said, meant = getattr(row, key), getattr(again, key)
+        if said != meant:
+            raise UserError(f"It has {said!r} as {key}, where the layout has {meant!r}; correct it.")
+
+
+def _row_id(row: EasyEditRow, task: Task) -> str:
+    """The id of the source's row, which only the name of the rephrased image tells."""
+    match = _REPHRASED.fullmatch(PurePosixPath(row.image_rephrase).name)
+    number = match and (match["question_id"] if task == "vqa" else match["image_id"])
+    if not match or not number:
+        example = ("262148000_" if task == "vqa" else "") + "COCO_val2014_000000262148.png"
+        raise UserError(f"Its image_rephrase is {row.image_rephrase!r}; it must be named like {example}.")
+    return f"{task}/{match['subset']}/{int(number)}"
+
+
+def _to_edit(row: EasyEditRow, key: tuple[str, Task, Split], work: Work, images: Path) -> Edit:
+    edit_id, task, split = key
+    rephrased = images / row.image_rephrase
+    digest = hashlib.sha256(rephrased.read_bytes()).hexdigest() if rephrased.is_file() else ""
+    return Edit(
+        id=edit_id,
+        task=task,
+        image=work.name(images / row.image),
+        image_id=_image_id(row.image),
+        question=row.src,
+        question_type=UNKNOWN,
+        answers=(),
+        target=row.alt,
+        prediction=row.pred,
+        first_prediction=row.pred,
+        confidence=None,
+        scores={},
+        base=UNKNOWN,
+        split=split,
+        rephrase=Rephrase(text=row.rephrase, model=UNKNOWN, prompt=UNKNOWN, candidates=()),
+        imagined=Imagined(
+            image=work.name(rephrased),
+            digest=digest,
+            seed=0,
+            prompt=UNKNOWN,
+            strategy=UNKNOWN,
+            model=UNKNOWN,
+            candidates=(),
+        ),
+        locality=Locality(text=tuple(_text_items(row)), image=tuple(_image_items(row, work, images))),
+    )
+
+
+def _text_items(row: EasyEditRow) -> Iterator[LocalityItem]:
+    if row.loc or row.loc_ans:
+        prefixed = row.loc.startswith(PREFIX)
+        yield LocalityItem(
+            id=("nq/" if prefixed else _BARE) + _digest(row.loc, row.loc_ans),
+            relation="far",
+            image=None,
+            image_id=None,
+            question=row.loc.removeprefix(PREFIX),
+            answers=(row.loc_ans,) * bool(row.loc_ans),
+            answer=row.loc_ans,
+        )
+
+
+def _image_items(row: EasyEditRow, work: Work, images: Path) -> Iterator[LocalityItem]:
+    if row.m_loc or row.m_loc_q or row.m_loc_a:
+        yield LocalityItem(
+            id="okvqa/" + _digest(row.m_loc, row.m_loc_q, row.m_loc_a),
+            relation="far",
+            image=work.name(images / row.m_loc) if row.m_loc else None,
+            image_id=_image_id(row.m_loc) if row.m_loc else None,
+            question=row.m_loc_q,
+            answers=(row.m_loc_a,) * bool(row.m_loc_a),
+            answer=row.m_loc_a,
+        )
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+
+
+def _first(items: Sequence[LocalityItem]) -> LocalityItem | None:
+    return next((item for item in items if item.relation == "far"), items[0] if items else None)
+
+
+def _fact_prompt(item: LocalityItem) -> str:
+    return item.question if item.id.startswith(_BARE) else PREFIX + item.question
+
+
+def _image_name(image: str) -> str:
+    """Where the layout has an image; its file name tells the folder."""
+    return f"{_coco(image)['subset']}/{PurePosixPath(image).name}"
+
+
+def _image_id(image: str) -> int:
+    return int(_coco(image)["image_id"])
+
+
+def _coco(image: str) -> re.Match[str]:
+    match = _COCO.fullmatch(PurePosixPath(image).name)
+    if match is None:
+        raise UserError(f"The image {image!r} is not named as COCO does, like COCO_val2014_000000262148.jpg.")
+    return match
+
+
+def _rephrase_name(edit: Edit, image: str, suffix: str) -> str:
+    folder, name = f"{PurePosixPath(image).parent}_image_rephrase", PurePosixPath(image).stem + suffix
+    source_id = edit.id.rsplit("/", 1)[-1].split("#")[0]
+    return f"{folder}/{source_id}_{name}" if edit.task == "vqa" else f"{folder}/{name}"
+
+
+def _note_images(edit: Edit, row: EasyEditRow, work: Work, images: dict[str, Path]) -> None:
+    """Add the files of an edit under the names that its row has for them."""
+    assert edit.imagined is not None
+    assert edit.locality is not None
+    item = _first(edit.locality.image)
+    # Under one name of COCO there is one picture, wherever a source keeps it.
+    images.setdefault(row.image, work.path(edit.image))
+    if item is not None and item.image is not None:
+        images.setdefault(row.m_loc, work.path(item.image))
+    rephrased = work.path(edit.imagined.image)
+    if images.setdefault(row.image_rephrase, rephrased) != rephrased:
+        raise UserError(f"Two edits would share the image {row.image_rephrase}; give them different ids.")
+
+
+def _keep_or_write(path: Path, data: bytes) -> None:
+    if not (path.is_file() and path.read_bytes() == data):
+        write_atomic(path, data)

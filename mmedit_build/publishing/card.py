@@ -1,0 +1,187 @@
+"""The card of a dataset: the page that people read, and the front matter that the Hub and `datasets` read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from datasets import DatasetInfo, SplitDict, SplitInfo
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from mmedit_build.publishing.columns import EDITS, features
+from mmedit_build.publishing.manifest import Audit, Counts, provenance, row_counts
+from mmedit_build.publishing.tables import Part
+from mmedit_build.recipe import Recipe
+from mmedit_build.rows import Edit
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_LARGEST = "1M<n<10M"
+_TASKS = {"vqa": "visual-question-answering", "caption": "image-to-text"}
+_SNIPPET = """\
+from datasets import load_dataset
+
+edits = load_dataset("$location", "$config", split="$split")
+edit = edits[0]
+print(edit["question"], "->", edit["target"], "and not", edit["prediction"])
+print(edit["rephrase"], edit["image_rephrase"].size)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a card tells."""
+
+    edits: Sequence[Edit]
+    recipe: Recipe
+    counts: Counts
+    audit: Audit
+    parts: Sequence[Part]
+    folder: Path
+    """Where the files of the parts lie."""
+    location: str
+    """What `load_dataset` is given: the repository, or the name of the folder."""
+
+
+def card_text(story: Story) -> str:
+    """The whole README.md."""
+    template = Template((files(__package__) / "card.md").read_text(encoding="utf-8"))
+    front = _front_matter(story).to_yaml()
+    return f"---\n{front}\n---\n\n{template.substitute(_words(story))}"
+
+
+def check_card(text: str) -> None:
+    """Ask the Hub whether it takes the front matter; raises ValueError if it does not."""
+    DatasetCard(text).validate(repo_type="dataset")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cell(value: object) -> str:
+    return _line(str(value)).replace("|", "\\|")
+
+
+def _front_matter(story: Story) -> DatasetCardData:
+    configs = list(row_counts(story.parts))
+    recipe = story.recipe
+    data = DatasetCardData(
+        language=["en"],
+        license="other",
+        annotations_creators=["machine-generated"],
+        size_categories=[_size(len(story.edits))],
+        task_categories=[_TASKS[config] for config in EDITS if config in configs],
+        pretty_name=_line(recipe.publish.title),
+        license_name="see-card",
+        tags=["knowledge-editing", "multimodal", "synthetic", "mmedit"],
+        configs=[_config(config, story.parts, default=config == configs[0]) for config in configs],
+    )
+    DatasetInfosDict({config: _info(config, story) for config in configs}).to_dataset_card_data(data)
+    return data
+
+
+def _config(config: str, parts: Sequence[Part], *, default: bool) -> dict[str, object]:
+    data_files = [
+        {"split": part.split, "path": f"data/{config}/{part.split}-*.parquet"}
+        for part in parts
+        if part.config == config
+    ]
+    fields: dict[str, object] = {"config_name": config, "data_files": data_files}
+    return fields | {"default": True} if default else fields
+
+
+def _info(config: str, story: Story) -> DatasetInfo:
+    parts = [part for part in story.parts if part.config == config]
+    splits = SplitDict()
+    for part in parts:
+        splits.add(SplitInfo(part.split, num_bytes=part.size, num_examples=part.rows))
+    return DatasetInfo(
+        features=features(config, embedded=story.recipe.publish.embed_source_images),
+        splits=splits,
+        config_name=config,
+        dataset_size=sum(part.size for part in parts),
+        download_size=sum((story.folder / file).stat().st_size for part in parts for file in part.files),
+    )
+
+
+def _size(rows: int) -> str:
+    return next((name for limit, name in _SIZES if rows < limit), _LARGEST)
+
+
+def _words(story: Story) -> Mapping[str, object]:
+    recipe = story.recipe
+    embedded = recipe.publish.embed_source_images
+    return {
+        "title": _line(recipe.publish.title),
+        "about": _line(recipe.about),
+        "edits": f"{len(story.edits):,}",
+        "base": ", ".join(provenance(story.edits)["base"]),
+        "version": metadata.version("mmedit"),
+        "name": recipe.name,
+        "snippet": Template(_SNIPPET).substitute(_first(story)),
+        "tables": _rows_table(story.parts),
+        "image_column": "The image, as its source has it."
+        if embedded
+        else "The id and the file name of the image in its source. The image itself is not passed on.",
+        "provenance": _provenance(story.edits),
+        "seed": recipe.seed,
+        "stages": _stages_table(story.counts),
+        "audit": table(("measure", "value"), story.audit.items())
+        if story.audit
+        else "No audit was made of this build.",
+        "limits": ""
+        if embedded
+        else "\n- Source images are named and not contained: get them from their source, by `image_name`.",
+        "licenses": table(("part", "terms"), ((one.part, one.terms) for one in recipe.publish.licenses))
+        if recipe.publish.licenses
+        else "No terms are stated. Ask the holders of the sources before you pass this dataset on.",
+    }
+
+
+def _first(story: Story) -> dict[str, str]:
+    """What the snippet loads: the first test edits, or those for training if there are no others."""
+    rows = row_counts(story.parts)
+    config = next(name for name in EDITS if name in rows)
+    split = "test" if "test" in rows[config] else "train"
+    return {"location": story.location, "config": config, "split": split}
+
+
+def _rows_table(parts: Sequence[Part]) -> str:
+    rows = row_counts(parts)
+    lines = (
+        (f"`{config}`", splits.get("train", 0), splits.get("test", 0)) for config, splits in rows.items()
+    )
+    return table(("configuration", "train", "test"), lines)
+
+
+def _provenance(edits: Sequence[Edit]) -> str:
+    labels = {
+        "base": "Base model",
+        "rephrase_models": "Rephrases by",
+        "prompts": "Prompts",
+        "imagine_models": "Renderings by",
+        "imagine_strategies": "Rendered from",
+    }
+    facts = provenance(edits)
+    return "\n".join(f"| {label} | {_cell(', '.join(facts[name]))} |" for name, label in labels.items())
+
+
+def _stages_table(counts: Counts) -> str:
+    if not counts:
+        return "The counts of the stages are not known."
+    lines = []
+    for stage, count in counts.items():
+        reasons = ", ".join(f"{reason} ({number:,})" for reason, number in count["rejected"].items())
+        rejected = sum(count["rejected"].values())
+        lines.append((stage, count["in"], count["out"], rejected, reasons, count["failed"]))
+    return table(("stage", "rows in", "rows out", "rejected", "reasons", "failed"), lines)

@@ -1,0 +1,151 @@
+"""What must hold before a dataset is published, found all at once."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
+
+from mmedit_build.errors import UserError
+from mmedit_build.publishing.columns import CONFIGS, features, image_columns
+from mmedit_build.publishing.files import CHECKSUMS, MANIFEST, checksums, read_files
+from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
+from mmedit_build.rows import Edit
+
+SHOWN = 5
+"""How many problems the message names."""
+_UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
+_REMEDY_BUILD = "build it again, without --limit or by --retry-failed where rows are missing"
+
+
+def check_edits(edits: Sequence[Edit]) -> None:
+    """Refuse edits that lack what a stage should have added."""
+    lacking = [
+        f"{edit.id} has no {part}"
+        for edit in edits
+        for part in ("split", "rephrase", "imagined", "locality")
+        if getattr(edit, part) is None
+    ]
+    if not edits:
+        raise UserError(
+            "There is no edit to publish: run the other stages first, and see what they rejected."
+        )
+    _refuse(lacking, "These edits are not finished", "run the stages that they miss")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a dataset folder with broken files, wrong tables, broken images, duplicates or leaks."""
+    manifest = read_manifest(folder)
+    problems = list(_file_problems(folder, manifest))
+    if not problems:
+        paths = sorted(folder.glob("data/*/*.parquet"))
+        problems = list(_schema_problems(paths, manifest)) or list(_content_problems(paths, manifest))
+    _refuse(problems, "This dataset cannot be published", _REMEDY_BUILD)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a dataset folder."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"There is no dataset in {folder} ({MANIFEST} is missing): build it first."
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{folder / MANIFEST} is not JSON: {_REMEDY_BUILD}.") from error
+    if not isinstance(manifest, dict) or not {"files", "rows", "recipe"} <= manifest.keys():
+        raise UserError(f"{folder / MANIFEST} is no manifest of a dataset: {_REMEDY_BUILD}.")
+    return manifest
+
+
+def _refuse(problems: Sequence[str], what: str, remedy: str) -> None:
+    if problems:
+        more = len(problems) - SHOWN
+        shown = "; ".join(problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        raise UserError(f"{what}: {shown}. Remedy: {remedy}.")
+
+
+def _file_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    listed: dict[str, dict[str, Any]] = manifest["files"]
+    files = {file.name: file for file in read_files(folder)}
+    yield from (f"the file {name} is missing" for name in listed if name not in files)
+    sums = files.pop(CHECKSUMS, None)
+    if sums is None or sums.path.read_text(encoding="utf-8") != checksums(files.values()):
+        yield f"{CHECKSUMS} does not fit the files"
+    for name, file in files.items():
+        if name in listed and file.sha256 != listed[name]["sha256"]:
+            yield f"the file {name} was changed after the build"
+        if name not in listed and name != MANIFEST:
+            yield f"the file {name} does not belong to the dataset"
+
+
+def _schema_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterator[str]:
+    rows: dict[str, dict[str, int]] = {}
+    for path in paths:
+        config, split = _place(path)
+        if config not in CONFIGS:
+            yield f"{path.name} is in no known configuration but {config}"
+            continue
+        try:
+            found, number = pq.read_schema(path), pq.read_metadata(path).num_rows
+        except (OSError, pa.ArrowInvalid):
+            yield f"{config}/{path.name} is no Parquet file"
+            continue
+        if Features.from_arrow_schema(found) != features(config, embedded=_embedded(manifest)):
+            yield f"{config}/{path.name} has other columns than those documented"
+        counted = rows.setdefault(config, {})
+        counted[split] = counted.get(split, 0) + number
+    if rows != manifest["rows"]:
+        yield f"the tables hold {rows} rows, but the manifest says {manifest['rows']}"
+
+
+def _content_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterator[str]:
+    tables: Tables = {}
+    for path in paths:
+        config, split = _place(path)
+        images = image_columns(config, embedded=_embedded(manifest))
+        texts = [name for name in features(config, embedded=False) if name not in images]
+        rows = pq.read_table(path, columns=texts).to_pylist()
+        tables.setdefault(config, {}).setdefault(split, []).extend(rows)
+        yield from _image_problems(path, images)
+    yield from duplicates(tables)
+    yield from leaks(tables)
+    yield from loose_ends(tables)
+
+
+def _image_problems(path: Path, columns: Sequence[str]) -> Iterator[str]:
+    if not columns:
+        return
+    # One group at a time: a whole table of images may not fit into memory.
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["id", *columns]):
+        for row in batch.to_pylist():
+            for column in columns:
+                if not _decodes(row[column]):
+                    yield f"the {column} of {row['id']} is no image that can be read"
+
+
+def _decodes(value: dict[str, Any] | None) -> bool:
+    """Whether an encoded image is there and whole. Pillow's `verify` alone lets truncated pixels pass."""
+    try:
+        data = (value or {})["bytes"]
+        PIL.Image.open(io.BytesIO(data)).verify()
+        PIL.Image.open(io.BytesIO(data)).load()
+    except (*_UNREADABLE, KeyError, TypeError):
+        return False
+    return True
+
+
+def _place(path: Path) -> tuple[str, str]:
+    """The configuration and the split of a file."""
+    return path.parent.name, path.name.partition("-")[0]
+
+
+def _embedded(manifest: dict[str, Any]) -> bool:
+    return bool(manifest["recipe"]["publish"]["embed_source_images"])

@@ -1,0 +1,84 @@
+"""How near two texts are in meaning, by a sentence-transformers checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils.hub import cached_file
+
+from mmedit_build.checkpoints import locate
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.loading import UNLOADABLE
+from mmedit_build.recipe import Similarity
+
+BATCH = 64
+POOLING = "1_Pooling/config.json"
+MOST_TOKENS = 256
+"""Longer texts are cut, as those checkpoints do; questions never are so long."""
+
+
+class Embedder:
+    """A text encoder whose token vectors are averaged."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, similarity: Similarity) -> Embedder:
+        """Load the checkpoint that a recipe names."""
+        folder, revision = locate(similarity.model), similarity.revision
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, revision=revision)
+            model = AutoModel.from_pretrained(
+                folder, revision=revision, dtype=torch.float32, use_safetensors=True
+            )
+            pooling = cached_file(
+                folder, POOLING, revision=revision, _raise_exceptions_for_missing_entries=False
+            )
+        except UNLOADABLE as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".:")
+            raise UserError(
+                f"Cannot load an embedding model from '{similarity.model}' ({reason}): give a folder or "
+                "the id of a sentence-transformers checkpoint with safetensors, or leave out `similarity`."
+            ) from error
+        if pooling is not None and not averages(Path(pooling)):
+            raise UserError(
+                f"'{similarity.model}' does not average the vectors of its tokens, which is all that is done "
+                "here: name a checkpoint that does, such as sentence-transformers/all-MiniLM-L6-v2."
+            )
+        nn.Module.eval(model)
+        return cls(model, tokenizer)
+
+    def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The cosine of each pair's embeddings."""
+        texts = sorted({text for pair in pairs for text in pair}, key=lambda text: (len(text), text))
+        vectors: dict[str, Tensor] = {}
+        for start in range(0, len(texts), BATCH):
+            batch = texts[start : start + BATCH]
+            vectors.update(zip(batch, self._embed(batch), strict=True))
+        return [float(vectors[first] @ vectors[second]) for first, second in pairs]
+
+    @torch.inference_mode()
+    def _embed(self, texts: list[str]) -> Tensor:
+        """One vector of length 1 for each text."""
+        inputs = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=MOST_TOKENS, return_tensors="pt"
+        )
+        hidden: Tensor = self._model(**inputs).last_hidden_state
+        mask = inputs["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
+        return nn.functional.normalize(mean, dim=-1)
+
+
+def averages(pooling: Path) -> bool:
+    """Whether a checkpoint's pooling file asks for the mean of the tokens and nothing else."""
+    fields: dict[str, Any] = json.loads(pooling.read_text(encoding="utf-8"))
+    asked = {name for name, value in fields.items() if name.startswith("pooling_mode") and value is True}
+    return asked == {"pooling_mode_mean_tokens"} or fields.get("pooling_mode") == "mean"

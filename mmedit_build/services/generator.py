@@ -1,0 +1,135 @@
+"""Loading an image generator of diffusers: its pipeline, scheduler and textual inversions, checked early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any
+
+import diffusers
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
+from diffusers.utils import logging
+
+from mmedit_build.checkpoints import locate
+from mmedit_build.errors import UserError, first_line
+from mmedit_build.mllm import find_device
+from mmedit_build.mllm.loading import DTYPES, UNLOADABLE
+from mmedit_build.recipe import ImagineStage
+from mmedit_build.services.inversions import check_tokens, teach
+
+IRREPRODUCIBLE = {"DPMSolverSDEScheduler"}
+"""Schedulers whose noise does not come from the generators that are handed to the pipeline. Others that draw
+noise at each step (the ancestral ones, DDPM) take it from each row's own generator, which makes no difference
+here."""
+
+Pipeline = Any
+"""diffusers gives its pipelines no type that tells what they can do."""
+
+
+def load_generator(config: ImagineStage) -> Pipeline:
+    """The pipeline that the recipe names, on its device, with its scheduler and its inversions."""
+    _check_settings(config)
+    place = find_device(config.model.device)
+    with quiet():
+        pipeline = _load(config)
+        if config.scheduler is not None:
+            pipeline.scheduler = _scheduler(pipeline, config.scheduler)
+        for inversion in config.inversions:
+            teach(pipeline, inversion, config)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(place)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the bars of diffusers and its notes on prompts and safety, of which each row keeps its own."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def image_size(pipeline: Pipeline, config: ImagineStage) -> tuple[int, int]:
+    """Width and height to paint in: the recipe's, else the checkpoint's own."""
+    native = _native_size(pipeline) if config.width is None or config.height is None else (0, 0)
+    size = (config.width or native[0], config.height or native[1])
+    unit = pipeline.vae_scale_factor
+    if any(side % unit for side in size):
+        raise UserError(
+            f"The image generator paints in blocks of {unit} pixels, so imagine.width and imagine.height "
+            f"must be multiples of {unit}, not {size[0]} x {size[1]}."
+        )
+    return size
+
+
+def _native_size(pipeline: Pipeline) -> tuple[int, int]:
+    """In pixels. Newer pipelines say it themselves, older ones leave it to their U-Net."""
+    if hasattr(pipeline, "default_sample_size"):
+        sample = pipeline.default_sample_size
+    else:
+        sample = pipeline.unet.config.sample_size if hasattr(pipeline, "unet") else None
+    if sample is None:
+        raise UserError("This image generator has no size of its own: set imagine.height and imagine.width.")
+    height, width = (sample, sample) if isinstance(sample, int) else sample
+    return width * pipeline.vae_scale_factor, height * pipeline.vae_scale_factor
+
+
+def _check_settings(config: ImagineStage) -> None:
+    if config.strategy == "image-to-image" and int(config.steps * config.strength) < 1:
+        raise UserError(
+            f"Image-to-image runs the share imagine.strength of imagine.steps, and {config.strength} of "
+            f"{config.steps} is less than one step: raise either."
+        )
+    if config.negative is not None and config.guidance <= 1:
+        raise UserError(
+            f"imagine.negative acts only with imagine.guidance above 1, not {config.guidance}: "
+            "raise it, or leave the negative prompt out."
+        )
+    check_tokens(config)
+
+
+def _load(config: ImagineStage) -> Pipeline:
+    model, to_image = config.model, config.strategy == "image-to-image"
+    auto = AutoPipelineForImage2Image if to_image else AutoPipelineForText2Image
+    try:
+        # Without low_cpu_mem_usage=False diffusers asks for accelerate, model by model.
+        return auto.from_pretrained(
+            locate(model.model),
+            revision=model.revision,
+            dtype=DTYPES[model.dtype],
+            low_cpu_mem_usage=False,
+        )
+    except (*UNLOADABLE, ImportError, AttributeError) as error:
+        raise UserError(
+            f"Cannot load an image generator for {config.strategy} from '{model.model}' "
+            f"({first_line(error)}): give a folder written by a Stable Diffusion pipeline of diffusers (it "
+            "holds model_index.json), or the id of one on the Hub; an id needs a connection, or the model "
+            "downloaded before."
+        ) from error
+
+
+def _scheduler(pipeline: Pipeline, name: str) -> Any:
+    usable = sorted({kind.__name__ for kind in pipeline.scheduler.compatibles} - IRREPRODUCIBLE)
+    if name in IRREPRODUCIBLE:
+        raise UserError(
+            f"imagine.scheduler {name} draws noise that no seed of ours decides on, so that no image could "
+            f"be painted again: use another, such as {usable[0]}."
+        )
+    if name not in usable:
+        near = get_close_matches(name, usable, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(
+            f"{name} is no scheduler that fits this image generator: {hint}Usable: {', '.join(usable)}."
+        )
+    try:
+        return getattr(diffusers, name).from_config(pipeline.scheduler.config)
+    except (ImportError, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"imagine.scheduler {name} cannot be used here ({first_line(error)}): use another."
+        ) from error

@@ -1,0 +1,80 @@
+"""Keys of served models: where they come from, and how they stay out of texts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from urllib.parse import SplitResult, urlsplit
+
+from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint
+
+OPENAI_HOST = "api.openai.com"
+NO_KEY = "none"
+"""Sent to servers that want no key, as the client insists on one."""
+WIRES = ("openai", "httpx2", "httpcore2")
+"""Loggers that at DEBUG tell of headers, addresses and bodies."""
+
+
+class Key:
+    """A key that shows itself only to who asks for its value."""
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> str:
+        return self._value or NO_KEY
+
+    def redact(self, text: str) -> str:
+        """A text of foreign origin, without the key."""
+        return text.replace(self._value, "[key]") if self._value else text
+
+    def __repr__(self) -> str:
+        return "Key(hidden)"
+
+
+def find_key(model: Endpoint) -> Key:
+    """The key of a served model, from its environment variable."""
+    value = os.environ.get(model.key_variable, "").strip()
+    if not value:
+        if split_address(model.base_url).hostname == OPENAI_HOST:
+            raise UserError(
+                f"{address(model.base_url)} wants a key: set the environment variable {model.key_variable}, "
+                "or name another `key_variable` or `base_url` in the recipe."
+            )
+        return Key(None)
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise UserError(
+            f"The environment variable {model.key_variable} holds characters no key has: copy it again."
+        )
+    return Key(value)
+
+
+def address(base_url: str) -> str:
+    """A server's address as it may be shown and kept: without query and trailing slash."""
+    parts = split_address(base_url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def split_address(base_url: str) -> SplitResult:
+    """The parts of a server's address, refused if it cannot be one or holds a password."""
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError("A `base_url` must look like http://localhost:8000/v1; one in this recipe does not.")
+    if "@" in parts.netloc:
+        raise UserError(
+            f"The `base_url` of {parts.hostname} holds a user name or password, and recipes are published: "
+            "put the key into an environment variable and its name into `key_variable`."
+        )
+    return parts
+
+
+def quiet_wires() -> None:
+    """Keep what goes over the wire out of all logs, at whatever level they are."""
+    for name in WIRES:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,147 @@
+"""COCO captions: the official captions_*.json and Karpathy's dataset_coco.json, image by image."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NotRequired
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from mmedit_build.errors import UserError
+from mmedit_build.sources.layout import parse, read
+
+_IN_NAME = re.compile(r"COCO_(\w+)_\d{12}\.")
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionedImage:
+    """One image and what its annotators saw in it."""
+
+    image_id: int
+    subset: str
+    """The part of COCO that the image is of, such as val2014."""
+    image: Path
+    captions: tuple[str, ...]
+
+
+class _Image(TypedDict):
+    id: int
+    file_name: str
+
+
+class _Caption(TypedDict):
+    image_id: int
+    caption: str
+
+
+class _CaptionsFile(TypedDict):
+    images: list[_Image]
+    annotations: list[_Caption]
+
+
+class _Sentence(TypedDict):
+    raw: str
+
+
+class _KarpathyImage(TypedDict):
+    cocoid: int
+    filename: str
+    filepath: NotRequired[str]
+    split: str
+    sentences: list[_Sentence]
+
+
+class _KarpathyFile(TypedDict):
+    images: list[_KarpathyImage]
+
+
+_OFFICIAL = TypeAdapter(_CaptionsFile)
+_KARPATHY = TypeAdapter(_KarpathyFile)
+
+
+def read_captions(annotations: Path, images: Path, split: str | None = None) -> list[CaptionedImage]:
+    """The images that have captions, in the order of the file; `split` is one of Karpathy's."""
+    data = read(annotations, "captions")
+    # Karpathy calls ids of COCO by this name to tell them from ids of his own; the official file has no such.
+    if b'"cocoid"' in data:
+        content = parse(_KARPATHY, data, annotations, "Karpathy captions")
+        rows = _of_karpathy(content, annotations, images, split)
+    elif split is not None:
+        raise UserError(
+            f"{annotations} has no splits of its own, as it is not Karpathy's file; leave `split` out."
+        )
+    else:
+        rows = _of_official(parse(_OFFICIAL, data, annotations, "COCO captions"), annotations, images)
+    if not rows:
+        raise UserError(f"{annotations} holds no captions; give another file.")
+    return rows
+
+
+def subset_of(file_name: str, otherwise: str) -> str:
+    """The part of COCO that an image is of, as its name tells; the images of 2017 are named by ids alone."""
+    found = _IN_NAME.match(file_name)
+    return found.group(1) if found else otherwise
+
+
+def tidy(captions: Iterable[str]) -> tuple[str, ...]:
+    """Captions without line breaks and stray spaces, of which COCO has many, and without empty ones."""
+    return tuple(text for text in (" ".join(caption.split()) for caption in captions) if text)
+
+
+def _of_official(content: _CaptionsFile, annotations: Path, images: Path) -> list[CaptionedImage]:
+    captions: dict[int, list[str]] = defaultdict(list)
+    for row in content["annotations"]:
+        captions[row["image_id"]].append(row["caption"])
+    otherwise = annotations.stem.removeprefix("captions_")
+    rows = [
+        CaptionedImage(
+            image_id=image["id"],
+            subset=subset_of(image["file_name"], otherwise),
+            image=images / image["file_name"],
+            captions=tidy(captions[image["id"]]),
+        )
+        for image in content["images"]
+    ]
+    return [row for row in rows if row.captions]
+
+
+def _of_karpathy(
+    content: _KarpathyFile, annotations: Path, images: Path, split: str | None
+) -> list[CaptionedImage]:
+    splits = {image["split"] for image in content["images"]}
+    if split is not None and split not in splits:
+        raise UserError(
+            f"{annotations} has no split {split!r}; `split` is one of {', '.join(sorted(splits))}."
+        )
+    folders = Folders(images)
+    rows = [
+        CaptionedImage(
+            image_id=image["cocoid"],
+            subset=subset_of(image["filename"], image.get("filepath", "coco")),
+            image=folders.image(image["filename"], image.get("filepath")),
+            captions=tidy(sentence["raw"] for sentence in image["sentences"]),
+        )
+        for image in content["images"]
+        if split in (None, image["split"])
+    ]
+    return [row for row in rows if row.captions]
+
+
+class Folders:
+    """Where images lie: in the folder given, or in one folder for each part of COCO below it."""
+
+    def __init__(self, images: Path) -> None:
+        self._images = images
+        self._parts: dict[str | None, Path] = {None: images}
+
+    def image(self, name: str, part: str | None) -> Path:
+        """The path of an image; `part` is val2014 or the like, if the source tells it."""
+        if part not in self._parts:
+            below = self._images / str(part)
+            self._parts[part] = below if below.is_dir() else self._images
+        return self._parts[part] / name

@@ -1,0 +1,125 @@
+"""Datasets in the manner of the Hub, by id or as a folder: opening them, and reading their columns.
+
+What a dataset holds is told by its columns, never by its id, as ids move and copies abound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from mmedit_build.errors import UserError
+from mmedit_build.sources.nq import Fact, fact, with_answers
+
+Row = Mapping[str, Any]
+BATCH = 1000
+
+
+class HubSource(Protocol):
+    """What all sources on the Hub have in a recipe."""
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def config(self) -> str | None: ...
+    @property
+    def split(self) -> str: ...
+
+
+class Table:
+    """One split of a dataset, whose rows are read from disk as they are wanted."""
+
+    def __init__(self, source: HubSource) -> None:
+        self.name = f"The dataset {source.dataset} (split {source.split})"
+        self._rows = _open(source)
+        self.columns: tuple[str, ...] = tuple(self._rows.column_names)
+
+    def choose(self, *names: str) -> str | None:
+        """The first of these columns that the dataset has."""
+        return next((name for name in names if name in self.columns), None)
+
+    def need(self, *names: str) -> str:
+        """The first of these columns that the dataset has; it is refused if it has none."""
+        found = self.choose(*names)
+        if found is None:
+            raise UserError(
+                f"{self.name} has no column {' or '.join(names)}, only {', '.join(self.columns)}; "
+                "give a dataset that has it, or official files."
+            )
+        return found
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """All rows in order, with these columns only; images stay encoded."""
+        for batch in self._rows.select_columns(list(columns)).with_format("arrow").iter(BATCH):
+            yield from batch.to_pylist()
+
+    def cells(self, column: str, rows: Sequence[int]) -> Iterator[Any]:
+        """One column of some rows, one by one."""
+        values = self._rows.select_columns([column]).with_format("arrow")
+        return (values[row].column(0)[0].as_py() for row in rows)
+
+    def number(self, row: Row, column: str) -> int:
+        """A whole number, which some datasets have as text."""
+        try:
+            return int(row[column])
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"{self.name} has {row[column]!r} in the column {column}, where numbers are expected; "
+                "give another dataset."
+            ) from error
+
+    def text(self, row: Row, column: str) -> str:
+        """A text."""
+        value = row[column]
+        if not isinstance(value, str):
+            raise UserError(
+                f"{self.name} has {value!r} in the column {column}, where text is expected; "
+                "give another dataset."
+            )
+        return value
+
+
+def texts(value: Any, field: str) -> list[str]:
+    """The texts of a cell: a text or a list of them, or of records with a field that holds them."""
+    if isinstance(value, dict):
+        return texts(value.get(field), field)
+    if isinstance(value, list):
+        return [text for part in value for text in texts(part, field)]
+    return [value] if isinstance(value, str) else []
+
+
+def read_hub_facts(source: HubSource) -> list[Fact]:
+    """Facts in the columns of nq_open."""
+    table = Table(source)
+    question, answer = table.need("question"), table.need("answer", "answers")
+    facts = [
+        fact(f"{source.split}/{place}", table.text(row, question), texts(row[answer], "text"))
+        for place, row in enumerate(table.rows([question, answer]))
+    ]
+    return with_answers(facts, table.name)
+
+
+def _open(source: HubSource) -> Any:
+    # Imported here, as most builds have all sources as files.
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+
+    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, HfHubHTTPError)
+    try:
+        return datasets.load_dataset(
+            source.dataset, name=source.config, split=source.split, revision=source.revision
+        )
+    except failures as error:
+        raise UserError(
+            f"Cannot load the dataset {source.dataset}, split {source.split} ({_reason(error)}); check its "
+            "id, revision, configuration and split, and the network, or give a folder that holds its files."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

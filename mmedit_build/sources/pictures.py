@@ -1,0 +1,85 @@
+"""Images of datasets in the manner of the Hub: in a folder, or inside the rows and written to files once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from mmedit_build.errors import UserError
+from mmedit_build.sources.coco import Folders
+from mmedit_build.sources.hub import HubSource, Table
+from mmedit_build.sources.vqav2 import image_name
+from mmedit_build.store import write_atomic
+from mmedit_build.work import Work
+
+COLUMN = "image"
+Advance = Callable[[int], None]
+_UNSAFE = re.compile(r"[^A-Za-z0-9._@-]+")
+
+
+class PictureSource(HubSource, Protocol):
+    """A source whose rows are about images."""
+
+    @property
+    def subset(self) -> str: ...
+    @property
+    def images(self) -> str | None: ...
+
+
+class Pictures:
+    """Tells which file is, or will be, the image of a row. A folder given by the recipe goes first."""
+
+    def __init__(self, table: Table, source: PictureSource, work: Work) -> None:
+        self._table = table
+        self._rows: dict[Path, int] = {}
+        self._given = None if source.images is None else Folders(Path(source.images))
+        self._own = work.sources / slug(source.dataset, source.revision)
+        if self._given is None and COLUMN not in table.columns:
+            raise UserError(
+                f"{table.name} holds no images, only {', '.join(table.columns)}; "
+                "name the folder of the images as `images` of this source."
+            )
+
+    def place(self, row: int, subset: str, image_id: int, name: str | None = None) -> Path:
+        """The image of a row; of several rows with the same image the first one counts."""
+        ours = image_name(subset, image_id)
+        if self._given is not None:
+            return self._given.image(name or ours, subset)
+        path = self._own / subset / ours
+        self._rows.setdefault(path, row)
+        return path
+
+    def write(self, images: Iterable[Path], advance: Advance | None) -> None:
+        """Write these images as the bytes that they are, one at a time, except those that are there."""
+        if self._given is not None:
+            return
+        missing = [path for path in dict.fromkeys(images) if not path.exists()]
+        cells = self._table.cells(COLUMN, [self._rows[path] for path in missing])
+        for path, cell in zip(missing, cells, strict=True):
+            data = _encoded(cell)
+            if data is not None:
+                write_atomic(path, data)
+            if advance is not None:
+                advance(1)
+
+
+def slug(dataset: str, revision: str | None) -> str:
+    """A folder name for a dataset; folders of the same name, and revisions, are kept apart."""
+    folder = Path(dataset)
+    if folder.is_dir():
+        digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
+        dataset = f"{folder.resolve().name}-{digest[:8]}"
+    name = dataset if revision is None else f"{dataset}@{revision}"
+    return _UNSAFE.sub("--", name).strip("-.")
+
+
+def _encoded(cell: Any) -> bytes | None:
+    """The bytes of an image, None for a row without one: whoever opens a missing image finds it out."""
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
+    if isinstance(data, bytes):
+        return data
+    path = cell.get("path") if isinstance(cell, dict) else None
+    return Path(path).read_bytes() if path and Path(path).is_file() else None

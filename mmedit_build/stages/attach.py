@@ -1,0 +1,186 @@
+"""Attaching: what the base model knows is handed to the edits as what they shall not change.
+
+`Probing` asks the base model about the pools; `assign` gives each edit its far items from them, and near ones
+from what mining found to be answered right. The rules that keep the splits apart are those of `Borders`.
+Besides them: a far item is neither on the image of its edit nor asks its question, and no item is itself an
+edit. Far items go round: none is used twice before all that fit were used once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from mmedit_build.engine.base import Failed, Rejected
+from mmedit_build.recipe import AttachStage, Model
+from mmedit_build.rows import Edit, Locality, LocalityItem, Relation
+from mmedit_build.scoring.text import plain
+from mmedit_build.scoring.vqa import normalize, vqa_accuracy
+from mmedit_build.services.asking import Asker, NoAnswer, Question, load_asker
+from mmedit_build.stages.borders import Borders, order, split_of
+from mmedit_build.work import Work
+
+Probed = LocalityItem | Rejected[LocalityItem] | Failed
+Fits = Callable[[LocalityItem], bool]
+
+RIGHT = 0.5
+"""The official VQA accuracy from which an answer counts as right: two of ten annotators reach it."""
+
+
+@dataclass
+class Probing:
+    """From the pools to what the base model answers right."""
+
+    config: AttachStage
+    base: Model
+    work: Work
+    _asker: Asker | None = field(default=None, init=False, repr=False)
+
+    def open(self) -> None:
+        self._asker = load_asker(self.base, self.work.requests)
+
+    def __call__(self, rows: Sequence[LocalityItem]) -> Iterable[Probed]:
+        assert self._asker is not None
+        questions = [self._question(row) for row in rows]
+        answers = self._asker.ask(questions, max_tokens=self.config.answer_tokens)
+        for row, answer in zip(rows, answers, strict=True):
+            if isinstance(answer, NoAnswer):
+                yield Failed(row.id, answer.reason)
+                continue
+            item = replace(row, prediction=answer.text)
+            right = not self.config.only_right or is_right(item, answer.text)
+            yield item if right else Rejected(item.id, "answered wrong", item)
+
+    def _question(self, row: LocalityItem) -> Question:
+        if row.image is None:
+            return Question(None, row.question, "fact")
+        return Question(self.work.path(row.image), row.question)
+
+
+def is_right(item: LocalityItem, prediction: str) -> bool:
+    """About an image: by VQA accuracy. About a fact: an answer, but for case, articles and punctuation."""
+    if item.image is not None:
+        return vqa_accuracy(prediction, item.answers) >= RIGHT
+    said = _same(prediction)
+    return said != "" and said in {_same(answer) for answer in item.answers}
+
+
+def _same(text: str) -> str:
+    # Blood type A is an article to the normalization.
+    return normalize(text) or text.strip().lower()
+
+
+class Deck:
+    """Items that are dealt from the top and go to the bottom; one that does not fit keeps its place."""
+
+    def __init__(self, items: Iterable[LocalityItem], seed: str) -> None:
+        self._items = deque(sorted(items, key=lambda item: order(seed, item.id)))
+
+    def deal(self, number: int, fits: Fits) -> tuple[LocalityItem, ...]:
+        """So many items that fit, or as many as there are."""
+        dealt: list[LocalityItem] = []
+        passed: list[LocalityItem] = []
+        while self._items and len(dealt) < number:
+            item = self._items.popleft()
+            (dealt if fits(item) else passed).append(item)
+        self._items.extendleft(reversed(passed))
+        self._items.extend(dealt)
+        return tuple(dealt)
+
+
+def assign(
+    edits: Sequence[Edit],
+    pools: Sequence[LocalityItem],
+    known: Sequence[Edit],
+    config: AttachStage,
+    seed: str,
+) -> list[Edit | Rejected[Edit]]:
+    """Each edit with its locality items, in the order of the edits.
+
+    `pools` is what is left of them after probing, `known` what mining rejected as answered right. An edit for
+    which a pool of the recipe has nothing left is rejected; near items may be fewer than asked for.
+    """
+    if not edits:
+        return []
+    dealer = _Dealer(edits, pools, known, config, seed)
+    outcomes = {edit.id: dealer.serve(edit) for edit in sorted(edits, key=lambda edit: order(seed, edit.id))}
+    return [outcomes[edit.id] for edit in edits]
+
+
+class _Dealer:
+    """The decks: of far items one for each split, of near items one for each image and for each question."""
+
+    def __init__(
+        self,
+        edits: Sequence[Edit],
+        pools: Sequence[LocalityItem],
+        known: Sequence[Edit],
+        config: AttachStage,
+        seed: str,
+    ) -> None:
+        self._config = config
+        self._borders = Borders(edits, pools, seed)
+        edited = {_pair(edit) for edit in edits}
+        far = [item for item in pools if _pair(item) not in edited]
+        right = [row for row in known if row.task == "vqa" and _pair(row) not in edited]
+        self._facts = _decks((item for item in far if item.image is None), self._borders.of_item, seed)
+        self._images = _decks((item for item in far if item.image is not None), self._borders.of_item, seed)
+        images = {edit.image_id for edit in edits}
+        on_image = (_near(row, "same_image") for row in right if row.image_id in images)
+        self._on_image = _decks(on_image, lambda item: item.image_id, seed)
+        texts = {plain(edit.question) for edit in edits if edit.task == "vqa"}
+        with_text = (_near(row, "same_question") for row in right if plain(row.question) in texts)
+        self._with_text = _decks(with_text, lambda item: plain(item.question), seed)
+
+    def serve(self, edit: Edit) -> Edit | Rejected[Edit]:
+        """The edit with its items, or why it gets none."""
+        config, split = self._config, split_of(edit)
+        text = self._facts[split].deal(config.text_items, partial(_apart, edit))
+        image = self._images[split].deal(config.image_items, partial(_apart, edit))
+        if (config.text and not text) or (config.image and not image):
+            return Rejected(edit.id, "no locality item left", edit)
+        here = self._on_image[edit.image_id].deal(config.same_image, partial(self._fits_here, edit))
+        elsewhere: tuple[LocalityItem, ...] = ()
+        if edit.task == "vqa":
+            deck = self._with_text[plain(edit.question)]
+            elsewhere = deck.deal(config.same_question, partial(self._fits_elsewhere, edit))
+        return replace(edit, locality=Locality(text=text, image=(*image, *here, *elsewhere)))
+
+    def _fits_here(self, edit: Edit, item: LocalityItem) -> bool:
+        return plain(item.question) != plain(edit.question) and self._borders.admit(edit, item)
+
+    def _fits_elsewhere(self, edit: Edit, item: LocalityItem) -> bool:
+        return item.image_id != edit.image_id and self._borders.admit(edit, item)
+
+
+def _apart(edit: Edit, item: LocalityItem) -> bool:
+    return item.image_id != edit.image_id and plain(item.question) != plain(edit.question)
+
+
+def _pair(row: Edit | LocalityItem) -> tuple[int | None, str]:
+    return row.image_id, plain(row.question)
+
+
+def _near(row: Edit, relation: Relation) -> LocalityItem:
+    return LocalityItem(
+        id=row.id,
+        relation=relation,
+        image=row.image,
+        image_id=row.image_id,
+        question=row.question,
+        answers=row.answers,
+        answer=row.target,
+        prediction=row.prediction,
+    )
+
+
+def _decks(
+    items: Iterable[LocalityItem], key: Callable[[LocalityItem], Hashable], seed: str
+) -> Mapping[Hashable, Deck]:
+    """One deck for the items of each key; there is an empty one for any other."""
+    groups: dict[Hashable, list[LocalityItem]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return defaultdict(lambda: Deck((), seed), {name: Deck(group, seed) for name, group in groups.items()})

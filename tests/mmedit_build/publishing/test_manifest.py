@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mmedit_build.errors import UserError
+from mmedit_build.publishing.manifest import resolved
+
+KEY = "sk-0123456789"
+
+
+def test_the_manifest_tells_what_the_dataset_is_made_of(world: Any) -> None:
+    folder = world.build()
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["rows"] == {
+        "vqa": {"train": 3, "test": 2},
+        "caption": {"train": 2, "test": 1},
+        "text_locality": {"train": 1, "test": 1},
+        "image_locality": {"train": 6, "test": 4},
+    }
+    assert manifest["stages"] == world.counts
+    assert manifest["audit"] == world.audit
+    assert manifest["mmedit"]
+    assert manifest["recipe"]["mine"]["vqa"]["most_accuracy"] == 0.0, "defaults are written out"
+    assert manifest["provenance"] == {
+        "base": ["miniature/mllm"],
+        "rephrase_models": ["chat"],
+        "prompts": ["rephrase#1f2e3d4c"],
+        "imagine_models": ["miniature/diffusion"],
+        "imagine_strategies": ["image-to-image"],
+    }
+
+
+def test_the_manifest_lists_every_file_with_its_digest(world: Any) -> None:
+    folder = world.build()
+    listed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+    assert len(listed) == 9
+    for name, facts in listed.items():
+        data = (folder / name).read_bytes()
+        assert facts == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def test_where_it_is_published_does_not_change_the_manifest(world: Any) -> None:
+    one, other = world.recipe(), world.recipe(repository="a/b", tag="v2", private=False)
+    assert resolved(one) == resolved(other)
+    assert resolved(one) != resolved(world.recipe(embed_source_images=False))
+
+
+def test_the_query_of_an_address_is_not_kept(world: Any) -> None:
+    assert world.recipe().rephrase.model.base_url.endswith("?key=in-the-query")
+    assert "in-the-query" not in (world.build() / "manifest.json").read_text()
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "HF_TOKEN"])
+@pytest.mark.parametrize("field", ["name of a model", "recipe"])
+def test_a_key_never_gets_into_manifest_or_card(
+    world: Any, monkeypatch: pytest.MonkeyPatch, variable: str, field: str
+) -> None:
+    monkeypatch.setenv(variable, KEY)
+    world.build()
+    edits, recipe = list(world.edits), world.recipe()
+    if field == "recipe":
+        recipe = recipe.model_copy(update={"seed": f"my {KEY}"})
+    else:
+        edits[0] = replace(edits[0], rephrase=replace(edits[0].rephrase, model=KEY))
+    with pytest.raises(UserError, match=f"value of the environment variable {variable}") as caught:
+        world.build(edits, recipe)
+    assert KEY not in str(caught.value)
+
+
+def test_words_that_stand_for_no_key_may_occur(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "chat")
+    assert world.build()

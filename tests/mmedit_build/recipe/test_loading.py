@@ -1,0 +1,73 @@
+"""From names and files to recipes, with the mistakes of a file told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint, Local
+from mmedit_build.recipe.loading import bundled, load_recipe
+
+MINIATURE = (Path(__file__).parents[3] / "recipes" / "miniature.yaml").read_text()
+
+
+def changed(tmp_path: Path, before: str, after: str) -> str:
+    assert before in MINIATURE
+    path = tmp_path / "recipe.yaml"
+    path.write_text(MINIATURE.replace(before, after))
+    return str(path)
+
+
+def test_without_a_name_it_is_the_miniature() -> None:
+    assert load_recipe().name == "miniature"
+
+
+def test_a_file_is_read_like_a_bundled_recipe(tmp_path: Path) -> None:
+    assert load_recipe(changed(tmp_path, "seed: miniature", "seed: other")).seed == "other"
+
+
+def test_the_kind_of_a_model_may_be_left_out(tmp_path: Path) -> None:
+    assert isinstance(load_recipe().base, Local)
+    path = changed(tmp_path, "  model: miniature/mllm", "  kind: endpoint\n  model: any")
+    assert isinstance(load_recipe(path).base, Endpoint)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("    sizes: {train: 225", "    size: {train: 225", r"mine\.vqa\.size .*did you mean sizes"),
+        ("train: 225", "train: many", r"mine\.vqa\.sizes\.train: "),
+        ("name: miniature\n", "", "name is missing"),
+        ("name: miniature\n", "name: ../up\n", "name: "),
+        ("  model: miniature/mllm", "  kind: servd\n  model: any", "base: .*servd"),
+        ("seed: miniature\n", "seed: [\n", "is not YAML"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(tmp_path: Path, before: str, after: str, told: str) -> None:
+    with pytest.raises(UserError, match=told) as caught:
+        load_recipe(changed(tmp_path, before, after))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean miniature"):
+        load_recipe("miniatur")
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(UserError, match=r"no-such\.yaml"):
+        load_recipe("no-such.yaml")
+
+
+@pytest.mark.parametrize("content", [b"", b"- a list", b"\xff\xfe\x00"])
+def test_a_file_that_holds_no_recipe_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="recipe"):
+        load_recipe(str(path))
+
+
+def test_the_bundled_ones_are_listed() -> None:
+    assert {"miniature", "mmedit-blip2-opt", "mmedit-served"} <= set(bundled())

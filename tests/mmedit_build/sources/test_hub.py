@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import datasets
+import pytest
+
+from mmedit_build.errors import UserError
+from mmedit_build.recipe import HubFacts
+from mmedit_build.sources.hub import Table, read_hub_facts, texts
+
+pytestmark = pytest.mark.usefixtures("_own_cache")
+
+FACTS = datasets.Features(
+    {"question": datasets.Value("string"), "answer": datasets.List(datasets.Value("string"))}
+)
+"""The columns of nq_open."""
+
+
+def facts(folder: Path, questions: list[str], answers: list[list[str]]) -> HubFacts:
+    folder.mkdir()
+    rows = datasets.Dataset.from_dict({"question": questions, "answer": answers}, features=FACTS)
+    rows.to_parquet(folder / "validation-00000-of-00001.parquet")
+    return HubFacts(kind="hub", dataset=str(folder))
+
+
+def test_facts_are_read_as_they_are(tmp_path: Path) -> None:
+    source = facts(
+        tmp_path / "nq_open", ["who wrote dune", "no one knows"], [["Herbert", "Frank Herbert"], []]
+    )
+    (fact,) = read_hub_facts(source)
+    assert fact.place == "validation/0"
+    assert fact.question == "who wrote dune"
+    assert fact.answers == ("Herbert", "Frank Herbert")
+
+
+def test_an_unknown_schema_is_told_with_the_columns_found_and_wanted(tmp_path: Path) -> None:
+    source = facts(tmp_path / "nq_open", ["who"], [["me"]])
+    with pytest.raises(UserError, match=r"has no column cocoid or id, only question, answer; .*"):
+        Table(source).need("cocoid", "id")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"split": "test"}, r"Unknown split .test.\. Should be one of \['validation'\]"),
+        ({"config": "other"}, r"'other' not found"),
+        ({"dataset": "nobody/has-this"}, "Couldn't reach|doesn't exist"),
+    ],
+)
+def test_what_cannot_be_loaded_is_told_in_one_line(
+    tmp_path: Path, change: dict[str, str], reason: str
+) -> None:
+    source = facts(tmp_path / "nq_open", ["who"], [["me"]]).model_copy(update=change)
+    with pytest.raises(UserError, match=f"Cannot load the dataset .*{reason}") as caught:
+        Table(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_file_is_told(tmp_path: Path) -> None:
+    source = facts(tmp_path / "nq_open", ["who"], [["me"]])
+    (path,) = Path(source.dataset).iterdir()
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(UserError, match="Cannot load the dataset"):
+        Table(source)
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ("a", ["a"]),
+        (["a", "b"], ["a", "b"]),
+        ([{"raw": "a"}, {"raw": "b"}], ["a", "b"]),
+        ({"raw": ["a", "b"], "tokens": [["x"]]}, ["a", "b"]),
+        ({"raw": "a", "tokens": ["x"]}, ["a"]),
+        (None, []),
+        ([None, 3], []),
+    ],
+)
+def test_texts_are_found_in_all_layouts(cell: object, found: list[str]) -> None:
+    assert texts(cell, "raw") == found

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+from mmedit_build.recipe import HubQuestions
+from mmedit_build.sources.hub import Table
+from mmedit_build.sources.pictures import Pictures, slug
+from mmedit_build.work import Work
+
+pytestmark = pytest.mark.usefixtures("_own_cache")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> HubQuestions:
+    """Three rows: an image by its bytes, none at all, and a file."""
+    file = tmp_path / "other.jpg"
+    file.write_bytes(b"from a file")
+    images: list[dict[str, Any] | None] = [
+        {"bytes": b"not even an image", "path": "x.jpg"},
+        None,
+        {"bytes": None, "path": str(file)},
+    ]
+    features = datasets.Features({"image": datasets.Image()})
+    rows = datasets.Dataset.from_dict({"image": images}, features=features)
+    (tmp_path / "set").mkdir()
+    rows.to_parquet(tmp_path / "set" / "validation.parquet")
+    return HubQuestions(kind="hub", dataset=str(tmp_path / "set"))
+
+
+def pictures(source: HubQuestions, folder: Path) -> Pictures:
+    return Pictures(Table(source), source, Work(folder))
+
+
+def test_bytes_are_written_as_they_are_and_what_is_missing_stays_missing(
+    tmp_path: Path, source: HubQuestions
+) -> None:
+    store = pictures(source, tmp_path / "work")
+    paths = [store.place(row, "val2014", 7 + row) for row in range(3)]
+    store.write(paths, None)
+    assert paths[0].read_bytes() == b"not even an image"
+    assert not paths[1].exists()
+    # What a dataset on disk says in place of bytes is embedded by `to_parquet`.
+    assert paths[2].read_bytes() == b"from a file"
+
+
+def test_what_is_there_is_not_written_again(tmp_path: Path, source: HubQuestions) -> None:
+    store = pictures(source, tmp_path / "work")
+    path = store.place(0, "val2014", 7)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"earlier")
+    counted: list[int] = []
+    store.write([path], counted.append)
+    assert path.read_bytes() == b"earlier"
+    assert counted == []
+
+
+def test_rows_with_the_same_image_have_the_same_file(tmp_path: Path, source: HubQuestions) -> None:
+    store = pictures(source, tmp_path / "work")
+    first, second = store.place(0, "val2014", 7), store.place(2, "val2014", 7)
+    counted: list[int] = []
+    store.write([first, second], counted.append)
+    assert first == second
+    assert first.read_bytes() == b"not even an image"
+    assert counted == [1]
+
+
+def test_a_folder_of_the_recipe_goes_first(tmp_path: Path, source: HubQuestions) -> None:
+    given = source.model_copy(update={"images": str(tmp_path / "images")})
+    store = pictures(given, tmp_path / "work")
+    path = store.place(0, "val2014", 7)
+    store.write([path], None)
+    assert path == tmp_path / "images" / "COCO_val2014_000000000007.jpg"
+    assert not path.exists()
+
+
+def test_slugs_tell_datasets_revisions_and_folders_apart(tmp_path: Path) -> None:
+    for name in ("a/set", "b/set"):
+        (tmp_path / name).mkdir(parents=True)
+    names = [
+        slug("lmms-lab/VQAv2", None),
+        slug("lmms-lab/VQAv2", "refs/pr/1"),
+        slug(str(tmp_path / "a/set"), None),
+        slug(str(tmp_path / "b/set"), None),
+    ]
+    assert names[:2] == ["lmms-lab--VQAv2", "lmms-lab--VQAv2@refs--pr--1"]
+    assert names[2].startswith("set-")
+    assert len(set(names)) == 4
