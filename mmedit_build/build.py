@@ -26,6 +26,7 @@ from mmedit_build.work import Work
 
 logger = logging.getLogger(__name__)
 
+ROWS = "rows.jsonl"
 NOT_DECIDING = {
     "device",
     "batch_size",
@@ -54,15 +55,9 @@ class Build:
     workers: int = 1
     retry_failed: bool = False
 
-    def rows_of(self, stage: str, name: str = "rows.jsonl") -> list[Edit]:
-        """The rows that a stage ended with."""
-        path = self.work.stage(stage) / name
-        if not path.exists():
-            raise UserError(
-                f"The stage {stage} is not finished in {self.work.folder}; "
-                f"run `mmedit-build {stage}` or `mmedit-build run` first."
-            )
-        return read_rows(path, Edit)
+    def rows_of(self, stage: str, name: str = ROWS) -> list[Edit]:
+        """The rows that a stage ended with, as many as the build wants."""
+        return rows_of(self.work, stage, name)[: self.limit]
 
     def run(
         self,
@@ -82,21 +77,33 @@ class Build:
 
             return run(job, workers=self.workers, retry_failed=self.retry_failed, advance=tell)
 
-    def finish(
-        self,
-        name: str,
-        outcomes: Sequence[Outcome[Any]],
-        rows: Sequence[Edit],
-        left_out: Sequence[Rejected[Any]] = (),
-    ) -> Summary:
-        """Write what a stage ends with, its rows last: they say that it is finished."""
-        folder = self.work.stage(name)
-        write_rows(folder / "left_out.jsonl", [one.row for one in left_out if one.row is not None])
-        summary = summarize(name, outcomes, left_out)
-        summary.write(folder)
-        write_rows(folder / "rows.jsonl", rows)
-        logger.info("%s: finished with %d rows", name, len(rows))
-        return summary
+
+def rows_of(work: Work, stage: str, name: str = ROWS) -> list[Edit]:
+    """The rows that a stage ended with."""
+    path = work.stage(stage) / name
+    if not path.exists():
+        raise UserError(
+            f"The stage {stage} is not finished in {work.folder}; "
+            f"run `mmedit-build {stage}` or `mmedit-build run` first."
+        )
+    return read_rows(path, Edit)
+
+
+def finish(
+    work: Work,
+    stage: str,
+    outcomes: Sequence[Outcome[Any]],
+    rows: Sequence[Edit],
+    left_out: Sequence[Rejected[Any]] = (),
+) -> Summary:
+    """Write what a stage ends with, its rows last: they say that it is finished."""
+    folder = work.stage(stage)
+    write_rows(folder / "left_out.jsonl", [one.row for one in left_out if one.row is not None])
+    summary = summarize(stage, outcomes, left_out)
+    summary.write(folder)
+    write_rows(folder / ROWS, rows)
+    logger.info("%s: finished with %d rows", stage, len(rows))
+    return summary
 
 
 def kept(outcomes: Iterable[Outcome[Row]]) -> list[Row]:

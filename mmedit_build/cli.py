@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mmedit_build.errors import run_app
+from mmedit_build.errors import UserError, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STAGES = ("mine", "rephrase", "imagine", "attach", "publish")
 
+Layout = Literal["easyedit"]
 RecipeName = Annotated[str, typer.Argument(help="A bundled recipe, or a YAML file.", metavar="RECIPE")]
 WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by default runs/RECIPE.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
@@ -129,6 +130,80 @@ def status(recipe: RecipeName = "miniature", work: WorkFolder = None) -> None:
     folder = _folder(load_recipe(recipe).name, work)
     Console().print(table(folder))
     show_path("Work folder", folder.folder)
+
+
+@app.command()
+def audit(
+    target: Annotated[
+        str, typer.Argument(help="A work folder, a published dataset, an id on the Hub, or MMEdit's JSON.")
+    ],
+    json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write a page with numbers and examples here.")] = None,
+) -> None:
+    """Count the faults of a benchmark: broken rephrases, false failures, leaks, and more."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmedit_build.audit.run import run_audit
+    from mmedit_build.console import show_path
+
+    header, lines = run_audit(target, json, page).table()
+    table = Table(*header)
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+    for label, path in (("Numbers", json), ("Page", page)):
+        if path is not None:
+            show_path(label, path)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    recipe: RecipeName = "miniature",
+    work: WorkFolder = None,
+    layout: Annotated[
+        Literal["easyedit"], typer.Option("--format", help="Layout of the files.")
+    ] = "easyedit",
+) -> None:
+    """Write a finished build in the JSON layout of MMEdit and EasyEdit, with its images."""
+    from mmedit_build.build import rows_of
+    from mmedit_build.console import show_path
+    from mmedit_build.easyedit import export_edits
+    from mmedit_build.recipe.loading import load_recipe
+
+    folder = _folder(load_recipe(recipe).name, work)
+    writers = {"easyedit": export_edits}
+    done = writers[layout](rows_of(folder, "attach"), folder, out)
+    typer.echo(f"{sum(done.rows.values())} rows in {len(done.rows)} files, {done.images} images.")
+    if done.missing_images:
+        typer.echo(f"{done.missing_images} images are named but not there, and were not copied.")
+    if done.without_locality:
+        typer.echo(f"{done.without_locality} rows lack a locality item; EasyEdit drops or refuses these.")
+    show_path("Files", out)
+
+
+@app.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="Folder with vqa_train.json and the like.")],
+    work: Annotated[Path, typer.Option("--work", help="Work folder to make.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images, if not beside the files.")
+    ] = None,
+) -> None:
+    """Make a work folder from files in the JSON layout of MMEdit and EasyEdit."""
+    from mmedit_build.build import finish
+    from mmedit_build.console import show_path
+    from mmedit_build.easyedit import import_rows
+    from mmedit_build.work import Work
+
+    place = Work(work)
+    with place.locked():
+        if place.stage("mine").exists():
+            raise UserError(f"{work} holds a build already; choose another folder with --work.")
+        edits = import_rows(folder, place, images)
+        typer.echo(finish(place, "attach", edits, edits).sentence())
+    show_path("Work folder", work)
 
 
 def _folder(name: str, work: Path | None) -> Work:

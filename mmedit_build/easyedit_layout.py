@@ -79,5 +79,5 @@ def _checked(row: object, where: str) -> EasyEditRow:
         raise UserError(f"{where} {' and '.join(faults)}; the keys are {', '.join(KEYS)}.")
     for key in KEYS:
         if not isinstance(row[key], str):
-            raise UserError(f"{where} has a {type(row[key]).__name__} as {key}; all values are texts.")
+            raise UserError(f"{where} has a {key} of type {type(row[key]).__name__}; all values are texts.")
     return EasyEditRow(**row)

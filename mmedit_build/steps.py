@@ -10,7 +10,7 @@ from pathlib import Path
 from mmedit_build import publishing
 from mmedit_build.audit.report import Report, faults
 from mmedit_build.audit.run import run_audit
-from mmedit_build.build import Build, deciding, kept
+from mmedit_build.build import Build, deciding, finish, kept, rows_of
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome, write_rows
 from mmedit_build.errors import UserError
@@ -19,7 +19,7 @@ from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import Sizes
 from mmedit_build.rows import Edit, Example, LocalityItem, Task
 from mmedit_build.scoring.caption import Consensus
-from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool
+from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
 from mmedit_build.stages.attach import Probing, assign
 from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.imagine import Imagining
@@ -38,8 +38,8 @@ LEAST_KNOWN = 0.5
 def mine(build: Build) -> Summary:
     """Ask the base model everything and keep what it gets wrong."""
     recipe, config = build.recipe, build.recipe.mine
-    examples = _examples(build)
-    consensus = Consensus.of(row.answers for row in examples if row.task == "caption")
+    _draw(build)
+    consensus = Consensus.of(read_references(recipe.sources, build.work))
     stage = Mining(config, recipe.base, build.work, consensus)
     settings = {
         "base": deciding(recipe.base),
@@ -47,51 +47,51 @@ def mine(build: Build) -> Summary:
         "sources": deciding(recipe.sources),
         "draw": deciding(recipe.draw),
     }
-    outcomes = build.run("mine", stage, _first(examples, build.limit), Edit, settings, config.shard_rows)
+    outcomes = build.run("mine", stage, examples_to_mine(build), Edit, settings, config.shard_rows)
     edits, left_out = select(kept(outcomes), _sizes(build), recipe.seed, config.spare)
     write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
-    return build.finish("mine", outcomes, edits, left_out)
+    return finish(build.work, "mine", outcomes, edits, left_out)
 
 
 def rephrase(build: Build) -> Summary:
     """Say each question in other words."""
     config = build.recipe.rephrase
-    edits = build.rows_of("mine")[: build.limit]
+    edits = build.rows_of("mine")
     stage = Rephrasing(config, build.recipe.seed, build.work.requests)
     settings = {"rephrase": deciding(config), "prompt": prompt_id(config.prompt), "seed": build.recipe.seed}
     outcomes = build.run("rephrase", stage, edits, Edit, settings, config.shard_rows)
-    return build.finish("rephrase", outcomes, kept(outcomes))
+    return finish(build.work, "rephrase", outcomes, kept(outcomes))
 
 
 def imagine(build: Build) -> Summary:
     """Render each image anew."""
     recipe, config = build.recipe, build.recipe.imagine
-    edits = build.rows_of("rephrase")[: build.limit]
+    edits = build.rows_of("rephrase")
     stage = Imagining(config, recipe.seed, build.work, recipe.base, _known_answers(build))
     settings = {"imagine": deciding(config), "base": deciding(recipe.base), "seed": recipe.seed}
     outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows)
-    return build.finish("imagine", outcomes, kept(outcomes))
+    return finish(build.work, "imagine", outcomes, kept(outcomes))
 
 
 def attach(build: Build) -> Summary:
     """Give each edit locality items."""
     recipe, config = build.recipe, build.recipe.attach
-    painted = build.rows_of("imagine")[: build.limit]
+    painted = build.rows_of("imagine")
     edits, surplus = cut(painted, _sizes(build), recipe.seed)
-    pools = [*read_facts(config.text, build.work), *read_image_pool(config.image, build.work)]
+    pools = pool_items(build)
     stage = Probing(config, recipe.base, build.work)
     settings = {"attach": deciding(config), "base": deciding(recipe.base)}
     probed = build.run("probe", stage, pools, LocalityItem, settings, config.shard_rows)
     summarize("probe", probed).write(build.work.stage("probe"))
-    assigned = assign(edits, kept(probed), build.rows_of("mine", KNOWN), config, recipe.seed)
+    assigned = assign(edits, kept(probed), rows_of(build.work, "mine", KNOWN), config, recipe.seed)
     left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
-    return build.finish("attach", painted, kept(assigned), left_out)
+    return finish(build.work, "attach", painted, kept(assigned), left_out)
 
 
 def publish(build: Build) -> Release:
     """Audit the edits, write the dataset, and send it to the Hub if the recipe names a repository."""
     work, config = build.work, build.recipe.publish
-    edits = build.rows_of("attach")[: build.limit]
+    edits = build.rows_of("attach")
     report = run_audit(str(work.folder), work.folder / "audit.json", work.folder / "audit.html")
     if wrong := faults(report):
         raise UserError(
@@ -133,17 +133,23 @@ STEPS: dict[str, Callable[[Build], Summary | Release]] = {
 }
 
 
-def _examples(build: Build) -> list[Example]:
-    _draw(build)
+def examples_to_mine(build: Build) -> list[Example]:
+    """The first questions and the first captions of the sources, as many as the build wants of each."""
     caption = build.recipe.mine.caption
     with build.progress("reading", None) as advance:
         return read_examples(
             build.recipe.sources,
             build.work,
-            limit=None,
+            limit=build.limit,
             caption_prompt=caption.prompt if caption else "",
             advance=advance,
         )
+
+
+def pool_items(build: Build) -> list[LocalityItem]:
+    """All that can become a far locality item."""
+    config = build.recipe.attach
+    return [*read_facts(config.text, build.work), *read_image_pool(config.image, build.work)]
 
 
 def _draw(build: Build) -> None:
@@ -166,12 +172,6 @@ def _sizes(build: Build) -> dict[Task, Sizes]:
     return sizes
 
 
-def _first(examples: list[Example], limit: int | None) -> list[Example]:
-    """The first so many questions and the first so many captions."""
-    tasks = [[row for row in examples if row.task == task] for task in ("vqa", "caption")]
-    return [row for rows in tasks for row in rows[:limit]]
-
-
 def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
     """Questions that most annotators would say are answered right."""
     rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
@@ -182,7 +182,7 @@ def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
 def _known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:
     """By image, what the base model answers right about it."""
     known: dict[int, list[tuple[str, str]]] = {}
-    for row in build.rows_of("mine", KNOWN):
+    for row in rows_of(build.work, "mine", KNOWN):
         known.setdefault(row.image_id, []).append((row.question, row.prediction))
     return known
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -46,7 +47,7 @@ class Summary(BaseModel):
 def summarize(
     stage: str,
     outcomes: Iterable[object],
-    left_out: Iterable[Rejected[object]] = (),
+    left_out: Iterable[Rejected[Any]] = (),
     *,
     finished: bool = True,
 ) -> Summary:

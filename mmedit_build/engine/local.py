@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
-from mmedit_build.engine.base import Failed, HasId, Out, Stage
+from mmedit_build.engine.base import Failed, HasId, Out, Rejected, Stage
 from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally, check_settings, plan
 from mmedit_build.errors import UserError
 
@@ -100,8 +100,10 @@ class _Worker(Generic[Out]):
         return Tally().add(new.values())
 
 
-def _by_id(outcomes: Iterable[Outcome[Out]], rows: Sequence[HasId]) -> dict[str, Outcome[Out]]:
-    found = {outcome.id: outcome for outcome in outcomes}
+def _by_id(
+    outcomes: Iterable[Out | Rejected[Any] | Failed], rows: Sequence[HasId]
+) -> dict[str, Outcome[Out]]:
+    found: dict[str, Outcome[Out]] = {outcome.id: outcome for outcome in outcomes}
     if set(found) != {row.id for row in rows}:
         raise RuntimeError("a stage must give exactly one outcome for each row")
     return found

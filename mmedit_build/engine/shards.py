@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +21,7 @@ from mmedit_build.engine.base import Failed, HasId, Json, Out, Rejected
 from mmedit_build.errors import UserError
 from mmedit_build.store import write_atomic
 
-Outcome = Out | Rejected[Out] | Failed
+Outcome: TypeAlias = Out | Rejected[Out] | Failed
 Key = tuple[str, str]
 """The id of a row and a digest of its content."""
 
@@ -141,19 +141,24 @@ class Shards(Generic[Out]):
 
 def plan(rows: Sequence[HasId], size: int) -> list[Shard]:
     """Cut rows into shards of a fixed size, whatever the number of workers."""
-    if not rows:
-        return []
-    adapter = TypeAdapter(type(rows[0]))
     repeated = [row_id for row_id, times in Counter(row.id for row in rows).items() if times > 1]
     if repeated:
         raise UserError(
             f"{len(repeated)} ids are given to several rows, such as {repeated[0]}; make them differ."
         )
-    digests = [digest(adapter.dump_python(row, mode="json")) for row in rows]
+    digests = [of for _, of in keys_of(rows)]
     return [
         Shard(start // size, tuple(rows[start : start + size]), tuple(digests[start : start + size]))
         for start in range(0, len(rows), size)
     ]
+
+
+def keys_of(rows: Sequence[HasId]) -> list[Key]:
+    """The key of each row."""
+    if not rows:
+        return []
+    adapter = TypeAdapter(type(rows[0]))
+    return [(row.id, digest(adapter.dump_python(row, mode="json"))) for row in rows]
 
 
 def digest(content: object) -> str:

@@ -1,8 +1,8 @@
 """How well a caption agrees with reference captions: CIDEr-D, and the words that are new in it.
 
 CIDEr-D (Vedantam et al., 2015) weighs n-grams by how few images of a corpus have them in their references, so
-a score means something only with its corpus. `Consensus` freezes the document frequencies of a whole split;
-the formula is that of the COCO evaluation code, down to its counting the length of a caption in bigrams.
+a score means something only with its corpus. `Consensus` freezes the document frequencies of a whole split
+and gives the numbers of the COCO evaluation code on the same words.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Vector:
 
     weights: _Grams
     norms: list[float]
-    bigrams: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +138,7 @@ class Consensus:
             rarity = dict(zip(grams, np.log(self.images / found[length - 1 :]).tolist(), strict=True))
             weights.append({gram: count * rarity[gram] for gram, count in Counter(grams).items()})
         norms = [math.sqrt(sum(weight * weight for weight in grams.values())) for grams in weights]
-        return _Vector(weights, norms, max(len(tokens) - 1, 0))
+        return _Vector(weights, norms, len(tokens))
 
     def _frequencies(self, tokens: Sequence[str]) -> list[_Integers]:
         """For each length, the frequencies of the n-grams that end at each token."""
@@ -158,7 +158,7 @@ def _similarity(one: _Vector, other: _Vector) -> float:
         if hyp_norm and ref_norm:
             shared = sum(min(weight, ref[gram]) * ref[gram] for gram, weight in hyp.items() if gram in ref)
             total += shared / (hyp_norm * ref_norm)
-    return total / LONGEST * math.exp(-((one.bigrams - other.bigrams) ** 2) / (2 * SIGMA**2))
+    return total / LONGEST * math.exp(-((one.length - other.length) ** 2) / (2 * SIGMA**2))
 
 
 def _trie(numbers: _Integers, owners: _Integers) -> tuple[tuple[_Integers, ...], tuple[_Integers, ...]]:

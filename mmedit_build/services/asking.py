@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint, Local, Model
+from mmedit_build.rows import Task
 
 if TYPE_CHECKING:
     from mmedit_build.mllm import MLLM, Query
     from mmedit_build.services.chat import Chat, ChatRequest
 
 Kind = Literal["question", "caption", "fact"]
+KIND_OF_TASK: dict[Task, Kind] = {"vqa": "question", "caption": "caption"}
 CHUNK = 512
 """Questions handed to a model in this process at a time; a broken image makes one chunk slow, no more."""
 
@@ -141,21 +143,27 @@ class ServedAsker:
                 answers.append(request)
                 continue
             reply = next(replies)
-            said = isinstance(reply, Reply)
-            answers.append(Answer(reply.text, reply.confidence) if said else NoAnswer(reply.reason))
+            if isinstance(reply, Reply):
+                answers.append(Answer(reply.text, reply.confidence))
+            else:
+                answers.append(NoAnswer(reply.reason))
         return answers
 
 
 def _request(question: Question, max_tokens: int) -> ChatRequest | NoAnswer:
-    from mmedit_build.prompts import load_prompt
-    from mmedit_build.services.chat import ChatRequest, Message
-
     try:
         image = _checked_bytes(question.image)
     except UserError as error:
         return NoAnswer(str(error))
-    text = load_prompt("ask")[question.kind].format(text=question.text)
-    message = Message("user", text, image)
+    return chat_request(question.text, question.kind, image, max_tokens)
+
+
+def chat_request(text: str, kind: Kind, image: bytes | None, max_tokens: int) -> ChatRequest:
+    """What a served model is sent."""
+    from mmedit_build.prompts import load_prompt
+    from mmedit_build.services.chat import ChatRequest, Message
+
+    message = Message("user", load_prompt("ask")[kind].format(text=text), image)
     return ChatRequest((message,), temperature=0.0, max_tokens=max_tokens, logprobs=True)
 
 

@@ -122,6 +122,7 @@ class _Dealer:
     ) -> None:
         self._config = config
         self._borders = Borders(edits, pools, seed)
+        # Leaves out of the decks below what is not apart from its edit, too: an edit's question on its image.
         edited = {_pair(edit) for edit in edits}
         far = [item for item in pools if _pair(item) not in edited]
         right = [row for row in known if row.task == "vqa" and _pair(row) not in edited]
@@ -141,18 +142,11 @@ class _Dealer:
         image = self._images[split].deal(config.image_items, partial(_apart, edit))
         if (config.text and not text) or (config.image and not image):
             return Rejected(edit.id, "no locality item left", edit)
-        here = self._on_image[edit.image_id].deal(config.same_image, partial(self._fits_here, edit))
-        elsewhere: tuple[LocalityItem, ...] = ()
-        if edit.task == "vqa":
-            deck = self._with_text[plain(edit.question)]
-            elsewhere = deck.deal(config.same_question, partial(self._fits_elsewhere, edit))
+        here = self._on_image[edit.image_id].deal(config.same_image, partial(self._borders.admit, edit))
+        elsewhere = self._with_text[plain(edit.question)].deal(
+            config.same_question, partial(self._borders.admit, edit)
+        )
         return replace(edit, locality=Locality(text=text, image=(*image, *here, *elsewhere)))
-
-    def _fits_here(self, edit: Edit, item: LocalityItem) -> bool:
-        return plain(item.question) != plain(edit.question) and self._borders.admit(edit, item)
-
-    def _fits_elsewhere(self, edit: Edit, item: LocalityItem) -> bool:
-        return item.image_id != edit.image_id and self._borders.admit(edit, item)
 
 
 def _apart(edit: Edit, item: LocalityItem) -> bool:

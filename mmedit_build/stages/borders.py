@@ -31,8 +31,7 @@ class Borders:
         counts = Counter(split_of(edit) for edit in edits)
         self._shares = {split: counts[split] / len(edits) for split in SPLITS if counts[split]}
         self._images = _owners((edit.image_id, split_of(edit)) for edit in edits)
-        asked = [edit for edit in edits if edit.task == "vqa"]
-        self._texts = _owners((plain(edit.question), split_of(edit)) for edit in asked)
+        self._texts = _owners((plain(edit.question), split_of(edit)) for edit in edits)
         self._facts = self._shared_out([item for item in pools if item.image_id is None])
         seen = [item for item in pools if item.image_id is not None]
         self._seen = self._shared_out(seen)

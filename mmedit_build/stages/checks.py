@@ -24,8 +24,8 @@ from mmedit_build.scoring.text import (
     words,
 )
 
-_QUOTE = re.compile("[\"`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}«»]|''")
-_WRAPPED = re.compile(r"['\N{LEFT SINGLE QUOTATION MARK}].*['\N{RIGHT SINGLE QUOTATION MARK}]", re.DOTALL)
+_QUOTE = re.compile("[\"`\u201c\u201d«»]|''")
+_WRAPPED = re.compile("[\"'\u201c\u2018].*[\"'\u201d\u2019]", re.DOTALL)
 _CHATTER = re.compile(
     r"(?:sure|certainly|of course|okay|here(?:'s| is| are))\b|(?:question|answer|q|a):|[-*\u2022] |\d+[.)] "
     r"|.*\b(?:rephras|reword|paraphras|rewrit|rewrote)"
@@ -88,8 +88,8 @@ def difference(question: str, candidate: str) -> float:
 
 def _is_quoted(trial: Trial) -> bool:
     text = trial.candidate.strip()
-    wrapped = _WRAPPED.fullmatch(text) and not _WRAPPED.fullmatch(trial.question.strip())
-    return bool(wrapped) or bool(_QUOTE.search(text) and not _QUOTE.search(trial.question))
+    added = _QUOTE.search(text) and not _QUOTE.search(trial.question)
+    return bool(added or _WRAPPED.fullmatch(text))
 
 
 def _is_no_question(trial: Trial) -> bool:

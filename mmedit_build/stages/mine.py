@@ -12,7 +12,7 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import MineCaption, MineStage, MineVqa, Model
 from mmedit_build.rows import Edit, Example
 from mmedit_build.scoring.caption import Consensus
-from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question, load_asker
+from mmedit_build.services.asking import KIND_OF_TASK, Answer, Asker, NoAnswer, Question, load_asker
 from mmedit_build.stages.failures import Verdict, judge_answer, judge_caption
 from mmedit_build.work import Work
 
@@ -51,8 +51,7 @@ class Mining:
             yield outcome
 
     def _question(self, row: Example) -> Question:
-        kind = "caption" if row.task == "caption" else "question"
-        return Question(self.work.path(row.image), row.question, kind)
+        return Question(self.work.path(row.image), row.question, KIND_OF_TASK[row.task])
 
     def _judged(
         self, row: Example, answer: Answer | NoAnswer, first: Answer | NoAnswer, config: MineVqa | MineCaption

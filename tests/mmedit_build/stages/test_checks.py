@@ -27,6 +27,7 @@ FAULTS = [
     ("stray quotes", "What is it?", '"What is this?"', "cat"),
     ("stray quotes", "What is it?", "'What is this?'", "cat"),
     ("stray quotes", "What is it?", "What is \N{LEFT DOUBLE QUOTATION MARK}this?", "cat"),
+    ("stray quotes", 'What is a "stop"?', '"What is meant by a stop?"', "cat"),
     ("not a question", "What is it?", "Tell me what this is.", "cat"),
     ("too long", "What is it?", "What " + "very " * 17 + "?", "cat"),
     ("more than the question", "What is it?", "Sure, what is this?", "cat"),
@@ -50,6 +51,12 @@ FAULTS = [
     ("became a yes/no question", "Is it red or blue?", "Does it have a red color?", "red"),
     ("counts something else", "How many cats are there?", "Which cats are there?", "2"),
     ("counts something else", "Which cats are there?", "How many cats do you see?", "black ones"),
+    (
+        "alternatives lost",
+        "Is this a red cat or a cat in blue?",
+        "Which cat is this, in blue or green?",
+        "red",
+    ),
     ("alternatives lost", "Is the man young or old?", "What is the age of the man?", "old"),
     ("alternatives lost", "Is the red cat or the blue cat big?", "Which is big, red or green cat?", "red"),
 ]
@@ -67,6 +74,7 @@ FINE = [
     ("What is the number on the bus?", "Which digits does the bus have?", "17"),
     ("What size is it?", "How big is it?", "big"),
     ("What size is it?", "Is it big or small?", "small"),
+    ("What is the original version?", "Which one is the original version?", "cat"),
     ("What is not red?", "Which thing isn't red?", "cat"),
     ('What does "stop" mean?', 'What is the meaning of "stop"?', "halt"),
     ("What is the man's hat?", f"Which hat is the man{RIGHT_QUOTE}s?", "cap"),
@@ -109,6 +117,7 @@ def test_what_the_question_says_is_no_secret() -> None:
         ("a b c d", "a b c", 1 - 6 / 7),
         ("a b c d", "d c b a", 1 - 2 / 8),  # the order counts
         ("a b c d", "a x c y", 1 - 4 / 8),
+        ("a", "a a a", 1 - 2 / 4),
         ("a", "", 1.0),
         ("", "", 1.0),
     ],

@@ -1,0 +1,129 @@
+"""What a stage would do, and what it would cost, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmedit_build.build import ROWS, Build
+from mmedit_build.engine.base import HasId, Out
+from mmedit_build.engine.shards import Shards, keys_of
+from mmedit_build.miniature.sources import is_drawn
+from mmedit_build.recipe import Endpoint, Model
+from mmedit_build.rows import Edit, Example, LocalityItem
+from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
+from mmedit_build.services.chat import ChatRequest, estimate
+from mmedit_build.sources.reading import missing_images
+from mmedit_build.stages.rephrase import question_requests
+from mmedit_build.steps import STEPS, examples_to_mine, pool_items
+
+NO_IMAGE = b""
+"""Stands for an image in an estimate, which counts all images alike."""
+
+
+def plan(build: Build, stage: str) -> list[str]:
+    """Lines for people about one stage."""
+    planners = {
+        "mine": _mine,
+        "rephrase": _rephrase,
+        "imagine": _imagine,
+        "attach": _attach,
+        "publish": _publish,
+    }
+    names = list(STEPS)
+    before = names[names.index(stage) - 1] if stage != names[0] else None
+    if before and not (build.work.stage(before) / ROWS).exists():
+        return [f"{stage}: known once {before} is finished."]
+    return [f"{stage}: {line}" for line in planners[stage](build)]
+
+
+def _mine(build: Build) -> list[str]:
+    recipe, work, config = build.recipe, build.work, build.recipe.mine
+    asked = model_name(recipe.base)
+    if recipe.draw is not None and not is_drawn(work.sources, **recipe.draw.model_dump()):
+        images = recipe.draw.train_images + recipe.draw.val_images
+        return [f"draws {images:,} images, then asks {asked} about them."]
+    rows = examples_to_mine(build)
+    todo = _todo(build, "mine", rows, Edit)
+    captions = sum(row.task == "caption" for row in rows)
+    lines = [
+        f"asks {asked} {len(rows) - captions:,} questions and for {captions:,} captions, about "
+        f"{len({row.image for row in rows}):,} images; {len(rows) - len(todo):,} rows are done."
+    ]
+    if missing := missing_images(rows, work):
+        lines.append(f"{missing:,} images are missing; their rows will fail.")
+    limits = {
+        "vqa": config.vqa.answer_tokens if config.vqa else 1,
+        "caption": config.caption.answer_tokens if config.caption else 1,
+    }
+    return lines + _cost(recipe.base, [_asking(row, limits[row.task]) for row in todo])
+
+
+def _asking(row: Example, max_tokens: int) -> ChatRequest:
+    return chat_request(row.question, KIND_OF_TASK[row.task], NO_IMAGE, max_tokens)
+
+
+def _rephrase(build: Build) -> list[str]:
+    config = build.recipe.rephrase
+    edits = build.rows_of("mine")
+    todo = _todo(build, "rephrase", edits, Edit)
+    requests = question_requests(config, todo)
+    lines = [
+        f"rephrases {len(edits):,} prompts, of which {len(edits) - len(todo):,} are done; asks "
+        f"{model_name(config.model)} for {len(requests):,} rephrases."
+    ]
+    return lines + _cost(config.model, requests, build)
+
+
+def _imagine(build: Build) -> list[str]:
+    config = build.recipe.imagine
+    edits = build.rows_of("rephrase")
+    todo = _todo(build, "imagine", edits, Edit)
+    return [
+        f"paints up to {len(todo) * config.candidates:,} images with {model_name(config.model)} "
+        f"({config.strategy}, {config.steps} steps) for {len(edits):,} edits, of which "
+        f"{len(edits) - len(todo):,} are done."
+    ]
+
+
+def _attach(build: Build) -> list[str]:
+    config = build.recipe.attach
+    edits = build.rows_of("imagine")
+    pools = pool_items(build)
+    todo = _todo(build, "probe", pools, LocalityItem)
+    lines = [
+        f"asks {model_name(build.recipe.base)} {len(pools):,} locality questions, of which "
+        f"{len(pools) - len(todo):,} are done, and deals them to {len(edits):,} edits."
+    ]
+    requests = [
+        chat_request(item.question, "question" if item.image else "fact", NO_IMAGE, config.answer_tokens)
+        for item in todo
+    ]
+    return lines + _cost(build.recipe.base, requests)
+
+
+def _publish(build: Build) -> list[str]:
+    config = build.recipe.publish
+    edits = build.rows_of("attach")
+    images = "with" if config.embed_source_images else "without"
+    lines = [f"writes {len(edits):,} edits, {images} their source images, to {build.work.dataset}."]
+    if config.repository is not None:
+        tag = f" as {config.tag}" if config.tag else ""
+        lines.append(f"sends them to {config.repository}{tag} in one commit.")
+    return lines
+
+
+def _todo(build: Build, stage: str, rows: Sequence[Out], row_type: type[HasId]) -> list[Out]:
+    known = Shards(build.work.stage(stage), row_type).known()
+    return [row for row, key in zip(rows, keys_of(rows), strict=True) if key not in known]
+
+
+def _cost(model: Model, requests: Sequence[ChatRequest], build: Build | None = None) -> list[str]:
+    """With a build, what its work folder holds already is not counted."""
+    if not isinstance(model, Endpoint):
+        return []
+    will = estimate(model, requests, build.work.requests if build else None)
+    cost = "no price is stated" if will.cost is None else f"at most {will.cost:.2f} {will.currency}"
+    return [
+        f"{will.requests:,} requests of about {will.input_tokens:,} tokens in and at most "
+        f"{will.output_tokens:,} out: {cost}."
+    ]
