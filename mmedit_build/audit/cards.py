@@ -118,8 +118,11 @@ def _lines(sample: Sample, findings: Sequence[Finding]) -> str:
         *(("Text locality", _item(item)) for item in sample.text_items or ()),
         *(("Image locality", _item(item)) for item in sample.image_items or ()),
     ]
+    labels = [label for label, _ in lines]
+    # Measures do not say which of several items they mean.
+    marked = {label: _kind_of(label, kinds) if labels.count(label) == 1 else "" for label in labels}
     return "".join(
-        f'<dt>{label}</dt><dd class="{_kind_of(label, kinds) if text else "void"}">{text or "empty"}</dd>'
+        f'<dt>{label}</dt><dd class="{marked[label] if text else "void"}">{text or "empty"}</dd>'
         for label, text in lines
     )
 

@@ -37,7 +37,7 @@ thead th { color: var(--soft); font-size: 13px; font-weight: 500; padding-bottom
 thead th b { display: block; color: var(--ink); font-size: 15px; font-weight: 600; }
 tbody th { width: 34%; font-weight: 600; }
 tbody th span { display: block; color: var(--soft); font-size: 13px; font-weight: 400; line-height: 1.4; }
-tr.kind th { padding: 30px 0 8px; font-size: 13px; font-weight: 600; color: var(--kind); }
+tr.kind th { padding: 30px 0 8px; font-size: 13px; font-weight: 600; color: var(--soft); }
 .never { --kind: var(--never); } .fault { --kind: var(--fault); } .number { --kind: var(--number); }
 td { white-space: nowrap; }
 td b { font-weight: 600; } td span { color: var(--soft); font-size: 13px; }
@@ -55,7 +55,8 @@ td.found b { color: var(--kind); }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: 12px; margin-top: 4px; }
 figure img, .absent { display: block; width: 100%; border-radius: 6px; }
 figure img { height: auto; background: var(--track); }
-.absent { display: grid; place-items: center; aspect-ratio: 4 / 3; background: var(--track); color: var(--soft); font-size: 13px; }
+.absent { display: grid; place-items: center; aspect-ratio: 4 / 3; background: var(--track); }
+.absent { color: var(--soft); font-size: 13px; }
 .marks { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; margin: 0 0 12px; padding: 0; }
 .marks li { padding: 2px 9px; border-radius: 99px; font-size: 12px; font-weight: 600; }
 .marks .never, dd.never { background: var(--never-wash); color: var(--never); }

@@ -87,7 +87,7 @@ def from_edits(name: str, edits: Sequence[Edit], work: Work) -> Target:
         edit.id: Files(work.path(edit.image), work.path(edit.imagined.image) if edit.imagined else None)
         for edit in edits
     }
-    return Target(name, samples, files)
+    return Target(name, samples, _at_hand(files))
 
 
 def _folder(target: str, path: Path) -> Target:
@@ -128,8 +128,12 @@ def _easyedit(target: str, paths: Iterable[Path], images: Path) -> Target:
             files[sample.id] = Files(images / row.image, images / row.image_rephrase)
     if not samples:
         raise UserError(f"{target} holds no rows; give another file.")
-    at_hand = any(one.image.is_file() for one in files.values())
-    return Target(target, samples, files if at_hand else {})
+    return Target(target, samples, _at_hand(files))
+
+
+def _at_hand(files: dict[str, Files]) -> dict[str, Files]:
+    """None of the files if no original is there: MMEdit's JSON often lies on a disk without its images."""
+    return files if any(one.image.is_file() for one in files.values()) else {}
 
 
 def _guessed(name: str) -> tuple[Task, Split]:

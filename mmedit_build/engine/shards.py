@@ -112,7 +112,8 @@ class Shards(Generic[Out]):
 
     def _lines(self, path: Path) -> Iterator[tuple[Key, Outcome[Out]]]:
         try:
-            for line in path.read_text(encoding="utf-8").splitlines():
+            # Bytes, as texts would also be split at the line separators that JSON leaves as they are.
+            for line in path.read_bytes().splitlines():
                 record = json.loads(line)
                 yield (record["id"], record["of"]), self._load(record)
         except (OSError, ValueError, KeyError) as error:

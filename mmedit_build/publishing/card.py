@@ -170,7 +170,7 @@ def _provenance(edits: Sequence[Edit]) -> str:
         "rephrase_models": "Rephrases by",
         "prompts": "Prompts",
         "imagine_models": "Renderings by",
-        "imagine_strategies": "Rendered from",
+        "imagine_strategies": "Rendering strategy",
     }
     facts = provenance(edits)
     return "\n".join(f"| {label} | {_cell(', '.join(facts[name]))} |" for name, label in labels.items())

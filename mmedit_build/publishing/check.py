@@ -22,7 +22,7 @@ from mmedit_build.rows import Edit
 SHOWN = 5
 """How many problems the message names."""
 _UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
-_REMEDY_BUILD = "build it again, without --limit or by --retry-failed where rows are missing"
+_REMEDY_BUILD = "mend what is named and build it again"
 
 
 def check_edits(edits: Sequence[Edit]) -> None:

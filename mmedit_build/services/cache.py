@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS claims (
 ) WITHOUT ROWID;
 """
 SUMS = "SELECT COUNT(*), COALESCE(SUM(input_tokens), 0), COALESCE(SUM(output_tokens), 0) FROM"
-ABANDON = "INSERT INTO losses SELECT endpoint, 'unfinished', input_tokens, output_tokens FROM claims WHERE"
+LOSE = "INSERT INTO losses SELECT endpoint, 'unfinished', input_tokens, output_tokens FROM claims"
 Claimed = Literal["mine", "wait", "never"]
 """The request may be sent; it may be soon; what was spent forbids it."""
 
@@ -120,10 +120,12 @@ class Cache:
             )
             change("DELETE FROM claims WHERE key = ?", (key,))
 
-    def charge(self, endpoint: str, reason: str, input_tokens: int, output_tokens: int) -> None:
-        """Note tokens that were paid, or may have been, for a reply that is of no use."""
+    def charge(self, key: str, endpoint: str, reason: str, tokens: tuple[int, int] | None) -> None:
+        """Note what was, or may have been, paid for an attempt of no use. Its claim now stands for no tokens."""
         with self._change() as change:
-            change("INSERT INTO losses VALUES (?, ?, ?, ?)", (endpoint, reason, input_tokens, output_tokens))
+            if tokens:
+                change("INSERT INTO losses VALUES (?, ?, ?, ?)", (endpoint, reason, *tokens))
+            change("UPDATE claims SET input_tokens = 0, output_tokens = 0 WHERE key = ?", (key,))
 
     def spent(self, endpoint: str) -> Spent:
         """What this endpoint has been paid for replies, useful or not."""
@@ -166,7 +168,7 @@ class Cache:
     def abandon(self) -> None:
         """End all of this cache's claims in the middle of their requests, which count as paid."""
         with self._change() as change:
-            change(f"{ABANDON} owner = ?", (self._owner,))
+            change(f"{LOSE} WHERE output_tokens > 0 AND owner = ?", (self._owner,))
             change("DELETE FROM claims WHERE owner = ?", (self._owner,))
 
     def _prepare(self) -> None:
@@ -190,7 +192,7 @@ class Cache:
 
     def _drop_expired(self, change: Callable[..., Any]) -> None:
         now = time.time()
-        change(f"{ABANDON} until < ?", (now,))
+        change(f"{LOSE} WHERE output_tokens > 0 AND until < ?", (now,))
         change("DELETE FROM claims WHERE until < ?", (now,))
 
     @contextmanager
@@ -237,7 +239,7 @@ def _summary(request: ChatRequest) -> dict[str, Any]:
     """A request as it is digested and kept, images by their digests."""
     return {
         "messages": [[message.role, message.text, _digest(message.image)] for message in request.messages],
-        "temperature": request.temperature,
+        "temperature": float(request.temperature),
         "max_tokens": request.max_tokens,
         "sample": request.sample,
         "logprobs": request.logprobs,

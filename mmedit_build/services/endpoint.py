@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from mmedit_build.services.chat import ChatRequest, NoReply, Reply, tokens_cost
 from mmedit_build.services.health import Health, backoff
 from mmedit_build.services.keys import address, find_key, quiet_wires
 from mmedit_build.services.sending import Sender, worst_tokens
-from mmedit_build.services.wire import Trouble
+from mmedit_build.services.wire import RATE_LIMIT, Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -76,18 +77,26 @@ class EndpointChat:
         errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if errors:
             raise errors[0]
+        found = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
         self._health.check_refusals()
-        return dict(zip(wanted, (one for one in outcomes if not isinstance(one, BaseException)), strict=True))
+        self._health.check_alive([one.reason if isinstance(one, NoReply) else "" for one in found])
+        return dict(zip(wanted, found, strict=True))
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """A request that waits for its reply, and how often it failed on the way and in the reply."""
+    """A request that waits for its reply, and how often it failed so far."""
 
     key: str
     request: ChatRequest
     cuts: int = 0
+    """On the way, all in all."""
+    fruitless: int = 0
+    """On the way, while no other request got its reply either, or by more than a rate limit."""
     bad_replies: int = 0
+    """In the reply."""
+    replies_before: int = 0
+    """How many replies the server had given when this request last met its rate limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,9 @@ class _Run:
         """Renew the claims of requests under way, for ever."""
         while True:
             await asyncio.sleep(LEASE_SECONDS / 5)
-            self._cache.renew()
+            # If this fails, the next reply cannot be kept either, which is then told.
+            with suppress(UserError):
+                self._cache.renew()
 
     async def answer(self, wanted: _Wanted) -> Reply | NoReply:
         """Bring the reply to a request, from the cache or by as many attempts as are granted."""
@@ -145,7 +156,7 @@ class _Run:
         if isinstance(outcome, Trouble):
             return self._after(wanted, outcome)
         self._cache.put(wanted.key, self._account, wanted.request, outcome)
-        self._health.answered = True
+        self._health.replies += 1
         return outcome
 
     def _claim(self, wanted: _Wanted) -> bool:
@@ -163,8 +174,7 @@ class _Run:
 
     def _after(self, wanted: _Wanted, trouble: Trouble) -> NoReply | _Later:
         """What follows from an attempt that brought no reply of use."""
-        if trouble.tokens:
-            self._cache.charge(self._account, trouble.reason, *trouble.tokens)
+        self._cache.charge(wanted.key, self._account, trouble.reason, trouble.tokens)
         again = self._again(wanted, trouble)
         if again is not None:
             logger.info("%s: %s", self._model.model, self._health.words(trouble))
@@ -178,13 +188,20 @@ class _Run:
         if trouble.kind == "reply":
             wanted.bad_replies += 1
             return _Later(0.0) if wanted.bad_replies < BAD_REPLIES else None
-        if trouble.kind != "wire" or wanted.cuts >= self._health.retries(trouble):
+        if trouble.kind != "wire" or self._fruitless(wanted, trouble) > self._health.retries(trouble):
             return None
         wanted.cuts += 1
         if trouble.wait is not None:
             self._health.cool_down(trouble.wait)
             return _Later(0.0)
         return _Later(backoff(wanted.cuts))
+
+    def _fruitless(self, wanted: _Wanted, trouble: Trouble) -> int:
+        """Failures that count. A rate limit that lets others through will let this request through too."""
+        others_pass = trouble.reason == RATE_LIMIT and self._health.replies > wanted.replies_before
+        wanted.replies_before = self._health.replies
+        wanted.fruitless = 1 if others_pass else wanted.fruitless + 1
+        return wanted.fruitless
 
     async def _cool_down(self) -> None:
         while (seconds := self._health.seconds_to_wait()) > 0 and not self._stopped.is_set():

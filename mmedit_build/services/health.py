@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
@@ -41,8 +42,8 @@ class Health:
         self._wait_until = 0.0
         self._reached = False
         self._refusals: list[Trouble] = []
-        self.answered = False
-        """Whether it ever gave a reply of use."""
+        self.replies = 0
+        """How many of use it gave so far."""
 
     def cool_down(self, seconds: float) -> None:
         """Let all requests wait, as the server asks."""
@@ -61,7 +62,7 @@ class Health:
 
     @property
     def _lives(self) -> bool:
-        return self._reached or self.answered
+        return self._reached or self.replies > 0
 
     def check(self, trouble: Trouble) -> None:
         """Stop everything if trouble that is not tried again will come back with each request."""
@@ -78,10 +79,18 @@ class Health:
 
     def check_refusals(self) -> None:
         """Stop everything if the server refuses requests and never replied to any."""
-        if self._refusals and not self.answered:
+        if self._refusals and not self.replies:
             raise UserError(
                 f"{self._address} refuses all requests to {self._model.model} "
                 f"({self.words(self._refusals[0])}): correct the recipe's `model`."
+            )
+
+    def check_alive(self, reasons: Sequence[str]) -> None:
+        """Stop everything if a server that was there is gone."""
+        if reasons and set(reasons) == {CANNOT_CONNECT}:
+            raise UserError(
+                f"{self._address} can no longer be reached: start the server and run again, which pays for "
+                "no reply twice."
             )
 
     def too_dear(self, spent: float) -> UserError:

@@ -54,9 +54,11 @@ def _check_fits(pipeline: Any, inversion: Inversion, embedding: Tensor, model: s
         raise UserError(
             f"The image generator '{model}' takes no textual inversions: leave imagine.inversions out."
         )
-    if inversion.token in pipeline.tokenizer.get_vocab():
+    if len(pipeline.tokenizer.tokenize(inversion.token)) == 1:
+        # Every caption with this word would be read otherwise.
         raise UserError(
-            f"The text encoder of '{model}' already knows a token {inversion.token!r}: choose another word."
+            f"The text encoder of '{model}' already knows the word {inversion.token!r}: name the textual "
+            "inversion by a word of its own."
         )
     width = pipeline.text_encoder.get_input_embeddings().weight.shape[-1]
     if embedding.shape[-1] != width:

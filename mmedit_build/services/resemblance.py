@@ -36,8 +36,8 @@ class Resemblance:
             processor = AutoProcessor.from_pretrained(name, revision=config.revision or "main")
             # What tokenizers say about their longest text is often a number without meaning.
             most_tokens = model.config.text_config.max_position_embeddings
-            if not hasattr(model, "get_image_features"):
-                raise ValueError("it embeds no images")
+            if not hasattr(model, "logit_scale"):
+                raise ValueError("it was not trained to match images and texts")
         except (*UNLOADABLE, ImportError, AttributeError) as error:
             raise UserError(
                 f"Cannot load a model of similarity from '{config.model}' ({first_line(error)}): give the folder "

@@ -21,9 +21,12 @@ MEDIA_TYPES = (
     (b"GIF8", "image/gif"),
     (b"BM", "image/bmp"),
 )
+RATE_LIMIT = "rate limit (429)"
 AGAIN = frozenset({408, 409, 425, 429})
 CONTENT_CODES = ("content_filter", "content_policy_violation", "data_inspection_failed")
 CONTENT_WORDS = ("content filter", "content management policy", "content policy", "safety system")
+MOST_TOKENS = 2**31
+"""What no reply takes."""
 
 Kind = Literal["wire", "reply", "content", "refused", "stop"]
 """What went wrong: on the way, so that it is tried again; in the reply, which is tried again a few times;
@@ -59,11 +62,12 @@ def payload(model: Endpoint, request: ChatRequest, *, logprobs: bool) -> dict[st
 
 
 def _message(message: Message) -> dict[str, Any]:
+    text = _writable(message.text)
     if message.image is None:
-        return {"role": message.role, "content": message.text}
+        return {"role": message.role, "content": text}
     data = base64.b64encode(message.image).decode()
     image = {"type": "image_url", "image_url": {"url": f"data:{media_type(message.image)};base64,{data}"}}
-    return {"role": message.role, "content": [image, {"type": "text", "text": message.text}]}
+    return {"role": message.role, "content": [image, {"type": "text", "text": text}]}
 
 
 def media_type(image: bytes) -> str:
@@ -81,11 +85,12 @@ def read_reply(body: str, request: ChatRequest) -> Reply | Trouble:
         text = choice["message"].get("content") or ""
         if not isinstance(text, str):
             raise TypeError("content is not a text")
-        text = text.strip()
+        text = _writable(text).strip()
         tokens = _usage(fields, request, text)
         confidence = _confidence(choice)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return Trouble("reply", "malformed reply", tokens=(likely_tokens(request), request.max_tokens))
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+        worst = (likely_tokens(request), request.max_tokens)
+        return Trouble("reply", "malformed reply", _error(body)[1], tokens=worst)
     finish = choice.get("finish_reason")
     if finish == "content_filter" or choice["message"].get("refusal"):
         return Trouble("content", "content refused", tokens=tokens)
@@ -100,16 +105,24 @@ def _usage(fields: Mapping[str, Any], request: ChatRequest, text: str) -> tuple[
     """Tokens of input and output, estimated where the server does not count them."""
     usage = fields.get("usage") or {}
     tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return (
+    counts = (
         likely_tokens(request) if tokens_in is None else int(tokens_in),
         text_tokens(text) if tokens_out is None else int(tokens_out),
     )
+    if not all(0 <= count < MOST_TOKENS for count in counts):
+        raise ValueError("no count of tokens")
+    return counts
 
 
 def _confidence(choice: Mapping[str, Any]) -> float | None:
     tokens = (choice.get("logprobs") or {}).get("content") or []
     logs = [float(token["logprob"]) for token in tokens]
-    return math.exp(sum(logs) / len(logs)) if logs else None
+    return math.exp(sum(logs) / len(logs)) if logs and all(map(math.isfinite, logs)) else None
+
+
+def _writable(text: str) -> str:
+    """The text without what JSON may hold and no file: halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def status_trouble(status: int, headers: Mapping[str, str], body: str) -> Trouble:
@@ -118,7 +131,7 @@ def status_trouble(status: int, headers: Mapping[str, str], body: str) -> Troubl
     if status == 429 and "insufficient_quota" in code:
         return Trouble("stop", "no quota left", words)
     if status in AGAIN or status >= 500:
-        reason = "rate limit (429)" if status == 429 else f"server error ({status})"
+        reason = RATE_LIMIT if status == 429 else f"server error ({status})"
         return Trouble("wire", reason, words, wait=retry_after(headers))
     if status in (401, 402, 403, 404):
         return Trouble("stop", str(status), words)

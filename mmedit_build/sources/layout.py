@@ -32,9 +32,7 @@ def parse(layout: TypeAdapter[Layout], data: bytes, path: Path, kind: str) -> La
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "the file"
-        # The parser's own words may go over several lines.
-        message = " ".join(first["msg"].split())
         raise UserError(
-            f"{path} is not a {kind} file ({place}: {message}); "
+            f"{path} is not a {kind} file ({place}: {first['msg']}); "
             "give the official file, complete, or one of the same layout."
         ) from error

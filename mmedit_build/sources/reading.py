@@ -55,6 +55,11 @@ def read_examples(
     return _distinct([*asked, *shown])
 
 
+def read_references(sources: Sources, work: Work) -> list[tuple[str, ...]]:
+    """The reference captions of every image, whatever part of them is mined; no image is opened."""
+    return [row.captions for row in _Reader(work, None).captions(sources.captions, limit=0)]
+
+
 def read_facts(sources: Sequence[FactSource], work: Work) -> list[LocalityItem]:
     """The pool of far questions without an image."""
     reader = _Reader(work, None)

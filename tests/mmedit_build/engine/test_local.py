@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.engine.local import Job, run
 from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
+from tests.mmedit_build.engine.conftest import Doubling, Number
 
 
 def quiet(number: int, tally: Tally) -> None:
@@ -118,7 +121,7 @@ def test_a_broken_shard_file_is_named(job: Job[Any]) -> None:
         finished(job)
 
 
-def test_a_worker_that_is_killed_is_told(job: Job[Any], tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_told(job: Job[Any]) -> None:
     with pytest.raises(UserError, match="ended before its time"):
         finished(replace(job, stage=Deadly()), workers=2)
     assert len(finished(job)) == 50
@@ -128,7 +131,12 @@ class Deadly:
     def open(self) -> None: ...
 
     def __call__(self, rows: Any) -> Any:
-        import os
-        import signal
-
+        assert rows
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_line_separators_inside_a_text_are_kept(tmp_path: Path) -> None:
+    odd = Number("n/\u2028\u0085\r\n", 1)
+    job = Job(tmp_path / "work", Doubling(tmp_path / "seen"), [odd], Number, {}, 8)
+    finished(job)
+    assert finished(job) == [replace(odd, value=2)]

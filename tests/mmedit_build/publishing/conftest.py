@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.world import scenes
 from mmedit_build.publishing import build_dataset
+from mmedit_build.publishing.files import CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.manifest import Counts
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import Edit, Imagined, Locality, LocalityItem, Rephrase, Split, Task
@@ -38,6 +40,17 @@ class World:
     def build(self, edits: list[Edit] | None = None, recipe: Recipe | None = None) -> Path:
         chosen = self.edits if edits is None else edits
         return build_dataset(chosen, self.work, recipe or self.recipe(), self.counts, self.audit)
+
+    @staticmethod
+    def sign(folder: Path, rows: dict[str, Any] | None = None) -> None:
+        """Make manifest and checksums fit files that were changed."""
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest["rows"] = rows or manifest["rows"]
+        files = [file for file in read_files(folder) if file.name not in (MANIFEST, CHECKSUMS)]
+        manifest["files"] = {file.name: {"sha256": file.sha256, "bytes": file.size} for file in files}
+        (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        files = [file for file in read_files(folder) if file.name != CHECKSUMS]
+        (folder / CHECKSUMS).write_text(checksums(files), encoding="utf-8")
 
     @staticmethod
     def recipe(**publish: object) -> Recipe:

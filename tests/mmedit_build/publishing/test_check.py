@@ -129,26 +129,13 @@ def test_a_changed_a_missing_and_a_foreign_file_are_found(world: Any) -> None:
         assert problem in str(caught.value)
 
 
-def sign(folder: Path, rows: dict[str, Any] | None = None) -> None:
-    """Make manifest and checksums fit files that were changed."""
-    from mmedit_build.publishing.files import checksums, read_files
-
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["rows"] = rows or manifest["rows"]
-    files = [file for file in read_files(folder) if file.name not in ("manifest.json", "SHA256SUMS")]
-    manifest["files"] = {file.name: {"sha256": file.sha256, "bytes": file.size} for file in files}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    files = [file for file in read_files(folder) if file.name != "SHA256SUMS"]
-    (folder / "SHA256SUMS").write_text(checksums(files))
-
-
 def test_tables_that_do_not_fit_their_description_are_found(world: Any) -> None:
     folder: Path = world.build()
     path = folder / "data/vqa/train-00000-of-00001.parquet"
     table = pq.read_table(path)
     pq.write_table(table.drop_columns(["target"]), path)
     (folder / "data/caption/test-00000-of-00001.parquet").write_bytes(b"PAR1")
-    sign(folder)
+    world.sign(folder)
     with pytest.raises(UserError) as caught:
         check_folder(folder)
     assert "vqa/train-00000-of-00001.parquet has other columns" in str(caught.value)
@@ -160,12 +147,12 @@ def test_lost_rows_and_lost_items_are_found(world: Any) -> None:
     for config, kept in (("vqa", 1), ("image_locality", 5)):
         path = folder / f"data/{config}/train-00000-of-00001.parquet"
         pq.write_table(pq.read_table(path).slice(0, kept), path)
-    sign(folder)
+    world.sign(folder)
     with pytest.raises(UserError, match="but the manifest says"):
         check_folder(folder)
     rows = json.loads((folder / "manifest.json").read_text())["rows"]
     rows["vqa"]["train"], rows["image_locality"]["train"] = 1, 5
-    sign(folder, rows)
+    world.sign(folder, rows)
     with pytest.raises(UserError) as caught:
         check_folder(folder)
     assert "the item okvqa/14 of caption/val2014/6 is not in image_locality/train" in str(caught.value)

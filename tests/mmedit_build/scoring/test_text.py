@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,14 @@ from mmedit_build.scoring.text import (
     wrong_type,
 )
 
-MMEDIT = Path(__file__).parents[4] / "shared" / "data" / "mmedit"
 SPLITS = ["eval", "train"]
-needs_mmedit = pytest.mark.skipif(not MMEDIT.is_dir(), reason="the released MMEdit data is not here")
+Rows = dict[str, list[dict[str, str]]]
 
 
-@cache
-def mmedit(split: str) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = json.loads((MMEDIT / f"vqa_{split}.json").read_text())
-    return rows
+@pytest.fixture(scope="session")
+def mmedit(released: Path) -> Rows:
+    """The released rows of questions by split."""
+    return {split: json.loads((released / f"vqa_{split}.json").read_text()) for split in SPLITS}
 
 
 @pytest.mark.parametrize(
@@ -295,39 +293,36 @@ def test_negation(text: str, expected: bool) -> None:
     assert has_negation(text) is expected
 
 
-@needs_mmedit
 @pytest.mark.parametrize(("split", "same", "apart"), [("eval", 4, 88), ("train", 6, 253)])
-def test_the_known_counts_of_equal_answers(split: str, same: int, apart: int) -> None:
-    pairs = [(row["pred"], row["alt"]) for row in mmedit(split)]
+def test_the_known_counts_of_equal_answers(split: str, same: int, apart: int, mmedit: Rows) -> None:
+    pairs = [(row["pred"], row["alt"]) for row in mmedit[split]]
     assert sum(plain(one) == plain(other) for one, other in pairs) == same
     assert sum(bare(one) == bare(other) and plain(one) != plain(other) for one, other in pairs) == apart
 
 
-@needs_mmedit
-def test_the_known_count_of_contained_answers_was_by_letters() -> None:
-    pairs = [(row["pred"], row["alt"]) for row in mmedit("eval")]
+def test_the_known_count_of_contained_answers_was_by_letters(mmedit: Rows) -> None:
+    pairs = [(row["pred"], row["alt"]) for row in mmedit["eval"]]
     assert sum(contains_letters(one, other) for one, other in pairs) == 189
     assert sum(contains(one, other) for one, other in pairs) == 167
 
 
-@needs_mmedit
 @pytest.mark.parametrize(("split", "asked", "broken"), [("eval", 280, 155), ("train", 797, 441)])
-def test_the_known_counts_of_broken_rephrases(split: str, asked: int, broken: int) -> None:
-    rows = [row for row in mmedit(split) if is_yes_no(row["alt"]) and opens_with_auxiliary(row["src"])]
+def test_the_known_counts_of_broken_rephrases(split: str, asked: int, broken: int, mmedit: Rows) -> None:
+    rows = [row for row in mmedit[split] if is_yes_no(row["alt"]) and opens_with_auxiliary(row["src"])]
     assert len(rows) == asked
     assert sum(not opens_with_auxiliary(row["rephrase"]) for row in rows) == broken
 
 
-@needs_mmedit
 @pytest.mark.parametrize(("split", "crude", "exact"), [("eval", 154, 157), ("train", 493, 500)])
-def test_the_known_counts_of_answers_of_the_wrong_type(split: str, crude: int, exact: int) -> None:
-    rows = [row for row in mmedit(split) if is_yes_no(row["pred"])]
+def test_the_known_counts_of_answers_of_the_wrong_type(
+    split: str, crude: int, exact: int, mmedit: Rows
+) -> None:
+    rows = [row for row in mmedit[split] if is_yes_no(row["pred"])]
     assert sum(not opens_with_auxiliary(row["src"]) for row in rows) == crude
     assert sum(wrong_type(row["src"], row["pred"]) for row in rows) == exact
 
 
-@needs_mmedit
 @pytest.mark.parametrize("split", SPLITS)
-def test_hardly_any_right_answer_is_of_the_wrong_type(split: str) -> None:
-    rows = mmedit(split)
+def test_hardly_any_right_answer_is_of_the_wrong_type(split: str, mmedit: Rows) -> None:
+    rows = mmedit[split]
     assert sum(wrong_type(row["src"], row["alt"]) for row in rows) < 0.01 * len(rows)

@@ -46,14 +46,14 @@ class ChatServer:
     """Completions that went out whole and of use, by what they reply to."""
     most_at_once: int = 0
     url: str = ""
-    _at_once: int = 0
+    at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def arrived(self, seen: Seen) -> dict[str, Any]:
         with self._lock:
             self.seen.append(seen)
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
             step = self.judge(seen)
             if step is None:
                 step = self.script.popleft() if self.script else {}
@@ -61,7 +61,7 @@ class ChatServer:
 
     def left(self) -> None:
         with self._lock:
-            self._at_once -= 1
+            self.at_once -= 1
 
     def bill(self, text: str) -> None:
         with self._lock:

@@ -54,6 +54,14 @@ def open_chat(chat_server: Any, tmp_path: Path) -> Callable[..., EndpointChat]:
     return opened
 
 
+@pytest.fixture
+def unused_url() -> str:
+    """Where no server is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+
+
 def change(**fields: Any) -> Callable[[dict[str, Any]], None]:
     """Changes the first choice of a completion."""
     return lambda answer: answer["choices"][0].update(fields)
@@ -156,6 +164,46 @@ def test_all_requests_wait_when_the_server_asks_for_it(chat_server: Any, open_ch
     first, second = (seen.at for seen in chat_server.seen[:2])
     assert 0.65 < second - first < 1.5
     assert chat_server.seen[0].text != chat_server.seen[1].text, "the others wait too"
+
+
+def test_a_rate_limit_that_lets_others_through_costs_no_row(chat_server: Any, open_chat: Any) -> None:
+    limited = {"status": 429, "body": "{}"}
+    chat_server.judge = lambda _seen: limited if len(chat_server.seen) % 3 else None
+    outcomes = open_chat(retries=3, concurrency=6).ask([request(f"{number}") for number in range(30)])
+    assert texts(outcomes) == [f"reply to {number}" for number in range(30)]
+    tries = [seen.text for seen in chat_server.seen]
+    assert max(tries.count(text) for text in tries) > 4, "some request was limited more often than `retries`"
+
+
+def test_a_server_that_dies_stops_the_run(open_chat: Any, unused_url: str) -> None:
+    chat = open_chat(retries=1)
+    assert texts(chat.ask([request("a")])) == ["reply to a"]
+    chat._model = chat._model.model_copy(update={"base_url": unused_url})
+    with pytest.raises(UserError, match="can no longer be reached: start the server and run again"):
+        chat.ask([request("b"), request("c")])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"message": "overloaded", "code": 502}}',
+        '{"choices": [{"message": {"content": ["x"]}}]}',
+        '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": 1e999}}',
+        '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": -1}}',
+        '{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{}]}}]}',
+    ],
+)
+def test_strange_replies_are_malformed(chat_server: Any, open_chat: Any, body: str) -> None:
+    chat_server.judge = lambda _seen: {"body": body}
+    assert open_chat().ask([request("x")]) == [NoReply("malformed reply")]
+
+
+def test_texts_that_no_file_can_hold_are_mended(chat_server: Any, open_chat: Any) -> None:
+    asked = [request("half \ud800 pair")]
+    assert texts(open_chat().ask(asked)) == ["reply to half ? pair"]
+    chat_server.judge = lambda _seen: {"change": change(message={"content": "\ud800!"})}
+    assert texts(open_chat().ask([request("x")])) == ["?!"]
+    assert texts(open_chat().ask(asked)) == ["reply to half ? pair"]
 
 
 def test_an_image_comes_before_the_text_as_a_data_url(chat_server: Any, open_chat: Any) -> None:
@@ -302,13 +350,10 @@ def test_a_server_that_wants_no_key_needs_none(chat_server: Any, open_chat: Any)
     assert chat_server.seen[0].authorization == "Bearer none"
 
 
-def test_no_server_at_all_is_told_soon(open_chat: Any) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def test_no_server_at_all_is_told_soon(open_chat: Any, unused_url: str) -> None:
     before = time.monotonic()
     with pytest.raises(UserError, match=r"Cannot connect to http://127\.0\.0\.1"):
-        open_chat(base_url=f"http://127.0.0.1:{port}/v1").ask([request("x")])
+        open_chat(base_url=unused_url).ask([request("x")])
     assert time.monotonic() - before < 5
 
 

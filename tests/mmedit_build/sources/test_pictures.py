@@ -74,6 +74,7 @@ def test_a_folder_of_the_recipe_goes_first(tmp_path: Path, source: HubQuestions)
     path = store.place(0, "val2014", 7)
     store.write([path], None)
     assert path == tmp_path / "images" / "COCO_val2014_000000000007.jpg"
+    assert store.place(0, "val2017", 7, "000000000007.jpg") == tmp_path / "images" / "000000000007.jpg"
     assert not path.exists()
 
 

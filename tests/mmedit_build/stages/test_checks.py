@@ -16,7 +16,6 @@ from mmedit_build.miniature.world import scenes
 from mmedit_build.scoring.text import is_yes_no, is_yes_no_question
 from mmedit_build.stages.checks import CHECKS, difference, refusal
 
-MMEDIT = Path(__file__).parents[4] / "shared" / "data" / "mmedit"
 RIGHT_QUOTE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
 FAULTS = [
@@ -157,9 +156,8 @@ def test_no_wording_of_another_answer_type_passes() -> None:
                 assert refusal(other, polar, "zebra", ["zebra"]) is not None, (other, polar)
 
 
-@pytest.mark.skipif(not MMEDIT.is_dir(), reason="the released MMEdit data is not here")
-def test_the_faults_of_the_released_rephrases() -> None:
-    rows = json.loads((MMEDIT / "vqa_eval.json").read_text())
+def test_the_faults_of_the_released_rephrases(released: Path) -> None:
+    rows = json.loads((released / "vqa_eval.json").read_text())
     reasons = Counter(refusal(row["src"], row["rephrase"], row["alt"], []) for row in rows)
     assert reasons["identical"] == 50
     assert reasons["stray quotes"] == 561

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from mmedit_build.recipe import Sizes
-from mmedit_build.rows import Edit
+from mmedit_build.rows import SPLITS, Edit, Task
 from mmedit_build.scoring.text import plain
 from mmedit_build.stages.select import cut, select
 
-SIZES = {"vqa": Sizes(train=60, test=20), "caption": Sizes(train=30, test=10)}
+SIZES: dict[Task, Sizes] = {"vqa": Sizes(train=60, test=20), "caption": Sizes(train=30, test=10)}
 
 
 def edit(number: int, image: int, question: str = "", kind: str = "caption", task: str = "caption") -> Edit:
@@ -37,20 +38,31 @@ def edit(number: int, image: int, question: str = "", kind: str = "caption", tas
 def failures(seed: int, texts: int = 40, number: int = 400) -> list[Edit]:
     rng = random.Random(seed)
     asked = [
-        edit(i, rng.randrange(number), f"What is {(text := rng.randrange(texts))}?", f"type {text % 4}", "vqa")
+        edit(
+            i, rng.randrange(number), f"What is {(text := rng.randrange(texts))}?", f"type {text % 4}", "vqa"
+        )
         for i in range(number)
     ]
     return asked + [edit(i, i, task="caption") for i in range(0, number, 4)]
 
 
+def image_of(one: Edit) -> object:
+    return one.image_id
+
+
+def text_of(one: Edit) -> object:
+    """Captions share their prompt, so theirs are told apart by id."""
+    return plain(one.question) if one.task == "vqa" else one.id
+
+
 @pytest.mark.parametrize("seed", range(5))
-def test_no_image_and_no_text_is_in_both_splits(seed: int) -> None:
+@pytest.mark.parametrize("key", [image_of, text_of])
+def test_no_image_and_no_text_is_in_both_splits(seed: int, key: Callable[[Edit], object]) -> None:
     edits, _ = select(failures(seed), SIZES, "seed", spare=0.25)
-    for key in (lambda one: one.image_id, lambda one: plain(one.question) if one.task == "vqa" else one.id):
-        train, test = ({key(one) for one in edits if one.split == split} for split in ("train", "test"))
-        assert train
-        assert test
-        assert not train & test
+    train, test = ({key(one) for one in edits if one.split == split} for split in SPLITS)
+    assert train
+    assert test
+    assert not train & test
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -63,7 +75,12 @@ def test_every_row_ends_once_in_or_out(seed: int) -> None:
 def test_the_sizes_are_those_wanted_and_some_to_spare() -> None:
     edits, _ = select(failures(0), SIZES, "seed", spare=0.2)
     sizes = Counter((one.task, one.split) for one in edits)
-    assert sizes == {("vqa", "train"): 72, ("vqa", "test"): 24, ("caption", "train"): 36, ("caption", "test"): 12}
+    assert sizes == {
+        ("vqa", "train"): 72,
+        ("vqa", "test"): 24,
+        ("caption", "train"): 36,
+        ("caption", "test"): 12,
+    }
     exact, surplus = cut(edits, SIZES, "seed")
     assert Counter((one.task, one.split) for one in exact)[("vqa", "test")] == 20
     assert {one.reason for one in surplus} == {"more than wanted"}
@@ -78,7 +95,7 @@ def test_types_of_question_are_balanced_in_both_splits() -> None:
 
 
 def test_a_rare_type_is_taken_whole() -> None:
-    found = failures(0) + [edit(9000, 9000, "Why so rare?", "rare", "vqa")]
+    found = [*failures(0), edit(9000, 9000, "Why so rare?", "rare", "vqa")]
     edits, _ = select(found, SIZES, "seed", spare=0)
     assert "rare" in {one.question_type for one in edits}
 

@@ -1,0 +1,164 @@
+"""Each measure finds its fault, and finds nothing where there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mmedit_build.audit.measures import MEASURES
+from mmedit_build.audit.report import Finding, audit_target
+from mmedit_build.audit.samples import Item, Sample
+from mmedit_build.audit.targets import Target
+
+DIG = Item("What is this tool for?", "digging", image="7")
+
+
+def _findings(*samples: Sample, split: Any = "test") -> dict[str, Finding]:
+    report = audit_target(Target("by hand", samples))
+    group = report.group(samples[0].task, split)
+    return {finding.name: finding for finding in group.findings}
+
+
+def _count(finding: Finding) -> tuple[int, int]:
+    return finding.count, finding.of
+
+
+def test_names_titles_and_definitions_are_unique() -> None:
+    for texts in zip(*((one.name, one.title, one.definition) for one in MEASURES), strict=True):
+        assert len(set(texts)) == len(MEASURES)
+
+
+def test_a_sample_without_faults_has_none(make_sample: Any) -> None:
+    found = _findings(make_sample("one"), make_sample("two", split="train"))
+    wrong = [name for name, finding in found.items() if finding.kind != "number" and finding.count]
+    assert not wrong
+    looked_at = {name for name, finding in found.items() if finding.of}
+    assert {measure.name for measure in MEASURES} - looked_at == {
+        "broken_yes_no",
+        "weak_items",
+        "minority_items",
+        "near_image_overlap",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("broken_yes_no", {"question": "Is it open?", "rephrase": "What is open?", "target": "no"}),
+        ("broken_yes_no", {"question": "Is it on?", "rephrase": "Is it on or off?", "target": "no"}),
+        ("identical_rephrases", {"rephrase": " how many cats has ONE? "}),
+        ("quoted_rephrases", {"rephrase": '"How many?"'}),
+        ("quoted_rephrases", {"rephrase": "\u201cHow many?\u201d"}),
+        ("containment", {"prediction": "United States", "target": "united states of America"}),
+        ("equal_without_articles", {"prediction": "On the table.", "target": "table"}),
+        ("equal_without_punctuation", {"prediction": "T-shirt", "target": "tshirt!"}),
+        ("format_failures", {"prediction": "Yes.", "question": "How deep is it?"}),
+        ("single_word_targets", {"target": " dog "}),
+        ("weak_targets", {"answers": ("two cats",) * 4 + ("3",) * 3 + ("4",) * 3}),
+        ("weak_targets", {"answers": ("nothing like it",) * 10}),
+        ("weak_items", {"image_items": (Item("Q", "a", image="7", answers=tuple("aaaabbbcde")),)}),
+        ("minority_items", {"image_items": (Item("Q", "b", image="7", answers=tuple("aaaabbb")),)}),
+        ("incomplete_rows", {"prediction": " "}),
+        ("incomplete_rows", {"rephrase": ""}),
+        ("incomplete_rows", {"text_items": ()}),
+        ("incomplete_rows", {"image_items": (Item("Q", "", image="7"),)}),
+        ("incomplete_rows", {"image_items": (Item("Q", "a", image=""),)}),
+        ("text_overlap", {"text_items": (Item("who wrote Cats", "Lloyd"),)}),
+        ("far_image_overlap", {"image_items": (Item("Is this a cat?", "no", image="7"),)}),
+        ("near_image_overlap", {"image_items": (Item("Whose cats?", "no", "same_image", "7"),)}),
+    ],
+)
+def test_faults_of_single_rows(make_sample: Any, name: str, changes: dict[str, Any]) -> None:
+    found = _findings(make_sample("one", **changes), make_sample("fine"))[name]
+    assert found.count == 1
+    assert found.ids == ("one",)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("broken_yes_no", {"question": "Is it on?", "rephrase": "Is it turned on?", "target": "yes"}),
+        ("broken_yes_no", {"question": "Is it on?", "rephrase": "What is on?", "target": "lamp"}),
+        ("quoted_rephrases", {"rephrase": 'What does the sign "stop" say?'}),
+        ("quoted_rephrases", {"rephrase": '"'}),
+        ("containment", {"prediction": "", "target": "cat"}),
+        ("equal_without_articles", {"prediction": "the", "target": "a"}),
+        ("weak_targets", {"answers": ("two cats",) * 5 + ("3",) * 5}),
+        ("weak_targets", {"answers": ("The two cats.",) * 10}),
+        ("weak_targets", {"answers": ()}),
+        ("weak_items", {"image_items": (Item("Q", "a", image="7", answers=tuple("aaaaabbcde")),)}),
+        ("minority_items", {"image_items": (Item("Q", "b", image="7", answers=tuple("aabb")),)}),
+        ("text_overlap", {"text_items": (Item("how many are there", "2"),)}),
+    ],
+)
+def test_what_is_no_fault(make_sample: Any, name: str, changes: dict[str, Any]) -> None:
+    assert _findings(make_sample("one", **changes))[name].count == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("leaked_images", {"image": "image of here"}),
+        ("leaked_image_rephrases", {"image_rephrase": "rephrased image of here"}),
+        ("leaked_questions", {"question": "how many cats has HERE"}),
+        ("leaked_pairs", {"image": "image of here", "question": "how many cats has HERE"}),
+        ("leaked_text_items", {"text_items": (Item("Who painted herex?", "Ada"),)}),
+        (
+            "leaked_image_items",
+            {"image_items": (Item("what is this tool for", "fun", image="other image of here"),)},
+        ),
+        ("leaked_locality_images", {"image": "other image of here"}),
+    ],
+)
+def test_what_both_splits_have_leaks(make_sample: Any, name: str, changes: dict[str, Any]) -> None:
+    samples = [make_sample("here"), make_sample("more"), make_sample("there", split="train", **changes)]
+    found = _findings(*samples)[name]
+    assert (*_count(found), found.ids) == (1, 2, ("here",))
+    inside = [make_sample("here"), make_sample("more"), make_sample("there", **changes)]
+    assert _count(_findings(*inside)[name]) == (0, 0)
+
+
+def test_other_tasks_are_not_the_other_split(make_sample: Any) -> None:
+    other = make_sample("there", task="caption", split="train", image="image of here")
+    assert _count(_findings(make_sample("here"), other)["leaked_images"]) == (0, 0)
+
+
+def test_prompts_that_all_rows_share_are_no_leak(make_sample: Any) -> None:
+    same = {"question": "What is shown?"}
+    splits = ("test", "test", "train", "train")
+    samples = [make_sample(str(number), split=split, **same) for number, split in enumerate(splits)]
+    found = _findings(*samples)
+    assert _count(found["leaked_questions"]) == (0, 0)
+    assert _count(found["constant_prompts"]) == (2, 2)
+    found = _findings(*samples, make_sample("other"))
+    assert _count(found["leaked_questions"]) == (2, 3)
+    assert _count(found["constant_prompts"]) == (0, 3)
+
+
+def test_captions_are_not_judged_as_questions(make_sample: Any) -> None:
+    changes = {"task": "caption", "question": "a photo of", "prediction": "yes", "answers": ("a", "b")}
+    samples = [make_sample(split, split=split, **changes) for split in ("train", "test")]
+    found = _findings(*samples)
+    for name in ("leaked_questions", "format_failures", "weak_targets", "text_overlap", "broken_yes_no"):
+        assert _count(found[name]) == (0, 0)
+
+
+def test_distinct_locality_is_counted_once(make_sample: Any) -> None:
+    shared = (Item("Who was it?", "Ada"),)
+    samples = [
+        make_sample("one", text_items=shared, image_items=(DIG, DIG)),
+        make_sample("two", text_items=(Item("who was it", "Ada"), Item("and who else", "Bo"))),
+    ]
+    found = _findings(*samples)
+    assert _count(found["distinct_text_questions"]) == (2, 3)
+    assert _count(found["distinct_image_items"]) == (2, 3)
+
+
+def test_rows_of_early_stages_are_judged_by_what_they_have(make_sample: Any) -> None:
+    early = {"rephrase": None, "image_rephrase": None, "text_items": None, "image_items": None}
+    found = _findings(make_sample("one", **early), make_sample("two", split="train", **early))
+    assert _count(found["identical_rephrases"]) == (0, 0)
+    assert _count(found["leaked_image_rephrases"]) == (0, 0)
+    assert _count(found["incomplete_rows"]) == (0, 1)
+    assert _count(found["leaked_images"]) == (0, 1)

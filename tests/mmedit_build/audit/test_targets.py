@@ -1,0 +1,140 @@
+"""Whatever is named is recognized, and read into the same samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mmedit_build.audit.samples import Item, Sample
+from mmedit_build.audit.targets import load, open_target
+from mmedit_build.easyedit import to_row
+from mmedit_build.easyedit_layout import EasyEditRow, dump
+from mmedit_build.engine.shards import write_rows
+from mmedit_build.errors import UserError
+from mmedit_build.rows import Edit
+
+
+def _json(folder: Path, name: str, rows: list[EasyEditRow]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(dump(rows))
+    return folder / name
+
+
+def _picture(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), "red").save(path)
+    return path.read_bytes()
+
+
+def test_a_work_folder_is_read_with_all_that_edits_have(tmp_path: Path, make_edit: Any) -> None:
+    write_rows(tmp_path / "attach" / "rows.jsonl", [make_edit(42)])
+    assert load(str(tmp_path)) == [
+        Sample(
+            id="vqa/val2014/42000",
+            task="vqa",
+            split="test",
+            image="42",
+            question="How many cats are there?",
+            prediction="4",
+            target="2",
+            rephrase="What number of cats can be seen?",
+            image_rephrase="digest of vqa 42",
+            answers=("2",) * 8 + ("3",) * 2,
+            text_items=(Item("who painted the sky", "Ada", answers=("Ada", "Ada L.")),),
+            image_items=(
+                Item(
+                    "What is this tool for?",
+                    "digging",
+                    image="7",
+                    answers=("digging", "digging", "fun"),
+                ),
+            ),
+        )
+    ]
+
+
+def test_the_last_finished_stage_is_read(tmp_path: Path, make_edit: Any) -> None:
+    def written(stage: str, edit: Edit) -> Sample:
+        write_rows(tmp_path / stage / "rows.jsonl", [edit, replace(edit, id="unsplit", split=None)])
+        [sample] = load(str(tmp_path))
+        return sample
+
+    bare = make_edit(42, rephrase=None, imagined=None, locality=None)
+    mined = written("mine", bare)
+    assert (mined.rephrase, mined.image_rephrase, mined.text_items) == (None, None, None)
+    assert written("rephrase", make_edit(42, imagined=None, locality=None)).rephrase is not None
+    assert written("imagine", make_edit(42, locality=None)).image_rephrase is not None
+    assert written("attach", make_edit(42)).text_items is not None
+
+
+def test_pictures_of_a_work_folder_are_those_that_are_there(tmp_path: Path, make_edit: Any) -> None:
+    edits = [make_edit(42), make_edit(43)]
+    write_rows(tmp_path / "attach" / "rows.jsonl", edits)
+    original = _picture(tmp_path / edits[0].image)
+    target = open_target(str(tmp_path))
+    pictures = target.pictures([edits[0].id, "unknown"])
+    assert list(pictures) == [edits[0].id]
+    assert pictures[edits[0].id].image == original
+    assert pictures[edits[0].id].image_rephrase is None
+
+
+def test_files_in_mmedits_layout_are_read_by_their_names(tmp_path: Path, make_edit: Any) -> None:
+    row = to_row(make_edit(42))
+    for name in ("vqa_train.json", "vqa_eval.json", "caption_train_edit.json", "notes.json"):
+        _json(tmp_path, name, [row])
+    samples = load(str(tmp_path))
+    assert [(one.id, one.task, one.split) for one in samples] == [
+        ("Row 1 of vqa_train.json", "vqa", "train"),
+        ("Row 1 of vqa_eval.json", "vqa", "test"),
+        ("Row 1 of caption_train_edit.json", "caption", "train"),
+    ]
+    assert samples[0].text_items == (Item("who painted the sky", "Ada"),)
+    assert samples[0].image == "val2014/COCO_val2014_000000000042.jpg"
+
+
+def test_other_files_of_the_layout_are_read_too(tmp_path: Path, make_edit: Any) -> None:
+    row = to_row(make_edit(42))
+    file = _json(tmp_path, "eval.json", [row])
+    _json(tmp_path, "train.json", [row, row])
+    assert [one.split for one in load(str(file))] == ["test"]
+    assert [one.split for one in load(str(tmp_path))] == ["test", "train", "train"]
+
+
+def test_pictures_beside_the_json_are_found_and_others_are_not_asked_for(
+    tmp_path: Path, make_edit: Any
+) -> None:
+    file = _json(tmp_path, "vqa_eval.json", [to_row(make_edit(42))])
+    target = open_target(str(file))
+    assert target.files == {}
+    assert target.pictures(["Row 1 of vqa_eval.json"]) == {}
+    original = _picture(tmp_path / "val2014" / "COCO_val2014_000000000042.jpg")
+    pictures = open_target(str(file)).pictures(["Row 1 of vqa_eval.json"])
+    assert pictures["Row 1 of vqa_eval.json"].image == original
+
+
+def test_what_cannot_be_audited_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"neither a work folder .* nor a published dataset"):
+        load(str(tmp_path))
+    with pytest.raises(UserError, match="There is no file or folder"):
+        load(str(tmp_path / "gone"))
+    with pytest.raises(UserError, match="holds no rows"):
+        load(str(_json(tmp_path, "vqa_eval.json", [])))
+
+
+def test_rows_of_another_version_and_rows_without_splits_are_told(tmp_path: Path, make_edit: Any) -> None:
+    write_rows(tmp_path / "mine" / "rows.jsonl", [make_edit(split=None)])
+    with pytest.raises(UserError, match="holds no edits that belong to a split"):
+        load(str(tmp_path))
+    (tmp_path / "mine" / "rows.jsonl").write_text('{"id": "vqa/val2014/1"}\n')
+    with pytest.raises(UserError, match="does not hold rows of this version"):
+        load(str(tmp_path))
+
+
+def test_the_hub_is_asked_for_names_that_are_no_paths() -> None:
+    # The tests run offline, so the sentence about the Hub is what comes back.
+    with pytest.raises(UserError, match="Cannot load nobody/nothing-at-all from the Hub"):
+        load("nobody/nothing-at-all@v1")

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from dataclasses import replace
+
+import pytest
+
+from mmedit_build.engine.base import Failed, Rejected
+from mmedit_build.miniature.sources import Sources, write_sources
+from mmedit_build.recipe import AttachStage, FactFile, Local, QuestionFiles
+from mmedit_build.rows import LocalityItem
+from mmedit_build.sources.reading import read_facts, read_image_pool
+from mmedit_build.stages.attach import Probing, is_right
+from mmedit_build.work import Work
+
+FACTS = FactFile(path="{sources}/nq/validation.json")
+ASKED = QuestionFiles(
+    questions="{sources}/okvqa/OpenEnded_mscoco_val2014_questions.json",
+    annotations="{sources}/okvqa/mscoco_val2014_annotations.json",
+    images="{sources}/images/val2014",
+)
+CONFIG = AttachStage(text=(FACTS,), image=(ASKED,))
+
+
+def item(number: int, question: str, image: int | None = None) -> LocalityItem:
+    return LocalityItem(
+        id=f"{'nq' if image is None else 'okvqa'}/{number}",
+        relation="far",
+        image=None if image is None else f"{image}.jpg",
+        image_id=image,
+        question=question,
+        answers=("yes",) * 10,
+        answer="yes",
+        prediction="yes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("prediction", "answers", "right"),
+    [
+        ("the Paris.", ["Rome", "paris"], True),
+        ("Paris, France", ["Paris"], False),
+        ("A", ["a"], True),
+        ("the", ["a"], False),
+        ("", [""], False),
+    ],
+)
+def test_facts_are_right_up_to_case_articles_and_punctuation(
+    prediction: str, answers: list[str], right: bool
+) -> None:
+    assert is_right(replace(item(1, "who"), answers=tuple(answers)), prediction) == right
+
+
+@pytest.mark.parametrize(("votes", "right"), [(0, False), (1, False), (2, True), (10, True)])
+def test_answers_about_images_are_right_when_two_of_ten_say_so(votes: int, right: bool) -> None:
+    answers = ("dog",) * votes + ("cat",) * (10 - votes)
+    assert is_right(replace(item(1, "what", image=1), answers=answers), "dog") == right
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
+    return Work(tmp_path_factory.mktemp("work"))
+
+
+@pytest.fixture(scope="module")
+def drawn(work: Work) -> Sources:
+    return write_sources(work.sources, train_images=1, val_images=20)
+
+
+@pytest.fixture(scope="module")
+def pool(work: Work, drawn: Sources) -> list[LocalityItem]:
+    assert drawn.images == 21
+    return [*read_facts([FACTS], work)[:5], *read_image_pool([ASKED], work)]
+
+
+@pytest.fixture(scope="module")
+def probing(work: Work) -> Probing:
+    """As a worker has it: pickled, then opened."""
+    stage = Probing(CONFIG, Local(model="miniature/mllm", device="cpu"), work)
+    opened: Probing = pickle.loads(pickle.dumps(stage))
+    opened.open()
+    return opened
+
+
+def test_what_is_answered_right_is_kept_with_what_was_said(
+    probing: Probing, pool: list[LocalityItem]
+) -> None:
+    outcomes = list(probing(pool))
+    assert [one.id for one in outcomes] == [one.id for one in pool]
+    sorted_out: dict[str, list[LocalityItem]] = defaultdict(list)
+    for one in outcomes:
+        assert not isinstance(one, Failed)
+        if isinstance(one, Rejected):
+            assert one.reason == "answered wrong"
+            assert one.row is not None
+            sorted_out["wrong"].append(one.row)
+        else:
+            sorted_out["right"].append(one)
+    assert all(is_right(one, str(one.prediction)) for one in sorted_out["right"])
+    assert not any(is_right(one, str(one.prediction)) for one in sorted_out["wrong"])
+    assert sum(one.image is None for one in sorted_out["right"]) == 5
+    assert sum(one.image is not None for one in sorted_out["right"]) >= 10
+
+
+def test_wrong_answers_are_kept_when_the_recipe_says_so(probing: Probing, pool: list[LocalityItem]) -> None:
+    wrong = [replace(one, answers=("nonsense",) * 10) for one in pool[:7]]
+    everything = replace(probing, config=CONFIG.model_copy(update={"only_right": False}))
+    everything.open()
+    assert all(isinstance(one, Rejected) for one in probing(wrong))
+    kept = [one for one in everything(wrong) if isinstance(one, LocalityItem)]
+    assert [one.id for one in kept] == [one.id for one in wrong]
+    assert all(one.prediction for one in kept)
+
+
+def test_a_missing_image_fails_alone(probing: Probing, pool: list[LocalityItem]) -> None:
+    gone = replace(pool[5], id="okvqa/gone", image="sources/gone.jpg")
+    first, second = probing([gone, pool[0]])
+    assert isinstance(first, Failed)
+    assert "gone.jpg" in first.reason
+    assert isinstance(second, LocalityItem)

@@ -1,0 +1,197 @@
+"""The rephrase stage: what passes, what is kept of the rest, and whose fault it is."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmedit_build.engine.base import Failed, Rejected
+from mmedit_build.prompts import load_prompt, prompt_id
+from mmedit_build.recipe import Local, RephraseStage, Similarity
+from mmedit_build.rows import Edit, Task
+from mmedit_build.services.chat import ChatRequest, NoReply, Reply
+from mmedit_build.stages.rephrase import Rephrasing, question_requests
+
+MINIATURE = Local(model="miniature/chat", device="cpu")
+JUDGE = Local(model="judge")
+
+
+def edit(question: str, target: str = "red", task: Task = "vqa", id: str | None = None) -> Edit:
+    return Edit(
+        id=id or f"vqa/val2014/{question}",
+        task=task,
+        image="a.png",
+        image_id=1,
+        question=question,
+        question_type="what",
+        answers=(target,) * 10,
+        target=target,
+        prediction="blue",
+        first_prediction="blue",
+        confidence=None,
+        scores={},
+        base="m",
+    )
+
+
+class Scripted:
+    """A chat model that says what it is told to."""
+
+    name = "scripted"
+
+    def __init__(self, say: Callable[[str, int], str | None]) -> None:
+        self._say = say
+        self.asked: list[list[ChatRequest]] = []
+
+    def ask(self, requests: Sequence[ChatRequest]) -> list[Reply | NoReply]:
+        self.asked.append(list(requests))
+        said = [self._say(request.messages[-1].text, request.sample) for request in requests]
+        return [NoReply("timed out") if text is None else Reply(text, None, 1, 1, False) for text in said]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    def ran(candidates: list[str | None], rows: list[Edit], **fields: Any) -> Any:
+        """The outcomes with a chat model that gives these candidates to each question."""
+        chat = Scripted(lambda _text, sample: candidates[sample])
+        judge = Scripted(fields.pop("verdict", lambda _text, _sample: "yes"))
+        monkeypatch.setattr(
+            "mmedit_build.stages.rephrase.open_chat", lambda model, _cache: judge if model == JUDGE else chat
+        )
+        config = RephraseStage(model=MINIATURE, candidates=len(candidates), **fields)
+        stage = Rephrasing(config, "0", tmp_path / "requests.sqlite")
+        stage.open()
+        outcomes = list(stage(rows))
+        ran.chat, ran.judge = chat, judge  # type: ignore[attr-defined]
+        return outcomes
+
+    return ran
+
+
+def test_the_most_different_candidate_that_passes_wins_and_all_are_kept(run: Any) -> None:
+    said = [
+        "What color is this cat?",
+        "Which color does the cat have?",
+        '"What is the color of the cat?"',
+        "Which color does the cat have?",
+    ]
+    (outcome,) = run(said, [edit("What color is the cat?")])
+    assert outcome.rephrase.text == "Which color does the cat have?"
+    assert outcome.rephrase.model == "scripted"
+    assert outcome.rephrase.prompt == prompt_id("rephrase")
+    kept = outcome.rephrase.candidates
+    assert [one.text for one in kept] == said[:3], "each once"
+    assert [one.reason is None for one in kept] == [True, True, False]
+    assert kept[0].scores["difference"] < kept[1].scores["difference"]
+
+
+def test_all_requests_of_a_shard_are_asked_at_once(run: Any) -> None:
+    rows = [
+        edit("What color is the cat?"),
+        edit("a photo of", "a red cat", "caption"),
+        edit("Is it red?", "no"),
+    ]
+    run(["x", "y"], rows)
+    (asked,) = run.chat.asked
+    assert asked == question_requests(RephraseStage(model=MINIATURE, candidates=2), rows)
+    assert [request.sample for request in asked] == [0, 1, 0, 1]
+    assert "Question: What color is the cat?" in asked[0].messages[1].text
+
+
+def test_outcomes_come_in_the_order_of_the_rows(run: Any) -> None:
+    rows = [edit("a photo of", task="caption", id="c"), edit("What color is the cat?", id="q")]
+    assert [one.id for one in run(["Which color does the cat have?"], rows)] == ["c", "q"]
+
+
+def test_a_row_is_rejected_for_the_reason_that_most_candidates_had(run: Any) -> None:
+    said = ["What is this?", '"Do you see a cat?"', "What animal is it?"]
+    (outcome,) = run(said, [edit("Is there a cat?", "yes")])
+    assert isinstance(outcome, Rejected)
+    assert outcome.row
+    reasons = [one.reason for one in outcome.row.rephrase.candidates]
+    assert reasons[0] == reasons[2] != reasons[1]
+    assert outcome.reason == f"rephrase: {reasons[0]}"
+    assert [one.text for one in outcome.row.rephrase.candidates] == said
+    assert outcome.row.rephrase.text == ""
+
+
+def test_no_reply_at_all_is_a_failure_and_one_reply_is_enough(run: Any) -> None:
+    question = edit("What color is the cat?")
+    assert run([None, None], [question]) == [Failed(question.id, "rephrase: timed out")]
+    (outcome,) = run([None, "Which color does the cat have?"], [question])
+    assert isinstance(outcome, Edit)
+
+
+def test_the_judge_is_asked_about_the_best_first_and_about_no_more_than_needed(run: Any) -> None:
+    said = ["What color is this cat?", "Which color does the cat have?"]
+
+    def verdict(text: str, _sample: int) -> str:
+        return "No." if "have?" in text else "Yes, they do."
+
+    (outcome,) = run(said, [edit("What color is the cat?")], judge=JUDGE, verdict=verdict)
+    assert outcome.rephrase.text == said[0]
+    assert [len(asked) for asked in run.judge.asked] == [1, 1]
+    worse, best = outcome.rephrase.candidates
+    assert (worse.reason, worse.scores["judge"]) == (None, 1.0)
+    assert (best.reason, best.scores["judge"]) == ("judge: not the same question", 0.0)
+    (outcome,) = run(said, [edit("What color is the cat?")], judge=JUDGE)
+    assert outcome.rephrase.text == said[1]
+    assert "judge" not in outcome.rephrase.candidates[0].scores
+
+
+def test_a_judge_that_is_silent_or_unclear(run: Any) -> None:
+    said, row = ["Which color does the cat have?"], edit("What color is the cat?")
+    (outcome,) = run(said, [row], judge=JUDGE, verdict=lambda _text, _sample: None)
+    assert outcome == Failed(row.id, "rephrase: judge: no reply")
+    (outcome,) = run(said, [row], judge=JUDGE, verdict=lambda _text, _sample: "It depends.")
+    assert outcome.reason == "rephrase: judge: neither yes nor no"
+
+
+def test_embeddings_that_lie_apart_refuse_a_candidate(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nearness:
+        def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            return [0.9 if "this" in candidate else 0.2 for _, candidate in pairs]
+
+    monkeypatch.setattr("mmedit_build.services.embedding.Embedder.load", lambda _similarity: Nearness())
+    said = ["What color is this cat?", "Which color does the cat have?", '"quoted"']
+    similarity = Similarity(model="any", least=0.5)
+    (outcome,) = run(said, [edit("What color is the cat?")], similarity=similarity)
+    near, far, quoted = outcome.rephrase.candidates
+    assert outcome.rephrase.text == near.text
+    assert (near.scores["similarity"], far.scores["similarity"]) == (0.9, 0.2)
+    assert far.reason == "embeddings far apart"
+    assert "similarity" not in quoted.scores, "what fails a cheap check costs no dear one"
+
+
+def test_captions_get_another_template_by_seed_and_id(run: Any, tmp_path: Path) -> None:
+    templates = load_prompt("caption")["templates"]
+    rows = [edit("a photo of", "a cat", "caption", id=f"caption/{number}") for number in range(300)]
+    outcomes = run(["unused"], rows)
+    taken = [outcome.rephrase.text for outcome in outcomes]
+    assert set(taken) == set(templates) - {"a photo of"}
+    assert outcomes[0].rephrase.model == "template"
+    assert outcomes[0].rephrase.prompt == prompt_id("caption")
+    assert [one.rephrase.text for one in run(["unused"], list(reversed(rows)))] == taken[::-1]
+    other = Rephrasing(RephraseStage(model=MINIATURE), "1", tmp_path / "requests.sqlite")
+    other.open()
+    assert [one.rephrase.text for one in other(rows) if isinstance(one, Edit) and one.rephrase] != taken
+    assert not any(run.chat.asked)
+
+
+def test_with_the_miniature_it_pickles_and_comes_out_the_same_again(tmp_path: Path) -> None:
+    questions = ["What color is the cat?", "Is there a red boat in the picture?", "How many stars are there?"]
+    rows = [edit(question, target) for question, target in zip(questions, ("red", "no", "3"), strict=True)]
+    stage = Rephrasing(RephraseStage(model=MINIATURE), "0", tmp_path / "requests.sqlite")
+    outcomes = []
+    for copy in (stage, pickle.loads(pickle.dumps(stage))):
+        copy.open()
+        outcomes.append(list(copy(rows)))
+    assert outcomes[0] == outcomes[1]
+    for row, outcome in zip(rows, outcomes[0], strict=True):
+        assert isinstance(outcome, Edit)
+        assert outcome.rephrase
+        assert outcome.rephrase.text != row.question

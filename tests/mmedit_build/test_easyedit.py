@@ -1,0 +1,235 @@
+"""Edits go into MMEdit's layout and come back, with nothing changed on the way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mmedit_build.easyedit import Exported, export_edits, import_rows, to_row
+from mmedit_build.easyedit_layout import FILES, EasyEditRow, dump, read_rows
+from mmedit_build.errors import UserError
+from mmedit_build.rows import Edit, Locality
+from mmedit_build.work import Work
+
+ROW = EasyEditRow(
+    src="Is it open?",
+    pred="yes",
+    rephrase='"Is it not closed?"',
+    alt="no",
+    image="val2014/COCO_val2014_000000000042.jpg",
+    image_rephrase="val2014_image_rephrase/42000_COCO_val2014_000000000042.png",
+    loc="nq question: who painted the sky",
+    loc_ans="Ada",
+    m_loc="val2014/COCO_val2014_000000000007.jpg",
+    m_loc_q="What is it for?",
+    m_loc_a="digging",
+)
+
+
+def _draw(path: Path, color: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), color).save(path)
+
+
+def _draw_all(work: Work, edits: list[Edit]) -> None:
+    for edit in edits:
+        assert edit.imagined is not None
+        assert edit.locality is not None
+        _draw(work.path(edit.image), "red")
+        _draw(work.path(edit.imagined.image), "blue")
+        for item in edit.locality.image:
+            _draw(work.path(str(item.image)), "green")
+
+
+def _write(folder: Path, rows: list[EasyEditRow], name: str = "vqa_eval.json") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(dump(rows))
+    return folder
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_export_has_the_names_texts_and_images_of_the_layout(tmp_path: Path, make_edit: Any) -> None:
+    work = Work(tmp_path / "work")
+    edits = [
+        make_edit(42),
+        make_edit(43, split="train"),
+        make_edit(44, task="caption", question="a photo of"),
+    ]
+    _draw_all(work, edits)
+    exported = export_edits(edits, work, tmp_path / "out")
+    assert exported == Exported(
+        rows={"vqa_eval.json": 1, "vqa_train.json": 1, "caption_eval_edit.json": 1},
+        images=7,
+        missing_images=0,
+        without_locality=0,
+    )
+    assert sorted(_contents(tmp_path / "out")) == [
+        "caption_eval_edit.json",
+        "val2014/COCO_val2014_000000000007.jpg",
+        "val2014/COCO_val2014_000000000042.jpg",
+        "val2014/COCO_val2014_000000000043.jpg",
+        "val2014/COCO_val2014_000000000044.jpg",
+        "val2014_image_rephrase/42000_COCO_val2014_000000000042.png",
+        "val2014_image_rephrase/43000_COCO_val2014_000000000043.png",
+        "val2014_image_rephrase/COCO_val2014_000000000044.png",
+        "vqa_eval.json",
+        "vqa_train.json",
+    ]
+    row = json.loads((tmp_path / "out" / "vqa_eval.json").read_text())[0]
+    assert row == {
+        "src": "How many cats are there?",
+        "pred": "4",
+        "rephrase": "What number of cats can be seen?",
+        "alt": "2",
+        "image": "val2014/COCO_val2014_000000000042.jpg",
+        "image_rephrase": "val2014_image_rephrase/42000_COCO_val2014_000000000042.png",
+        "loc": "nq question: who painted the sky",
+        "loc_ans": "Ada",
+        "m_loc": "val2014/COCO_val2014_000000000007.jpg",
+        "m_loc_q": "What is this tool for?",
+        "m_loc_a": "digging",
+    }
+
+
+def test_images_are_copied_as_they_are_and_equal_files_are_left_alone(tmp_path: Path, make_edit: Any) -> None:
+    work, out = Work(tmp_path / "work"), tmp_path / "out"
+    _draw_all(work, [make_edit()])
+    export_edits([make_edit()], work, out)
+    copy = out / "val2014" / "COCO_val2014_000000000042.jpg"
+    assert copy.read_bytes() == work.path(make_edit().image).read_bytes()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    contents = _contents(out)
+    export_edits([make_edit()], work, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    copy.write_bytes(b"damaged")
+    export_edits([make_edit()], work, out)
+    assert _contents(out) == contents
+
+
+def test_far_items_go_first_and_near_ones_stand_in(tmp_path: Path, make_edit: Any) -> None:
+    edit = make_edit()
+    far, fact = edit.locality.image[0], edit.locality.text[0]
+    near = replace(far, relation="same_image", question="What is near?")
+    both = replace(edit, locality=Locality(text=(fact,), image=(near, far)))
+    assert to_row(both).m_loc_q == far.question
+    only_near = replace(edit, locality=Locality(text=(fact,), image=(near,)))
+    assert to_row(only_near).m_loc_q == "What is near?"
+    nothing = replace(edit, locality=Locality(text=(), image=()))
+    assert (to_row(nothing).loc, to_row(nothing).m_loc, to_row(nothing).m_loc_a) == ("", "", "")
+    assert export_edits([nothing], Work(tmp_path), tmp_path / "out").without_locality == 1
+
+
+@pytest.mark.parametrize("part", ["rephrase", "imagined", "locality", "split"])
+def test_unfinished_edits_are_refused_by_name(tmp_path: Path, make_edit: Any, part: str) -> None:
+    with pytest.raises(UserError, match=r"The edit vqa/val2014/42000 .*run the stage"):
+        export_edits([make_edit(**{part: None})], Work(tmp_path), tmp_path / "out")
+
+
+def test_two_rephrases_of_one_name_and_images_without_coco_names_are_refused(
+    tmp_path: Path, make_edit: Any
+) -> None:
+    edit = make_edit()
+    other = replace(edit, imagined=replace(edit.imagined, image="images/another.png"))
+    with pytest.raises(UserError, match="Two edits would share the image val2014_image_rephrase/42000_COCO"):
+        export_edits([edit, other], Work(tmp_path), tmp_path / "out")
+    with pytest.raises(UserError, match=r"'photo\.jpg' is not named as COCO does"):
+        export_edits([make_edit(image="photo.jpg")], Work(tmp_path), tmp_path / "out")
+
+
+def test_an_import_is_made_of_what_a_row_says(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    _draw(tmp_path / "data" / ROW.image_rephrase, "blue")
+    [edit] = import_rows(_write(tmp_path / "data", [ROW]), work)
+    assert (edit.id, edit.task, edit.split, edit.image_id) == ("vqa/val2014/42000", "vqa", "test", 42)
+    assert work.path(edit.image) == tmp_path / "data" / "val2014" / "COCO_val2014_000000000042.jpg"
+    assert edit.rephrase is not None
+    assert edit.rephrase.model == "unknown"
+    assert edit.imagined is not None
+    assert len(edit.imagined.digest) == 64
+    assert edit.locality is not None
+    assert edit.locality.text[0].question == "who painted the sky"
+    assert edit.locality.image[0].image_id == 7
+
+
+def test_images_of_a_work_folder_are_named_relative_to_it(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    images = tmp_path / "work" / "imported"
+    [edit] = import_rows(_write(tmp_path / "data", [ROW]), work, images)
+    assert edit.image == "imported/val2014/COCO_val2014_000000000042.jpg"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alt": "  two words  "},
+        {"m_loc_a": ""},
+        {"m_loc": "", "m_loc_q": "", "m_loc_a": ""},
+        {"m_loc": ""},
+        {"loc": "who painted the sky"},
+        {"loc": "nq question: "},
+        {"loc": "", "loc_ans": ""},
+        {"loc": ""},
+        {"loc": "nq question: nq question: who"},
+        {"pred": "", "src": "", "rephrase": ""},
+        {"image_rephrase": "val2014_image_rephrase/42000_COCO_val2014_000000000042.jpg"},
+    ],
+)
+def test_odd_rows_come_back_equal(tmp_path: Path, changes: dict[str, str]) -> None:
+    row, work = replace(ROW, **changes), Work(tmp_path / "work")
+    edits = import_rows(_write(tmp_path / "data", [row]), work)
+    export_edits(edits, work, tmp_path / "out")
+    assert read_rows(tmp_path / "out" / "vqa_eval.json") == [row]
+
+
+def test_rows_of_the_same_question_get_ids_of_their_own(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    _write(tmp_path / "data", [ROW, replace(ROW, rephrase="Open?")], "vqa_train.json")
+    edits = import_rows(_write(tmp_path / "data", [ROW]), work)
+    assert [edit.id for edit in edits] == [f"vqa/val2014/42000{end}" for end in ("", "#2", "#3")]
+    export_edits(edits, work, tmp_path / "out")
+    assert _contents(tmp_path / "out") == _contents(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image_rephrase": "COCO_val2014_000000000042.png"}, "named like 262148000_COCO"),
+        ({"image_rephrase": "x/42000_COCO_val2014_000000000042.png"}, "where the layout has 'val2014_image"),
+        ({"image": "../../secret/COCO_val2014_000000000042.jpg"}, "where the layout has 'val2014/COCO"),
+        ({"image": "m.01/google_1.jpg"}, "is not named as COCO does"),
+        ({"image": "val2014/COCO_val2014_000000000043.jpg"}, "where the layout has"),
+    ],
+)
+def test_what_would_not_come_back_equal_is_refused(
+    tmp_path: Path, changes: dict[str, str], sentence: str
+) -> None:
+    folder = _write(tmp_path / "data", [ROW, replace(ROW, **changes)])
+    with pytest.raises(UserError, match=f"Row 2 of .*vqa_eval.json cannot be imported: .*{sentence}"):
+        import_rows(folder, Work(tmp_path))
+
+
+def test_a_folder_without_the_files_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds none of vqa_train\.json"):
+        import_rows(tmp_path, Work(tmp_path))
+
+
+def test_the_released_files_come_back_byte_for_byte(tmp_path: Path, released: Path) -> None:
+    data, work, out = tmp_path / "data", Work(tmp_path / "work"), tmp_path / "out"
+    data.mkdir()
+    for name in FILES.values():
+        shutil.copy(released / name, data)
+    edits = import_rows(data, work)
+    exported = export_edits(edits, work, out)
+    assert len(edits) == 12_287
+    assert (exported.images, exported.without_locality) == (0, 0)
+    assert exported.missing_images > 12_287
+    assert _contents(out) == _contents(data)

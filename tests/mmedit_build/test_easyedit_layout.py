@@ -1,0 +1,74 @@
+"""Files in MMEdit's layout are read strictly and written byte for byte as they were released."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmedit_build.easyedit_layout import FILES, KEYS, EasyEditRow, dump, read_rows
+from mmedit_build.errors import UserError
+
+ROW = {key: f"text of {key}" for key in KEYS}
+
+
+def _file(folder: Path, content: object) -> Path:
+    path = folder / "vqa_eval.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_the_keys_are_those_of_the_layout_in_its_order() -> None:
+    layout = "src pred rephrase alt image image_rephrase loc loc_ans m_loc m_loc_q m_loc_a"
+    assert " ".join(KEYS) == layout
+
+
+def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
+    rows = [
+        EasyEditRow(**{**ROW, "alt": text})
+        for text in ('Juárez "x"', "  two  spaces ", "", "\ud800", "a\u2028b")
+    ]
+    path = tmp_path / "vqa_eval.json"
+    path.write_bytes(dump(rows))
+    assert read_rows(path) == rows
+
+
+def test_bytes_are_four_spaces_ascii_and_no_last_line_break() -> None:
+    text = dump([EasyEditRow(**{**ROW, "src": "é"})]).decode("ascii")
+    assert text.startswith('[\n    {\n        "src": "\\u00e9",\n        "pred"')
+    assert text.endswith('"m_loc_a": "text of m_loc_a"\n    }\n]')
+
+
+def test_the_released_files_are_reproduced_byte_for_byte(released: Path) -> None:
+    for name in FILES.values():
+        assert dump(read_rows(released / name)) == (released / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('[{"src": "a", ', "is not whole JSON"),
+        ("[" * 200_000, "is not whole JSON"),
+        ("", "is not whole JSON"),
+        ({"src": "a"}, "is not a list of rows"),
+        ([ROW, "text"], "Row 2 of .*vqa_eval.json is not an object"),
+        ([ROW, ROW, {"src": "a"}], "Row 3 of .* lacks pred, rephrase"),
+        ([{**ROW, "port_new": []}], "Row 1 of .* also has port_new; the keys are src"),
+        ([{**ROW, "alt": 2}], "Row 1 of .* has a alt of type int; all values are texts"),
+        ([{**ROW, "m_loc_a": None}], "has a m_loc_a of type NoneType"),
+    ],
+)
+def test_what_is_not_in_the_layout_is_told_in_one_sentence(
+    tmp_path: Path, content: object, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        read_rows(_file(tmp_path, content))
+
+
+def test_bytes_that_are_no_text_and_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "vqa_eval.json").write_bytes(b'["\xff\xfe"]')
+    with pytest.raises(UserError, match="not whole JSON"):
+        read_rows(tmp_path / "vqa_eval.json")
+    with pytest.raises(UserError, match=r"Cannot read .*gone.json"):
+        read_rows(tmp_path / "gone.json")

@@ -1,0 +1,207 @@
+"""A whole build of a few drawings: from sources to a dataset, run again, and killed at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+from mmedit_build.audit.report import audit, faults
+from mmedit_build.build import Build, rows_of
+from mmedit_build.console import Advance, quiet_loading
+from mmedit_build.errors import UserError
+from mmedit_build.plan import plan
+from mmedit_build.recipe import Draw, Recipe, Sizes
+from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.rows import SPLITS
+from mmedit_build.status import summaries
+from mmedit_build.steps import STEPS, publish
+from mmedit_build.work import Work
+
+KILLS = int(os.environ.get("MMEDIT_KILLS", "20"))
+LONGEST = 2.0
+"""Seconds until a kill at most; some come before the first shard is finished, some after the last."""
+
+
+@contextlib.contextmanager
+def silent(label: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001
+    def advance(number: int, note: str = "") -> None:
+        pass
+
+    yield advance
+
+
+def small() -> Recipe:
+    """The miniature's recipe on fewer drawings, in small shards, so that there is much to interrupt."""
+    whole = load_recipe()
+    assert whole.mine.vqa
+    assert whole.mine.caption
+    mine = whole.mine.model_copy(
+        update={
+            "vqa": whole.mine.vqa.model_copy(update={"sizes": Sizes(train=12, test=6)}),
+            "caption": whole.mine.caption.model_copy(
+                update={"sizes": Sizes(train=4, test=2), "most_consensus": 1.0}
+            ),
+            "shard_rows": 64,
+        }
+    )
+    return whole.model_copy(
+        update={
+            "draw": Draw(seed="small", train_images=40, val_images=60),
+            "mine": mine,
+            "rephrase": whole.rephrase.model_copy(update={"shard_rows": 4}),
+            "imagine": whole.imagine.model_copy(update={"shard_rows": 2, "candidates": 1}),
+            "attach": whole.attach.model_copy(update={"shard_rows": 100}),
+        }
+    )
+
+
+def run_all(folder: Path) -> Build:
+    quiet_loading()
+    build = Build(small(), Work(folder), silent)
+    with build.work.locked():
+        for step in STEPS.values():
+            step(build)
+    return build
+
+
+def contents(work: Work) -> dict[str, bytes]:
+    """All that a build ends with."""
+    rows = {name: (work.stage(name) / "rows.jsonl").read_bytes() for name in STEPS if name != "publish"}
+    files = {str(path.relative_to(work.dataset)): path for path in work.dataset.rglob("*") if path.is_file()}
+    return rows | {name: path.read_bytes() for name, path in files.items()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return run_all(tmp_path_factory.mktemp("built"))
+
+
+def test_the_dataset_loads_and_its_images_decode(built: Build) -> None:
+    for task in ("vqa", "caption"):
+        data = load_dataset(str(built.work.dataset), task)
+        for split in SPLITS:
+            assert len(data[split]) > 0
+            row = data[split][0]
+            assert row["image"].size == row["image_rephrase"].size == (64, 64)
+            assert row["text_locality"]
+            assert row["image_locality"]
+    pool = load_dataset(str(built.work.dataset), "image_locality")
+    known = {row["id"] for split in SPLITS for row in pool[split]}
+    assert {item["id"] for split in SPLITS for row in data[split] for item in row["image_locality"]} <= known
+
+
+def test_the_audit_finds_none_of_the_faults_that_must_not_be(built: Build) -> None:
+    assert faults(audit(str(built.work.folder))) == []
+    assert faults(audit(str(built.work.dataset))) == []
+    assert (built.work.folder / "audit.html").is_file()
+
+
+def test_counts_add_up_from_stage_to_stage(built: Build) -> None:
+    found = {one.stage: one for one in summaries(built.work)}
+    assert list(found) == ["mine", "rephrase", "imagine", "probe", "attach"]
+    for one in found.values():
+        assert one.entered == one.kept + sum(one.rejected.values()) + sum(one.failed.values())
+        assert one.finished
+    assert found["mine"].kept == found["rephrase"].entered
+    assert found["rephrase"].kept == found["imagine"].entered
+    assert found["imagine"].kept == found["attach"].entered
+    assert found["attach"].kept == len(rows_of(built.work, "attach"))
+
+
+def test_every_row_tells_where_it_comes_from(built: Build) -> None:
+    for edit in rows_of(built.work, "attach"):
+        assert edit.rephrase
+        assert edit.imagined
+        assert edit.base == "miniature/mllm"
+        assert edit.rephrase.prompt.partition("#")[0] in ("rephrase", "caption")
+        assert built.work.path(edit.imagined.image).is_file()
+        assert edit.scores
+
+
+def test_a_second_run_changes_nothing(built: Build) -> None:
+    before = contents(built.work)
+    images = sorted(path.stat().st_mtime_ns for path in built.work.images.rglob("*.png"))
+    run_all(built.work.folder)
+    assert contents(built.work) == before
+    assert sorted(path.stat().st_mtime_ns for path in built.work.images.rglob("*.png")) == images
+
+
+def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Path) -> None:
+    assert "0 rephrases" in plan(built, "rephrase")[0]
+    assert "up to 0 images" in plan(built, "imagine")[0]
+    fresh = Build(small(), Work(tmp_path / "fresh"), silent)
+    assert "draws 100 images" in plan(fresh, "mine")[0]
+    assert plan(fresh, "imagine") == ["imagine: known once rephrase is finished."]
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_stage_asks_for_the_one_before_it(tmp_path: Path) -> None:
+    build = Build(small(), Work(tmp_path), silent)
+    with pytest.raises(UserError, match="mine is not finished"):
+        STEPS["rephrase"](build)
+
+
+def test_another_recipe_is_refused_in_the_same_folder(built: Build) -> None:
+    other = built.recipe.model_copy(
+        update={"rephrase": built.recipe.rephrase.model_copy(update={"temperature": 0.5})}
+    )
+    with pytest.raises(UserError, match=r"rephrase\.temperature was 1\.0 and is now 0\.5"):
+        STEPS["rephrase"](Build(other, built.work, silent))
+
+
+def test_a_build_with_a_fault_is_not_published(built: Build, tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    lines = (built.work.stage("attach") / "rows.jsonl").read_text().splitlines()
+    row = json.loads(next(line for line in lines if json.loads(line)["task"] == "vqa"))
+    row["rephrase"]["text"] = row["question"]
+    row["image"] = str(built.work.path(row["image"]).absolute())
+    (tmp_path / "attach").mkdir()
+    (tmp_path / "attach" / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(UserError, match=r"audit\.html"):
+        publish(Build(built.recipe, work, silent))
+
+
+def test_a_build_that_is_killed_twenty_times_ends_as_one_that_is_not(built: Build, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    undisturbed = contents(built.work)
+    kills = finished = 0
+    while kills < KILLS or not finished:
+        folder = tmp_path / f"run-{finished}"
+        if killed_after(folder, rng.uniform(0.05, LONGEST)):
+            kills += 1
+        else:
+            finished += 1
+            assert contents(Work(folder)) == undisturbed
+            left = [path for path in folder.rglob(".*") if path.is_file() and path.name != ".lock"]
+            assert left == []
+
+
+def killed_after(folder: Path, seconds: float) -> bool:
+    """Run the whole build in a child that is killed after a while, unless it is done before."""
+    # Forked, as the child would otherwise spend longer on imports than on the build.
+    child = os.fork()
+    if child == 0:
+        try:
+            run_all(folder)
+        except BaseException:
+            (folder / "traceback").write_text(traceback.format_exc())
+            os._exit(1)
+        os._exit(0)
+    timer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
+    timer.start()
+    _, status = os.waitpid(child, 0)
+    timer.cancel()
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0, (folder / "traceback").read_text()
+    return False
