@@ -1,4 +1,4 @@
-# make demo   the main job on the miniature, from nothing to a picture
+# make demo   builds the miniature benchmark, from nothing to a dataset and its audit
 # make test   all tests
 # make check  linters, types and tests
 # Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
@@ -9,16 +9,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
-SOURCES := demo/sources
+BUILD := demo/miniature
 
 .PHONY: demo test lint check clean
 
 demo: $(INSTALLED)
-	$(BIN)/mmedit-build miniature --out $(SOURCES)
+	$(BIN)/mmedit-build run miniature --work $(BUILD)
 	$(BIN)/mmedit-eval base --out demo/answers --limit 500 \
-		--questions $(SOURCES)/vqa/v2_OpenEnded_mscoco_val2014_questions.json \
-		--annotations $(SOURCES)/vqa/v2_mscoco_val2014_annotations.json \
-		--images $(SOURCES)/images/val2014
+		--questions $(BUILD)/sources/vqa/v2_OpenEnded_mscoco_val2014_questions.json \
+		--annotations $(BUILD)/sources/vqa/v2_mscoco_val2014_annotations.json \
+		--images $(BUILD)/sources/images/val2014
+	$(BIN)/mmedit-build audit $(BUILD)/dataset --page demo/audit.html
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest

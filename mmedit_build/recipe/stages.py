@@ -98,7 +98,7 @@ class RephraseStage(Strict):
     max_tokens: Count = 64
     """The longest rephrase in tokens."""
     similarity: Similarity | None = None
-    """Check that the meaning is near by embeddings; needs the package of the extra `similarity`."""
+    """A bound on how far embeddings may be apart; left out, it is not checked."""
     judge: Model | None = None
     """A chat LLM that says whether the meaning is the same; left out, none is asked."""
     shard_rows: Count = 128

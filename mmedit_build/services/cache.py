@@ -121,7 +121,7 @@ class Cache:
             change("DELETE FROM claims WHERE key = ?", (key,))
 
     def charge(self, key: str, endpoint: str, reason: str, tokens: tuple[int, int] | None) -> None:
-        """Note what was, or may have been, paid for an attempt of no use. Its claim now stands for no tokens."""
+        """Note what an attempt of no use cost, or may have cost. Its claim now stands for no tokens."""
         with self._change() as change:
             if tokens:
                 change("INSERT INTO losses VALUES (?, ?, ?, ?)", (endpoint, reason, *tokens))

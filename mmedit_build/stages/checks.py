@@ -49,6 +49,21 @@ _OF_THE_TWO = re.compile(r"(?:^|\bwhich (?:one )?|\bwhat )of (?:the|these|those)
 _QUANTITIES = {"both": "2", "pair": "2", "couple": "2", "twice": "2", "single": "1", "once": "1"}
 _COUNTING = re.compile(r"\b(?:numbers?|numeric\w*|counts?|many|much|total|quantity|amount|digits?|figure)\b")
 
+_AXES = (
+    ("left leftmost", "right rightmost"),
+    ("top upper above over topmost uppermost", "bottom lower below under beneath underneath lowest"),
+    ("bigger larger big large biggest largest", "smaller small little smallest tiny"),
+    ("before earlier", "after later"),
+    ("inside indoors", "outside outdoors"),
+    ("front", "back behind"),
+    ("first", "last"),
+    ("more most", "less fewer least fewest"),
+    ("old older oldest", "young younger youngest new newer newest"),
+    ("long longer longest tall taller tallest", "short shorter shortest"),
+    ("open", "closed shut"),
+)
+"""Opposites: words of the one pole, words of the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -174,6 +189,31 @@ def _sides(question: str) -> list[str]:
     return [word for word in (before, after) if word is not None]
 
 
+def _turns_round(trial: Trial) -> bool:
+    """Says the opposite, and not with its two sides exchanged, as "a above b" is "b below a"."""
+    asked, said = words(trial.question), words(trial.candidate)
+    turned = any(
+        _poles(asked, axis) | _poles(said, axis) == {0, 1} and _differ(asked, said, axis) for axis in _AXES
+    )
+    return turned and not _exchanges_sides(asked, said)
+
+
+def _poles(text: Sequence[str], axis: tuple[str, str]) -> set[int]:
+    return {pole for pole in (0, 1) if not set(axis[pole].split()).isdisjoint(text)}
+
+
+def _differ(asked: Sequence[str], said: Sequence[str], axis: tuple[str, str]) -> bool:
+    one, other = _poles(asked, axis), _poles(said, axis)
+    return bool(one and other) and one != other
+
+
+def _exchanges_sides(asked: Sequence[str], said: Sequence[str]) -> bool:
+    poles = {word for axis in _AXES for pole in axis for word in pole.split()}
+    common = [word for word in asked if word in said and word not in poles | _FUNCTIONS]
+    places = [said.index(word) for word in dict.fromkeys(common)]
+    return places != sorted(places)
+
+
 CHECKS: Mapping[str, Callable[[Trial], bool]] = {
     "empty": lambda trial: not plain(trial.candidate),
     "several lines": lambda trial: "\n" in trial.candidate.strip(),
@@ -189,5 +229,6 @@ CHECKS: Mapping[str, Callable[[Trial], bool]] = {
     "became a yes/no question": _becomes_yes_no,
     "counts something else": _changes_counting,
     "alternatives lost": _loses_alternatives,
+    "says the opposite": _turns_round,
 }
 """Reasons and their checks, in the order in which they are made."""

@@ -1,4 +1,4 @@
-"""From all failures found to the edits of a benchmark: no repeats, two splits without leaks, the wanted sizes.
+"""From all failures found to the edits of a benchmark: no repeats, no leaks between splits, wanted sizes.
 
 An image belongs to one split, whatever the task, and so does the text of a question; rows for which the two
 disagree are left out. Texts are dealt out type by type, so that both splits get every type in the same

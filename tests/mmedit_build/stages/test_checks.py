@@ -56,6 +56,18 @@ FAULTS = [
         "Which cat is this, in blue or green?",
         "red",
     ),
+    (
+        "says the opposite",
+        "What is in the top left corner?",
+        "What can be seen in the top right corner?",
+        "cat",
+    ),
+    (
+        "says the opposite",
+        "Is the cat bigger than the dog?",
+        "Does the cat look smaller than the dog?",
+        "yes",
+    ),
     ("alternatives lost", "Is the man young or old?", "What is the age of the man?", "old"),
     ("alternatives lost", "Is the red cat or the blue cat big?", "Which is big, red or green cat?", "red"),
 ]
@@ -102,6 +114,14 @@ def test_what_half_of_the_annotators_say_is_secret_too() -> None:
     assert refusal(question, candidate, "cat", ["cat"] * 5 + ["kitten"] * 5) == "gives the answer away"
     assert refusal(question, candidate, "cat", ["cat"] * 6 + ["kitten"] * 4) is None
     assert refusal(question, candidate, "cat", []) is None
+
+
+def test_a_comparison_may_be_told_from_the_other_side() -> None:
+    assert refusal("Is the cat above the dog?", "Is the dog below the cat?", "yes", ["yes"]) is None
+    assert (
+        refusal("Is the cat above the dog?", "Is the cat below the dog?", "yes", ["yes"])
+        == "says the opposite"
+    )
 
 
 def test_what_the_question_says_is_no_secret() -> None:
