@@ -18,7 +18,7 @@ RGB = tuple[int, int, int]
 
 COLUMNS = 4
 PICTURE = 256
-"""Width and height of a picture on its card; it is enlarged or shrunk to fit, never stretched."""
+"""Width of a picture on its card, and the most that it is high; it is made to fit, never stretched."""
 PADDING = 20
 """Space between the edge of a card and what is on it."""
 GAP = 24
@@ -70,7 +70,8 @@ def contact_sheet(entries: Sequence[Entry]) -> Image.Image:
     if not entries:
         raise UserError("A contact sheet needs at least one picture: ask for one or more.")
     columns = min(COLUMNS, len(entries))
-    height = max(_card_height(entry) for entry in entries)
+    tallest = max(_picture_height(entry) for entry in entries)
+    height = max(_card_height(entry, tallest) for entry in entries)
     size = (
         GAP + columns * (CARD_WIDTH + GAP),
         GAP + math.ceil(len(entries) / columns) * (height + GAP),
@@ -78,15 +79,21 @@ def contact_sheet(entries: Sequence[Entry]) -> Image.Image:
     sheet = Image.new("RGB", size, _WHITE)
     for index, entry in enumerate(entries):
         row, column = divmod(index, columns)
-        sheet.paste(_card(entry, height), (GAP + column * (CARD_WIDTH + GAP), GAP + row * (height + GAP)))
+        card = _card(entry, tallest, height)
+        sheet.paste(card, (GAP + column * (CARD_WIDTH + GAP), GAP + row * (height + GAP)))
     return sheet
 
 
-def _card_height(entry: Entry) -> int:
+def _picture_height(entry: Entry) -> int:
+    """As high as the picture is at its full width, but no higher than wide."""
+    return min(PICTURE, round(PICTURE * entry.image.height / entry.image.width))
+
+
+def _card_height(entry: Entry, tallest: int) -> int:
     left = _text_left(entry)
     rows = sum(len(_wrapped(line.text, PICTURE - left)) for line in entry.lines)
     spaces = _UNDER_PICTURE + _BETWEEN_LINES * (len(entry.lines) - 1) if entry.lines else 0
-    return PADDING + PICTURE + spaces + rows * _LINE_HEIGHT + PADDING
+    return PADDING + tallest + spaces + rows * _LINE_HEIGHT + PADDING
 
 
 def _text_left(entry: Entry) -> int:
@@ -94,10 +101,11 @@ def _text_left(entry: Entry) -> int:
     return _INDENT if any(line.mark in _MARK_LINES for line in entry.lines) else 0
 
 
-def _card(entry: Entry, height: int) -> Image.Image:
+def _card(entry: Entry, tallest: int, height: int) -> Image.Image:
     card = _frame(height).copy()
-    card.paste(ImageOps.pad(entry.image.convert("RGB"), (PICTURE, PICTURE), color=_WHITE), (PADDING, PADDING))
-    left, top = _text_left(entry), PADDING + PICTURE + _UNDER_PICTURE
+    picture = ImageOps.pad(entry.image.convert("RGB"), (PICTURE, tallest), color=_WHITE)
+    card.paste(picture, (PADDING, PADDING))
+    left, top = _text_left(entry), PADDING + tallest + _UNDER_PICTURE
     for line in entry.lines:
         pieces = _wrapped(line.text, PICTURE - left)
         _write(card, line.mark, pieces, (PADDING + left, top))

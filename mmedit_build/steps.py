@@ -16,6 +16,7 @@ from mmedit_build.engine.shards import Outcome, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.prompts import prompt_id
+from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Sizes
 from mmedit_build.rows import Edit, Example, LocalityItem, Task
 from mmedit_build.scoring.caption import Consensus
@@ -99,11 +100,13 @@ def publish(build: Build) -> Release:
             f"see {work.folder / 'audit.html'}."
         )
     counts = {one.stage: _counts(one) for one in summaries(work)}
+    picture = work.folder / "rows.png"
+    write_picture(picture, edits, work)
     folder = publishing.build_dataset(edits, work, build.recipe, counts, _measured(report))
     sent = None
     if config.repository is not None:
         sent = publishing.publish(folder, config.repository, private=config.private, tag=config.tag)
-    return Release(folder, len(edits), sent)
+    return Release(folder, picture, len(edits), sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +114,13 @@ class Release:
     """A dataset that was written, and where it was sent if it was."""
 
     folder: Path
+    picture: Path
     edits: int
     sent: publishing.Published | None
 
     def sentence(self) -> str:
         """What was done, for people."""
-        text = f"publish: {self.edits} edits in {self.folder}"
+        text = f"publish: {self.edits} edits in {self.folder}, some of them drawn in {self.picture}"
         if self.sent is None:
             return f"{text}; the recipe names no repository to send them to."
         if not self.sent.changed:

@@ -58,12 +58,17 @@ class Embedder:
 
     def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The cosine of each pair's embeddings."""
-        texts = sorted({text for pair in pairs for text in pair}, key=lambda text: (len(text), text))
-        vectors: dict[str, Tensor] = {}
-        for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
-            vectors.update(zip(batch, self._embed(batch), strict=True))
-        return [float(vectors[first] @ vectors[second]) for first, second in pairs]
+        vectors = self.vectors([text for pair in pairs for text in pair])
+        return [float(first @ second) for first, second in zip(vectors[::2], vectors[1::2], strict=True)]
+
+    def vectors(self, texts: Sequence[str]) -> list[Tensor]:
+        """The embedding of each text, of length 1; equal texts are embedded once."""
+        distinct = sorted(set(texts), key=lambda text: (len(text), text))
+        found: dict[str, Tensor] = {}
+        for start in range(0, len(distinct), BATCH):
+            batch = distinct[start : start + BATCH]
+            found.update(zip(batch, self._embed(batch), strict=True))
+        return [found[text] for text in texts]
 
     @torch.inference_mode()
     def _embed(self, texts: list[str]) -> Tensor:

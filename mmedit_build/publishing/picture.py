@@ -1,0 +1,51 @@
+"""A picture of some edits: both images, the question and its rephrase, the wrong answer and the target."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from mmedit_build.mllm.images import open_image
+from mmedit_build.rows import TASKS, Edit
+from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet
+from mmedit_build.store import write_atomic
+from mmedit_build.work import Work
+
+SHOWN = {"vqa": 8, "caption": 4}
+"""How many edits of each task are shown."""
+_BETWEEN = 4
+"""Pixels between the two images."""
+
+
+def write_picture(path: Path, edits: Sequence[Edit], work: Work) -> None:
+    """Draw the first finished edits of each task."""
+    by_task = [[edit for edit in edits if edit.task == task][: SHOWN[task]] for task in TASKS]
+    sheet = contact_sheet([_entry(edit, work) for chosen in by_task for edit in chosen])
+    buffer = io.BytesIO()
+    sheet.save(buffer, format="PNG")
+    write_atomic(path, buffer.getvalue())
+
+
+def _entry(edit: Edit, work: Work) -> Entry:
+    assert edit.rephrase is not None
+    assert edit.imagined is not None
+    images = (edit.image, edit.imagined.image)
+    lines = [
+        Line(edit.question),
+        Line(edit.prediction, "wrong"),
+        Line(edit.target, "right"),
+        Line(edit.rephrase.text, "note"),
+    ]
+    return Entry(_pair([open_image(work.path(image)) for image in images]), lines)
+
+
+def _pair(images: Sequence[Image.Image]) -> Image.Image:
+    """Two images side by side in one square, with a line between them."""
+    side = (PICTURE - _BETWEEN) // 2
+    whole = Image.new("RGB", (PICTURE, side), "white")
+    for number, image in enumerate(images):
+        whole.paste(ImageOps.contain(image, (side, side)).convert("RGB"), (number * (side + _BETWEEN), 0))
+    return whole
