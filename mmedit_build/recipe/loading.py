@@ -71,8 +71,8 @@ def _mistake(error: ErrorDetails) -> str:
 
 
 def _nearest(place: list[str]) -> str:
-    """Of the keys of the section that the unknown key stands in, the most similar one."""
-    known = {field for section in _sections(Recipe) for field in section.model_fields}
+    """Of the keys that recipes know elsewhere, the most similar one."""
+    known = {field for section in _sections(Recipe) for field in section.model_fields} - {place[-1]}
     near = get_close_matches(place[-1], known, n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 

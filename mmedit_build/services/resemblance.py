@@ -40,8 +40,8 @@ class Resemblance:
                 raise ValueError("it was not trained to match images and texts")
         except (*UNLOADABLE, ImportError, AttributeError) as error:
             raise UserError(
-                f"Cannot load a model of similarity from '{config.model}' ({first_line(error)}): give the folder "
-                "or the Hub id of a CLIP or SigLIP model; an id needs a connection, or the model downloaded "
+                f"Cannot load a model of similarity from '{config.model}' ({first_line(error)}): give the "
+                "folder or the Hub id of a CLIP or SigLIP model; an id needs a connection, or the model downloaded "
                 "before."
             ) from error
         model.requires_grad_(False)

@@ -30,7 +30,8 @@ def test_a_file_is_read_like_a_bundled_recipe(tmp_path: Path) -> None:
 
 def test_the_kind_of_a_model_may_be_left_out(tmp_path: Path) -> None:
     assert isinstance(load_recipe().base, Local)
-    path = changed(tmp_path, "  model: miniature/mllm", "  kind: endpoint\n  model: any")
+    model = "  model: miniature/mllm\n  batch_size: 128"
+    path = changed(tmp_path, model, "  kind: endpoint\n  model: any")
     assert isinstance(load_recipe(path).base, Endpoint)
 
 

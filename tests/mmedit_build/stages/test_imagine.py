@@ -219,6 +219,16 @@ def test_a_failed_quiz_rejects(edits: list[Edit], drawn: Work) -> None:
     assert imagined(outcome).candidates[0].scores["quiz"] == 0
 
 
+def test_the_commonest_reason_is_told(edits: list[Edit], drawn: Work) -> None:
+    known = {edits[0].image_id: [("Is there a moon?", "purple")]}
+    (outcome,) = imagine(drawn, edits[:1], known, settings(resemblance=like(-1.0)))
+    cosines = sorted(one.scores["resemblance"] for one in imagined(outcome).candidates)
+    (outcome,) = imagine(drawn, edits[:1], known, settings(resemblance=like(sum(cosines[-2:]) / 2)))
+    assert sorted(str(one.reason) for one in imagined(outcome).candidates) == [QUIZ_FAILED, *[UNLIKE] * 3]
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == f"image: {UNLIKE}"
+
+
 def test_without_other_known_questions_nothing_is_asked(edits: list[Edit], drawn: Work) -> None:
     row = edits[0]
     known = {row.image_id: [(row.question.upper(), "a lie")]}

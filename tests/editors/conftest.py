@@ -1,0 +1,93 @@
+"""The tiny BLIP-2 with random weights, the real miniature, and edits for both."""
+
+from __future__ import annotations
+
+import random
+
+import PIL.Image
+import pytest
+import torch
+
+from editors.base import Edit, TrainEdit
+from mmedit_build.checkpoints import locate
+from mmedit_build.miniature.drawing import draw
+from mmedit_build.miniature.facts import facts
+from mmedit_build.miniature.grammar import say
+from mmedit_build.miniature.questions import answer, ask
+from mmedit_build.miniature.train.texts import wrong_answer
+from mmedit_build.miniature.world import sample_scene
+from mmedit_build.mllm import MLLM, Query
+from tests.mmedit_build.mllm.conftest import _one_thread, folder, make_image, mixture, mllm, pictures
+
+__all__ = ["_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
+
+
+@pytest.fixture
+def edits(pictures: list[PIL.Image.Image]) -> list[Edit]:
+    """Three wishes about pictures, for the tiny model."""
+    return [
+        Edit("one", pictures[0], "Question: what color is the cat? Answer:", "two boats"),
+        Edit("two", pictures[1], "a photo of", "a red tree"),
+        Edit("three", pictures[2], "Question: how many boats are on the water? Answer:", "red"),
+    ]
+
+
+@pytest.fixture
+def probes(edits: list[Edit], mixture: list[Query]) -> list[Query]:
+    """What patched models are asked: the edits, and queries of every sort."""
+    return [*(edit.query for edit in edits), *mixture]
+
+
+@pytest.fixture(scope="session")
+def miniature() -> MLLM:
+    return MLLM.load(locate("miniature/mllm"), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def world(miniature: MLLM) -> list[TrainEdit]:
+    """Edits of the drawn world: questions with an answer that is wrong, and all that belongs to them."""
+    return [_world_edit(miniature, number) for number in range(16)]
+
+
+def _world_edit(miniature: MLLM, number: int) -> TrainEdit:
+    rng = random.Random(f"edit {number}")
+    scene = sample_scene(rng)
+    image, other_image = (draw(scene, f"{number}/{seed}") for seed in (1, 2))
+    asked, other = ask(scene, rng, 2)
+    told, rephrased = (miniature.question_prompt(text) for text in rng.sample(list(say(asked)), 2))
+    target = wrong_answer(answer(asked, scene), rng)
+    fact = facts()[number]
+    kept = Query(image, miniature.question_prompt(say(other)[0]), answer(other, scene))
+    return TrainEdit(
+        Edit(f"world/{number}", image, told, target),
+        text_rephrase=Query(image, rephrased, target),
+        image_rephrase=Query(other_image, told, target),
+        text_locality=(Query(None, fact.questions[0], fact.answer),),
+        image_locality=(kept,),
+    )
+
+
+class Snapshot:
+    """All that an edit could leave behind in a model."""
+
+    def __init__(self, mllm: MLLM) -> None:
+        model = mllm.model
+        self._parameters = {name: one.data.clone() for name, one in model.named_parameters()}
+        hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+        flags = [(one.requires_grad, one.grad is not None) for one in model.parameters()]
+        self._rest = (hooks, flags, model.training, torch.is_grad_enabled())
+
+    def assert_unchanged(self, mllm: MLLM) -> None:
+        """The model is bit for bit what it was."""
+        now = Snapshot(mllm)
+        assert self._rest == now._rest
+        assert self._parameters.keys() == now._parameters.keys()
+        moved = [
+            name for name, one in self._parameters.items() if not torch.equal(one, now._parameters[name])
+        ]
+        assert moved == []
+
+
+@pytest.fixture
+def snapshot() -> type[Snapshot]:
+    return Snapshot
