@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -96,6 +97,17 @@ class MLLM:
             ),
         )
         return [Generated(self._text(one.ids), one.log_probs) for one in continued]
+
+    @torch.no_grad()
+    def confirm(self, query: Query, text: str) -> Generated | None:
+        """As `write` for one query alone, but in a single pass: None unless it would write this very text."""
+        queries = [replace(query, target=text)]
+        rows, memory = self._rows(queries), self._features.memory()
+        (scored,) = self._passes.score(self._part(queries, rows, [0], memory), [0], "all")
+        said = scored.argmax[scored.first :].tolist()
+        if said[:-1] != scored.target_ids.tolist() or said[-1] not in self.stop_ids:
+            return None
+        return Generated(text, tuple(scored.token_log_probs.tolist()))
 
     @torch.no_grad()
     def below(

@@ -57,6 +57,12 @@ class Asker(Protocol):
         """One answer to each question, in order, greedily; one bad image costs only its own answers."""
         ...
 
+    def ask_again(
+        self, questions: Sequence[Question], answers: Sequence[Answer], *, max_tokens: int
+    ) -> list[Answer | NoAnswer]:
+        """Ask each by itself what was answered among others before."""
+        ...
+
 
 def load_asker(model: Model, requests: Path) -> Asker:
     """The model that a recipe names; `requests` is where the replies of served ones are kept."""
@@ -97,6 +103,17 @@ class LocalAsker:
 
         return _one_by_one_if_need_be(said, [self._query(question) for question in questions])
 
+    def ask_again(
+        self, questions: Sequence[Question], answers: Sequence[Answer], *, max_tokens: int
+    ) -> list[Answer | NoAnswer]:
+        return [self._again(*pair, max_tokens) for pair in zip(questions, answers, strict=True)]
+
+    def _again(self, question: Question, answer: Answer, max_tokens: int) -> Answer | NoAnswer:
+        same = self.mllm.confirm(self._query(question), answer.text) if answer.text else None
+        if same is not None:
+            return Answer(same.text, same.confidence)
+        return self.ask([question], max_tokens=max_tokens)[0]
+
     def _query(self, question: Question) -> Query:
         from mmedit_build.mllm import Query
 
@@ -133,9 +150,19 @@ class ServedAsker:
         self._chat = chat
 
     def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
+        return self._ask(questions, max_tokens, sample=0)
+
+    def ask_again(
+        self, questions: Sequence[Question], answers: Sequence[Answer], *, max_tokens: int
+    ) -> list[Answer | NoAnswer]:
+        """Requests are answered one by one anyway; as another sample, they are not only looked up."""
+        del answers
+        return self._ask(questions, max_tokens, sample=1)
+
+    def _ask(self, questions: Sequence[Question], max_tokens: int, sample: int) -> list[Answer | NoAnswer]:
         from mmedit_build.services.chat import Reply
 
-        requests = [_request(question, max_tokens) for question in questions]
+        requests = [_request(question, max_tokens, sample) for question in questions]
         replies = iter(self._chat.ask([one for one in requests if not isinstance(one, NoAnswer)]))
         answers: list[Answer | NoAnswer] = []
         for request in requests:
@@ -150,21 +177,21 @@ class ServedAsker:
         return answers
 
 
-def _request(question: Question, max_tokens: int) -> ChatRequest | NoAnswer:
+def _request(question: Question, max_tokens: int, sample: int) -> ChatRequest | NoAnswer:
     try:
         image = _checked_bytes(question.image)
     except UserError as error:
         return NoAnswer(str(error))
-    return chat_request(question.text, question.kind, image, max_tokens)
+    return chat_request(question.text, question.kind, image, max_tokens, sample)
 
 
-def chat_request(text: str, kind: Kind, image: bytes | None, max_tokens: int) -> ChatRequest:
+def chat_request(text: str, kind: Kind, image: bytes | None, max_tokens: int, sample: int = 0) -> ChatRequest:
     """What a served model is sent."""
     from mmedit_build.prompts import load_prompt
     from mmedit_build.services.chat import ChatRequest, Message
 
     message = Message("user", load_prompt("ask")[kind].format(text=text), image)
-    return ChatRequest((message,), temperature=0.0, max_tokens=max_tokens, logprobs=True)
+    return ChatRequest((message,), temperature=0.0, max_tokens=max_tokens, sample=sample, logprobs=True)
 
 
 def _checked_bytes(image: Path | bytes | None) -> bytes | None:

@@ -41,8 +41,8 @@ class Resemblance:
         except (*UNLOADABLE, ImportError, AttributeError) as error:
             raise UserError(
                 f"Cannot load a model of similarity from '{config.model}' ({first_line(error)}): give the "
-                "folder or the Hub id of a CLIP or SigLIP model; an id needs a connection, or the model downloaded "
-                "before."
+                "folder or the Hub id of a CLIP or SigLIP model; an id needs a connection, or the model "
+                "downloaded before."
             ) from error
         model.requires_grad_(False)
         nn.Module.to(model.eval(), place)

@@ -39,16 +39,34 @@ class Mining:
             if config is not None and asked:
                 yield from self._mine(asked, config)
 
-    def _mine(self, rows: Sequence[Example], config: MineVqa | MineCaption) -> Iterable[Mined]:
+    def _mine(self, rows: Sequence[Example], config: MineVqa | MineCaption) -> list[Mined]:
         assert self._asker is not None
         questions = [self._question(row) for row in rows]
         answers = self._asker.ask(questions, max_tokens=config.answer_tokens)
-        for row, question, answer in zip(rows, questions, answers, strict=True):
-            outcome = self._judged(row, answer, answer, config)
-            if isinstance(outcome, Edit) and self.config.confirm:
-                (alone,) = self._asker.ask([question], max_tokens=config.answer_tokens)
-                outcome = self._judged(row, alone, answer, config)
-            yield outcome
+        outcomes = [self._judged(row, one, one, config) for row, one in zip(rows, answers, strict=True)]
+        if self.config.confirm:
+            self._confirm(rows, questions, answers, outcomes, config)
+        return outcomes
+
+    def _confirm(
+        self,
+        rows: Sequence[Example],
+        questions: Sequence[Question],
+        answers: Sequence[Answer | NoAnswer],
+        outcomes: list[Mined],
+        config: MineVqa | MineCaption,
+    ) -> None:
+        """Ask for the failures again, and judge what is said then."""
+        assert self._asker is not None
+        first = {
+            i: answer
+            for i, (answer, outcome) in enumerate(zip(answers, outcomes, strict=True))
+            if isinstance(outcome, Edit) and isinstance(answer, Answer)
+        }
+        asked = [questions[i] for i in first]
+        again = self._asker.ask_again(asked, list(first.values()), max_tokens=config.answer_tokens)
+        for (i, answer), alone in zip(first.items(), again, strict=True):
+            outcomes[i] = self._judged(rows[i], alone, answer, config)
 
     def _question(self, row: Example) -> Question:
         return Question(self.work.path(row.image), row.question, KIND_OF_TASK[row.task])

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
 
 import pytest
 import torch
@@ -215,3 +218,22 @@ def test_cuda_equals_cpu(folder: str, mllm: MLLM, mixture: list[Query]) -> None:
         torch.testing.assert_close(there.logits.cpu(), here.logits, rtol=0, atol=1e-3)
     below = gpu.below(mixture, 3, for_generation=True)
     assert gpu.generate(below, max_new_tokens=4) == mllm.generate(mixture, max_new_tokens=4)
+
+
+def test_what_was_generated_comes_with_its_probabilities(mllm: MLLM, mixture: list[Query]) -> None:
+    for query, written in zip(mixture, mllm.write(mixture, max_new_tokens=3), strict=True):
+        (scored,) = mllm.score([replace(query, target=written.text)])
+        if len(scored.target_ids) == len(written.token_log_probs):
+            expected = scored.token_log_probs.tolist()
+            assert written.token_log_probs == pytest.approx(expected, abs=1e-4)
+            assert written.confidence == pytest.approx(math.exp(fmean(expected)), abs=1e-4)
+
+
+def test_confirm_refuses_what_would_not_be_written(
+    mllm: MLLM, mixture: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mllm.confirm(mixture[0], "something else entirely") is None
+    (written,) = mllm.write(mixture[:1], max_new_tokens=1)
+    # Without an end, whatever was written would go on.
+    monkeypatch.setattr(type(mllm), "stop_ids", ())
+    assert mllm.confirm(mixture[0], written.text or "x") is None

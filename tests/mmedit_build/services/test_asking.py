@@ -60,6 +60,24 @@ def test_the_confidence_is_that_of_the_words(asker: LocalAsker, drawn: Work) -> 
     assert answer.confidence == pytest.approx(math.exp(float(scored.token_log_probs.mean())), abs=1e-4)
 
 
+def test_asking_again_is_asking_alone_in_one_pass(asker: LocalAsker, drawn: Work) -> None:
+    questions = [Question(image, "What is in the picture?") for image in pictures(drawn)[:20]]
+    answers = [one for one in asker.ask(questions, max_tokens=10) if isinstance(one, Answer)]
+    before = asker.mllm.counts.layers
+    again = asker.ask_again(questions, answers, max_tokens=10)
+    assert asker.mllm.counts.layers - before == 20 * asker.mllm.n_layers
+    alone = [asker.ask([question], max_tokens=10)[0] for question in questions]
+    assert [one.text for one in again if isinstance(one, Answer)] == [
+        one.text for one in alone if isinstance(one, Answer)
+    ]
+    # A first answer that the model does not give alone is replaced by the one it gives.
+    wrong = [Answer("a mistake", 0.5)] * 20
+    corrected = asker.ask_again(questions, wrong, max_tokens=10)
+    assert [one.text for one in corrected if isinstance(one, Answer)] == [
+        one.text for one in alone if isinstance(one, Answer)
+    ]
+
+
 def test_a_broken_image_and_a_question_too_long_cost_only_their_own_answers(
     asker: LocalAsker, drawn: Work, tmp_path: Path
 ) -> None:
