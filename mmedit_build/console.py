@@ -58,6 +58,16 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
 
 
 @contextmanager
+def silent(label: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001
+    """In the place of `progress` where nobody looks."""
+
+    def advance(number: int, note: str = "") -> None:
+        """Says nothing."""
+
+    yield advance
+
+
+@contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Meanwhile, append what mmedit logs to a file."""
     handler = logging.FileHandler(path, encoding="utf-8")

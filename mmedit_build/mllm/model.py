@@ -137,7 +137,7 @@ class MLLM:
         hidden = tuple(single.hidden[0] for single in singles)
         return Below(layer, tuple(queries), tuple(rows), hidden, tuple(kept) or None)
 
-    def fit(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:
+    def have_room(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:
         """Whether each query has room, with its target or with so many new tokens in the target's place."""
         rows = make_rows(self.tokenizer, queries, self._family.image_length, targets=not new_tokens)
         return [row.length + new_tokens <= self._family.max_positions for row in rows]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from datasets import load_dataset
 
 from mmedit_build.audit.report import audit, faults
 from mmedit_build.build import Build, rows_of
-from mmedit_build.console import Advance, quiet_loading
+from mmedit_build.console import quiet_loading, silent
 from mmedit_build.errors import UserError
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Draw, Recipe, Sizes
@@ -30,14 +28,6 @@ from mmedit_build.work import Work
 KILLS = int(os.environ.get("MMEDIT_KILLS", "20"))
 LONGEST = 2.0
 """Seconds until a kill at most; some come before the first shard is finished, some after the last."""
-
-
-@contextlib.contextmanager
-def silent(label: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001
-    def advance(number: int, note: str = "") -> None:
-        pass
-
-    yield advance
 
 
 def small() -> Recipe:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -193,6 +195,17 @@ def test_too_long_queries_are_refused(mllm: MLLM) -> None:
         mllm.generate([fits], max_new_tokens=20)
     with pytest.raises(UserError, match="shorten"):
         mllm.score([Query(None, "a" * 80)])
+
+
+def test_whether_there_is_room_is_known_ahead(mllm: MLLM, pictures: list[PIL.Image.Image]) -> None:
+    queries = [Query(image, "a" * number, "red") for image in (None, pictures[0]) for number in range(50, 66)]
+    for new_tokens in (0, 3):
+        room = mllm.have_room(queries, new_tokens)
+        assert any(room)
+        assert not all(room)
+        for query, enough in zip(queries, room, strict=True):
+            with nullcontext() if enough else pytest.raises(UserError, match="positions"):
+                mllm.generate([query], max_new_tokens=new_tokens) if new_tokens else mllm.score([query])
 
 
 def test_the_longest_possible_query_generates(mllm: MLLM, plain_text: PlainText) -> None:

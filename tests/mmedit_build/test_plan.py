@@ -1,0 +1,57 @@
+"""What a plan says about served models: requests, tokens and cost, without sending anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmedit_build.build import Build, finish
+from mmedit_build.console import silent
+from mmedit_build.plan import plan
+from mmedit_build.recipe import Endpoint, Price
+from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.work import Work
+from tests.mmedit_build.conftest import MakeEdit
+
+
+@pytest.fixture
+def build(tmp_path: Path, make_edit: MakeEdit) -> Build:
+    """Ten mined questions, to be rephrased by a model that cannot be reached."""
+    recipe = load_recipe()
+    model = Endpoint(model="chat", base_url="http://127.0.0.1:9/v1", price=Price(input=1.0, output=2.0))
+    rephrase = recipe.rephrase.model_copy(update={"model": model, "candidates": 3, "max_tokens": 50})
+    work = Work(tmp_path)
+    edits = [make_edit(number, question=f"How many cats are there, {number}?") for number in range(1, 11)]
+    finish(work, "mine", edits, edits)
+    return Build(recipe.model_copy(update={"rephrase": rephrase}), work, silent)
+
+
+def test_requests_tokens_and_cost_are_estimated(build: Build) -> None:
+    first, cost = plan(build, "rephrase")
+    assert first == "rephrase: rephrases 10 prompts, of which 0 are done; asks chat for 30 rephrases."
+    assert cost.startswith("rephrase: 30 requests of about ")
+    assert "at most 1,500 out: at most 0.0" in cost
+    assert cost.endswith("USD.")
+    assert not build.work.requests.exists()
+
+
+def test_a_limit_is_heeded(build: Build) -> None:
+    assert "asks chat for 6 rephrases" in plan(replace(build, limit=2), "rephrase")[0]
+
+
+def test_without_a_price_there_is_no_cost(build: Build) -> None:
+    model = build.recipe.rephrase.model.model_copy(update={"price": None})
+    rephrase = build.recipe.rephrase.model_copy(update={"model": model})
+    again = replace(build, recipe=build.recipe.model_copy(update={"rephrase": rephrase}))
+    assert "no price is stated" in plan(again, "rephrase")[1]
+
+
+def test_publishing_says_where_to(build: Build, make_edit: MakeEdit) -> None:
+    edits = [make_edit(1)]
+    finish(build.work, "attach", edits, edits)
+    config = build.recipe.publish.model_copy(update={"repository": "someone/set", "tag": "v1"})
+    lines = plan(replace(build, recipe=build.recipe.model_copy(update={"publish": config})), "publish")
+    assert "writes 1 edits, with their source images" in lines[0]
+    assert "sends them to someone/set as v1 in one commit" in lines[1]
