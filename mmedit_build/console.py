@@ -41,7 +41,7 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
     """A bar on stderr with rate and time left; without a total it only shows that something goes on."""
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         _Rate(),
         TimeElapsedColumn(),

@@ -8,6 +8,7 @@ from mmedit_build.build import ROWS, Build
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
+from mmedit_build.publishing import preview
 from mmedit_build.recipe import Endpoint, Model
 from mmedit_build.rows import Edit, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
@@ -109,6 +110,10 @@ def _publish(build: Build) -> list[str]:
     if config.repository is not None:
         tag = f" as {config.tag}" if config.tag else ""
         lines.append(f"sends them to {config.repository}{tag} in one commit.")
+    if build.work.dataset.exists():
+        sent = preview(build.work.dataset)
+        lines.append(f"now there: {len(sent.files)} files of {sent.size / 1e6:,.1f} MB in all:")
+        lines += [f"  {file.name}" for file in sent.files]
     return lines
 
 
