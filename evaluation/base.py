@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
 
-from mmedit_build.mllm import Query
+from mmedit_build.errors import UserError
 from mmedit_build.mllm.images import open_image
 from mmedit_build.scoring.vqa import vqa_accuracy
+from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 from mmedit_build.sheet import Entry, Line, contact_sheet
 from mmedit_build.sources.vqav2 import VqaQuestion
 from mmedit_build.store import write_atomic
@@ -25,14 +25,6 @@ RIGHT = 0.5
 """The accuracy from which an answer is marked as right in the picture."""
 PICTURES = 12
 QUESTIONS_PER_PICTURE = 4
-
-
-class Generator(Protocol):
-    """What asking needs of an MLLM."""
-
-    def question_prompt(self, question: str) -> str: ...
-
-    def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +49,22 @@ class Score:
     accuracy: float
 
 
-def ask(mllm: Generator, questions: Sequence[VqaQuestion], advance: Callable[[int], None]) -> list[Answered]:
+def ask(asker: Asker, questions: Sequence[VqaQuestion], advance: Callable[[int], None]) -> list[Answered]:
     """Ask the questions in batches; `advance` hears of the number asked after each batch."""
     answered: list[Answered] = []
     for start in range(0, len(questions), BATCH):
         batch = questions[start : start + BATCH]
-        queries = [Query(row.image, mllm.question_prompt(row.question)) for row in batch]
-        predictions = mllm.generate(queries, max_new_tokens=ANSWER_TOKENS)
-        answered += [
-            Answered(row, prediction, vqa_accuracy(prediction, row.answers))
-            for row, prediction in zip(batch, predictions, strict=True)
-        ]
+        asked = [Question(row.image, row.question) for row in batch]
+        answers = asker.ask(asked, max_tokens=ANSWER_TOKENS)
+        answered += [_judged(row, answer) for row, answer in zip(batch, answers, strict=True)]
         advance(len(batch))
     return answered
+
+
+def _judged(question: VqaQuestion, answer: Answer | NoAnswer) -> Answered:
+    if isinstance(answer, NoAnswer):
+        raise UserError(answer.reason)
+    return Answered(question, answer.text, vqa_accuracy(answer.text, question.answers))
 
 
 def scores(answered: Iterable[Answered]) -> list[Score]:

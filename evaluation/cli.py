@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,13 +11,32 @@ from mmedit_build.errors import UserError, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
-    from rich.table import Table
+    from evaluation.experiment import Experiment
 
-    from evaluation.base import Answered, Score
-    from mmedit_build.sources.vqav2 import VqaQuestion
-
-DEFAULT_IMAGES = 200
-"""How many miniature validation images are drawn when no question files are given."""
+Dtype = Literal["float32", "float16", "bfloat16"]
+MethodNames = Annotated[
+    str | None, typer.Option("--method", help="A method, a comma list of them, or all; see list.")
+]
+ModelName = Annotated[
+    str | None, typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub [miniature/mllm].")
+]
+DatasetName = Annotated[
+    str | None,
+    typer.Option(
+        help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub "
+        "[runs/miniature/dataset]."
+    ),
+]
+TaskName = Annotated[str | None, typer.Option(help="vqa or caption [both].")]
+Images = Annotated[Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")]
+Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights [float32].")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder of what can be used again, such as trained editors [runs/cache].")
+]
+ExperimentFile = Annotated[
+    Path | None, typer.Option("--config", help="Experiment file (YAML); options given here come first.")
+]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -26,9 +45,120 @@ def main() -> None:
     run_app(app)
 
 
-@app.callback()
-def _about() -> None:
-    """Evaluate multimodal models and methods that edit them."""
+@app.callback(invoke_without_command=True)
+def evaluate(
+    context: typer.Context,
+    method: MethodNames = None,
+    model: ModelName = None,
+    dataset: DatasetName = None,
+    task: TaskName = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="legacy (teacher-forced), wild (free answers) [legacy,wild].")
+    ] = None,
+    prompts: Annotated[
+        Literal["family", "raw"] | None,
+        typer.Option(help="Ask as the model is meant to be asked, or as MMEdit's code does [family]."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many edits of a task.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results [runs/eval].")] = None,
+    config: ExperimentFile = None,
+    images: Images = None,
+    device: Device = None,
+    dtype: Precision = None,
+    seed: Annotated[int | None, typer.Option(help="Of whatever a method draws [0].")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Queries at a time [32].")] = None,
+    reuse: Annotated[
+        bool | None,
+        typer.Option("--reuse/--no-reuse", help="Compute only what an edit can change [reuse]."),
+    ] = None,
+    cache: Cache = None,
+) -> None:
+    """Judge methods that edit multimodal models.
+
+    Without a command, the methods that --method names edit the model, one edit of the dataset at a time, and
+    their results are written. The same command given again goes on where it stopped.
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
+    protocols = None if protocol is None else [name.strip() for name in protocol.split(",")]
+    changes = {
+        "model": model,
+        "dataset": dataset,
+        "task": task,
+        "protocols": protocols,
+        "prompts": prompts,
+        "limit": limit,
+        "out": out,
+        "images": images,
+        "device": device,
+        "dtype": dtype,
+        "seed": seed,
+        "batch_size": batch_size,
+        "reuse": reuse,
+        "cache": cache,
+    }
+    _evaluate(_experiment(method, config, changes))
+
+
+@app.command()
+def fit(
+    method: MethodNames = None,
+    model: ModelName = None,
+    dataset: DatasetName = None,
+    task: TaskName = None,
+    config: ExperimentFile = None,
+    images: Images = None,
+    device: Device = None,
+    dtype: Precision = None,
+    cache: Cache = None,
+) -> None:
+    """Train the editors of methods that learn; otherwise that is done when they are first used."""
+    from evaluation.evaluate import fit as fit_all
+    from mmedit_build.console import progress, quiet_loading, show_path
+
+    changes = {
+        "model": model,
+        "dataset": dataset,
+        "task": task,
+        "images": images,
+        "device": device,
+        "dtype": dtype,
+        "cache": cache,
+    }
+    experiment = _experiment(method, config, changes)
+    quiet_loading()
+    fits = fit_all(experiment, progress)
+    for done in fits:
+        typer.echo(f"{'Had learned' if done.cached else 'Learned'} in {done.seconds:.1f} s.")
+        show_path("Editor", done.path)
+    if not fits:
+        typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report [the first DIR].")] = None,
+) -> None:
+    """Write tables from results (Markdown, LaTeX, CSV); no model is needed."""
+    from evaluation.report.runs import find_runs
+    from evaluation.report.tables import write_tables
+    from mmedit_build.console import show_path
+
+    for path in write_tables(find_runs(folders), out or folders[0]):
+        show_path(path.suffix.removeprefix(".").upper(), path)
+
+
+@app.command("list")
+def list_() -> None:
+    """Show methods, their options, models, and what the scores mean."""
+    from rich.console import Console
+
+    from evaluation.listing import tables
+
+    for table in tables():
+        Console().print(table)
 
 
 @app.command()
@@ -42,79 +172,51 @@ def base(
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the answers and the picture.")] = Path("runs/base"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    dtype: Annotated[
-        Literal["float32", "float16", "bfloat16"], typer.Option(help="Precision of the weights.")
-    ] = "float32",
+    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = "float32",
 ) -> None:
     """Ask an unedited model VQAv2 questions and show what it answers.
 
     Without question files it asks about drawings of the miniature world.
     """
+    from evaluation.base_command import ask_about, choose_questions, show
     from mmedit_build.checkpoints import locate
     from mmedit_build.store import check_writable
 
-    checkpoint = locate(model)
+    locate(model)
     check_writable(out)
-    rows = _questions(questions, annotations, images, limit, out)
-    answered = _ask(checkpoint, device, dtype, rows)
-    _report(answered, out)
+    rows = choose_questions(questions, annotations, images, limit, out)
+    show(ask_about(rows, model, device, dtype), out)
 
 
-def _questions(
-    questions: Path | None, annotations: Path | None, images: Path | None, limit: int | None, out: Path
-) -> list[VqaQuestion]:
-    from mmedit_build.sources.vqav2 import read_questions
+def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
+    from evaluation.experiment import choose, make_experiment
 
-    if questions and annotations and images:
-        return read_questions(questions, annotations, images, limit)
-    if questions or annotations or images:
-        raise UserError(
-            "Give --questions, --annotations and --images together, or none of them to ask about "
-            "the miniature."
-        )
-    from mmedit_build.miniature.sources import write_sources
-
-    sources = write_sources(out / "sources", train_images=1, val_images=DEFAULT_IMAGES)
-    split = "val2014"
-    return read_questions(
-        sources.vqa_questions(split), sources.vqa_annotations(split), sources.image_folder(split), limit
-    )
+    experiment = make_experiment(config, changes)
+    if method is None and not experiment.methods:
+        raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")
+    known = experiment.methods
+    chosen = known if method is None else choose(method, known)
+    return experiment.model_copy(update={"methods": chosen})
 
 
-def _ask(checkpoint: str, device: str, dtype: str, rows: list[VqaQuestion]) -> list[Answered]:
-    from evaluation.base import ask
-    from mmedit_build.console import progress, quiet_loading
-    from mmedit_build.mllm import MLLM
-
-    quiet_loading()
-    mllm = MLLM.load(checkpoint, device=device, dtype=dtype)
-    with progress("Asking", len(rows)) as advance:
-        return ask(mllm, rows, advance)
-
-
-def _report(answered: list[Answered], out: Path) -> None:
+def _evaluate(experiment: Experiment) -> None:
     from rich.console import Console
 
-    from evaluation.base import scores, write_answers, write_sheet
-    from mmedit_build.console import show_path
+    from evaluation.evaluate import evaluate as evaluate_all
+    from evaluation.report.runs import find_runs
+    from evaluation.report.screen import tables
+    from mmedit_build.console import progress, quiet_loading, show_path
 
-    write_answers(out / "answers.jsonl", answered)
-    write_sheet(out / "answers.png", answered)
-    Console().print(_table(scores(answered)))
-    show_path("Answers", out / "answers.jsonl")
-    show_path("Picture", out / "answers.png")
+    quiet_loading()
+    folders = evaluate_all(experiment, progress)
+    for table in tables(find_runs(folders)):
+        Console().print(table)
+    show_path("Results", experiment.out)
 
 
-def _table(rows: list[Score]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("question type", title="VQA accuracy (official)")
-    table.add_column("questions", justify="right")
-    table.add_column("accuracy", justify="right")
-    for row in rows:
-        # A Text, as square brackets in a plain string would be read as markup.
-        table.add_row(
-            Text(row.question_type), str(row.number), f"{row.accuracy:.1%}", end_section=row is rows[-2]
-        )
-    return table
+def _refuse_options(context: typer.Context) -> None:
+    """Options before a command would be lost without a word."""
+    given = [name for name, value in context.params.items() if value is not None]
+    if given:
+        option = "--" + given[0].replace("_", "-")
+        raise UserError(f"Give {option} after the command {context.invoked_subcommand}, not before it.")

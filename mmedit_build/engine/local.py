@@ -128,7 +128,7 @@ def _in_processes(
     # Not forked: threads of torch and clients of servers do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with (
-        _threads_shared_by(workers),
+        _environment_of(workers),
         ProcessPoolExecutor(workers, context, _open_worker, (job.stage, job.shards)) as pool,
     ):
         futures = {pool.submit(_finish_in_worker, *task): task[0] for task in tasks}
@@ -145,14 +145,17 @@ def _in_processes(
 
 
 @contextmanager
-def _threads_shared_by(workers: int) -> Iterator[None]:
-    """Processes started inside divide the cores among themselves, unless the user has set it otherwise."""
-    name = "OMP_NUM_THREADS"
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = str(max(1, (os.cpu_count() or 1) // workers))
+def _environment_of(workers: int) -> Iterator[None]:
+    """What processes started inside find: their share of the cores, and no bars that would cross ours."""
+    wanted = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers)),
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+    ours = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        del os.environ[name]
+        for name in ours:
+            del os.environ[name]

@@ -207,9 +207,7 @@ def test_what_was_learned_is_saved_and_taken_up(
         assert_equal(expected, answers(model, queries))
 
 
-def test_a_learner_refuses_to_plan_before_it_has_learned(
-    case: Case, miniature: MLLM, world: list[TrainEdit]
-) -> None:
+def test_a_learner_has_nothing_to_keep_before_it_has_learned(case: Case) -> None:
     editor = load_editor(case.name, case.options)
     if not isinstance(editor, Learner):
         pytest.skip("learns nothing")

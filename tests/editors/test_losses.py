@@ -39,7 +39,7 @@ def test_locality_kl_is_the_mean_over_all_positions_and_leads_no_gradient_to_the
 def test_locality_kl_of_a_model_with_itself_is_zero(mllm: MLLM, mixture: list[Query]) -> None:
     full = mllm.score(mixture, positions="all")
     assert locality_kl(full, full).item() == 0.0
-    assert sum(len(one.logits) for one in full) > 100
+    assert sum(len(one.logits) for one in full) > 60
 
 
 def test_locality_kl_refuses_other_positions(mllm: MLLM, mixture: list[Query]) -> None:

@@ -32,7 +32,7 @@ def test_pieces_stand_before_every_prompt_and_after_the_image(mllm: MLLM, probes
     assert patch.changed == 0
 
 
-def test_without_pieces_nothing_changes(mllm: MLLM, probes: list[Query]) -> None:
+def test_without_pieces_nothing_changes(mllm: MLLM) -> None:
     patch = PromptPatch(())
     with patch.applied(mllm) as model:
         assert model is mllm
@@ -47,7 +47,7 @@ def test_whole_pieces_are_left_out_where_there_is_no_room(mllm: MLLM) -> None:
     for query in (short, long):
         for left in ((0, 1, 2, 3), (0, 1, 3), (1, 3), (3,)):
             written = replace(query, prompt="".join(pieces[i] for i in left) + query.prompt)
-            if mllm.fit([written])[0]:
+            if mllm.have_room([written])[0]:
                 break
         kept.append(written)
     lengths = [
@@ -60,7 +60,7 @@ def test_whole_pieces_are_left_out_where_there_is_no_room(mllm: MLLM) -> None:
 
 def test_room_for_new_tokens_is_kept_when_writing(mllm: MLLM) -> None:
     piece = "one cat is red on the boat. "
-    number = max(n for n in range(1, 30) if mllm.fit([Query(None, piece * n)], 20)[0])
+    number = max(n for n in range(1, 30) if mllm.have_room([Query(None, piece * n)], 20)[0])
     pieces = (piece,) * (number + 2)
     with PromptPatch(pieces, spare=tuple(range(number + 2))).applied(mllm) as model:
         # The target takes no room.
@@ -90,7 +90,7 @@ def test_questions_are_taken_out_of_the_template(mllm: MLLM) -> None:
 class Cats(RoutedPatch):
     """Sends questions about cats to a model that is asked something else."""
 
-    def in_scope(self, mllm: MLLM, queries: Sequence[Query]) -> list[bool]:
+    def in_scope(self, mllm: MLLM, queries: Sequence[Query]) -> list[bool]:  # noqa: ARG002
         return ["cat" in query.prompt for query in queries]
 
     def other(self, under: Model) -> Model:
@@ -105,7 +105,7 @@ class Cats(RoutedPatch):
         return State()
 
     @classmethod
-    def from_state(cls, state: State) -> Self:
+    def from_state(cls, state: State) -> Self:  # noqa: ARG003
         return cls()
 
 

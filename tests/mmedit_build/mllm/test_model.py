@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from statistics import fmean
 
-from contextlib import nullcontext
-
 import pytest
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 from transformers import Blip2ForConditionalGeneration
 
@@ -197,7 +197,7 @@ def test_too_long_queries_are_refused(mllm: MLLM) -> None:
         mllm.score([Query(None, "a" * 80)])
 
 
-def test_whether_there_is_room_is_known_ahead(mllm: MLLM, pictures: list[PIL.Image.Image]) -> None:
+def test_whether_there_is_room_is_known_ahead(mllm: MLLM, pictures: list[Image]) -> None:
     queries = [Query(image, "a" * number, "red") for image in (None, pictures[0]) for number in range(50, 66)]
     for new_tokens in (0, 3):
         room = mllm.have_room(queries, new_tokens)
