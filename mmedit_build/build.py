@@ -6,13 +6,15 @@ own `rows.jsonl`. Running it again goes on where it stopped, or finds that there
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Failed, HasId, Rejected, Stage
@@ -21,12 +23,12 @@ from mmedit_build.engine.shards import Outcome, Shards, Tally, read_rows, write_
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import Edit
+from mmedit_build.store import write_atomic
 from mmedit_build.summary import Summary, summarize
-from mmedit_build.work import Work
+from mmedit_build.work import ROWS, STAGES, Work
 
 logger = logging.getLogger(__name__)
 
-ROWS = "rows.jsonl"
 NOT_DECIDING = {
     "device",
     "batch_size",
@@ -36,8 +38,10 @@ NOT_DECIDING = {
     "retries",
     "price",
     "max_cost",
+    "key_variable",
 }
-"""Settings that may change between two runs of a stage: they decide how it is done, not what comes out."""
+"""Settings that may change between two runs of a stage: they decide how it is done, and about what comes out
+only in its last bits."""
 
 Row = TypeVar("Row", bound=HasId)
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -57,6 +61,7 @@ class Build:
 
     def rows_of(self, stage: str, name: str = ROWS) -> list[Edit]:
         """The rows that a stage ended with, as many as the build wants."""
+        check_chain(self.work, stage)
         return rows_of(self.work, stage, name)[: self.limit]
 
     def run(
@@ -89,6 +94,23 @@ def rows_of(work: Work, stage: str, name: str = ROWS) -> list[Edit]:
     return read_rows(path, Edit)
 
 
+def check_chain(work: Work, stage: str) -> None:
+    """Refuse the rows of a stage if a stage before it has other rows now than those it was made of."""
+    for before, after in pairwise(STAGES[: STAGES.index(stage) + 1]):
+        summary = Summary.read(work.stage(after))
+        if summary and summary.made_of and summary.made_of != fingerprint(work, before):
+            raise UserError(
+                f"The rows of {before} in {work.folder} have changed since {after} was made of them; "
+                f"run `mmedit-build {after}` again, or `mmedit-build run` for all."
+            )
+
+
+def fingerprint(work: Work, stage: str) -> str | None:
+    """A digest of the rows that a stage ended with; None if it has none."""
+    path = work.stage(stage) / ROWS
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() if path.exists() else None
+
+
 def finish(
     work: Work,
     stage: str,
@@ -98,8 +120,14 @@ def finish(
 ) -> Summary:
     """Write what a stage ends with, its rows last: they say that it is finished."""
     folder = work.stage(stage)
-    write_rows(folder / "left_out.jsonl", [one.row for one in left_out if one.row is not None])
+    rows_left_out = TypeAdapter(dict[str, Edit])
+    write_atomic(
+        folder / "left_out.jsonl",
+        b"".join(rows_left_out.dump_json({one.reason: one.row}) + b"\n" for one in left_out if one.row),
+    )
     summary = summarize(stage, outcomes, left_out)
+    before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
+    summary = summary.model_copy(update={"made_of": before and fingerprint(work, before)})
     summary.write(folder)
     write_rows(folder / ROWS, rows)
     logger.info("%s: finished with %d rows", stage, len(rows))

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mmedit_build.build import Build
     from mmedit_build.work import Work
 
-STAGES = ("mine", "rephrase", "imagine", "attach", "publish")
 
 Layout = Literal["easyedit"]
 RecipeName = Annotated[str, typer.Argument(help="A bundled recipe, or a YAML file.", metavar="RECIPE")]
@@ -246,12 +245,13 @@ def _build(  # one parameter for each option of a stage
     from mmedit_build.build import Build
     from mmedit_build.console import progress, quiet_loading
     from mmedit_build.recipe.loading import load_recipe
+    from mmedit_build.work import STAGES
 
     loaded = load_recipe(recipe)
     folder = _folder(loaded.name, work)
     build = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
     quiet_loading()
-    stages = STAGES if stage == "run" else (stage,)
+    stages = (*STAGES, "publish") if stage == "run" else (stage,)
     if dry_run:
         _show_plan(build, stages)
     else:

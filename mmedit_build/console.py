@@ -21,6 +21,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from mmedit_build.errors import UserError
+from mmedit_build.store import REMEDY
+
+LOGGER = "mmedit_build"
+
 
 class _Rate(ProgressColumn):
     """Finished items a second."""
@@ -67,12 +72,26 @@ def silent(label: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001
     yield advance
 
 
+class _Log(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Nothing: a full disk shall end the work where results are written, with a sentence."""
+
+
+def log_files() -> list[Path]:
+    """Where mmedit logs to now."""
+    handlers = logging.getLogger(LOGGER).handlers
+    return [Path(handler.baseFilename) for handler in handlers if isinstance(handler, _Log)]
+
+
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Meanwhile, append what mmedit logs to a file."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    try:
+        handler = _Log(path, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"Cannot write {path} ({error.strerror}); {REMEDY}.") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    ours = logging.getLogger("mmedit_build")
+    ours = logging.getLogger(LOGGER)
     level = ours.level
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)

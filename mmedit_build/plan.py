@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmedit_build.build import ROWS, Build
+from mmedit_build.build import Build
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.publishing import preview
-from mmedit_build.recipe import Endpoint, Model
+from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource
 from mmedit_build.rows import Edit, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest, estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.rephrase import question_requests
 from mmedit_build.steps import STEPS, examples_to_mine, pool_items
-
-NO_IMAGE = b""
-"""Stands for an image in an estimate, which counts all images alike."""
+from mmedit_build.work import ROWS
 
 
 def plan(build: Build, stage: str) -> list[str]:
@@ -43,6 +41,8 @@ def _mine(build: Build) -> list[str]:
     if recipe.draw is not None and not is_drawn(work.sources, **recipe.draw.model_dump()):
         images = recipe.draw.train_images + recipe.draw.val_images
         return [f"draws {images:,} images, then asks {asked} about them."]
+    if not work.stage("mine").exists() and any(one.kind == "hub" for one in _sources(build)):
+        return [f"reads sources from the Hub, then asks {asked} about them."]
     rows = examples_to_mine(build)
     todo = _todo(build, "mine", rows, Edit)
     captions = sum(row.task == "caption" for row in rows)
@@ -56,11 +56,19 @@ def _mine(build: Build) -> list[str]:
         "vqa": config.vqa.answer_tokens if config.vqa else 1,
         "caption": config.caption.answer_tokens if config.caption else 1,
     }
-    return lines + _cost(recipe.base, [_asking(row, limits[row.task]) for row in todo])
+    lines += _cost(recipe.base, [_asking(row, limits[row.task]) for row in todo])
+    if isinstance(recipe.base, Endpoint) and config.confirm:
+        lines.append("asks again for each failure that it finds, which is not in these numbers.")
+    return lines
+
+
+def _sources(build: Build) -> list[QuestionSource | CaptionSource]:
+    return [*build.recipe.sources.vqa, *build.recipe.sources.captions]
 
 
 def _asking(row: Example, max_tokens: int) -> ChatRequest:
-    return chat_request(row.question, KIND_OF_TASK[row.task], NO_IMAGE, max_tokens)
+    """The name of the image stands for its content: an estimate counts all images alike."""
+    return chat_request(row.question, KIND_OF_TASK[row.task], row.image.encode(), max_tokens)
 
 
 def _rephrase(build: Build) -> list[str]:
@@ -72,17 +80,23 @@ def _rephrase(build: Build) -> list[str]:
         f"rephrases {len(edits):,} prompts, of which {len(edits) - len(todo):,} are done; asks "
         f"{model_name(config.model)} for {len(requests):,} rephrases."
     ]
-    return lines + _cost(config.model, requests, build)
+    lines += _cost(config.model, requests, build)
+    if isinstance(config.judge, Endpoint):
+        lines.append(f"asks {config.judge.model} to judge what passes, which is not in these numbers.")
+    return lines
 
 
 def _imagine(build: Build) -> list[str]:
     config = build.recipe.imagine
+    asked = (config.quiz.model or build.recipe.base) if config.quiz else None
+    quiz = asked if isinstance(asked, Endpoint) else None
     edits = build.rows_of("rephrase")
     todo = _todo(build, "imagine", edits, Edit)
     return [
         f"paints up to {len(todo) * config.candidates:,} images with {model_name(config.model)} "
         f"({config.strategy}, {config.steps} steps) for {len(edits):,} edits, of which "
-        f"{len(edits) - len(todo):,} are done."
+        f"{len(edits) - len(todo):,} are done.",
+        *([f"asks {quiz.model} about each of them, at a cost not estimated."] if quiz else []),
     ]
 
 
@@ -96,7 +110,9 @@ def _attach(build: Build) -> list[str]:
         f"{len(pools) - len(todo):,} are done, and deals them to {len(edits):,} edits."
     ]
     requests = [
-        chat_request(item.question, "question" if item.image else "fact", NO_IMAGE, config.answer_tokens)
+        chat_request(item.question, "question", item.image.encode(), config.answer_tokens)
+        if item.image
+        else chat_request(item.question, "fact", None, config.answer_tokens)
         for item in todo
     ]
     return lines + _cost(build.recipe.base, requests)
@@ -127,7 +143,7 @@ def _cost(model: Model, requests: Sequence[ChatRequest], build: Build | None = N
     if not isinstance(model, Endpoint):
         return []
     will = estimate(model, requests, build.work.requests if build else None)
-    cost = "no price is stated" if will.cost is None else f"at most {will.cost:.2f} {will.currency}"
+    cost = "no price is stated" if will.cost is None else f"about {will.cost:.2f} {will.currency} or less"
     return [
         f"{will.requests:,} requests of about {will.input_tokens:,} tokens in and at most "
         f"{will.output_tokens:,} out: {cost}."

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmedit_build import publishing
 from mmedit_build.audit.report import Report, faults
-from mmedit_build.audit.run import run_audit
+from mmedit_build.audit.run import write_audit
+from mmedit_build.audit.targets import from_edits
 from mmedit_build.build import Build, deciding, finish, kept, rows_of
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome, write_rows
@@ -17,10 +19,12 @@ from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.prompts import prompt_id
 from mmedit_build.publishing.picture import write_picture
-from mmedit_build.recipe import Sizes
+from mmedit_build.recipe import Endpoint, Model, Sizes
 from mmedit_build.rows import Edit, Example, LocalityItem, Task
 from mmedit_build.scoring.caption import Consensus
+from mmedit_build.scoring.vqa import normalize
 from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
+from mmedit_build.stages import rephrase as rephrasing
 from mmedit_build.stages.attach import Probing, assign
 from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.imagine import Imagining
@@ -32,23 +36,24 @@ from mmedit_build.summary import Summary, summarize
 
 KNOWN = "known.jsonl"
 """What the base model answers right, as mining found out."""
-LEAST_KNOWN = 0.5
-"""The accuracy from which an answer counts as right beyond doubt."""
+DEALING = frozenset({"text_items", "image_items", "same_image", "same_question"})
+"""Settings of attach that only decide how items are dealt, which is done anew each time."""
 
 
 def mine(build: Build) -> Summary:
     """Ask the base model everything and keep what it gets wrong."""
     recipe, config = build.recipe, build.recipe.mine
     _draw(build)
-    consensus = Consensus.of(read_references(recipe.sources, build.work))
-    stage = Mining(config, recipe.base, build.work, consensus)
+    rows = examples_to_mine(build)
+    references = read_references(recipe.sources, build.work) if config.caption else []
+    stage = Mining(config, recipe.base, build.work, Consensus.of(references) if references else None)
     settings = {
-        "base": deciding(recipe.base),
+        "base": _asked(recipe.base),
         "mine": deciding(config, frozenset({"sizes", "spare"})),
         "sources": deciding(recipe.sources),
         "draw": deciding(recipe.draw),
     }
-    outcomes = build.run("mine", stage, examples_to_mine(build), Edit, settings, config.shard_rows)
+    outcomes = build.run("mine", stage, rows, Edit, settings, config.shard_rows)
     edits, left_out = select(kept(outcomes), _sizes(build), recipe.seed, config.spare)
     write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
     return finish(build.work, "mine", outcomes, edits, left_out)
@@ -59,7 +64,11 @@ def rephrase(build: Build) -> Summary:
     config = build.recipe.rephrase
     edits = build.rows_of("mine")
     stage = Rephrasing(config, build.recipe.seed, build.work.requests)
-    settings = {"rephrase": deciding(config), "prompt": prompt_id(config.prompt), "seed": build.recipe.seed}
+    settings = {
+        "rephrase": deciding(config),
+        "prompts": [prompt_id(name) for name in (config.prompt, *rephrasing.OTHER_PROMPTS)],
+        "seed": build.recipe.seed,
+    }
     outcomes = build.run("rephrase", stage, edits, Edit, settings, config.shard_rows)
     return finish(build.work, "rephrase", outcomes, kept(outcomes))
 
@@ -69,7 +78,7 @@ def imagine(build: Build) -> Summary:
     recipe, config = build.recipe, build.recipe.imagine
     edits = build.rows_of("rephrase")
     stage = Imagining(config, recipe.seed, build.work, recipe.base, _known_answers(build))
-    settings = {"imagine": deciding(config), "base": deciding(recipe.base), "seed": recipe.seed}
+    settings = {"imagine": deciding(config), "base": _asked(recipe.base), "seed": recipe.seed}
     outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows)
     return finish(build.work, "imagine", outcomes, kept(outcomes))
 
@@ -81,7 +90,7 @@ def attach(build: Build) -> Summary:
     edits, surplus = cut(painted, _sizes(build), recipe.seed)
     pools = pool_items(build)
     stage = Probing(config, recipe.base, build.work)
-    settings = {"attach": deciding(config), "base": deciding(recipe.base)}
+    settings = {"attach": deciding(config, DEALING), "base": _asked(recipe.base)}
     probed = build.run("probe", stage, pools, LocalityItem, settings, config.shard_rows)
     summarize("probe", probed).write(build.work.stage("probe"))
     assigned = assign(edits, kept(probed), rows_of(build.work, "mine", KNOWN), config, recipe.seed)
@@ -93,16 +102,17 @@ def publish(build: Build) -> Release:
     """Audit the edits, write the dataset, and send it to the Hub if the recipe names a repository."""
     work, config = build.work, build.recipe.publish
     edits = build.rows_of("attach")
-    report = run_audit(str(work.folder), work.folder / "audit.json", work.folder / "audit.html")
+    target = from_edits(str(work.folder), edits, work)
+    report = write_audit(target, work.folder / "audit.json", work.folder / "audit.html")
     if wrong := faults(report):
         raise UserError(
             f"The build in {work.folder} has {len(wrong)} faults that it must not have, such as {wrong[0]}; "
             f"see {work.folder / 'audit.html'}."
         )
     counts = {one.stage: _counts(one) for one in summaries(work)}
+    folder = publishing.build_dataset(edits, work, build.recipe, counts, _measured(report))
     picture = work.folder / "rows.png"
     write_picture(picture, edits, work)
-    folder = publishing.build_dataset(edits, work, build.recipe, counts, _measured(report))
     sent = None
     if config.repository is not None:
         sent = publishing.publish(folder, config.repository, private=config.private, tag=config.tag)
@@ -138,16 +148,24 @@ STEPS: dict[str, Callable[[Build], Summary | Release]] = {
 
 
 def examples_to_mine(build: Build) -> list[Example]:
-    """The first questions and the first captions of the sources, as many as the build wants of each."""
+    """The first questions and the first captions of the sources, as many as the build wants of each.
+
+    All that is asked about an image stands together, so that it goes through the vision tower once.
+    """
     caption = build.recipe.mine.caption
     with build.progress("reading", None) as advance:
-        return read_examples(
+        rows = read_examples(
             build.recipe.sources,
             build.work,
             limit=build.limit,
             caption_prompt=caption.prompt if caption else "",
             advance=advance,
         )
+    wanted = [row for row in rows if row.task in _sizes(build)]
+    places: dict[str, int] = {}
+    for place, row in enumerate(wanted):
+        places.setdefault(row.image, place)
+    return sorted(wanted, key=lambda row: places[row.image])
 
 
 def pool_items(build: Build) -> list[LocalityItem]:
@@ -177,10 +195,15 @@ def _sizes(build: Build) -> dict[Task, Sizes]:
 
 
 def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
-    """Questions that most annotators would say are answered right."""
+    """Questions that the model answers as most annotators do."""
     rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
     rows = [one.row for one in rejected if one.row is not None and one.row.task == "vqa"]
-    return [row for row in rows if row.scores["accuracy"] >= LEAST_KNOWN]
+    return [row for row in rows if normalize(row.prediction) == normalize(row.target)]
+
+
+def _asked(model: Model) -> dict[str, Any]:
+    """What decides about the answers of a model: the model, and how a served one is asked."""
+    return {"model": deciding(model), "prompt": prompt_id("ask") if isinstance(model, Endpoint) else None}
 
 
 def _known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:
@@ -197,9 +220,11 @@ def _counts(summary: Summary) -> publishing.StageCounts:
 
 
 def _measured(report: Report) -> dict[str, int]:
-    """By measure, the rows found in all splits and tasks."""
+    """By measure, what was found in all splits and tasks."""
     found: Counter[str] = Counter()
+    of: Counter[str] = Counter()
     for group in report.groups:
         for finding in group.findings:
             found[finding.title] += finding.count
-    return dict(found)
+            of[finding.title] += finding.of
+    return {f"{title} (of {of[title]:,})": number for title, number in found.items() if of[title]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mmedit_build.engine.base import Failed, Rejected
-from mmedit_build.engine.shards import read_json
+from mmedit_build.engine.base import Rejected
+from mmedit_build.engine.shards import Tally, read_json
 from mmedit_build.store import write_atomic
+
+_NAMES = re.compile(r"\S*[/\\]\S*|'[^']*'|\d[\d,.]*")
 
 
 class Summary(BaseModel):
@@ -23,16 +26,18 @@ class Summary(BaseModel):
     rejected: dict[str, int]
     """By reason."""
     failed: dict[str, int]
-    """By reason; these rows are tried again with --retry-failed."""
+    """By reason, without the names in it; these rows are tried again with --retry-failed."""
     finished: bool = True
+    made_of: str | None = None
+    """A digest of the rows of the stage before."""
 
     def sentence(self) -> str:
         """The counts for people, with what they can do about failed rows."""
         rejected, failed = sum(self.rejected.values()), sum(self.failed.values())
         text = f"{self.stage}: {self.entered} rows in, {self.kept} out, {rejected} rejected, {failed} failed."
         if self.failed:
-            reason = next(iter(self.failed))
-            text += f" Most failed because: {reason} Mend that and add --retry-failed to try them again."
+            reason = next(iter(self.failed)).rstrip(".")
+            text += f" Most failed because: {reason}. Mend that and add --retry-failed to try them again."
         return text
 
     def write(self, folder: Path) -> None:
@@ -45,29 +50,20 @@ class Summary(BaseModel):
 
 
 def summarize(
-    stage: str,
-    outcomes: Iterable[object],
-    left_out: Iterable[Rejected[Any]] = (),
-    *,
-    finished: bool = True,
+    stage: str, outcomes: Iterable[Any], left_out: Iterable[Rejected[Any]] = (), *, finished: bool = True
 ) -> Summary:
     """Count outcomes; `left_out` are rows that a stage had kept and that were dropped when all were known."""
-    kept = 0
-    rejected: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    for outcome in outcomes:
-        if isinstance(outcome, Rejected):
-            rejected[outcome.reason] += 1
-        elif isinstance(outcome, Failed):
-            failed[outcome.reason] += 1
-        else:
-            kept += 1
+    tally = Tally().add(outcomes)
     dropped = Counter(one.reason for one in left_out)
+    failed: Counter[str] = Counter()
+    for reason, number in tally.failed.items():
+        # Five thousand missing images are one reason.
+        failed[_NAMES.sub("...", reason)] += number
     return Summary(
         stage=stage,
-        entered=kept + rejected.total() + failed.total(),
-        kept=kept - dropped.total(),
-        rejected=dict((rejected + dropped).most_common()),
+        entered=tally.total,
+        kept=tally.kept - dropped.total(),
+        rejected=dict((tally.rejected + dropped).most_common()),
         failed=dict(failed.most_common()),
         finished=finished,
     )

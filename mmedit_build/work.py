@@ -8,9 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from mmedit_build.errors import UserError
-from mmedit_build.store import check_writable, write_atomic
+from mmedit_build.store import REMEDY, check_writable, write_atomic
+
+STAGES = ("mine", "rephrase", "imagine", "attach")
+"""Those that make rows, in their order; each has a folder."""
+ROWS = "rows.jsonl"
+"""What a stage ends with, in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,18 @@ class Work:
         folder = self.folder.absolute()
         return str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)
 
+    def _lock(self) -> IO[str]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"Cannot write to {self.folder} ({error.strerror}); {REMEDY}.") from error
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others out of the folder meanwhile; the lock goes with the process, however that ends."""
         check_writable(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as file:
+        with self._lock() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 
-import PIL.Image
-import PIL.ImageOps
-
 from mmedit_build.audit.judging import Kind
-from mmedit_build.audit.report import UNREADABLE, Finding, Report
+from mmedit_build.audit.report import Finding, Report
 from mmedit_build.audit.samples import Item, Sample
 from mmedit_build.audit.targets import Pictures
 from mmedit_build.rows import TASKS
+from mmedit_build.thumbnails import data_url
 
-PICTURE = 320
-"""The longest side of a picture in pixels."""
-SMALL = 128
-"""A picture no longer than this is kept without loss."""
 PER_FINDING = 2
 """How many rows show the same fault in the same split."""
 WITHOUT_FAULT = 12
@@ -79,22 +71,6 @@ def card(sample: Sample, findings: Sequence[Finding], pictures: Pictures | None)
         + f'<p class="source">{escape(sample.task)} {escape(sample.split)}: {escape(sample.id)}</p>'
         + "</article>"
     )
-
-
-def data_url(encoded: bytes) -> str | None:
-    """A small version of an image inside a URL; None if it is no image."""
-    try:
-        with PIL.Image.open(io.BytesIO(encoded)) as opened:
-            opened.draft("RGB", (PICTURE, PICTURE))
-            image = PIL.ImageOps.exif_transpose(opened).convert("RGB")
-    except UNREADABLE:
-        return None
-    # Drawings of a few pixels stay sharp; photos would be ten times larger so.
-    kind, options = ("png", {}) if max(image.size) <= SMALL else ("jpeg", {"quality": 85})
-    image.thumbnail((PICTURE, PICTURE))
-    file = io.BytesIO()
-    image.save(file, kind, optimize=True, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def _pictures(pictures: Pictures) -> str:

@@ -11,32 +11,25 @@ from mmedit_build.audit.judging import Kind
 from mmedit_build.audit.report import Finding, Group, Report, percent
 from mmedit_build.audit.style import STYLE
 from mmedit_build.audit.targets import Target
+from mmedit_build.page import document
 
 HEADINGS: dict[Kind, str] = {
     "never": "Must not happen",
     "fault": "Makes rows doubtful",
     "number": "Describes the dataset",
 }
-# Whatever a dataset puts into its texts, a browser shall load nothing and run nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def render(target: Target, report: Report) -> bytes:
     """The page, in UTF-8."""
-    name = escape(PurePath(report.target).name or report.target)
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Audit of {name}</title><style>{STYLE}</style></head>\n<body><main>\n"
-        f"<h1>Audit of {name}</h1>\n{_lead(report)}\n{_verdict(report)}\n"
+    title = f"Audit of {PurePath(report.target).name or report.target}"
+    body = (
+        f"<h1>{escape(title)}</h1>\n{_lead(report)}\n{_verdict(report)}\n"
         f"<h2>What was counted</h2>\n{_table(report.groups)}\n"
         f"{_examples(target, report)}\n"
-        "<footer>Written by mmedit-build audit. Each measure is explained in docs/audit.md.</footer>\n"
-        "</main></body></html>\n"
+        "<footer>Written by mmedit-build audit. Each measure is explained in docs/audit.md.</footer>"
     )
-    # Half of a surrogate pair can stand in JSON, but not in UTF-8.
-    return page.encode("utf-8", errors="xmlcharrefreplace")
+    return document(title, STYLE, body)
 
 
 def _lead(report: Report) -> str:

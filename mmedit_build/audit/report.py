@@ -16,11 +16,10 @@ from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.samples import Sample
 from mmedit_build.audit.targets import Files, Target, open_target
 from mmedit_build.rows import SPLITS, TASKS, Split, Task
+from mmedit_build.thumbnails import UNREADABLE
 
 EXAMPLES = 5
 """How many ids the JSON form names for each finding."""
-UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
-"""What Pillow raises on what is not a whole image."""
 
 
 @dataclass(frozen=True, slots=True)

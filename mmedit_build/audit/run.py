@@ -6,13 +6,17 @@ from pathlib import Path
 
 from mmedit_build.audit.page import render
 from mmedit_build.audit.report import Report, audit_target
-from mmedit_build.audit.targets import open_target
+from mmedit_build.audit.targets import Target, open_target
 from mmedit_build.store import write_atomic
 
 
 def run_audit(target: str, json_path: Path | None = None, page_path: Path | None = None) -> Report:
     """Audit what the target names, and write the numbers as JSON and as a page where asked to."""
-    opened = open_target(target)
+    return write_audit(open_target(target), json_path, page_path)
+
+
+def write_audit(opened: Target, json_path: Path | None = None, page_path: Path | None = None) -> Report:
+    """The same of what was opened already."""
     report = audit_target(opened)
     if json_path is not None:
         write_atomic(json_path, report.to_json().encode("utf-8", errors="backslashreplace"))

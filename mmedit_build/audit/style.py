@@ -1,37 +1,12 @@
-"""How the page of an audit looks: calm, in light and in dark, on wide screens and on phones."""
+"""How the page of an audit looks, besides what all pages share."""
 
 from __future__ import annotations
 
 STYLE = """
-:root {
-  color-scheme: light dark;
-  --paper: #faf9f6; --card: #ffffff; --ink: #1f2328; --soft: #646a73; --line: #e3e0d8; --track: #ece9e2;
-  --never: #b4372d; --fault: #a3640a; --number: #4a6785; --clean: #2c7a4f;
-  --never-wash: #f9e9e6; --fault-wash: #f8efdd; --clean-wash: #e6f2ea;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --paper: #16181b; --card: #1e2125; --ink: #e6e4df; --soft: #9da2aa; --line: #31353b; --track: #2a2e33;
-    --never: #ef8175; --fault: #e0ac5c; --number: #8fb1d3; --clean: #7cc79c;
-    --never-wash: #3a2321; --fault-wash: #362b19; --clean-wash: #1e3127;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-  -webkit-text-size-adjust: 100%;
-}
-main { max-width: 1120px; margin: 0 auto; padding: 48px 24px 72px; }
-h1 { margin: 0 0 6px; font-size: 30px; line-height: 1.2; font-weight: 650; overflow-wrap: anywhere; }
-h2 { margin: 52px 0 4px; font-size: 20px; font-weight: 650; }
-p.lead { margin: 0; color: var(--soft); max-width: 74ch; overflow-wrap: anywhere; }
 .verdict { margin: 22px 0 0; padding: 12px 16px; border-radius: 8px; max-width: 74ch; }
 .verdict.never { background: var(--never-wash); color: var(--never); }
 .verdict.clean { background: var(--clean-wash); color: var(--clean); }
 
-table { width: 100%; border-collapse: collapse; margin-top: 18px; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: 10px 12px; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { padding-left: 0; }
 thead th { color: var(--soft); font-size: 13px; font-weight: 500; padding-bottom: 8px; }
 thead th b { display: block; color: var(--ink); font-size: 15px; font-weight: 600; }
@@ -52,11 +27,6 @@ td.found b { color: var(--kind); }
   border: 1px solid var(--line); border-radius: 10px;
 }
 .pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; margin-bottom: 12px; }
-figure { margin: 0; } figcaption { color: var(--soft); font-size: 12px; margin-top: 4px; }
-figure img, .absent { display: block; width: 100%; border-radius: 6px; }
-figure img { height: auto; background: var(--track); }
-.absent { display: grid; place-items: center; aspect-ratio: 4 / 3; background: var(--track); }
-.absent { color: var(--soft); font-size: 13px; }
 .marks { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; margin: 0 0 12px; padding: 0; }
 .marks li { padding: 2px 9px; border-radius: 99px; font-size: 12px; font-weight: 600; }
 .marks .never, dd.never { background: var(--never-wash); color: var(--never); }
@@ -67,11 +37,8 @@ dd { margin: 0; padding: 1px 6px; border-radius: 4px; overflow-wrap: anywhere; m
 dd small { color: var(--soft); font-size: 13px; }
 dd.void { color: var(--soft); font-style: italic; }
 .source { margin: 12px 0 0; color: var(--soft); font-size: 12px; overflow-wrap: anywhere; }
-footer { margin-top: 52px; color: var(--soft); font-size: 13px; }
 
 @media (max-width: 760px) {
-  main { padding: 28px 16px 48px; }
-  h1 { font-size: 25px; }
   .cards { columns: 1; }
   table, tbody, tr, th, td { display: block; width: auto; }
   thead { display: none; }

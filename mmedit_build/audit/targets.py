@@ -12,9 +12,8 @@ from mmedit_build.easyedit_layout import FILES, place, read_rows
 from mmedit_build.engine import shards
 from mmedit_build.errors import UserError
 from mmedit_build.rows import TASKS, Edit, Split, Task
-from mmedit_build.work import Work
+from mmedit_build.work import ROWS, STAGES, Work
 
-STAGES = ("attach", "imagine", "rephrase", "mine")
 """The last stage that is finished is audited."""
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
 
@@ -91,9 +90,7 @@ def from_edits(name: str, edits: Sequence[Edit], work: Work) -> Target:
 
 
 def _folder(target: str, path: Path) -> Target:
-    rows = next(
-        (path / stage / "rows.jsonl" for stage in STAGES if (path / stage / "rows.jsonl").is_file()), None
-    )
+    rows = next((path / stage / ROWS for stage in reversed(STAGES) if (path / stage / ROWS).is_file()), None)
     if rows is not None:
         return _work(target, Work(path), rows)
     if any((path / "data" / task).is_dir() for task in TASKS):

@@ -8,11 +8,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from mmedit_build.console import log_files, log_to
 from mmedit_build.engine.base import Failed, HasId, Out, Rejected, Stage
 from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally, check_settings, plan
 from mmedit_build.errors import UserError
@@ -56,7 +57,7 @@ def run(job: Job[Out], *, workers: int, retry_failed: bool, advance: Advance) ->
     for shard in planned:
         if not shards.path(shard).exists():
             shards.write(shard, [known[key] for key in shard.keys])
-    shards.forget_others(planned)
+    shards.forget_repeats(planned)
     return [outcome for shard in planned for outcome in shards.read(shard)]
 
 
@@ -75,6 +76,7 @@ def _finish_all(
     tasks = [(shard, {key: known[key] for key in shard.keys if key in known}) for shard in todo]
     if not tasks:
         return
+    logger.info("%s: %d rows in %d shards", job.folder.name, len(job.rows), len(todo))
     if workers == 1:
         worker = _Worker(job.stage, job.shards)
         for shard, before in tasks:
@@ -95,6 +97,9 @@ class _Worker(Generic[Out]):
         """Run the stage over the rows of a shard that are not known yet, and save the whole shard."""
         todo = [row for row, key in zip(shard.rows, shard.keys, strict=True) if key not in known]
         new = _by_id(self._stage(todo), todo)
+        for outcome in new.values():
+            if isinstance(outcome, Failed):
+                logger.warning("%s failed: %s", outcome.id, outcome.reason)
         outcomes = [known[key] if key in known else new[key[0]] for key in shard.keys]
         self._shards.write(shard, outcomes)
         return Tally().add(new.values())
@@ -103,8 +108,9 @@ class _Worker(Generic[Out]):
 def _by_id(
     outcomes: Iterable[Out | Rejected[Any] | Failed], rows: Sequence[HasId]
 ) -> dict[str, Outcome[Out]]:
-    found: dict[str, Outcome[Out]] = {outcome.id: outcome for outcome in outcomes}
-    if set(found) != {row.id for row in rows}:
+    listed = list(outcomes)
+    found: dict[str, Outcome[Out]] = {outcome.id: outcome for outcome in listed}
+    if len(listed) != len(rows) or set(found) != {row.id for row in rows}:
         raise RuntimeError("a stage must give exactly one outcome for each row")
     return found
 
@@ -112,8 +118,11 @@ def _by_id(
 _worker: _Worker[Any] | None = None
 
 
-def _open_worker(stage: Stage[Any, Any], shards: Shards[Any]) -> None:
+def _open_worker(stage: Stage[Any, Any], shards: Shards[Any], logs: Sequence[Path]) -> None:
     global _worker
+    for path in logs:
+        # For as long as the process lives.
+        ExitStack().enter_context(log_to(path))
     _worker = _Worker(stage, shards)
 
 
@@ -129,7 +138,7 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")
     with (
         _environment_of(workers),
-        ProcessPoolExecutor(workers, context, _open_worker, (job.stage, job.shards)) as pool,
+        ProcessPoolExecutor(workers, context, _open_worker, (job.stage, job.shards, log_files())) as pool,
     ):
         futures = {pool.submit(_finish_in_worker, *task): task[0] for task in tasks}
         try:

@@ -99,16 +99,27 @@ class Shards(Generic[Out]):
         return [outcome for _, outcome in self._lines(self.path(shard))]
 
     def known(self) -> dict[Key, Outcome[Out]]:
-        """Every outcome in any shard file, also in those of earlier plans."""
-        paths = sorted((self.folder / "shards").glob("*.jsonl"))
-        return {key: outcome for path in paths for key, outcome in self._lines(path)}
+        """Every outcome in any shard file, earlier plans included; a failure only where there is no other."""
+        known: dict[Key, Outcome[Out]] = {}
+        for path in self._files():
+            for key, outcome in self._lines(path):
+                if key not in known or isinstance(known[key], Failed):
+                    known[key] = outcome
+        return known
 
-    def forget_others(self, plan: Iterable[Shard]) -> None:
-        """Remove the files of earlier plans, once the present one is finished."""
+    def forget_repeats(self, plan: Sequence[Shard]) -> None:
+        """Remove the files of earlier plans of which every row is in the present one, once that is finished.
+
+        Others stay: a smaller plan shall not cost what a larger one had done.
+        """
         names = {shard.name for shard in plan}
-        for path in (self.folder / "shards").glob("*.jsonl"):
-            if path.name not in names:
+        planned = {key for shard in plan for key in shard.keys}
+        for path in self._files():
+            if path.name not in names and all(key in planned for key, _ in self._lines(path)):
                 path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return sorted((self.folder / "shards").glob("*.jsonl"))
 
     def _lines(self, path: Path) -> Iterator[tuple[Key, Outcome[Out]]]:
         try:
@@ -190,10 +201,15 @@ def read_rows(path: Path, row_type: type[Out]) -> list[Out]:
         ) from error
 
 
+FORMAT = 1
+"""Of rows and judgements: raised when what a stage makes of the same rows changes, so that old and new rows
+never mix."""
+
+
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Note the settings of a stage when it begins; refuse to go on under others, naming the difference."""
     path = folder / "manifest.json"
-    wanted = json.loads(json.dumps(settings))
+    wanted = json.loads(json.dumps({"format": FORMAT, **settings}))
     if not path.exists():
         write_atomic(path, json.dumps(wanted, indent=2, sort_keys=True).encode() + b"\n")
         return

@@ -33,7 +33,7 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
     fields: dict[str, Any] = recipe.model_dump(mode="json")
     fields["publish"] = {name: value for name, value in fields["publish"].items() if name not in _WHERE_TO}
     for section, name in _keys(fields, "base_url"):
-        # The query of an address may be a key.
+        # Refuses an address that holds a key.
         section[name] = address(section[name])
     return fields
 

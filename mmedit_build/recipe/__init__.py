@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmedit_build.recipe.fields import Strict
 from mmedit_build.recipe.models import Endpoint, Local, Model, Price
@@ -44,7 +44,7 @@ class Recipe(Strict):
     about: str
     """One sentence for people."""
     seed: str = "0"
-    """Decides on splits, samples and images."""
+    """Decides on splits, templates, images and locality items."""
     draw: Draw | None = None
     """Left out, no sources are drawn."""
     base: Model
@@ -61,6 +61,15 @@ class Recipe(Strict):
     """Stage 4."""
     publish: PublishStage
     """Stage 5."""
+
+    @model_validator(mode="after")
+    def _has_something_to_mine(self) -> Recipe:
+        if not (self.mine.vqa or self.mine.caption):
+            raise ValueError("mine has neither vqa nor caption, so there is nothing to do")
+        for section, sources in (("vqa", self.sources.vqa), ("caption", self.sources.captions)):
+            if getattr(self.mine, section) and not sources:
+                raise ValueError(f"mine has {section}, but sources has none for it")
+        return self
 
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmedit_build.recipe.fields import Count, Share, Strict
 from mmedit_build.recipe.models import Local, Model
@@ -103,6 +103,12 @@ class RephraseStage(Strict):
     """A chat LLM that says whether the meaning is the same; left out, none is asked."""
     shard_rows: Count = 128
     """Rows that are worked on and saved together."""
+
+    @model_validator(mode="after")
+    def _candidates_differ(self) -> RephraseStage:
+        if self.candidates > 1 and self.temperature == 0:
+            raise ValueError("with temperature 0 all candidates are the same; raise it, or ask for one")
+        return self
 
 
 class Inversion(Strict):

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils.hub import cached_file
 
 from mmedit_build.checkpoints import locate
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, first_line
 from mmedit_build.mllm.loading import UNLOADABLE
 from mmedit_build.recipe import Similarity
 
@@ -43,7 +43,7 @@ class Embedder:
                 folder, POOLING, revision=revision, _raise_exceptions_for_missing_entries=False
             )
         except UNLOADABLE as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".:")
+            reason = first_line(error)
             raise UserError(
                 f"Cannot load an embedding model from '{similarity.model}' ({reason}): give a folder or "
                 "the id of a sentence-transformers checkpoint with safetensors, or leave out `similarity`."

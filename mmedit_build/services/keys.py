@@ -52,7 +52,7 @@ def find_key(model: Endpoint) -> Key:
 
 
 def address(base_url: str) -> str:
-    """A server's address as it may be shown and kept: without query and trailing slash."""
+    """A server's address as it may be shown and kept: without trailing slash."""
     parts = split_address(base_url)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
@@ -66,9 +66,9 @@ def split_address(base_url: str) -> SplitResult:
         usable = False
     if not usable:
         raise UserError("A `base_url` must look like http://localhost:8000/v1; one in this recipe does not.")
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise UserError(
-            f"The `base_url` of {parts.hostname} holds a user name or password, and recipes are published: "
+            f"The `base_url` of {parts.hostname} holds a password or a query, and recipes are published: "
             "put the key into an environment variable and its name into `key_variable`."
         )
     return parts

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from mmedit_build.checkpoints import locate
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, first_line
 from mmedit_build.mllm.loading import DTYPES, UNLOADABLE, find_device
 from mmedit_build.recipe import Local
 from mmedit_build.services.asking import model_name
@@ -57,7 +57,7 @@ class LocalChat:
                 folder, revision=revision, dtype=DTYPES[model.dtype], use_safetensors=True
             )
         except UNLOADABLE as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".:")
+            reason = first_line(error)
             raise UserError(
                 f"Cannot load a chat model from '{model.model}' ({reason}): give a folder written by "
                 "save_pretrained (with safetensors), or the id of a chat model on the Hub."

@@ -17,16 +17,13 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import AttachStage, Model
 from mmedit_build.rows import Edit, Locality, LocalityItem, Relation
 from mmedit_build.scoring.text import plain
-from mmedit_build.scoring.vqa import normalize, vqa_accuracy
+from mmedit_build.scoring.vqa import normalize
 from mmedit_build.services.asking import Asker, NoAnswer, Question, load_asker
 from mmedit_build.stages.borders import Borders, order, split_of
 from mmedit_build.work import Work
 
 Probed = LocalityItem | Rejected[LocalityItem] | Failed
 Fits = Callable[[LocalityItem], bool]
-
-RIGHT = 0.5
-"""The official VQA accuracy from which an answer counts as right: two of ten annotators reach it."""
 
 
 @dataclass
@@ -60,11 +57,11 @@ class Probing:
 
 
 def is_right(item: LocalityItem, prediction: str) -> bool:
-    """About an image: by VQA accuracy. About a fact: an answer, but for case, articles and punctuation."""
-    if item.image is not None:
-        return vqa_accuracy(prediction, item.answers) >= RIGHT
+    """About an image: what most annotators said. About a fact: any of its answers. Case, articles and
+    punctuation do not count."""
+    right = (item.answer,) if item.image is not None else item.answers
     said = _same(prediction)
-    return said != "" and said in {_same(answer) for answer in item.answers}
+    return said != "" and said in {_same(answer) for answer in right}
 
 
 def _same(text: str) -> str:

@@ -84,7 +84,7 @@ class Imagining:
     def _begin(self, row: Edit) -> _Task | Rejected[Edit] | Failed:
         from mmedit_build.mllm.images import open_image
 
-        caption = row.caption or (row.target if row.task == "caption" else None)
+        caption = row.target if row.task == "caption" else row.caption
         if caption is None:
             return Rejected(row.id, NO_CAPTION, row)
         try:

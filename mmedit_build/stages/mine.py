@@ -26,8 +26,8 @@ class Mining:
     config: MineStage
     base: Model
     work: Work
-    consensus: Consensus
-    """Frozen over all reference captions, whatever part of them is mined."""
+    consensus: Consensus | None
+    """Frozen over all reference captions, whatever part of them is mined; None if captions are not mined."""
     _asker: Asker | None = field(default=None, init=False, repr=False)
 
     def open(self) -> None:
@@ -92,4 +92,5 @@ class Mining:
     def _verdict(self, row: Example, prediction: str, config: MineVqa | MineCaption) -> Verdict:
         if isinstance(config, MineVqa):
             return judge_answer(row.question, row.answers, prediction, config)
+        assert self.consensus is not None
         return judge_caption(row.answers, prediction, self.consensus, config)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
-from mmedit_build.recipe import RephraseStage
+from mmedit_build.recipe import Local, RephraseStage
 from mmedit_build.rows import Candidate, Edit, Rephrase
 from mmedit_build.services.chat import Chat, ChatRequest, NoReply, Reply, open_chat, prompt_messages
 from mmedit_build.stages.checks import difference, refusal
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = "caption"
 JUDGE = "judge"
+OTHER_PROMPTS = (TEMPLATES, JUDGE)
+"""Prompts besides the one that the recipe names."""
 JUDGE_TOKENS = 8
 NO_MATCH = "judge: not the same question"
 UNCLEAR = "judge: neither yes nor no"
@@ -109,6 +111,7 @@ class _Drafts:
     def __init__(self, config: RephraseStage, opened: _Opened, rows: Sequence[Edit]) -> None:
         self._config = config
         self._name = opened.chat.name
+        self._repeats = isinstance(config.model, Local)
         replies = opened.chat.ask(question_requests(config, rows))
         number = config.candidates
         self._replies = {row.id: replies[i * number : (i + 1) * number] for i, row in enumerate(rows)}
@@ -123,7 +126,9 @@ class _Drafts:
         """The row with the most different candidate that passed, or why there is none."""
         drafts = self._drafts[row.id]
         if not drafts:
-            return Failed(row.id, f"rephrase: {_commonest(_reasons(self._replies[row.id]))}")
+            reason = f"rephrase: {_commonest(_reasons(self._replies[row.id]))}"
+            # A model in this process would say nothing of use again.
+            return Rejected(row.id, reason, row) if self._repeats else Failed(row.id, reason)
         best = _best(drafts)
         kept = Rephrase(
             text=best.text if best else "",

@@ -32,16 +32,26 @@ def select(found: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str, spare:
 
 def cut(edits: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str) -> Selected:
     """The wanted number of each task and split, balanced over the types of question."""
-    kept: list[Edit] = []
+    groups: list[list[Edit]] = []
     surplus: list[Rejected[Edit]] = []
     for task, size in sizes.items():
         for split in SPLITS:
             group = [edit for edit in edits if (edit.task, edit.split) == (task, split)]
             ordered = _by_turns(group, seed)
             wanted = size.train if split == "train" else size.test
-            kept += ordered[:wanted]
+            groups.append(ordered[:wanted])
             surplus += [Rejected(edit.id, "more than wanted", edit) for edit in ordered[wanted:]]
-    return kept, surplus
+    return _woven(groups), surplus
+
+
+def _woven(groups: Sequence[Sequence[Edit]]) -> list[Edit]:
+    """All groups in one row, each spread evenly over it."""
+    places = [
+        ((place + 0.5) / len(group), number, edit)
+        for number, group in enumerate(groups)
+        for place, edit in enumerate(group)
+    ]
+    return [edit for _, _, edit in sorted(places, key=lambda one: one[:2])]
 
 
 def _larger(sizes: Sizes, spare: float) -> Sizes:

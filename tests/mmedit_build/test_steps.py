@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import traceback
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,7 @@ from mmedit_build.recipe import Draw, Recipe, Sizes
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.rows import SPLITS
 from mmedit_build.status import summaries
-from mmedit_build.steps import STEPS, publish
+from mmedit_build.steps import STEPS, examples_to_mine, publish
 from mmedit_build.work import Work
 
 KILLS = int(os.environ.get("MMEDIT_KILLS", "20"))
@@ -147,6 +150,37 @@ def test_another_recipe_is_refused_in_the_same_folder(built: Build) -> None:
     )
     with pytest.raises(UserError, match=r"rephrase\.temperature was 0\.6 and is now 0\.5"):
         STEPS["rephrase"](Build(other, built.work, silent))
+
+
+def test_rows_that_have_changed_since_are_not_published(built: Build, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(built.work.folder, folder)
+    rows = folder / "mine" / "rows.jsonl"
+    rows.write_bytes(b"".join(rows.read_bytes().splitlines(keepends=True)[1:]))
+    again = replace(built, work=Work(folder))
+    with pytest.raises(UserError, match=r"rows of mine .* have changed since rephrase was made"):
+        publish(again)
+    # Mining again gives the rows back.
+    STEPS["mine"](again)
+    publish(again)
+
+
+@pytest.mark.parametrize(("task", "other"), [("vqa", "caption"), ("caption", "vqa")])
+def test_one_task_alone_can_be_mined(built: Build, tmp_path: Path, task: str, other: str) -> None:
+    mine = built.recipe.mine.model_copy(update={other: None})
+    build = replace(
+        built, recipe=built.recipe.model_copy(update={"mine": mine}), work=Work(tmp_path), limit=30
+    )
+    shutil.copytree(built.work.sources, tmp_path / "sources")
+    STEPS["mine"](build)
+    assert {edit.task for edit in rows_of(build.work, "mine")} == {task}
+
+
+def test_questions_and_caption_of_an_image_are_asked_together(built: Build) -> None:
+    images = [row.image for row in examples_to_mine(built)]
+    changes = sum(one != other for one, other in pairwise(images))
+    assert changes == len(set(images)) - 1
+    assert len(images) == 400
 
 
 def test_a_build_with_a_fault_is_not_published(built: Build, tmp_path: Path) -> None:

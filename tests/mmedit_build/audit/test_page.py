@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmedit_build.audit.cards import PER_FINDING, PICTURE, WITHOUT_FAULT, choose, data_url, found_in
+from mmedit_build.audit.cards import PER_FINDING, WITHOUT_FAULT, choose, found_in
 from mmedit_build.audit.page import render
 from mmedit_build.audit.report import audit_target
 from mmedit_build.audit.samples import Item, Sample
 from mmedit_build.audit.targets import Pictures, Target
+from mmedit_build.thumbnails import PICTURE
 
 ATTACK = '</dd><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -136,14 +137,6 @@ def test_pictures_are_small_and_missing_ones_leave_a_place(make_sample: Any) -> 
     assert kind == "data:image/jpeg"
     assert shown.size == (PICTURE, PICTURE * 2 // 3)
     assert "no image" in reader.texts
-
-
-def test_drawings_of_a_few_pixels_keep_them_all() -> None:
-    drawing = _encoded((64, 64))
-    kind, _, content = (data_url(drawing) or "").partition(";base64,")
-    assert kind == "data:image/png"
-    original, shown = (Image.open(io.BytesIO(one)) for one in (drawing, base64.b64decode(content)))
-    assert original.tobytes() == shown.tobytes()
 
 
 def test_a_few_rows_of_each_fault_are_chosen_and_some_without(make_sample: Any) -> None:

@@ -88,6 +88,20 @@ def test_rows_that_changed_cost_only_themselves(job: Job[Any]) -> None:
     assert len(outcomes) == 49
     assert outcomes[10].value == 2
     assert seen(job)[50:] == ["n/11"]
+    assert finished(job)[10].value == 22
+    assert len(seen(job)) == 51
+
+
+def test_a_smaller_plan_costs_nothing_that_a_larger_one_had_done(job: Job[Any]) -> None:
+    whole = finished(job)
+    assert finished(replace(job, rows=job.rows[:10])) == whole[:10]
+    assert finished(job) == whole
+    assert len(seen(job)) == 50
+
+
+def test_shards_that_are_repeated_by_the_present_plan_are_removed(job: Job[Any]) -> None:
+    finished(replace(job, rows=job.rows[:10]))
+    finished(job)
     assert len(list((job.folder / "shards").iterdir())) == 7
 
 

@@ -55,7 +55,7 @@ class World:
     @staticmethod
     def recipe(**publish: object) -> Recipe:
         source = {"questions": "q.json", "annotations": "a.json", "images": "images"}
-        served = {"kind": "endpoint", "model": "chat", "base_url": "http://localhost:1/v1?key=in-the-query"}
+        served = {"kind": "endpoint", "model": "chat", "base_url": "http://localhost:1/v1"}
         sections: dict[str, Any] = {
             "name": "drawn",
             "about": "What a model gets wrong about a drawn world.",

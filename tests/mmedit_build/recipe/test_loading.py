@@ -44,12 +44,25 @@ def test_the_kind_of_a_model_may_be_left_out(tmp_path: Path) -> None:
         ("name: miniature\n", "name: ../up\n", "name: "),
         ("  model: miniature/mllm", "  kind: servd\n  model: any", "base: .*servd"),
         ("seed: miniature\n", "seed: [\n", "is not YAML"),
+        ("temperature: 0.6", "temperature: 0", "with temperature 0 all candidates are the same"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(tmp_path: Path, before: str, after: str, told: str) -> None:
     with pytest.raises(UserError, match=told) as caught:
         load_recipe(changed(tmp_path, before, after))
     assert "\n" not in str(caught.value)
+
+
+def test_there_must_be_something_to_mine(tmp_path: Path) -> None:
+    start, end = MINIATURE.index("  vqa:\n    sizes"), MINIATURE.index("rephrase:")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(MINIATURE[:start] + "  confirm: false\n" + MINIATURE[end:])
+    with pytest.raises(UserError, match="neither vqa nor caption"):
+        load_recipe(str(path))
+    start, end = MINIATURE.index("  captions:"), MINIATURE.index("mine:")
+    path.write_text(MINIATURE[:start] + MINIATURE[end:])
+    with pytest.raises(UserError, match="mine has caption, but sources has none"):
+        load_recipe(str(path))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

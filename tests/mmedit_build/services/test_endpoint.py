@@ -329,7 +329,7 @@ def test_the_key_is_in_no_log_no_file_and_no_error(
         ({"base_url": "https://api.openai.com/v1"}, "  ", "set the environment variable THE_KEY"),
         ({}, "sk-abc\nX-Header: y", "holds characters no key has"),
         ({}, "schlüssel", "holds characters no key has"),
-        ({"base_url": "http://me:sk-abc@127.0.0.1/v1"}, None, "holds a user name or password"),
+        ({"base_url": "http://me:sk-abc@127.0.0.1/v1"}, None, "holds a password or a query"),
         ({"base_url": "localhost:8000/v1"}, None, "must look like http://localhost:8000/v1"),
         ({"base_url": "http://localhost:99999/v1"}, None, "must look like"),
         ({"max_cost": 1.0}, None, "states no `price`"),

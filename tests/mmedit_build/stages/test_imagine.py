@@ -179,7 +179,13 @@ def test_text_to_image_needs_no_original(edits: list[Edit], known: Known, tmp_pa
 
 
 def test_captions_are_painted_from_their_target(edits: list[Edit], known: Known, drawn: Work) -> None:
-    row = replace(edits[0], task="caption", question="a photo of", caption=None, target="a red car")
+    row = replace(
+        edits[0],
+        task="caption",
+        question="a photo of",
+        caption="another of the references",
+        target="a red car",
+    )
     config = settings(positive="{caption}, neat", resemblance=like(-1.0), quiz=None, enough=1)
     (outcome,) = imagine(drawn, [row], known, config)
     assert imagined(outcome).prompt == "a red car, neat"

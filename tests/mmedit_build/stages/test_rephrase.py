@@ -11,7 +11,7 @@ import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
-from mmedit_build.recipe import Local, RephraseStage, Similarity
+from mmedit_build.recipe import Endpoint, Local, RephraseStage, Similarity
 from mmedit_build.rows import Edit, Task
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply
 from mmedit_build.stages.rephrase import Rephrasing, question_requests
@@ -62,7 +62,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
         monkeypatch.setattr(
             "mmedit_build.stages.rephrase.open_chat", lambda model, _cache: judge if model == JUDGE else chat
         )
-        config = RephraseStage(model=MINIATURE, candidates=len(candidates), **fields)
+        config = RephraseStage(**{"model": MINIATURE, "candidates": len(candidates), **fields})
         stage = Rephrasing(config, "0", tmp_path / "requests.sqlite")
         stage.open()
         outcomes = list(stage(rows))
@@ -121,7 +121,10 @@ def test_a_row_is_rejected_for_the_reason_that_most_candidates_had(run: Any) -> 
 
 def test_no_reply_at_all_is_a_failure_and_one_reply_is_enough(run: Any) -> None:
     question = edit("What color is the cat?")
-    assert run([None, None], [question]) == [Failed(question.id, "rephrase: timed out")]
+    served = run([None, None], [question], model=Endpoint(model="chat"))
+    assert served == [Failed(question.id, "rephrase: timed out")]
+    # A model in this process would do the same again.
+    assert run([None, None], [question]) == [Rejected(question.id, "rephrase: timed out", question)]
     (outcome,) = run([None, "Which color does the cat have?"], [question])
     assert isinstance(outcome, Edit)
 

@@ -123,6 +123,14 @@ def test_questions_and_captions_of_an_image_go_to_one_split() -> None:
     assert all(len(split) == 1 for split in splits.values())
 
 
+def test_every_beginning_has_its_share_of_tasks_and_splits() -> None:
+    edits, _ = select(failures(0), SIZES, "seed", spare=0)
+    for length in (6, 12, 30):
+        counts = Counter((one.task, one.split) for one in edits[:length])
+        assert counts["vqa", "train"] == pytest.approx(length / 2, abs=1)
+        assert counts["caption", "test"] == pytest.approx(length / 12, abs=1)
+
+
 def test_nothing_found_gives_nothing() -> None:
     assert select([], SIZES, "seed", spare=0) == ([], [])
 
