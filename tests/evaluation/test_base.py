@@ -20,25 +20,28 @@ from evaluation.base import (
     write_answers,
     write_sheet,
 )
-from mmedit_build.mllm import Query
+from mmedit_build.errors import UserError
+from mmedit_build.services.asking import Answer, NoAnswer, Question
 from mmedit_build.sources.vqav2 import VqaQuestion
 
 
 class Told:
     """A model that gives the answers it is told, and remembers what it was asked."""
 
-    def __init__(self, *answers: str) -> None:
+    name = "told"
+
+    def __init__(self, *answers: str | None) -> None:
         self.answers = list(answers)
-        self.asked: list[Query] = []
+        self.asked: list[Question] = []
 
-    def question_prompt(self, question: str) -> str:
-        return f"Question: {question} Short answer:"
+    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
+        assert max_tokens == ANSWER_TOKENS
+        self.asked += questions
+        answers, self.answers = self.answers[: len(questions)], self.answers[len(questions) :]
+        return [NoAnswer("a.jpg is broken.") if answer is None else Answer(answer) for answer in answers]
 
-    def generate(self, queries: Sequence[Query], *, max_new_tokens: int) -> list[str]:
-        assert max_new_tokens == ANSWER_TOKENS
-        self.asked += queries
-        answers, self.answers = self.answers[: len(queries)], self.answers[len(queries) :]
-        return answers
+    def ask_again(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
+        raise AssertionError("a base model is asked once")
 
 
 def question(number: int = 1, image: str = "a.jpg", kind: str = "color", answer: str = "red") -> VqaQuestion:
@@ -59,10 +62,7 @@ def test_each_answer_is_scored_against_its_question() -> None:
 
     mllm = Told("Red.", "a dog", "other")
     result = ask(mllm, rows, lambda _: None)
-    assert [query.prompt for query in mllm.asked] == [
-        f"Question: What is {number}? Short answer:" for number in (1, 2, 3)
-    ]
-    assert {query.image for query in mllm.asked} == {Path("a.jpg")}
+    assert mllm.asked == [Question(Path("a.jpg"), f"What is {number}?") for number in (1, 2, 3)]
     assert [row.question for row in result] == rows
     assert [row.prediction for row in result] == ["Red.", "a dog", "other"]
     assert [row.accuracy for row in result] == pytest.approx([1.0, 0.0, 0.3])
@@ -80,6 +80,11 @@ def test_progress_counts_every_question_once() -> None:
 def test_a_model_that_loses_answers_is_a_bug() -> None:
     with pytest.raises(ValueError, match="zip"):
         ask(Told("red"), [question(1), question(2)], lambda _: None)
+
+
+def test_a_question_without_answer_ends_the_asking_with_its_reason() -> None:
+    with pytest.raises(UserError, match=r"a\.jpg is broken"):
+        ask(Told("red", None), [question(1), question(2)], lambda _: None)
 
 
 def test_scores_are_means_by_type_and_over_all_questions() -> None:

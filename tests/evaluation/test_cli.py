@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from rich.console import Console
 from typer.testing import CliRunner
 
-from evaluation.base import Score
-from evaluation.cli import _table, app
+from evaluation.cli import app
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import write_sources
 
@@ -69,6 +66,73 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
         )
 
 
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_methods_are_judged_and_reported(dataset: Path, tmp_path: Path) -> None:
+    output = run(
+        *("--method", "oracle", "--dataset", str(dataset), "--task", "vqa", "--limit", "2"),
+        *("--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"), "--device", "cpu"),
+    )
+    assert "Visual questions, wild protocol" in output
+    assert f"Results: {tmp_path / 'out'}" in output
+    lines = (tmp_path / "out" / "vqa" / "oracle" / "results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["vqa/test/100", "vqa/test/101"]
+    output = run("report", str(tmp_path / "out"))
+    assert f"CSV: {tmp_path / 'out' / 'scores.csv'}" in output
+    assert "| oracle | 100.0 [100.0, 100.0] |" in (tmp_path / "out" / "tables.md").read_text()
+
+
+def test_a_protocol_can_be_left_out(dataset: Path, tmp_path: Path) -> None:
+    output = run(
+        *("--method", "oracle", "--dataset", str(dataset), "--task", "vqa", "--limit", "1"),
+        *("--protocol", "legacy", "--no-reuse", "--device", "cpu"),
+        *("--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")),
+    )
+    assert "legacy protocol" in output
+    assert "wild protocol" not in output
+
+
+def test_list_shows_methods_options_models_and_scores() -> None:
+    output = run("list")
+    for word in ("oracle", "unedited", "weight_decay", "miniature/mllm", "token accuracy"):
+        assert word in output
+
+
+def test_fit_tells_when_there_is_nothing_to_learn(dataset: Path, tmp_path: Path) -> None:
+    output = run("fit", "--method", "ft", "--dataset", str(dataset), "--cache", str(tmp_path))
+    assert "ft: nothing to learn." in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--method", "sera"], "no method 'sera'; did you mean"),
+        (["--method", "ft", "--task", "vga"], "no task 'vga'; did you mean 'vqa'"),
+        (["--method", "ft", "--protocol", "legacy,wide"], "no protocol 'wide'; did you mean 'wild'"),
+        (["--method", "ft", "--dataset", "/none"], "/none does not exist"),
+        (["--limit", "3"], "Name a method with --method"),
+        (["--method", "ft", "base"], "Give --method after the command base"),
+        (["--no-reuse", "list"], "Give --reuse after the command list"),
+        (["fit"], "Name a method with --method"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(arguments: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_a_wrong_model_is_told_with_the_nearest(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'miniature/mllm'"):
+        run(
+            *("--method", "ft", "--model", "miniature/mlm", "--dataset", str(dataset)),
+            *("--out", str(tmp_path / "out")),
+        )
+
+
 def test_a_folder_that_takes_no_results_is_told_before_questions_are_read(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     missing = str(tmp_path / "none.json")
@@ -78,10 +142,3 @@ def test_a_folder_that_takes_no_results_is_told_before_questions_are_read(tmp_pa
             *("--model", str(tmp_path), "--out", str(tmp_path / "out")),
         )
     assert (tmp_path / "out").read_text() == "mine"
-
-
-def test_types_are_shown_as_they_are_written() -> None:
-    console = Console(file=io.StringIO(), width=80)
-    console.print(_table([Score("[red]is[/bold]", 1, 1.0), Score("all", 1, 1.0)]))
-    assert isinstance(console.file, io.StringIO)
-    assert "[red]is[/bold]" in console.file.getvalue()

@@ -35,6 +35,12 @@ class Told:
             for one in questions
         ]
 
+    def ask_again(
+        self, questions: Sequence[Question], answers: Sequence[Answer], *, max_tokens: int
+    ) -> list[Answer | NoAnswer]:
+        assert len(answers) == len(questions)
+        return self.ask(questions, max_tokens=max_tokens)
+
 
 def png(image: PIL.Image.Image) -> bytes:
     file = io.BytesIO()

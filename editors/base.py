@@ -1,0 +1,202 @@
+"""The contract of editing: what an editor is asked, what it gives back, and what it needs of a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from torch import Tensor
+
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
+from mmedit_build.mllm.images import Image
+from mmedit_build.mllm.model import BATCH_SIZE
+from mmedit_build.recipe.fields import Strict
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A wish: the model shall answer `target` to `prompt` on `image`."""
+
+    id: str
+    image: Image | None
+    prompt: str
+    """As the model is given it: a question stands in the template of the model's family."""
+    target: str
+    subject: str | None = None
+    """The part of the prompt that the fact is about, for methods that look for it."""
+
+    def __post_init__(self) -> None:
+        if not self.target.strip():
+            raise UserError(f"Edit {self.id} has no target: leave it out or say what shall be answered.")
+
+    @property
+    def query(self) -> Query:
+        """The edit as a query that carries its target."""
+        return Query(self.image, self.prompt, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainEdit:
+    """An edit of the train split with all that a learning editor may look at; the queries carry targets."""
+
+    edit: Edit
+    text_rephrase: Query | None = None
+    """The prompt in other words, on the same image."""
+    image_rephrase: Query | None = None
+    """The same prompt on the image in another rendering."""
+    text_locality: tuple[Query, ...] = ()
+    """Questions without image whose answers shall stay."""
+    image_locality: tuple[Query, ...] = ()
+    """Questions on images whose answers shall stay."""
+
+
+class Model(Protocol):
+    """What is asked of a model, edited or not; an MLLM is one. A `Below` may stand for queries everywhere."""
+
+    def score(
+        self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
+    ) -> list[Scored]:
+        """Teacher-forced logits of each query, in order."""
+
+    def write(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[Generated]:
+        """The greedy continuation of each prompt, with the probabilities of its tokens."""
+
+    def generate(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[str]:
+        """The greedy continuation of each prompt."""
+
+    def question_prompt(self, question: str) -> str:
+        """The prompt by which the model is asked a question about an image."""
+
+
+class Overlay(ABC):
+    """A model that answers by way of another one under it."""
+
+    def __init__(self, under: Model) -> None:
+        self.under = under
+
+    @abstractmethod
+    def score(
+        self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
+    ) -> list[Scored]: ...
+
+    @abstractmethod
+    def write(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[Generated]: ...
+
+    def generate(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[str]:
+        written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        return [one.text for one in written]
+
+    def question_prompt(self, question: str) -> str:
+        return self.under.question_prompt(question)
+
+
+def mllm_of(model: Model) -> MLLM:
+    """The MLLM under all overlays."""
+    if isinstance(model, Overlay):
+        return mllm_of(model.under)
+    if isinstance(model, MLLM):
+        return model
+    raise TypeError(f"a {type(model).__name__} has no MLLM under it")
+
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What has to be kept of a patch or of a fitted editor: named tensors, and fields that JSON can hold."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Patch(Protocol):
+    """A planned edit. The same patch can be applied any number of times."""
+
+    def applied(self, model: Model) -> AbstractContextManager[Model]:
+        """Inside, the model yielded is the edited one; afterwards, also after an error, all is as before.
+
+        Patches nest: each acts on the model that the one around it yields. They may change the MLLM under
+        `model` while they are applied, so nothing else should use it then but through what is yielded.
+        """
+
+    def first_layer(self, mllm: MLLM) -> int | None:
+        """The highest layer L such that the patched model takes `mllm.below(queries, L)` of the unpatched one
+        for the queries and saves the work below L. None: no such layer saves anything, give plain queries.
+
+        A `Below` of L or of any lower layer gives the same answers as plain queries. With patches inside
+        each other the lowest L holds, and None if one of them says None (see `reuse`).
+        """
+
+    @property
+    def changed(self) -> int:
+        """How many parameters of the model it changes."""
+
+    def state(self) -> State:
+        """All that `from_state` needs; see `editors.saving` for files."""
+
+    @classmethod
+    def from_state(cls, state: State) -> Self: ...
+
+
+def reuse(layers: Sequence[int | None]) -> int | None:
+    """The layer up to which work can be shared by patches with these first layers."""
+    known = [layer for layer in layers if layer is not None]
+    return min(known) if known and len(known) == len(layers) else None
+
+
+class Editor(Protocol):
+    """A method with its configuration. Its class is made from the configuration alone."""
+
+    Config: ClassVar[type[Any]]
+    """A subclass of Strict: its fields are the options of the method, each documented, with defaults."""
+
+    def __init__(self, config: Any) -> None: ...
+
+    @property
+    def config(self) -> Strict: ...
+
+    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> Patch:
+        """A patch that makes all the edits together, at least one; the model itself stays bit for bit."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """An editor that has to see the train split before it plans. `editors.fitting` keeps what it learned."""
+
+    def fit(
+        self,
+        mllm: MLLM,
+        train: Sequence[TrainEdit],
+        validation: Sequence[TrainEdit],
+        *,
+        work: Path,
+        advance: Callable[[int], None],
+    ) -> None:
+        """Learn; the model stays bit for bit as it was. `validation` is a part of train held out.
+
+        A fit that was interrupted goes on from what it left in the folder `work`. `advance` is told of steps
+        done, out of `steps`.
+        """
+
+    def steps(self, train: Sequence[TrainEdit]) -> int:
+        """How many steps a fit makes at most, for a progress bar."""
+
+    def fitted(self) -> State:
+        """What was learned; a ValueError if nothing was."""
+
+    def restore(self, mllm: MLLM, state: State) -> None:
+        """Take up what `fitted` gave, for the same configuration and model."""

@@ -1,0 +1,66 @@
+"""What learning editors learned, kept on disk under a key of everything that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from editors.base import Editor, Learner, TrainEdit
+from editors.keys import data_key, model_key
+from editors.saving import read_state, write_state
+from mmedit_build.mllm import MLLM
+
+VERSION = 1
+"""Raised when the same configuration would be learned otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Where the fitted state lies, how long it took to learn, and whether that was done before.
+
+    Of a fit that went on from an interrupted one, `seconds` is the time of the last part.
+    """
+
+    path: Path
+    seconds: float
+    cached: bool
+
+
+def ensure_fitted(
+    name: str,
+    editor: Editor,
+    mllm: MLLM,
+    data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]],
+    *,
+    cache: Path,
+    advance: Callable[[int], None],
+) -> Fit | None:
+    """Fit an editor on (train, validation), or take up what it learned before; None if it does not learn."""
+    if not isinstance(editor, Learner):
+        return None
+    path = cache / f"{name}-{fit_key(name, editor, mllm, data)[:24]}.safetensors"
+    if path.exists():
+        state, _ = read_state(path)
+        editor.restore(mllm, state)
+        return Fit(path, float(str(state.fields["seconds"])), cached=True)
+    start = time.perf_counter()
+    work = path.with_suffix(".work")
+    editor.fit(mllm, *data, work=work, advance=advance)
+    seconds = time.perf_counter() - start
+    state = editor.fitted()
+    write_state(path, replace(state, fields={**state.fields, "seconds": seconds}), f"fitted {name}")
+    shutil.rmtree(work, ignore_errors=True)
+    return Fit(path, seconds, cached=False)
+
+
+def fit_key(
+    name: str, editor: Editor, mllm: MLLM, data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
+) -> str:
+    """A digest of the method, its whole configuration, the model and the data."""
+    fields = [VERSION, name, editor.config.model_dump(mode="json"), model_key(mllm), *map(data_key, data)]
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""FT: gradient descent on a named part of the model, with nothing but the edit to learn from.
+
+Follows the fine-tuning of VLKEB (AdamW, a fixed number of steps, both matrices of the last layer's MLP) and,
+with `norm`, FT-L of Zhu et al. (arXiv 2012.00363) as ROME ran it. Differences: dropout is off, so that runs
+repeat; the loss is that of each target token after those before it, where EasyEdit's FT-L asks the last
+position of the prompt for all of them; FT-L moves both matrices of an MLP here, with ROME the second one.
+VLKEB's vision variant tunes the Q-Former; the part `connector` also holds its queries and its projection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from textwrap import shorten
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor, nn
+
+from editors.base import Edit
+from editors.losses import target_nll
+from editors.weights import WeightPatch, seen_afresh
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Query
+from mmedit_build.recipe.fields import Strict
+
+CHUNK = 16
+"""Edits whose gradients are computed at a time when many are learned together."""
+
+
+class FTConfig(Strict):
+    """The last layer's MLP, as VLKEB tunes BLIP-2."""
+
+    part: str = "mlp.-1"
+    """What is tuned: vision, connector, language, layer.N, mlp.N (N may count from the end), or a pattern of
+    parameter names."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """With adam the decay is part of the gradient, with adamw it is taken off the weights directly."""
+    lr: float = Field(default=2e-4, ge=0)
+    """Learning rate."""
+    steps: int = Field(default=15, ge=1)
+    """The most steps that are taken."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """As the optimizer takes it."""
+    stop_below: float | None = None
+    """Stop when the loss before a step is lower; a model that knows the target stays as it is."""
+    norm: PositiveFloat | None = None
+    """The farthest that any single weight may move: FT-L."""
+
+
+class FTLConfig(FTConfig):
+    """FT-L with the numbers that ROME gives for GPT-2 XL."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """As in FT."""
+    lr: float = Field(default=5e-4, ge=0)
+    """Learning rate."""
+    steps: int = Field(default=25, ge=1)
+    """The most steps that are taken."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """As the optimizer takes it."""
+    stop_below: float | None = 1e-2
+    """Stop when the loss before a step is lower."""
+    norm: PositiveFloat | None = 5e-4
+    """The farthest that any single weight may move."""
+
+
+class FTVisionConfig(FTConfig):
+    """What stands between vision tower and language model: the other FT of MMEdit."""
+
+    part: str = "connector"
+    """What is tuned, as in FT; `vision` is the tower itself."""
+
+
+class FT:
+    """Fine-tuning of a named part."""
+
+    Config: ClassVar[type[FTConfig]] = FTConfig
+
+    def __init__(self, config: FTConfig) -> None:
+        self.config = config
+
+    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> WeightPatch:
+        part = mllm.part(self.config.part)
+        layer = mllm.first_layer(part)
+        queries: Sequence[Query] = [edit.query for edit in edits]
+        with seen_afresh(mllm, part):
+            if layer is not None:
+                queries = mllm.below(queries, layer)
+            with _tunable(part) as start:
+                return WeightPatch(self._tuned(mllm, part, start, queries))
+
+    def _tuned(
+        self,
+        mllm: MLLM,
+        part: Mapping[str, nn.Parameter],
+        start: Mapping[str, Tensor],
+        queries: Sequence[Query],
+    ) -> dict[str, Tensor]:
+        """How far each parameter of the part moves."""
+        # Learned in float32 whatever the model is kept in: half precision would lose most steps.
+        origin = {name: tensor.float() for name, tensor in start.items()}
+        tuned = {name: tensor.clone() for name, tensor in origin.items()}
+        optimizer = self._optimizer(tuned.values())
+        for _ in range(self.config.steps):
+            loss = self._backward(mllm, queries)
+            if self.config.stop_below is not None and loss < self.config.stop_below:
+                break
+            for name, parameter in part.items():
+                tuned[name].grad = None if parameter.grad is None else parameter.grad.float()
+                parameter.grad = None
+            optimizer.step()
+            for name, parameter in part.items():
+                if self.config.norm is not None:
+                    tuned[name].clamp_(origin[name] - self.config.norm, origin[name] + self.config.norm)
+                parameter.data.copy_(tuned[name])
+        return {name: tensor - origin[name] for name, tensor in tuned.items()}
+
+    def _backward(self, mllm: MLLM, queries: Sequence[Query]) -> float:
+        """The loss, whose gradients are left in the parameters."""
+        total = 0.0
+        for start in range(0, len(queries), CHUNK):
+            with torch.enable_grad():
+                loss = target_nll(mllm.logits(queries[start : start + CHUNK])).sum() / len(queries)
+            if not loss.requires_grad:
+                raise UserError(
+                    f"The part '{self.config.part}' does not act on {shorten(queries[start].prompt, 60)!r}: "
+                    "tune a part that does, or edit answers about images."
+                )
+            loss.backward()
+            total += loss.item()
+        return total
+
+    def _optimizer(self, tensors: Iterable[Tensor]) -> torch.optim.Optimizer:
+        kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.AdamW
+        return kind(tensors, lr=self.config.lr, weight_decay=self.config.weight_decay)
+
+
+@contextmanager
+def _tunable(part: Mapping[str, nn.Parameter]) -> Iterator[dict[str, Tensor]]:
+    """Inside, the parameters take gradients and may be overwritten; yields what they are before."""
+    start = {name: parameter.data for name, parameter in part.items()}
+    try:
+        for name, parameter in part.items():
+            parameter.data = start[name].clone()
+            parameter.requires_grad_(True)
+        yield start
+    finally:
+        for name, parameter in part.items():
+            parameter.requires_grad_(False)
+            parameter.grad = None
+            parameter.data = start[name]
+
+
+class FTL(FT):
+    """Fine-tuning that keeps every weight near where it was."""
+
+    Config = FTLConfig
+
+
+class FTVision(FT):
+    """Fine-tuning of what the language model sees of an image."""
+
+    Config = FTVisionConfig

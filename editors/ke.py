@@ -1,0 +1,243 @@
+"""KE, the KnowledgeEditor: a network reads an edit's text, and masks and shifts its gradient.
+
+De Cao et al., "Editing Factual Knowledge in Language Models" (arXiv 2104.08164). For each weight the network
+gives a mask of rank 1 for the gradient G, an offset of rank 1 and a gate:
+    change = scale * sigmoid(gate) * (G * softmax(mask_out) mask_in^T + softmax(shift_out) shift_in^T)
+It is trained so that edits are made while what the model says elsewhere stays within a margin.
+
+Since G is a sum of outer products, one for each position, the masked gradient is the same sum of masked
+vectors: the change keeps low rank and is handled by its factors.
+
+Differences: as in VLKEB the network edits listed weights only and sees the image by way of the gradient alone;
+the prediction that it reads is what the model at hand says; the edit's rephrases are learned along with it;
+several edits are looked at side by side, each with a text of its own; the text may be longer than 32 tokens,
+which a caption fills before the target comes. VLKEB's numbers for BLIP-2: layers -3 to -1, RMSprop of lr 3e-4,
+one edit a batch, 30,000 steps after a warm-up of 1,000, penalty l2.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.rnn import pack_sequence
+
+from editors.base import TrainEdit
+from editors.gradients import Rows
+from editors.hypernetworks import (
+    Hypernetwork,
+    HypernetworkConfig,
+    HypernetworkEditor,
+    HypernetworkLearning,
+    Inner,
+)
+from editors.lessons import Lesson
+from editors.losses import target_nll
+from editors.side_by_side import SideBySide
+from editors.weights import Factors, LowRankPatch
+from mmedit_build.mllm import MLLM, Query, Scored
+from mmedit_build.recipe.fields import Count
+
+LSTM_WIDTH = 128
+CONDITION_WIDTH = 1024
+HEAD_WIDTH = 128
+MARGINS = {"kl": (1e-3, 1e-5), "l2": (1e-3, 1e-7)}
+"""For each penalty the margin at the start and the lowest."""
+SHRINK = 0.8
+"""What the margin is multiplied by when enough edits are made."""
+ENOUGH = 0.9
+TINY = 1e-30
+"""Keeps the gradient of a root finite where nothing changes."""
+
+
+class KEConfig(HypernetworkConfig):
+    """Numbers for small models; those published are in the module's text."""
+
+    scale: PositiveFloat = 1.0
+    """The change of a gate that is fully open."""
+    smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Of the labels, in the loss that trains the network."""
+    penalty: Literal["kl", "l2"] = "kl"
+    """What is held within the margin: how far answers elsewhere move, or the mean square change of weights."""
+    multiplier_lr: PositiveFloat = 0.1
+    """Learning rate of the penalty's Lagrange multiplier."""
+    text_tokens: Count = 64
+    """How much of the text is read."""
+
+
+class Reader(nn.Module):
+    """Reads texts: word embeddings, a recurrent net in both directions, and one layer."""
+
+    def __init__(self, words: Tensor) -> None:
+        super().__init__()
+        self.embed = nn.Embedding.from_pretrained(words.detach().float().cpu().clone(), freeze=False)
+        self.lstm = nn.LSTM(words.shape[1], LSTM_WIDTH, bidirectional=True, batch_first=True)
+        self.linear = nn.Linear(2 * LSTM_WIDTH, CONDITION_WIDTH)
+
+    def forward(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        device = self.embed.weight.device
+        words = [self.embed(torch.tensor(ids, dtype=torch.long, device=device)) for ids in texts]
+        _, (last, _) = self.lstm(pack_sequence(words, enforce_sorted=False))
+        read: Tensor = self.linear(torch.cat([last[0], last[1]], dim=1)).tanh()
+        return read
+
+
+class Head(nn.Module):
+    """What is done to the gradient of one weight."""
+
+    def __init__(self, out: int, into: int) -> None:
+        super().__init__()
+        self._sizes = (into, out, into, out, 1)
+        self.hidden = weight_norm(nn.Linear(CONDITION_WIDTH, HEAD_WIDTH))
+        self.last = weight_norm(nn.Linear(HEAD_WIDTH, sum(self._sizes)))
+
+    def forward(self, read: Tensor, scale: float) -> tuple[Tensor, ...]:
+        """For each text: mask_in, mask_out, shift_in, shift_out; scale and gate are part of what is `out`."""
+        mask_in, mask_out, shift_in, shift_out, gate = self.last(self.hidden(read).tanh()).split(
+            self._sizes, dim=1
+        )
+        strength = scale * gate.sigmoid()
+        return mask_in, strength * mask_out.softmax(dim=1), shift_in, strength * shift_out.softmax(dim=1)
+
+
+class KENetwork(Hypernetwork):
+    """A reader, a head for each weight, and the terms of training."""
+
+    margin: Tensor
+
+    def __init__(
+        self, words: Tensor, shapes: dict[str, tuple[int, int]], scale: float, margin: float
+    ) -> None:
+        super().__init__()
+        self._names = list(shapes)
+        self._scale = scale
+        self.reader = Reader(words)
+        self.heads = nn.ModuleList(Head(*shape) for shape in shapes.values())
+        self.multiplier = nn.Parameter(torch.ones(()))
+        self.register_buffer("margin", torch.tensor(margin))
+
+    def forward(self, edits: Sequence[Inner]) -> list[LowRankPatch]:
+        read = self.reader([edit.condition for edit in edits])
+        factors: list[dict[str, Factors]] = [{} for _ in edits]
+        for name, head in zip(self._names, self.heads, strict=True):
+            for number, vectors in enumerate(zip(*head(read, self._scale), strict=True)):
+                factors[number][name] = change(edits[number].rows[name], *vectors)
+        return [LowRankPatch(of) for of in factors]
+
+
+def change(rows: Rows, mask_in: Tensor, mask_out: Tensor, shift_in: Tensor, shift_out: Tensor) -> Factors:
+    """G * (mask_out mask_in^T) + shift_out shift_in^T, for the gradient G = deltas^T inputs."""
+    left = torch.cat([rows.deltas * mask_out, shift_out[None]]).mT
+    return Factors(left, torch.cat([rows.inputs * mask_in, shift_in[None]]))
+
+
+class KE(HypernetworkEditor):
+    """KnowledgeEditor."""
+
+    Config: ClassVar[type[HypernetworkConfig]] = KEConfig
+    config: KEConfig
+
+    def make_network(self, mllm: MLLM, weights: Sequence[str]) -> KENetwork:
+        shapes = {name: tuple(mllm.model.get_parameter(name).shape) for name in weights}
+        return KENetwork(
+            mllm.embed_tokens.weight,
+            {name: (shape[0], shape[1]) for name, shape in shapes.items()},
+            self.config.scale,
+            MARGINS[self.config.penalty][0],
+        )
+
+    def make_learning(
+        self, mllm: MLLM, network: Hypernetwork, data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
+    ) -> HypernetworkLearning:
+        assert isinstance(network, KENetwork)
+        return _Learning(mllm, self, network, data)
+
+    def inner(self, mllm: MLLM, queries: Sequence[Query], below: Sequence[Query]) -> list[Inner]:
+        """The gradients with the text that says what is edited."""
+        predictions = mllm.generate(queries, max_new_tokens=self.config.text_tokens // 2)
+        texts = [
+            f"{said} >> {query.target.strip()} || {query.prompt}"
+            for said, query in zip(predictions, queries, strict=True)
+        ]
+        ids = mllm.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        told = super().inner(mllm, queries, below)
+        return [
+            Inner(one.rows, tuple(text[: self.config.text_tokens]))
+            for one, text in zip(told, ids, strict=True)
+        ]
+
+
+class _Learning(HypernetworkLearning):
+    """Likely targets under a penalty with a Lagrange multiplier."""
+
+    def __init__(
+        self,
+        mllm: MLLM,
+        editor: KE,
+        network: KENetwork,
+        data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]],
+    ) -> None:
+        super().__init__(mllm, editor, network, data)
+        self._ke = network
+        self._config = editor.config
+        self._made: list[bool] = []
+        rest = [parameter for name, parameter in network.named_parameters() if name != "multiplier"]
+        # The multiplier climbs where the rest descend.
+        rising = {"params": [network.multiplier], "lr": self._config.multiplier_lr, "maximize": True}
+        self.optimizer = torch.optim.RMSprop([{"params": rest}, rising], lr=self._config.lr, centered=True)
+
+    def stepped(self) -> None:
+        with torch.no_grad():
+            self._ke.multiplier.clamp_(min=0)
+
+    def _loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
+        side = SideBySide(patches := self.patches(lessons))
+        made = smoothed(self._asked(side, lessons), self._config.smoothing)
+        if self._config.penalty == "kl":
+            penalty = self.locality(side, lessons, rng)
+        else:
+            penalty = torch.stack([size(patch) for patch in patches]).mean()
+        return made + self._ke.multiplier * (penalty - self._ke.margin)
+
+    def _judge(self, lessons: Sequence[Lesson]) -> float:
+        """How unlikely the targets are, plus how far answers elsewhere move."""
+        side = SideBySide(self.patches(lessons))
+        scored = self._asked(side, lessons)
+        self._made += [bool((one.argmax == one.target_ids).all()) for one in scored]
+        return float(target_nll(scored).mean() + self.locality(side, lessons, None))
+
+    def validate(self) -> float:
+        self._made.clear()
+        score = super().validate()
+        if sum(self._made) > ENOUGH * len(self._made):
+            self._ke.margin.mul_(SHRINK).clamp_(min=MARGINS[self._config.penalty][1])
+        return score
+
+    def _asked(self, side: SideBySide, lessons: Sequence[Lesson]) -> list[Scored]:
+        """What is said to each edit and its rephrases."""
+        numbers = [number for one in lessons for number in (one.inner, one.text_rephrase, one.image_rephrase)]
+        return self.scored(side, numbers, [owner for owner in range(len(lessons)) for _ in range(3)])
+
+
+def smoothed(scored: Sequence[Scored], smoothing: float) -> Tensor:
+    """-log p of the target's tokens with smoothed labels, as the mean over queries."""
+    return torch.stack(
+        [F.cross_entropy(one.target_logits, one.target_ids, label_smoothing=smoothing) for one in scored]
+    ).mean()
+
+
+def size(patch: LowRankPatch) -> Tensor:
+    """The root of the mean square change of a weight, as the mean over weights."""
+    return torch.stack([_root_mean_square(pair) for pair in patch.factors.values()]).mean()
+
+
+def _root_mean_square(pair: Factors) -> Tensor:
+    # |LR|^2 = sum of (L^T L) * (R R^T): the product itself, as large as the weight, is never made.
+    square = ((pair.left.mT @ pair.left) * (pair.right @ pair.right.mT)).sum()
+    return (square.clamp(min=TINY) / (pair.left.shape[0] * pair.right.shape[1])).sqrt()

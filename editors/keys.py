@@ -1,0 +1,47 @@
+"""Names for what is kept on disk: digests of the models and of the data it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+import torch
+
+from editors.base import TrainEdit
+from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm.images import image_key
+
+SAMPLED = 4096
+"""How many numbers of each parameter are looked at; all of a large model would take minutes to read."""
+
+
+def model_key(mllm: MLLM) -> str:
+    """A digest of an unedited model: architecture, tokenizer, precision and a sample of every parameter."""
+    config = mllm.model.config.to_json_string(use_diff=False)
+    vocabulary = json.dumps(mllm.tokenizer.get_vocab(), sort_keys=True)
+    digest = hashlib.sha256(f"{config}\n{vocabulary}".encode())
+    for name, parameter in mllm.model.named_parameters():
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, len(flat) // SAMPLED)].cpu().contiguous().view(torch.uint8)
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype} ".encode())
+        digest.update(sample.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def data_key(edits: Iterable[TrainEdit]) -> str:
+    """A digest of train edits in their order, with the contents of their images."""
+    digest = hashlib.sha256()
+    for edit in edits:
+        locality = (*edit.text_locality, None, *edit.image_locality)
+        queries = (edit.edit.query, edit.text_rephrase, edit.image_rephrase, *locality)
+        fields = [edit.edit.id, edit.edit.subject, *map(_fields, queries)]
+        digest.update(f"{json.dumps(fields)}\n".encode())
+    return digest.hexdigest()
+
+
+def _fields(query: Query | None) -> list[str | None] | None:
+    if query is None:
+        return None
+    image = None if query.image is None else image_key(query.image)
+    return [image, query.prompt, query.target]

@@ -1,0 +1,134 @@
+"""Train edits as learning editors use them: each query computed once as far as no edit can change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from editors.base import Edit, TrainEdit
+from mmedit_build.mllm import MLLM, Below, Query
+from mmedit_build.mllm.images import image_key
+
+CHUNK = 32
+"""Edits that are prepared at a time."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(slots=True)
+class Budget:
+    """Bytes that may still be kept."""
+
+    left: int
+
+
+class Kept(Generic[Value]):
+    """Values by number, computed once as long as the budget lasts, and again each time after that."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        compute: Callable[[Sequence[int]], Iterable[Value]],
+        size: Callable[[Value], int],
+    ) -> None:
+        self._budget = budget
+        self._compute = compute
+        self._size = size
+        self._values: dict[int, Value] = {}
+
+    def of(self, numbers: Sequence[int]) -> list[Value]:
+        """The values of these numbers, in order."""
+        missing = [number for number in dict.fromkeys(numbers) if number not in self._values]
+        found = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
+        for number, value in found.items():
+            size = self._size(value)
+            if size <= self._budget.left:
+                self._values[number] = value
+                self._budget.left -= size
+        return [found[number] if number in found else self._values[number] for number in numbers]
+
+    def prepare(self, numbers: Sequence[int]) -> None:
+        """Compute as much of these as can be kept, in an order that does not depend on what is asked later."""
+        for start in range(0, len(numbers), CHUNK):
+            chunk = numbers[start : start + CHUNK]
+            self.of(chunk)
+            if not all(number in self._values for number in chunk):
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A train edit, its queries as numbers in a pool."""
+
+    edit: Edit
+    inner: int
+    """The edit's own query."""
+    text_rephrase: int
+    """The edit's own where it has none."""
+    image_rephrase: int
+    text_locality: tuple[int, ...]
+    image_locality: tuple[int, ...]
+
+    @property
+    def locality(self) -> tuple[int, ...]:
+        return (*self.text_locality, *self.image_locality)
+
+
+class Pool:
+    """Queries, equal ones once, and what is known of them at decoder layers."""
+
+    def __init__(self, mllm: MLLM, limit: int) -> None:
+        self.budget = Budget(limit)
+        self._mllm = mllm
+        self._queries: list[Query] = []
+        self._numbers: dict[tuple[str, str, str], int] = {}
+        self._lifted: dict[int, Kept[Below]] = {}
+
+    def lesson(self, train: TrainEdit) -> Lesson:
+        """The train edit with its queries in the pool."""
+        inner = self.add(train.edit.query)
+        return Lesson(
+            train.edit,
+            inner,
+            inner if train.text_rephrase is None else self.add(train.text_rephrase),
+            inner if train.image_rephrase is None else self.add(train.image_rephrase),
+            tuple(map(self.add, train.text_locality)),
+            tuple(map(self.add, train.image_locality)),
+        )
+
+    def add(self, query: Query) -> int:
+        """The number of a query."""
+        image = "" if query.image is None else image_key(query.image)
+        number = self._numbers.setdefault((image, query.prompt, query.target), len(self._queries))
+        if number == len(self._queries):
+            self._queries.append(query)
+        return number
+
+    def queries(self, numbers: Sequence[int]) -> list[Query]:
+        return [self._queries[number] for number in numbers]
+
+    def below(self, numbers: Sequence[int], layer: int) -> Below:
+        """The queries of these numbers (at least one) at the input of a layer."""
+        return join(self._at(layer).of(numbers))
+
+    def prepare(self, numbers: Sequence[int], layer: int) -> None:
+        """Compute queries up to the layer ahead, as far as they can be kept."""
+        self._at(layer).prepare(list(dict.fromkeys(numbers)))
+
+    def _at(self, layer: int) -> Kept[Below]:
+        def lift(numbers: Sequence[int]) -> list[Below]:
+            below = self._mllm.below(self.queries(numbers), layer)
+            return [below.take([i]) for i in range(len(below))]
+
+        return self._lifted.setdefault(layer, Kept(self.budget, lift, lambda below: below.nbytes))
+
+
+def join(parts: Sequence[Below]) -> Below:
+    """Queries known up to the same layer, one part after the other; not for generating."""
+    return Below(
+        parts[0].layer,
+        tuple(query for part in parts for query in part.queries),
+        tuple(row for part in parts for row in part.rows),
+        tuple(hidden for part in parts for hidden in part.hidden),
+    )

@@ -1,0 +1,29 @@
+"""What editors minimize: the only copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmedit_build.mllm import Scored
+
+
+def target_nll(scored: Sequence[Scored]) -> Tensor:
+    """-log p of the target, as the mean over its tokens, for each query (queries,); in float32."""
+    return torch.stack([-one.token_log_probs.mean() for one in scored])
+
+
+def locality_kl(before: Sequence[Scored], after: Sequence[Scored]) -> Tensor:
+    """KL(before || after) of the next token, as the mean over all positions that were scored; in float32.
+
+    Scored with positions="all" these are all real positions, of image and prompt too. No gradient flows
+    into `before`.
+    """
+    lengths = [[len(one.logits) for one in side] for side in (before, after)]
+    if lengths[0] != lengths[1]:
+        raise ValueError("before and after must hold the same queries, scored at the same positions")
+    old, new = (torch.cat([one.logits for one in side]).log_softmax(dim=-1) for side in (before, after))
+    return F.kl_div(new, old.detach(), reduction="sum", log_target=True) / len(old)

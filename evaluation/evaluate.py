@@ -1,0 +1,248 @@
+"""An experiment from end to end: load, learn, judge every edit under every method, write results."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from editors import load_editor
+from editors.base import Editor, Learner, TrainEdit
+from editors.fitting import Fit, ensure_fitted
+from editors.keys import model_key
+from evaluation.base_outputs import BaseOutputs, folder_of
+from evaluation.dataset import Case, digest, load_cases
+from evaluation.experiment import UNEDITED, Experiment, Method
+from evaluation.judging import Judging
+from evaluation.memory import peak, reset_peak
+from evaluation.probes import train_edit
+from evaluation.results import ResultFolder, RunResult, Settings, count_skipped, read_results
+from evaluation.runner import run, run_plain
+from evaluation.scoring import Scorer
+from mmedit_build.checkpoints import locate
+from mmedit_build.console import Advance
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Query
+from mmedit_build.rows import TASKS, Task
+from mmedit_build.store import check_writable
+
+Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
+
+
+@runtime_checkable
+class Told(Protocol):
+    """An editor that is told its answers, and so tests the evaluation."""
+
+    def tell(self, edit_id: str, scope: Sequence[Query]) -> None:
+        """Name the queries that the edit of that id shall answer besides its own."""
+
+
+def load_editors(methods: dict[str, Method]) -> dict[str, Editor]:
+    """The editors of the methods; mistakes in their names and options are told before any work."""
+    return {name: load_editor(method.editor or name, method.options) for name, method in methods.items()}
+
+
+def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
+    """Run the experiment, or go on with it; the folders of its results, the unedited model's first."""
+    editors = load_editors(experiment.methods)
+    check_writable(experiment.out)
+    cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
+    mllm = load_model(experiment)
+    folders: list[Path] = []
+    for task in TASKS:
+        of_task = [case for case in cases if case.task == task]
+        if of_task:
+            bench = Bench(experiment, mllm, task, of_task, progress)
+            folders += [bench.unedited(), *(bench.judge(name, editor) for name, editor in editors.items())]
+    return folders
+
+
+def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
+    """Let the experiment's methods learn what they have not learned yet."""
+    editors = load_editors(experiment.methods)
+    train = load_cases(experiment.dataset, experiment.task, "train", experiment.images)
+    mllm = load_model(experiment)
+    fits: list[Fit] = []
+    for task in dict.fromkeys(case.task for case in train):
+        bench = Bench(experiment, mllm, task, [], progress)
+        fits += [done for name, editor in editors.items() if (done := bench.fit(name, editor)) is not None]
+    return fits
+
+
+def load_model(experiment: Experiment) -> MLLM:
+    """The experiment's model, unedited."""
+    return MLLM.load(
+        locate(experiment.model),
+        revision=experiment.revision,
+        device=experiment.device,
+        dtype=experiment.dtype,
+    )
+
+
+@dataclass
+class Bench:
+    """One task of an experiment, ready for any method."""
+
+    experiment: Experiment
+    mllm: MLLM
+    task: Task
+    cases: Sequence[Case]
+    """All of the split, of which the experiment may want only the first."""
+    progress: Progress
+
+    @property
+    def wanted(self) -> Sequence[Case]:
+        return self.cases[: self.experiment.limit]
+
+    @cached_property
+    def digest(self) -> str:
+        return digest(self.cases)
+
+    @cached_property
+    def judging(self) -> Judging:
+        """What all methods share; the unedited model is asked when it is first needed."""
+        experiment = self.experiment
+        judging = Judging(
+            mllm=self.mllm,
+            base=BaseOutputs.open(folder_of(experiment.cache, self.mllm, self.digest)),
+            scorer=Scorer(self.cases, experiment.protocols),
+            prompts=experiment.prompts,
+            batch_size=experiment.batch_size,
+            seed=experiment.seed,
+        )
+        probes = [probe for case in self.wanted for probe in judging.probes(case)]
+        with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
+            judging.base.complete(self.mllm, probes, batch_size=experiment.batch_size, advance=advance)
+        return judging
+
+    @cached_property
+    def train(self) -> tuple[list[TrainEdit], list[TrainEdit]]:
+        """What editors learn from, and what of it they are validated on."""
+        experiment = self.experiment
+        cases = load_cases(experiment.dataset, self.task, "train", experiment.images)
+        train, validation = split_by_image(cases, experiment.holdout)
+        return self._train_edits(train), self._train_edits(validation)
+
+    def _train_edits(self, cases: Sequence[Case]) -> list[TrainEdit]:
+        return [train_edit(case, self.mllm, self.experiment.prompts) for case in cases]
+
+    def unedited(self) -> Path:
+        """The row of no edit at all."""
+        folder = ResultFolder(self.experiment.out / self.task / UNEDITED)
+        with folder.locked():
+            header, results = folder.begin(self._header(UNEDITED, {}))
+            known = {result.id for result in results}
+            for case in self.wanted:
+                if case.id not in known:
+                    folder.add(self.judging.unedited(case))
+            self._end(folder, header)
+        return folder.folder
+
+    def judge(self, name: str, editor: Editor) -> Path:
+        """The results of a method, as far as they are not there yet."""
+        folder = ResultFolder(self.experiment.out / self.task / name)
+        with folder.locked():
+            header, results = folder.begin(self._header(name, editor.config.model_dump(mode="json")))
+            known = {result.id for result in results}
+            if any(case.id not in known for case in self.wanted):
+                header = self._judge(name, editor, known, folder, header)
+            self._end(folder, header)
+        return folder.folder
+
+    def fit(self, name: str, editor: Editor) -> Fit | None:
+        """Let an editor learn, or take up what it learned; None if it does not learn."""
+        if not isinstance(editor, Learner):
+            return None
+        steps = editor.steps(self.train[0])
+        with self.progress(f"{self.task}: {name} learns", steps) as advance:
+            return ensure_fitted(
+                name, editor, self.mllm, self.train, cache=self.experiment.cache / "fitted", advance=advance
+            )
+
+    def _judge(
+        self, name: str, editor: Editor, known: Collection[str], folder: ResultFolder, header: RunResult
+    ) -> RunResult:
+        judging = self.judging
+        fitted = self.fit(name, editor)
+        if isinstance(editor, Told):
+            for case in self.wanted:
+                probes = judging.probes(case)
+                editor.tell(case.id, [probe.query for probe in probes if not probe.is_locality])
+        reset_peak(self.mllm.device)
+        counts = replace(self.mllm.counts)
+        judge = run if self.experiment.reuse else run_plain
+        with self.progress(f"{self.task}: {name}", len(self.wanted)) as advance:
+            advance(sum(case.id in known for case in self.wanted))
+            for result in judge(judging, editor, self.wanted, known):
+                folder.add(result)
+                advance(1, "" if result.scored else "some skipped")
+        size, of = peak(self.mllm.device)
+        return replace(
+            header,
+            fit_seconds=None if fitted is None else fitted.seconds,
+            peak_bytes=max(size, header.peak_bytes),
+            peak_of=of,
+            vision_passes=header.vision_passes + self.mllm.counts.vision - counts.vision,
+            layer_passes=header.layer_passes + self.mllm.counts.layers - counts.layers,
+        )
+
+    def _header(self, name: str, config: dict[str, object]) -> RunResult:
+        experiment = self.experiment
+        revision = f"@{experiment.revision}" if experiment.revision else ""
+        settings = Settings(
+            method=name,
+            config=config,
+            model=experiment.model + revision,
+            model_digest=self._model_digest,
+            dataset=experiment.dataset,
+            dataset_digest=self.digest,
+            task=self.task,
+            split=experiment.split,
+            protocols=experiment.protocols,
+            prompts=experiment.prompts,
+            reuse=experiment.reuse,
+            seed=experiment.seed,
+        )
+        versions = {library: version(library) for library in LIBRARIES}
+        return RunResult(settings=settings, versions=versions, device=str(self.mllm.device))
+
+    @cached_property
+    def _model_digest(self) -> str:
+        return model_key(self.mllm)
+
+    def _end(self, folder: ResultFolder, header: RunResult) -> None:
+        """Count what is there now."""
+        results = read_results(folder.folder)[1]
+        folder.write_header(
+            replace(
+                header,
+                finished=True,
+                edits=len(self.wanted),
+                scored=sum(result.scored for result in results),
+                skipped=count_skipped(results),
+                seconds=sum(result.plan_seconds + result.probe_seconds for result in results),
+            )
+        )
+
+
+def split_by_image(cases: Sequence[Case], share: float) -> tuple[list[Case], list[Case]]:
+    """The cases without, and those with, the share of images that their digests choose."""
+    held_out = {case.image_id for case in cases if _fraction(case.image_id) < share}
+    known = [case for case in cases if case.image_id not in held_out]
+    kept = [case for case in cases if case.image_id in held_out]
+    if not known or not kept:
+        raise UserError(
+            f"{len(cases)} edits of the train split are too few to learn from and to validate on; give more."
+        )
+    return known, kept
+
+
+def _fraction(name: str) -> float:
+    """A number from 0 to 1 that the name decides."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48

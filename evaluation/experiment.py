@@ -1,0 +1,116 @@
+"""An experiment: which methods are judged on what, and how. Its defaults are those of the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from editors import EDITORS
+from evaluation.dataset import DEFAULT, check_name
+from evaluation.metrics import PROTOCOLS, Protocol
+from evaluation.probes import Prompts
+from mmedit_build.errors import UserError
+from mmedit_build.recipe.fields import Count, Dtype, Strict
+from mmedit_build.rows import Split, Task
+
+SANITY = ("oracle",)
+"""Editors that test the evaluation; `all` does not mean them."""
+UNEDITED = "unedited"
+"""How results name the model without any edit."""
+
+
+class Method(Strict):
+    """An editor with options of its own."""
+
+    editor: str | None = None
+    """The editor's name; by default that of the method."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the editor's configuration that differ from its defaults."""
+
+
+class Experiment(Strict):
+    """All that results depend on, and where they go."""
+
+    methods: dict[str, Method] = Field(default_factory=dict)
+    """By the names that results have."""
+    model: str = "miniature/mllm"
+    """A bundled checkpoint, a folder, or an id on the Hub."""
+    revision: str | None = None
+    """Commit, tag or branch of the model on the Hub."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    dtype: Dtype = "float32"
+    """Precision of the weights."""
+    dataset: str = str(DEFAULT)
+    """A published dataset, a work folder, MMEdit's JSON, or an id on the Hub with or without an @revision."""
+    images: Path | None = None
+    """Folder of the images, for datasets that only name them."""
+    task: Task | None = None
+    """Left out, all tasks that the dataset has."""
+    split: Split = "test"
+    """Edits that are judged; editors learn from the train split only."""
+    protocols: tuple[Protocol, ...] = PROTOCOLS
+    """How answers are scored."""
+    prompts: Prompts = "family"
+    """`family` asks as the model is meant to be asked, `raw` as MMEdit's released code does."""
+    limit: Count | None = None
+    """Only the first so many edits of each task."""
+    out: Path = Path("runs/eval")
+    """Folder of the results."""
+    cache: Path = Path("runs/cache")
+    """Folder of what the unedited model answered and of what editors learned."""
+    seed: int = 0
+    """Of whatever an editor draws."""
+    batch_size: Count = 32
+    """Queries that go through the model at a time."""
+    reuse: bool = True
+    """False computes everything anew for each edit, one query at a time."""
+    holdout: float = Field(default=0.1, gt=0, lt=1)
+    """The share of the train split's images that learning editors are validated on."""
+
+
+def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment of a YAML file, or the default one, with some fields changed (None changes nothing)."""
+    content = {} if file is None else _parsed(file)
+    content |= {name: value for name, value in changes.items() if value is not None}
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+            check_name("key of an experiment", place, Experiment.model_fields)
+        if place == "task":
+            check_name("task", str(first["input"]), ("vqa", "caption"))
+        if place.startswith("protocols"):
+            check_name("protocol", str(first["input"]), PROTOCOLS)
+        raise UserError(f"{file or 'The command'} gives {place} a wrong value: {first['msg']}.") from error
+
+
+def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
+    """The methods of a comma list, or all; methods that the experiment file describes go first."""
+    everything = {**{name: Method() for name in EDITORS if name not in SANITY}, **known}
+    if names == "all":
+        return everything
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    valid = {**everything, **{name: Method() for name in SANITY}}
+    for name in chosen:
+        check_name("method", name, valid)
+    return {name: valid[name] for name in dict.fromkeys(chosen)}
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"Cannot read the experiment {file} ({reason}); give a YAML file.") from error
+    if not isinstance(content, dict):
+        raise UserError(
+            f"The experiment {file} is not a YAML mapping; give fields such as model and methods."
+        )
+    return content

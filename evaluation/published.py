@@ -1,0 +1,129 @@
+"""Published datasets to cases: Parquet files in a folder, or on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evaluation.dataset import Case, Item, Picture
+from mmedit_build.errors import UserError, first_line
+from mmedit_build.rows import Split, Task
+
+Row = dict[str, Any]
+EDIT_COLUMNS = (
+    *("id", "image_id", "image_name", "question", "question_type", "target", "prediction", "answers"),
+    *("rephrase", "image_rephrase", "text_locality", "image_locality"),
+)
+POOL_COLUMNS = ("id", "answers")
+
+
+def read_folder(folder: Path, task: Task, split: Split, images: Path | None = None) -> list[Case]:
+    """The cases of one table; none if there is no such table."""
+    rows = list(_rows(folder, task, split, EDIT_COLUMNS))
+    if not rows:
+        return []
+    facts = {row["id"]: row for row in _rows(folder, "text_locality", split, POOL_COLUMNS)}
+    asked = {item["id"] for row in rows for item in row["image_locality"] or ()}
+    pool = _rows(folder, "image_locality", split, (*POOL_COLUMNS, "image_name"))
+    others = {row["id"]: row for row in pool if row["id"] in asked}
+    return [_case(row, (task, split), facts, others, images) for row in rows]
+
+
+def read_hub(name: str, task: Task, split: Split, images: Path | None = None) -> list[Case]:
+    """The same from the Hub, or from the cache of what was loaded before; `name` may have an @revision."""
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    wanted = [f"data/{config}/{split}-*" for config in (task, "text_locality", "image_locality")]
+    try:
+        folder = snapshot_download(
+            repository, repo_type="dataset", revision=revision or None, allow_patterns=wanted
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"Cannot load {name} from the Hub ({first_line(error)}); check its name and the network, or "
+            "give the path of a dataset."
+        ) from error
+    return read_folder(Path(folder), task, split, images)
+
+
+def _rows(folder: Path, config: str, split: Split, columns: tuple[str, ...]) -> Iterator[Row]:
+    """The rows of a table, one row group after the other; the source's image where it is embedded."""
+    for path in sorted((folder / "data" / config).glob(f"{split}-*.parquet")):
+        try:
+            with pq.ParquetFile(path) as file:
+                missing = sorted(set(columns) - set(file.schema_arrow.names))
+                if missing:
+                    raise UserError(
+                        f"{path} lacks the columns {', '.join(missing)}; publish it with this version of "
+                        "mmedit."
+                    )
+                present = [*columns, *({"image"} & set(file.schema_arrow.names))]
+                for group in range(file.num_row_groups):
+                    yield from file.read_row_group(group, columns=present).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(
+                f"{path} is not a readable Parquet file ({first_line(error)}); publish or copy it again."
+            ) from error
+
+
+def _case(
+    row: Row,
+    where: tuple[Task, Split],
+    facts: dict[str, Row],
+    others: dict[str, Row],
+    images: Path | None,
+) -> Case:
+    rephrased = row["image_rephrase"]
+    return Case(
+        id=row["id"],
+        task=where[0],
+        split=where[1],
+        image=_picture(row, images),
+        image_id=str(row["image_id"]),
+        question=row["question"],
+        question_type=row["question_type"] or "unknown",
+        target=row["target"],
+        prediction=row["prediction"] or "",
+        rephrase=row["rephrase"],
+        image_rephrase=None if rephrased is None else rephrased["bytes"],
+        answers=tuple(row["answers"] or ()),
+        text_locality=tuple(_item(item, facts, row, images) for item in row["text_locality"] or ()),
+        image_locality=tuple(_item(item, others, row, images) for item in row["image_locality"] or ()),
+    )
+
+
+def _item(item: Row, pool: dict[str, Row], edit: Row, images: Path | None) -> Item:
+    row = pool.get(item["id"])
+    if row is None:
+        raise UserError(
+            f"The edit {edit['id']} names the locality item {item['id']}, which the dataset does not hold; "
+            "publish or copy it again, whole."
+        )
+    about_image = "image_id" in item
+    return Item(
+        id=item["id"],
+        question=item["question"],
+        answer=item["answer"],
+        answers=tuple(row["answers"] or ()),
+        relation=item.get("relation") or "far",
+        image=_picture(row, images) if about_image else None,
+        prefixed=not item["id"].startswith("bare/"),
+    )
+
+
+def _picture(row: Row, images: Path | None) -> Picture:
+    """The embedded image, or the file of its name."""
+    embedded = row.get("image")
+    if embedded is not None and embedded["bytes"] is not None:
+        return bytes(embedded["bytes"])
+    if images is None:
+        raise UserError(
+            f"The dataset names the image {row['image_name']} but does not hold it; give the folder of the "
+            "source's images with --images."
+        )
+    return images / str(row["image_name"])

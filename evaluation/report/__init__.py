@@ -1,0 +1,1 @@
+"""Reports from result files alone; no model is needed."""

@@ -1,0 +1,124 @@
+"""The numbers that a page shows of one task: every headline measure of every method, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluation.experiment import UNEDITED
+from evaluation.metrics import METRICS, PROTOCOLS, Protocol
+from evaluation.report.runs import Run
+from evaluation.results import CaseResult
+from evaluation.summary import Estimate, Measure, estimate, headline, images_of, values
+from mmedit_build.rows import Task
+
+NAMES = {
+    "Rel": "Reliability",
+    "T-Gen": "Text generality",
+    "I-Gen": "Image generality",
+    "T-Loc": "Text locality",
+    "I-Loc": "Image locality, far",
+    "I-Loc near": "Image locality, near",
+}
+"""The headline columns in words."""
+ABOUT = {
+    "Rel": "the edited question itself",
+    "T-Gen": "the question in other words",
+    "I-Gen": "the question about another image of the same",
+    "T-Loc": "facts that have nothing to do with the edit",
+    "I-Loc": "other questions about other images",
+    "I-Loc near": "other questions about the edit's image, and its question about others",
+}
+COLORS = 7
+SHAPES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the marks of a method look in all plots."""
+
+    color: int | None
+    """None is gray."""
+    shape: int
+
+    @property
+    def paint(self) -> str:
+        return "var(--none)" if self.color is None else f"var(--m{self.color})"
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One task."""
+
+    task: Task
+    runs: Sequence[Run]
+    protocols: tuple[Protocol, ...]
+    """Those that any of the runs has."""
+    looks: dict[str, Look]
+    """By the names of runs."""
+    estimates: dict[tuple[Protocol, str, str], Estimate]
+    """By protocol, column and run."""
+
+    def of(self, protocol: Protocol, column: str, run: str) -> Estimate | None:
+        return self.estimates.get((protocol, column, run))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that have any number at all."""
+        known = {column for _, column, _ in self.estimates}
+        return [name for name in NAMES if name in known]
+
+    @property
+    def edited(self) -> list[Run]:
+        """All runs but those of no edit."""
+        return [run for run in self.runs if not is_unedited(run)]
+
+    def metric(self, protocol: Protocol, column: str) -> str:
+        """The title of the score that a column has."""
+        return METRICS[protocol][headline(self.task, protocol)[column].metric].title
+
+
+def is_unedited(run: Run) -> bool:
+    return run.header.settings.method == UNEDITED
+
+
+def make_board(task: Task, runs: Sequence[Run]) -> Board:
+    """All headline numbers of some runs of a task."""
+    protocols = tuple(one for one in PROTOCOLS if any(one in run.header.settings.protocols for run in runs))
+    edited = [run.name for run in runs if not is_unedited(run)]
+    looks = {run.name: Look(None, 0) for run in runs}
+    looks |= {name: Look(place % COLORS, place % SHAPES) for place, name in enumerate(edited)}
+    estimates: dict[tuple[Protocol, str, str], Estimate] = {}
+    for protocol in protocols:
+        for column, of in headline(task, protocol).items():
+            for run in runs:
+                found = estimated(run.results, of)
+                if found is not None:
+                    estimates[protocol, column, run.name] = found
+    return Board(task, runs, protocols, looks, estimates)
+
+
+def estimated(results: Sequence[CaseResult], of: Measure) -> Estimate | None:
+    """The mean of some results with its interval."""
+    return estimate(values(results, of), images_of(results))
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def bound(share: float) -> str:
+    """The end of an interval, short where it is the end of all that there is."""
+    return percent(share).removesuffix(".0") if share in (0, 1) else percent(share)
+
+
+def span(found: Estimate) -> str:
+    """The interval in percent."""
+    return f"{bound(found.low)} to {bound(found.high)}"
+
+
+def in_words(found: Estimate | None) -> str:
+    """A number for a tooltip."""
+    if found is None:
+        return "no value"
+    return f"{percent(found.mean)} (95% interval {span(found)}), {found.edits} edits"

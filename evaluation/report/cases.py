@@ -1,0 +1,156 @@
+"""Edits to look at: their pictures, what was asked, and what every method made the model answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from evaluation.dataset import Case, Picture
+from evaluation.report.answers import RELATIONS, Judged, answers_table, cut, outcome
+from evaluation.report.board import Board
+from evaluation.report.markup import Html, join, tag
+from evaluation.report.pictures import find_cases
+from evaluation.report.runs import Run
+from evaluation.report.sections import setup
+from evaluation.results import CaseResult
+from mmedit_build.thumbnails import data_url
+
+CASES = 120
+"""Edits of a task that are shown at most."""
+THUMBNAIL = 160
+"""The longest side of their pictures in pixels."""
+BUDGET = 3_600_000
+"""Letters that all cards may have together: the page has to open on a phone, too."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The edits that are shown, of how many, and whether with pictures."""
+
+    shown: Sequence[Html]
+    number: int
+    pictures: bool
+
+
+def make_cards(boards: Sequence[Board], images: Path | None = None) -> Cards:
+    """As many edits as fit, evenly spaced over each task's."""
+    cards: list[list[Html]] = []
+    number, pictures = 0, False
+    for board in boards:
+        edits = list(_edits(board, images))
+        number += len(edits)
+        pictures = pictures or any(case is not None for _, case in edits)
+        cards.append([_card(judged, case) for judged, case in evenly(edits, CASES)])
+    return Cards(_fitting(cards), number, pictures)
+
+
+def evenly(values: Sequence[Value], number: int) -> list[Value]:
+    """At most that many of them, from all over the sequence."""
+    number = min(number, len(values))
+    return [values[place * len(values) // number] for place in range(number)]
+
+
+def _fitting(cards: list[list[Html]]) -> list[Html]:
+    """Fewer cards of each task where all together are too large."""
+    while (size := sum(len(card) for of_task in cards for card in of_task)) > BUDGET:
+        cards = [evenly(one, min(len(one) - 1, len(one) * BUDGET // size)) for one in cards]
+    return [card for of_task in cards for card in of_task]
+
+
+def _edits(board: Board, images: Path | None) -> Iterator[tuple[Judged, Case | None]]:
+    """The edits of each setup in the order of its results; with their pictures, if these are at hand."""
+    setups: dict[tuple[str, ...], list[Run]] = {}
+    for run in board.runs:
+        setups.setdefault(setup(run), []).append(run)
+    for runs in setups.values():
+        cases = find_cases(runs[0].header.settings, images)
+        results: dict[str, list[tuple[Run, CaseResult]]] = {}
+        for run in runs:
+            for result in run.results:
+                results.setdefault(result.id, []).append((run, result))
+        yield from ((Judged(board, of_id), cases.get(name)) for name, of_id in results.items())
+
+
+def _card(judged: Judged, case: Case | None) -> Html:
+    edit = judged.edit
+    known = {kind: judged.question(probe) for (kind, _), probe in judged.probes.items()}
+    before = judged.probes.get(("reliability", ""))
+    lines = {
+        "Question" if edit.task == "vqa" else "Prompt": edit.question,
+        "Rephrase": known.get("text_generality"),
+        "Answer before": None if before is None else before.before,
+        "Target": edit.target,
+    }
+    words = [tag("dt", name) + tag("dd", cut(text)) for name, text in lines.items() if text is not None]
+    source = tag("p", f"{edit.task}, {edit.question_type}: {edit.id}", class_="source")
+    about = tag("div", tag("dl", *map(Html, words)), source)
+    shown = Html() if case is None else _pictures(case)
+    answers = tag("details", outcome(judged), answers_table(judged), open=True)
+    top = tag("div", shown, about, class_="about")
+    return tag("article", top, answers, data_task=edit.task, data_type=edit.question_type)
+
+
+def _pictures(case: Case) -> Html:
+    """The edit's images, and those of locality items that have another one."""
+    named = {"Image": case.image, "Rephrased image": case.image_rephrase}
+    for item in case.image_locality:
+        if item.relation != "same_image":
+            named[f"Locality, {RELATIONS[item.relation]}"] = item.image
+    return tag("div", *(_figure(name, picture) for name, picture in named.items()), class_="pictures")
+
+
+def _figure(name: str, picture: Picture | None) -> Html:
+    url = None if picture is None else data_url(_encoded(picture), THUMBNAIL, lossless=0)
+    shown = tag("img", src=url, alt=name) if url else tag("div", "no image", class_="absent")
+    return tag("figure", shown, tag("figcaption", name))
+
+
+def _encoded(picture: Picture) -> bytes:
+    try:
+        return picture if isinstance(picture, bytes) else picture.read_bytes()
+    except OSError:
+        return b""
+
+
+def filters(boards: Sequence[Board]) -> Html:
+    """Controls that choose edits; without scripts they stay hidden, and all edits are listed."""
+    methods = dict.fromkeys(run.name for board in boards for run in board.edited)
+    types = sorted({one.question_type for board in boards for run in board.runs for one in run.results})
+    kinds = {
+        kind: None
+        for board in boards
+        for run in board.runs
+        for one in run.results
+        for kind in (p.kind for p in one.probes)
+    }
+    parts = [
+        _select("method", "Method", {name: name for name in methods}, "all methods"),
+        _select("task", "Task", {board.task: board.task for board in boards}, "all tasks"),
+        _select("type", "Question type", {name: name for name in types}, "all types"),
+        _select("probe", "Probe", {kind: kind.replace("_", " ") for kind in kinds}, "any probe"),
+        tag(
+            "label",
+            tag("input", type="checkbox", name="failures", value="1"),
+            " failures only",
+            class_="check",
+        ),
+        tag("label", "Search", tag("input", type="search", name="text", placeholder="words")),
+    ]
+    return join(
+        [
+            tag("form", *parts, id="filters", hidden=True),
+            tag("p", id="count", class_="lead", aria_live="polite"),
+        ]
+    )
+
+
+def _select(name: str, title: str, options: dict[str, str], everything: str) -> Html:
+    shown = [
+        tag("option", everything, value=""),
+        *(tag("option", text, value=one) for one, text in options.items()),
+    ]
+    return tag("label", title, tag("select", *shown, name=name))

@@ -1,0 +1,100 @@
+"""The report as a page: one HTML file made of result files alone, with tables, plots and edits to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluation.report.board import Board, make_board
+from evaluation.report.cases import Cards, filters, make_cards
+from evaluation.report.divergence import divergences
+from evaluation.report.markup import Html, join, tag
+from evaluation.report.plots import agreements, bars, radars, tradeoffs
+from evaluation.report.runs import Run
+from evaluation.report.script import SCRIPT
+from evaluation.report.sections import costs, main_table, meanings, type_tables, warnings, what_was_run
+from evaluation.report.style import STYLE
+from evaluation.report.tables import TASK_TITLES
+from mmedit_build.page import document
+from mmedit_build.rows import Task
+from mmedit_build.store import write_atomic
+
+NAME = "report.html"
+
+
+def write_page(runs: dict[Task, list[Run]], folder: Path, images: Path | None = None) -> Path:
+    """Write the page into a folder.
+
+    `images` is the folder of the dataset's images, for datasets that only name them.
+    """
+    path = folder / NAME
+    write_atomic(path, render(runs, images))
+    return path
+
+
+def render(runs: dict[Task, list[Run]], images: Path | None = None) -> bytes:
+    """The page, in UTF-8."""
+    boards = [make_board(task, of_task) for task, of_task in runs.items()]
+    body = [
+        tag("h1", "Edits judged"),
+        tag("p", _lead(boards), class_="lead"),
+        _contents(boards),
+        *map(_task, boards),
+        _cases(boards, make_cards(boards, images)),
+        tag("section", tag("h2", "What was run"), what_was_run(boards), id="runs"),
+        tag("footer", "Written by mmedit-eval report from result files alone."),
+    ]
+    return document("Edits judged", STYLE, join(body), SCRIPT)
+
+
+def _lead(boards: Sequence[Board]) -> str:
+    headers = [run.header.settings for board in boards for run in board.runs]
+    models = ", ".join(dict.fromkeys(one.model for one in headers))
+    datasets = ", ".join(dict.fromkeys(one.dataset for one in headers))
+    methods = ", ".join(dict.fromkeys(run.name for board in boards for run in board.edited))
+    return f"Model {models} on {datasets}, edited with {methods or 'nothing'}."
+
+
+def _contents(boards: Sequence[Board]) -> Html:
+    links = [tag("a", TASK_TITLES[board.task], href=f"#{board.task}") for board in boards]
+    links += [tag("a", "Edits to look at", href="#cases"), tag("a", "What was run", href="#runs")]
+    return tag("nav", *links, aria_label="Contents")
+
+
+def _task(board: Board) -> Html:
+    parts = [
+        tag("h2", TASK_TITLES[board.task]),
+        tag("p", "Means in percent with 95% intervals over images.", class_="lead"),
+        warnings(board),
+        main_table(board),
+        meanings(board),
+        tradeoffs(board),
+        bars(board),
+        radars(board),
+        agreements(board),
+        divergences(board),
+        type_tables(board),
+        costs(board),
+    ]
+    return tag("section", *parts, id=board.task)
+
+
+def _cases(boards: Sequence[Board], cards: Cards) -> Html:
+    few = len(cards.shown) < cards.number
+    words = [
+        f"{len(cards.shown):,} of {cards.number:,} edits, evenly spaced." if few else "All edits.",
+        "Signs tell whether free answers passed: the target where it was asked for, no change elsewhere.",
+        "Where the legacy protocol says otherwise, that is noted.",
+        *(
+            []
+            if cards.pictures
+            else ["The pictures are not at hand: the dataset is not where it was, or not the same."]
+        ),
+    ]
+    parts = [
+        tag("h2", "Edits to look at"),
+        tag("p", " ".join(words), class_="lead"),
+        filters(boards),
+        tag("div", *cards.shown, class_="cards"),
+    ]
+    return tag("section", *parts, id="cases")

@@ -1,0 +1,198 @@
+"""The plots of a task: bars, radars, scatters of methods, and the divergence of every single edit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import cos, pi, sin
+
+from evaluation.metrics import Protocol
+from evaluation.report.board import NAMES, Board, in_words, percent
+from evaluation.report.labels import HEIGHT, Box, Label, Point, place
+from evaluation.report.markup import Html, join
+from evaluation.report.runs import Run
+from evaluation.report.svg import Scale, bar, clip, figure, line, mark, panel, percent_grid, polygon, text
+from evaluation.summary import Estimate
+
+CENTER = (110.0, 108.0)
+RADIUS = 62
+"""Of a radar."""
+NAME = 14
+"""Letters of a method's name that fit beside a bar."""
+_BAR = Scale(0, 100, 96, 296)
+_X = Scale(0, 100, 40, 328)
+_Y = Scale(0, 100, 222, 56)
+_AREA = (30.0, 36.0, 340.0, 230.0)
+_SHORT = {"I-Loc": "I-Loc far"}
+
+
+def bars(board: Board) -> Html:
+    """Every headline number with its interval; one panel a measure."""
+    panels = [_bar_panel(board, column) for column in board.columns]
+    note = "In percent; thin lines are 95% intervals."
+    if len(board.protocols) == 2:
+        note = "In percent: wild in full color above, legacy pale below; thin lines are 95% intervals."
+    return figure("Every measure", note, panels)
+
+
+def _bar_panel(board: Board, column: str) -> Html:
+    step = 12 * len(board.protocols) + 8
+    bottom = 30 + step * len(board.runs)
+    grid = [line(_BAR(tick), 24, _BAR(tick), bottom - 4) for tick in (0, 50, 100)]
+    ticks = [text(_BAR(tick), bottom + 10, str(tick), anchor="middle") for tick in (0, 50, 100)]
+    rows: list[str] = []
+    for number, run in enumerate(board.runs):
+        top = 30 + step * number
+        rows.append(text(0, top + step / 2, clip(run.name, NAME), "name"))
+        for place_, protocol in enumerate(reversed(board.protocols)):
+            rows.append(_bar(board, protocol, column, run, top + 12 * place_))
+    titles = dict.fromkeys(board.metric(protocol, column) for protocol in reversed(board.protocols))
+    return panel(NAMES[column], bottom + 14, *grid, *ticks, *rows, note=", ".join(titles))
+
+
+def _bar(board: Board, protocol: Protocol, column: str, run: Run, top: float) -> Html:
+    found = board.of(protocol, column, run.name)
+    if found is None:
+        return Html()
+    low, mean, high = (_BAR(100 * one) for one in (found.low, found.mean, found.high))
+    look, kind = board.looks[run.name], f"bar {protocol}"
+    tip = f"{run.name}, {NAMES[column]}, {protocol}: {in_words(found)}"
+    return join(
+        [
+            bar(_BAR(0), top, mean - _BAR(0), 9, tip, class_=kind, fill=look.paint),
+            line(low, top + 4.5, high, top + 4.5, "whisker"),
+            text(340, top + 8.5, percent(found.mean), f"value {protocol}", "end"),
+        ]
+    )
+
+
+def radars(board: Board) -> Html:
+    """One small radar a method, with an outline for each protocol."""
+    panels = [_radar(board, run) for run in board.edited]
+    note = (
+        "Wild is filled, legacy dashed; the rim is 100." if len(board.protocols) == 2 else "The rim is 100."
+    )
+    return figure("The shape of each method", note, [one for one in panels if one], "small")
+
+
+def _radar(board: Board, run: Run) -> Html:
+    columns = [
+        column
+        for column in board.columns
+        if all(board.of(protocol, column, run.name) for protocol in board.protocols)
+    ]
+    if len(columns) < 3:
+        return Html()
+    angles = [2 * pi * number / len(columns) - pi / 2 for number in range(len(columns))]
+    rings = [polygon(_ring(angles, [size] * len(angles)), "ring") for size in (0.25, 0.5, 0.75, 1.0)]
+    spokes = [line(*CENTER, *point) for point in _ring(angles, [1.0] * len(angles))]
+    names = [
+        text(x, y + 4, _SHORT.get(column, column), "label", _side(angle))
+        for column, angle, (x, y) in zip(columns, angles, _ring(angles, [1.13] * len(angles)), strict=True)
+    ]
+    shapes = [_shape(board, protocol, run, columns, angles) for protocol in board.protocols]
+    return panel(clip(run.name, 24), 196, *rings, *spokes, *shapes, *names, width=216)
+
+
+def _shape(
+    board: Board, protocol: Protocol, run: Run, columns: Sequence[str], angles: Sequence[float]
+) -> Html:
+    found = [board.estimates[protocol, column, run.name].mean for column in columns]
+    told = ", ".join(f"{column} {percent(mean)}" for column, mean in zip(columns, found, strict=True))
+    paint = board.looks[run.name].paint
+    kind = f"shape {protocol}" if len(board.protocols) == 2 else "shape wild"
+    return polygon(
+        _ring(angles, found), kind, f"{run.name}, {protocol}: {told}", style=f"stroke:{paint};fill:{paint}"
+    )
+
+
+def _ring(angles: Sequence[float], sizes: Sequence[float]) -> list[tuple[float, float]]:
+    return [
+        (CENTER[0] + RADIUS * size * cos(angle), CENTER[1] + RADIUS * size * sin(angle))
+        for angle, size in zip(angles, sizes, strict=True)
+    ]
+
+
+def _side(angle: float) -> str:
+    return "middle" if abs(cos(angle)) < 0.1 else "start" if cos(angle) > 0 else "end"
+
+
+def tradeoffs(board: Board) -> Html:
+    """Reliability against each locality."""
+    panels = [
+        _scatter(
+            board,
+            (protocol, "Rel"),
+            (protocol, column),
+            protocol.capitalize(),
+        )
+        for protocol in board.protocols
+        for column in ("T-Loc", "I-Loc", "I-Loc near")
+        if column in board.columns
+    ]
+    note = "Reliability to the right, locality upward: the best methods are in the upper right corner."
+    return figure("Reliability against locality", note, panels)
+
+
+def agreements(board: Board) -> Html:
+    """The two protocols against each other."""
+    if len(board.protocols) < 2:
+        return Html()
+    panels = [
+        _scatter(board, ("legacy", column), ("wild", column), NAMES[column], diagonal=True)
+        for column in board.columns
+    ]
+    note = (
+        "On the line both protocols say the same. Below it a method looks better when it is forced along "
+        "the target than when it answers freely."
+    )
+    return figure("Legacy against wild", note, panels)
+
+
+Axis = tuple[Protocol, str]
+
+
+def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:
+    points: list[Point] = []
+    arms: list[Box] = []
+    crosses: list[str] = []
+    marks: list[str] = []
+    for run in board.runs:
+        x, y = board.of(*across, run.name), board.of(*up, run.name)
+        if x is None or y is None:
+            continue
+        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip(run.name, 22))
+        tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
+        points.append(point)
+        here = _arms(point, x, y)
+        arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
+        crosses += [line(*arm, "cross", stroke=board.looks[run.name].paint) for arm in here]
+        marks.append(mark(point.x, point.y, board.looks[run.name], tip))
+    names = [_name(label) for label in place(points, _AREA, arms)]
+    axes = [
+        text(_X(50), 258, _title(across, diagonal), "axis", "middle"),
+        text(0, 32, _title(up, diagonal), "axis"),
+    ]
+    middle = [line(_X(0), _Y(0), _X(100), _Y(100), "diagonal")] if diagonal else []
+    return panel(title, 264, percent_grid(_X, _Y), *middle, *axes, *crosses, *marks, *names)
+
+
+def _name(label: Label) -> Html:
+    leader = [line(*label.leader, "leader")] if label.leader else []
+    lines = [
+        text(label.x, label.y + HEIGHT * number, words, "name halo", label.anchor)
+        for number, words in enumerate(label.lines)
+    ]
+    return join([*leader, *lines])
+
+
+def _arms(point: Point, x: Estimate, y: Estimate) -> list[Box]:
+    """Where the intervals of both numbers are."""
+    return [
+        (_X(100 * x.low), point.y, _X(100 * x.high), point.y),
+        (point.x, _Y(100 * y.high), point.x, _Y(100 * y.low)),
+    ]
+
+
+def _title(axis: Axis, diagonal: bool) -> str:
+    """What an axis shows."""
+    return axis[0] if diagonal else NAMES[axis[1]]

@@ -1,0 +1,25 @@
+"""Tables of results for the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from evaluation.report.runs import Run
+from evaluation.report.tables import cost_table, main_tables
+from mmedit_build.rows import Task
+
+
+def tables(runs: dict[Task, list[Run]]) -> list[Table]:
+    """The main tables, and what each method took."""
+    plain = [*main_tables(runs), *(cost_table(task, of_task) for task, of_task in runs.items())]
+    shown: list[Table] = []
+    for table in plain:
+        drawn = Table(table.header[0], title=table.title, caption=table.note or None)
+        for title in table.header[1:]:
+            drawn.add_column(title, justify="right")
+        for row in table.rows:
+            # Texts, as the brackets of intervals would be read as markup; the intervals below their means.
+            drawn.add_row(*(Text(cell.replace(" [", "\n[").replace(", ", " ")) for cell in row))
+        shown.append(drawn)
+    return shown

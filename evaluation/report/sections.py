@@ -1,0 +1,222 @@
+"""What a page says in tables: the main numbers, types of questions, costs, and what was run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from evaluation.metrics import METRICS, Protocol
+from evaluation.report.board import (
+    ABOUT,
+    NAMES,
+    Board,
+    Look,
+    bound,
+    estimated,
+    in_words,
+    is_unedited,
+    percent,
+)
+from evaluation.report.markup import Html, join, tag
+from evaluation.report.runs import Run
+from evaluation.report.svg import clip, mark
+from evaluation.report.tables import NO_VALUE, cost_table
+from evaluation.results import count_skipped
+from evaluation.summary import by_question_type, headline
+
+PROTOCOL_TITLES: dict[Protocol, str] = {
+    "legacy": "Legacy: forced along the target",
+    "wild": "Wild: free answers",
+}
+TYPES = 12
+"""Types of questions that are shown, the most frequent ones first."""
+
+
+def swatch(look: Look) -> Html:
+    """The mark of a method, before its name."""
+    return tag("svg", mark(7, 7, look, ""), viewBox="0 0 14 14", class_="swatch", aria_hidden="true")
+
+
+def main_table(board: Board) -> Html:
+    """The layout of MMEdit's Table 2, the protocols side by side."""
+    columns = board.columns
+    groups = [
+        tag("th", PROTOCOL_TITLES[one], colspan=len(columns), scope="colgroup", class_="group")
+        for one in board.protocols
+    ]
+    titles = [
+        tag("th", column, tag("span", board.metric(protocol, column)), scope="col", class_=_first(column))
+        for protocol in board.protocols
+        for column in columns
+    ]
+    head = tag("thead", tag("tr", tag("td"), *groups), tag("tr", tag("th", "method", scope="col"), *titles))
+    body = tag("tbody", *(_main_row(board, run) for run in board.runs))
+    return _scrolled(tag("table", head, body, class_="main"), "Main results")
+
+
+def _main_row(board: Board, run: Run) -> Html:
+    scored = sum(result.scored for result in run.results)
+    name = tag(
+        *("th", swatch(board.looks[run.name]), tag("b", run.name), tag("span", f"{scored:,} edits")),
+        scope="row",
+    )
+    cells = [
+        _main_cell(board, protocol, column, run) for protocol in board.protocols for column in board.columns
+    ]
+    return tag("tr", name, *cells, class_="unedited" if is_unedited(run) else None)
+
+
+def _main_cell(board: Board, protocol: Protocol, column: str, run: Run) -> Html:
+    found = board.of(protocol, column, run.name)
+    label = f"{protocol} {column}"
+    if found is None:
+        return tag("td", NO_VALUE, data_label=label, class_=_first(column))
+    interval = tag("span", f"[{bound(found.low)}, {bound(found.high)}]")
+    tip = f"{run.name}, {NAMES[column]}, {protocol}: {in_words(found)} of {found.images} images"
+    return tag(
+        "td", tag("b", percent(found.mean)), interval, data_label=label, title=tip, class_=_first(column)
+    )
+
+
+def _first(column: str) -> str | None:
+    return "first" if column == "Rel" else None
+
+
+def meanings(board: Board) -> Html:
+    """What the columns ask, and what their scores count."""
+    asked = [(NAMES[column], f"{ABOUT[column]}.") for column in board.columns]
+    scores = {
+        f"{metric.title} ({protocol})": metric.about
+        for protocol in board.protocols
+        for column in board.columns
+        for metric in [METRICS[protocol][headline(board.task, protocol)[column].metric]]
+    }
+    lines = [tag("dt", name) + tag("dd", about) for name, about in (*asked, *scores.items())]
+    return tag(
+        "details", tag("summary", "What the columns mean"), tag("dl", *map(Html, lines)), class_="more"
+    )
+
+
+def warnings(board: Board) -> Html:
+    """What keeps numbers from being compared."""
+    lines = [
+        f"{run.name} is not finished: it has {len(run.results):,} edits so far."
+        for run in board.runs
+        if not run.header.finished
+    ]
+    if len({frozenset(result.id for result in run.results) for run in board.runs}) > 1:
+        lines.append(
+            "The methods were not judged on the same edits, so their numbers may differ for that alone."
+        )
+    if len({setup(run) for run in board.runs}) > 1:
+        lines.append("There is more than one model, dataset or way of asking; see what was run.")
+    return join(tag("p", one, class_="warning") for one in lines)
+
+
+def setup(run: Run) -> tuple[str, ...]:
+    """What runs share whose edits are the same questions to the same model."""
+    settings = run.header.settings
+    return (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
+
+
+def type_tables(board: Board) -> Html:
+    """Each measure by the type of question; nothing if there is but one type."""
+    counts = Counter(
+        {result.id: result.question_type for run in board.runs for result in run.results}.values()
+    )
+    types = [name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))][:TYPES]
+    if len(types) < 2:
+        return Html()
+    left = f" The {TYPES} most frequent of {len(counts)} types." if len(counts) > TYPES else ""
+    parts = [tag("h3", "By type of question"), tag("p", f"Means in percent.{left}", class_="lead")]
+    for protocol in reversed(board.protocols):
+        tables = [
+            _type_table(board, protocol, column, {name: counts[name] for name in types})
+            for column in board.columns
+        ]
+        summary = tag("summary", PROTOCOL_TITLES[protocol])
+        first = protocol == board.protocols[-1]
+        parts.append(tag("details", summary, tag("div", *tables, class_="types"), open=first, class_="more"))
+    return join(parts)
+
+
+def _type_table(board: Board, protocol: Protocol, column: str, types: dict[str, int]) -> Html:
+    of = headline(board.task, protocol)[column]
+    groups = {run.name: by_question_type(run.results) for run in board.runs}
+    names = [tag("th", tag("span", clip(run.name, 16)), scope="col") for run in board.runs]
+    rows = []
+    for name, count in types.items():
+        cells = []
+        for run in board.runs:
+            found = estimated(groups[run.name].get(name, []), of)
+            tip = f"{run.name}, {name}: {in_words(found)}"
+            shown = NO_VALUE if found is None else f"{100 * found.mean:.0f}"
+            share = None if found is None else f"--share:{found.mean:.0%}"
+            cells.append(tag("td", shown, style=share, title=tip))
+        head = tag("th", name, tag("span", f"{count:,}"), scope="row")
+        rows.append(tag("tr", head, *cells))
+    caption = tag("caption", NAMES[column], tag("span", board.metric(protocol, column)))
+    table = tag("table", caption, tag("thead", tag("tr", tag("td"), *names)), tag("tbody", *rows))
+    return _scrolled(table, f"{NAMES[column]} by type of question")
+
+
+def costs(board: Board) -> Html:
+    """Time, memory, parameters, and how many edits were scored."""
+    table = cost_table(board.task, board.runs)
+    heads = [tag("th", title, scope="col") for title in table.header]
+    rows = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            *(
+                tag("td", cell, data_label=title)
+                for title, cell in zip(table.header[1:], row[1:], strict=True)
+            ),
+        )
+        for row in table.rows
+    ]
+    shown = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
+    note = tag(
+        *(
+            "p",
+            "Fit: to learn from the train split, once. Edit and probes: the mean of each edit, in seconds.",
+        ),
+        class_="lead",
+    )
+    reasons = [tag("li", one) for one in _skips(board)]
+    skipped = join([tag("h3", "Skipped edits"), tag("ul", *reasons)]) if reasons else Html()
+    return join([tag("h3", "What it took"), note, _scrolled(shown, "Costs"), skipped])
+
+
+def _skips(board: Board) -> Iterator[str]:
+    for run in board.runs:
+        for reason, number in count_skipped(run.results).items():
+            yield f"{run.name}, {number:,} edits: {reason}"
+
+
+def what_was_run(boards: Sequence[Board]) -> Html:
+    """The settings of every run."""
+    heads = [tag("th", title, scope="col") for title in ("run", "model", "dataset", "options")]
+    rows = [_run_row(board, run) for board in boards for run in board.runs]
+    table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="settings")
+    return tag("details", tag("summary", f"{len(rows)} runs with their settings"), table, class_="more")
+
+
+def _run_row(board: Board, run: Run) -> Html:
+    settings, header = run.header.settings, run.header
+    versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
+    asked = f"{settings.split} split, prompts {settings.prompts}, seed {settings.seed}"
+    options = ", ".join(f"{name} {json.dumps(value)}" for name, value in settings.config.items())
+    cells = {
+        "model": [settings.model, tag("span", " ".join([header.device, versions]).strip())],
+        "dataset": [settings.dataset, tag("span", asked)],
+        "options": [options or "none"],
+    }
+    name = tag("th", run.name, tag("span", board.task), scope="row")
+    return tag("tr", name, *(tag("td", *content, data_label=title) for title, content in cells.items()))
+
+
+def _scrolled(table: Html, name: str) -> Html:
+    """A table that scrolls by itself where it is too wide, also by keyboard."""
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=name)

@@ -1,0 +1,161 @@
+"""How the page of a report looks, besides what all pages share.
+
+The colors of methods differ in lightness as well as in hue and have a contrast of at least 3 with the page.
+"""
+
+from __future__ import annotations
+
+STYLE = """
+:root {
+  --m0: #0b6fb3; --m1: #c75000; --m2: #00806a; --m3: #a3428f; --m4: #94700a; --m5: #3d4fb8; --m6: #b3243f;
+  --none: #7b8088; --heat: #0b6fb3;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --m0: #5cb3ec; --m1: #f2904a; --m2: #3fc7a4; --m3: #e196cf; --m4: #dcb64a; --m5: #a3affa; --m6: #f5808f;
+    --none: #8b9098; --heat: #5cb3ec;
+  }
+}
+h2 { margin-top: 44px; }
+h3 { margin: 40px 0 2px; font-size: 16px; font-weight: 650; color: var(--ink); }
+figcaption h3 { margin: 0; }
+a { color: var(--m0); }
+:focus-visible { outline: 2px solid var(--m0); outline-offset: 2px; border-radius: 3px; }
+nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 18px 0 0; }
+nav a { padding: 4px 0; }
+.warning { margin: 14px 0 0; padding: 10px 14px; border-radius: 8px; max-width: 74ch; }
+.warning { background: var(--fault-wash); color: var(--fault); }
+.scroll { overflow-x: auto; }
+
+th { font-weight: 600; }
+th span, td span { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
+thead th { color: var(--soft); font-size: 13px; vertical-align: bottom; }
+td b { font-weight: 600; }
+.swatch { width: 14px; height: 14px; margin: 0 7px -2px 0; }
+.main th, .main td { padding: 9px 6px; }
+.main th:first-child { padding-left: 0; white-space: nowrap; }
+.main tbody th span { padding-left: 21px; }
+.main td span { font-size: 11px; white-space: nowrap; }
+.main .group { color: var(--ink); }
+.main .first, .main .group { padding-left: 18px; }
+.main .unedited td b { font-weight: 400; color: var(--soft); }
+
+.more { margin-top: 16px; }
+summary { cursor: pointer; color: var(--soft); font-size: 14px; padding: 3px 0; width: fit-content; }
+dl { display: grid; grid-template-columns: 116px 1fr; gap: 3px 12px; margin: 0; }
+dt { color: var(--soft); font-size: 13px; padding-top: 1px; }
+dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
+.more dl { grid-template-columns: 190px 1fr; margin-top: 8px; }
+
+.plot { margin-top: 40px; }
+.plot figcaption { font-size: 14px; margin: 0 0 14px; max-width: 84ch; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
+.panels { gap: 28px 26px; align-items: start; }
+.panels.small { grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: 18px; }
+.panels.small svg { max-width: 230px; } .panels.small .label { font-size: 12px; }
+.panels svg { display: block; width: 100%; height: auto; max-width: 380px; overflow: visible; }
+svg text { font-size: 11px; fill: var(--soft); font-variant-numeric: tabular-nums; }
+svg .head { font-size: 13px; font-weight: 600; fill: var(--ink); }
+svg .note, svg .axis { font-size: 11px; }
+svg .name { font-size: 12px; fill: var(--ink); }
+svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 3px; stroke-linejoin: round; }
+svg .value { font-size: 11px; fill: var(--ink); }
+svg .value.legacy { fill: var(--soft); }
+.grid { stroke: var(--line); stroke-width: 1; }
+.diagonal { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 4; }
+.bar.legacy { opacity: 0.42; }
+.whisker { stroke: var(--ink); stroke-width: 1; opacity: 0.55; }
+.ring { fill: none; stroke: var(--line); }
+.shape { fill-opacity: 0; stroke-width: 1.6; stroke-linejoin: round; }
+.shape.wild { fill-opacity: 0.22; }
+.shape.legacy { stroke-dasharray: 3 3; }
+.cross { stroke-width: 1.4; opacity: 0.4; }
+.leader { stroke: var(--soft); stroke-width: 1; }
+.mark { stroke: var(--paper); stroke-width: 1.2; }
+.edit { opacity: 0.5; }
+.median { stroke: var(--ink); stroke-width: 1.8; }
+
+.types { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
+.types { gap: 10px 26px; }
+.types table { font-size: 13px; }
+.types caption { text-align: left; font-weight: 600; font-size: 13px; }
+.types caption span { float: right; color: var(--soft); font-weight: 400; font-size: 12px; }
+.types th, .types td { padding: 4px 5px; border-bottom: 1px solid var(--paper); vertical-align: middle; }
+.types tbody th { font-weight: 400; padding-left: 0; overflow-wrap: anywhere; min-width: 84px; }
+.types tbody th span { display: inline; padding-left: 6px; }
+.types tbody td {
+  text-align: right; border-left: 1px solid var(--paper);
+  background: color-mix(in srgb, var(--heat) calc(var(--share, 0%) * 0.42), var(--track));
+}
+.types thead th { vertical-align: bottom; height: 76px; }
+.types thead th span {
+  writing-mode: vertical-rl; transform: rotate(180deg); display: inline-block; white-space: nowrap;
+}
+.costs td, .costs thead th:not(:first-child) { text-align: right; }
+.costs th:first-child, .settings th:first-child { padding-left: 0; }
+.settings td, .settings th { overflow-wrap: anywhere; font-size: 13px; }
+
+form {
+  display: flex; flex-wrap: wrap; gap: 10px 14px; align-items: end; margin: 20px 0 10px; padding: 12px 14px;
+  background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+}
+form[hidden], article[hidden] { display: none; }
+label { color: var(--soft); font-size: 12px; flex: 0 1 150px; min-width: 0; }
+label.check { flex: 0 0 auto; font-size: 14px; color: var(--ink); padding: 7px 0; }
+select, input[type="search"] {
+  display: block; width: 100%; min-width: 0; margin-top: 2px; padding: 6px 8px;
+  font: inherit; font-size: 14px; color: var(--ink); background: var(--paper);
+  border: 1px solid var(--line); border-radius: 6px; height: 36px;
+}
+.cards { margin-top: 14px; }
+article {
+  margin: 0 0 18px; padding: 16px;
+  background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  content-visibility: auto; contain-intrinsic-size: auto 420px;
+}
+.about { display: grid; grid-template-columns: auto 1fr; gap: 20px; }
+.pictures { display: flex; flex-wrap: wrap; gap: 10px; }
+.pictures figure { width: 104px; }
+figcaption { line-height: 1.3; }
+.source { margin: 8px 0 0; color: var(--soft); font-size: 12px; overflow-wrap: anywhere; }
+article summary { margin-top: 10px; font-size: 13px; width: auto; }
+article summary span { display: inline-block; margin-right: 12px; }
+article summary .what { color: var(--ink); }
+article summary .all { color: var(--clean); }
+.answers { margin-top: 4px; font-size: 13px; }
+.answers th, .answers td { padding: 5px 8px; min-width: 92px; }
+.answers td, .answers th span { overflow-wrap: anywhere; }
+.answers th:first-child { padding-left: 0; white-space: nowrap; }
+.answers tbody th { font-weight: 400; }
+.answers tr:last-child > * { border-bottom: 0; }
+.answers .before, .answers .void, .answers .skipped { color: var(--soft); }
+.answers td b { display: inline-block; width: 12px; }
+.pass b { color: var(--clean); } .part b { color: var(--fault); }
+.fail, .fail b { color: var(--never); }
+small { font-size: 11px; color: var(--soft); white-space: nowrap; }
+
+@media (max-width: 760px) {
+  .about { grid-template-columns: 1fr; gap: 12px; }
+  .pictures { display: grid; grid-template-columns: repeat(3, 1fr); }
+  .pictures figure { width: auto; }
+  .more dl { grid-template-columns: 1fr; gap: 0; } .more dd { margin-bottom: 8px; }
+  dl { grid-template-columns: 92px 1fr; }
+  label { flex: 1 1 40%; }
+  .main thead, .costs thead, .settings thead, .answers thead { display: none; }
+  .main, .costs, .settings, .answers { display: block; }
+  .main tbody, .costs tbody, .settings tbody, .answers tbody { display: block; }
+  .main tr, .costs tr, .settings tr, .answers tr { display: block; padding: 10px 0; }
+  .main tr, .costs tr, .settings tr, .answers tr { border-bottom: 1px solid var(--line); }
+  .main th, .main td, .costs th, .costs td { padding: 2px 0; border: 0; }
+  .settings th, .settings td, .answers th, .answers td { padding: 2px 0; border: 0; display: block; }
+  .main tr { display: grid; grid-template-columns: 1fr 1fr; grid-auto-flow: column; column-gap: 18px; }
+  .main th { grid-column: 1 / -1; }
+  .main td.first { padding-left: 0; }
+  .main td, .costs td, .settings td, .answers td { display: grid; grid-template-columns: 92px 1fr; }
+  .main td, .costs td { text-align: left; }
+  .main td span { grid-column: 2; }
+  td::before { content: attr(data-label); color: var(--soft); font-size: 12px; }
+  .types td::before { content: none; }
+}
+@media print { article, .plot, tr { break-inside: avoid; } }
+"""

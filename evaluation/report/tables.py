@@ -1,0 +1,227 @@
+"""Tables of results: for people as Markdown, for papers as LaTeX, and every number as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.metrics import METRICS, Protocol
+from evaluation.report.runs import Run
+from evaluation.summary import (
+    Estimate,
+    Measure,
+    by_question_type,
+    difference,
+    estimate,
+    headline,
+    images_of,
+    measures,
+    values,
+)
+from mmedit_build.rows import Task
+from mmedit_build.store import write_atomic
+
+TASK_TITLES: dict[Task, str] = {"vqa": "Visual questions", "caption": "Captions"}
+NO_VALUE = "-"
+SCORE_COLUMNS = (
+    *("task", "method", "protocol", "kind", "relation", "metric", "question_type"),
+    *("mean", "low", "high", "edits", "images"),
+)
+DIFFERENCE_COLUMNS = (
+    *("task", "method", "minus", "protocol", "kind", "relation", "metric"),
+    *("mean", "low", "high", "edits", "images"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under a title."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def write_tables(runs: dict[Task, list[Run]], folder: Path) -> list[Path]:
+    """Write all tables of all tasks into a folder."""
+    texts = {
+        "tables.md": markdown(runs),
+        "tables.tex": "\n".join(latex(table) for table in main_tables(runs)),
+        "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
+        "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
+    }
+    for name, text in texts.items():
+        write_atomic(folder / name, text.encode())
+    return [folder / name for name in texts]
+
+
+def main_tables(runs: dict[Task, list[Run]]) -> list[Table]:
+    """One table for each task and protocol, in the layout of MMEdit's Table 2."""
+    return [
+        main_table(task, protocol, of_task)
+        for task, of_task in runs.items()
+        for protocol in METRICS
+        if any(protocol in run.header.settings.protocols for run in of_task)
+    ]
+
+
+def main_table(task: Task, protocol: Protocol, runs: Sequence[Run]) -> Table:
+    """Means in percent with their intervals; one row a method."""
+    columns = headline(task, protocol)
+    rows = [(run.name, *(_cell(_of(run, of), of) for of in columns.values())) for run in runs]
+    scores: dict[str, list[str]] = {}
+    for title, of in columns.items():
+        scores.setdefault(METRICS[protocol][of.metric].title, []).append(title)
+    meaning = "; ".join(f"{', '.join(titles)}: {metric}" for metric, titles in scores.items())
+    note = f"{meaning}. In percent, with 95% intervals."
+    return Table(f"{TASK_TITLES[task]}, {protocol} protocol", ("method", *columns), tuple(rows), note)
+
+
+def type_tables(task: Task, protocol: Protocol, runs: Sequence[Run]) -> list[Table]:
+    """Reliability and generality of each type of question, where there are several."""
+    types = list(dict.fromkeys(name for run in runs for name in by_question_type(run.results)))
+    if len(types) < 2:
+        return []
+    tables = []
+    for title, of in headline(task, protocol).items():
+        rows = [(run.name, *(_cell(_of(run, of, name), of) for name in types)) for run in runs]
+        tables.append(
+            Table(
+                f"{TASK_TITLES[task]}, {protocol}: {title} by question type", ("method", *types), tuple(rows)
+            )
+        )
+    return tables
+
+
+def cost_table(task: Task, runs: Sequence[Run]) -> Table:
+    """What each method took, and how many edits it was judged on."""
+    header = ("method", "edits", "skipped", "fit (s)", "edit (s)", "probes (s)", "peak (MB)", "changed")
+    return Table(f"{TASK_TITLES[task]}: cost", header, tuple(_costs(run) for run in runs))
+
+
+def _costs(run: Run) -> tuple[str, ...]:
+    scored = [result for result in run.results if result.scored]
+    number = max(1, len(scored))
+    header = run.header
+    return (
+        run.name,
+        str(len(scored)),
+        str(len(run.results) - len(scored)),
+        NO_VALUE if header.fit_seconds is None else f"{header.fit_seconds:.1f}",
+        f"{sum(result.plan_seconds for result in scored) / number:.3f}",
+        f"{sum(result.probe_seconds for result in scored) / number:.3f}",
+        f"{header.peak_bytes / 1e6:.0f}" if header.peak_bytes else NO_VALUE,
+        f"{max((result.changed for result in scored), default=0):,}",
+    )
+
+
+def markdown(runs: dict[Task, list[Run]]) -> str:
+    """All tables for people."""
+    tables = main_tables(runs)
+    for task, of_task in runs.items():
+        for protocol in METRICS:
+            tables += type_tables(task, protocol, of_task)
+        tables.append(cost_table(task, of_task))
+    return "# Results\n\n" + "\n".join(_markdown(table) for table in tables) + _skips(runs)
+
+
+def _markdown(table: Table) -> str:
+    lines = [table.header, ("---", *("---:" for _ in table.header[1:])), *table.rows]
+    texts = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+    note = f"\n{table.note}\n" if table.note else ""
+    return f"## {table.title}\n\n" + "\n".join(texts) + f"\n{note}"
+
+
+def _skips(runs: dict[Task, list[Run]]) -> str:
+    lines = [
+        f"- {TASK_TITLES[task]}, {run.name}: {number} skipped because: {reason}"
+        for task, of_task in runs.items()
+        for run in of_task
+        for reason, number in run.header.skipped.items()
+    ]
+    return "\n## Skipped edits\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
+
+
+def latex(table: Table) -> str:
+    """A table for papers; it needs the package booktabs."""
+    lines = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in (table.header, *table.rows)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{_tex(table.title)}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            *([rf"\par {{\footnotesize {_tex(table.note)}}}"] if table.note else []),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)
+
+
+def as_csv(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def score_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
+    """Every measure of every method, over all edits and for each type of question."""
+    for task, of_task in runs.items():
+        for run in of_task:
+            groups = {"all": run.results, **by_question_type(run.results)}
+            for of in measures(run.results):
+                for name, results in groups.items():
+                    found = estimate(values(results, of), images_of(results))
+                    if found is not None:
+                        yield (task, run.name, *_place(of), name, *_numbers(found))
+
+
+def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
+    """Every two methods compared on the edits that both have."""
+    for task, of_task in runs.items():
+        pairs = [(one, other) for i, one in enumerate(of_task) for other in of_task[:i]]
+        for one, other in pairs:
+            for of in measures(one.results):
+                sides = values(one.results, of), values(other.results, of)
+                found = difference(*sides, images_of(one.results))
+                if found is not None:
+                    yield (task, one.name, other.name, *_place(of), *_numbers(found))
+
+
+def _of(run: Run, measure: Measure, question_type: str | None = None) -> Estimate | None:
+    results = [one for one in run.results if question_type in (None, one.question_type)]
+    return estimate(values(results, measure), images_of(results))
+
+
+def _cell(found: Estimate | None, of: Measure) -> str:
+    if found is None:
+        return NO_VALUE
+    times, digits = (100, 1) if of.percent else (1, 3)
+    mean, low, high = (f"{times * number:.{digits}f}" for number in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}]"
+
+
+def _place(of: Measure) -> tuple[str, ...]:
+    return of.protocol, of.kind, of.relation or "", of.metric
+
+
+def _numbers(found: Estimate) -> tuple[object, ...]:
+    return (*(round(one, 6) for one in (found.mean, found.low, found.high)), found.edits, found.images)

@@ -1,0 +1,246 @@
+"""Results on disk: one line for each edit, and a header that says what they are results of.
+
+A line is written whole and flushed before the next edit begins. A run that is given the same folder and the
+same settings goes on after the last whole line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from evaluation.metrics import Protocol
+from evaluation.probes import Kind
+from mmedit_build.errors import UserError
+from mmedit_build.rows import Relation, Split, Task
+from mmedit_build.store import check_writable, write_atomic
+
+HEADER = "run.json"
+LINES = "results.jsonl"
+
+Scores = dict[Protocol, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """One probe: what was asked, what was answered before and after the edit, and every score."""
+
+    kind: Kind
+    item: str = ""
+    """The id of the locality item."""
+    relation: Relation | None = None
+    prompt: str
+    target: str
+    """What scoring was forced along."""
+    before: str | None
+    after: str | None
+    """Raw answers; None if the protocol `wild` was left out."""
+    log_prob_before: float
+    log_prob_after: float
+    """log p(target | image, prompt)."""
+    target_tokens: int
+    written_tokens: int
+    """Of the answer after the edit."""
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """One edit."""
+
+    version: Literal[1] = 1
+    id: str
+    task: Task
+    image_id: str
+    """Intervals take edits of one image together."""
+    question: str
+    question_type: str
+    target: str
+    skipped: str | None = None
+    """Why there are no scores."""
+    probes: tuple[ProbeResult, ...] = ()
+    plan_seconds: float = 0.0
+    """To make the patch."""
+    probe_seconds: float = 0.0
+    """To apply it, put all probes and undo it; side by side, the edit's share."""
+    changed: int = 0
+    """Parameters of the model that the patch changes."""
+
+    @property
+    def scored(self) -> bool:
+        return self.skipped is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What results depend on; results of different settings never share a folder."""
+
+    version: Literal[1] = 1
+    method: str
+    config: dict[str, Any]
+    model: str
+    model_digest: str
+    dataset: str
+    dataset_digest: str
+    task: Task
+    split: Split
+    protocols: tuple[Protocol, ...]
+    prompts: str
+    reuse: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """The header: settings, and what became of the run."""
+
+    settings: Settings
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the libraries."""
+    device: str = ""
+    finished: bool = False
+    edits: int = 0
+    """How many the run was asked for."""
+    scored: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    """How many edits for each reason."""
+    fit_seconds: float | None = None
+    """To learn from the train split, whenever that was done; None if the method does not learn."""
+    seconds: float = 0.0
+    """Of planning and probing all edits."""
+    peak_bytes: int = 0
+    peak_of: Literal["process", "gpu"] = "process"
+    """What the peak is of: resident memory of the process, or what was allocated on the GPU."""
+    vision_passes: int = 0
+    layer_passes: int = 0
+    """Images encoded, and rows sent through a decoder layer, in the last session."""
+
+
+_CASES = TypeAdapter(CaseResult)
+_RUNS = TypeAdapter(RunResult)
+
+
+class ResultFolder:
+    """The results of one method on one task."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others out meanwhile; the lock goes with the process, however that ends."""
+        check_writable(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(
+                    f"Another command is writing to {self.folder}; wait for it, or choose another --out."
+                ) from error
+            yield
+
+    def begin(self, header: RunResult) -> tuple[RunResult, list[CaseResult]]:
+        """Note the settings, or refuse to go on under others; the header and the results that are there."""
+        if not (self.folder / HEADER).exists():
+            self.write_header(header)
+            return header, self._whole_lines()
+        earlier = read_header(self.folder)
+        for name, before, now in _differences(earlier.settings, header.settings):
+            raise UserError(
+                f"{self.folder} holds results of other settings: {name} was {before} and is now {now}. "
+                "Choose another folder with --out, or delete it."
+            )
+        return earlier, self._whole_lines()
+
+    def add(self, result: CaseResult) -> None:
+        """Append one line; once this returns, it is on disk."""
+        line = _CASES.dump_json(result) + b"\n"
+        try:
+            with (self.folder / LINES).open("ab", buffering=0) as file:
+                file.write(line)
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(
+                f"Cannot write {self.folder / LINES} ({error.strerror}); make room and run the command again."
+            ) from error
+
+    def write_header(self, header: RunResult) -> None:
+        write_atomic(self.folder / HEADER, _RUNS.dump_json(header, indent=2) + b"\n")
+
+    def _whole_lines(self) -> list[CaseResult]:
+        """The results, after a torn last line is dropped: its edit is judged again."""
+        path = self.folder / LINES
+        if not path.exists():
+            return []
+        data = path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if whole != data:
+            write_atomic(path, whole)
+        return read_lines(path)
+
+
+def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
+    """Header and lines of a folder, whether its run is finished or not."""
+    header = read_header(folder)
+    path = folder / LINES
+    return header, read_lines(path) if path.exists() else []
+
+
+def read_header(folder: Path) -> RunResult:
+    path = folder / HEADER
+    try:
+        return _RUNS.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(
+            f"{path} is not the header of results of this version of mmedit; delete {folder} and run again."
+        ) from error
+
+
+def read_lines(path: Path) -> list[CaseResult]:
+    """All whole lines; one that is broken in their midst is told by its number."""
+    results: list[CaseResult] = []
+    data = path.read_bytes()
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            results.append(_CASES.validate_json(line))
+        except ValidationError as error:
+            raise UserError(
+                f"Line {number} of {path} is no result of this version of mmedit; delete the line and run "
+                "the same command again."
+            ) from error
+    return results
+
+
+def _differences(before: Settings, now: Settings) -> Iterator[tuple[str, str, str]]:
+    first, second = (_flat(TypeAdapter(Settings).dump_python(one, mode="json")) for one in (before, now))
+    for name in dict.fromkeys((*first, *second)):
+        # Another name or place of the same model or dataset makes no difference.
+        same = f"{name}_digest" in first and first[f"{name}_digest"] == second[f"{name}_digest"]
+        if first.get(name) != second.get(name) and not same:
+            yield name, json.dumps(first.get(name)), json.dumps(second.get(name))
+
+
+def _flat(content: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        inner = f"{name}.{key}" if name else key
+        flat.update(_flat(value, inner) if isinstance(value, Mapping) and value else {inner: value})
+    return flat
+
+
+def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
+    """How many edits were skipped for each reason."""
+    reasons: dict[str, int] = {}
+    for result in results:
+        if result.skipped is not None:
+            reasons[result.skipped] = reasons.get(result.skipped, 0) + 1
+    return reasons

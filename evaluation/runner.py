@@ -1,0 +1,192 @@
+"""Edits judged one after the other: plan, apply, put all probes, undo.
+
+What an edit cannot change is not computed again: images are encoded once, layers below the lowest changed
+one run once for each query, and the unedited model is asked once for each dataset. Patches of low rank are
+judged side by side in one batch. `run_plain` does none of this and gives the same scores, to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from editors.base import Editor, Model
+from editors.side_by_side import SideBySide
+from editors.weights import LowRankPatch
+from evaluation.dataset import Case
+from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
+from evaluation.outputs import Output
+from evaluation.probes import Probe
+from evaluation.results import CaseResult
+from mmedit_build.mllm import Below, Query
+
+GROUP = 16
+"""Edits whose queries are computed up to the edited layer together, and that are judged side by side."""
+
+
+def run(
+    judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str] = ()
+) -> Iterator[CaseResult]:
+    """The result of each case, as soon as it is there; the unedited outputs have to be known.
+
+    Cases of known ids have their results. They keep their places in their groups, so that a run that was cut
+    off gives the same numbers to the last bit: batches of other shapes round differently.
+    """
+    for start in range(0, len(cases), GROUP):
+        yield from _Group(judging, editor, cases[start : start + GROUP]).results(known)
+
+
+def run_plain(
+    judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str] = ()
+) -> Iterator[CaseResult]:
+    """As `run`, by full forward passes of one query at a time; the unedited model is asked for each edit."""
+    for case in cases:
+        if case.id in known:
+            continue
+        planned = None
+        try:
+            planned = judging.plan(editor, case)
+            with timed(judging.mllm) as clock:
+                planned.before = _one_by_one(judging, judging.mllm, planned)
+                with planned.patch.applied(judging.mllm) as model:
+                    planned.after = _one_by_one(judging, model, planned)
+            planned.probe_seconds = clock.seconds
+        except FAULTS as error:
+            yield skipped(case, error, planned)
+        else:
+            yield judging.finish(planned)
+
+
+def _one_by_one(judging: Judging, model: Model, planned: Planned) -> list[Output]:
+    outputs: list[Output] = []
+    # Before the edit there is nothing to compare with yet.
+    before: list[Output | None] = [*planned.before] or [None] * len(planned.probes)
+    with judging.mllm.fresh_features():
+        for probe, known in zip(planned.probes, before, strict=True):
+            compared = None if known is None else [known]
+            outputs += judging.measure(lambda _: nullcontext(model), [probe], [probe.query], compared)
+    return outputs
+
+
+class _Group:
+    """Cases that share what is computed below the edited layers."""
+
+    def __init__(self, judging: Judging, editor: Editor, cases: Sequence[Case]) -> None:
+        self._judging = judging
+        self._editor = editor
+        self._cases = cases
+        self._lifted: tuple[int, dict[str, Below]] | None = None
+
+    def results(self, known: Collection[str]) -> Iterator[CaseResult]:
+        """The results of the cases that have none yet."""
+        together: dict[str, Planned] = {}
+        for case in self._cases:
+            planned = None if case.id in known else self._planned(case)
+            if isinstance(planned, CaseResult):
+                yield planned
+            elif planned is not None and isinstance(planned.patch, LowRankPatch):
+                together[case.id] = planned
+            elif planned is not None:
+                yield self._alone(planned)
+        if together:
+            # Those that have a result stood beside the others before, and do so again.
+            beside = {case.id: self._planned(case) for case in self._cases if case.id in known}
+            together |= {name: one for name, one in beside.items() if isinstance(one, Planned)}
+        whole = [together[case.id] for case in self._cases if case.id in together]
+        yield from (one for one in self._side_by_side(whole) if one.id not in known)
+
+    def _planned(self, case: Case) -> Planned | CaseResult:
+        try:
+            before = self._judging.base.of(self._judging.probes(case))
+            planned = self._judging.plan(self._editor, case)
+        except FAULTS as error:
+            return skipped(case, error)
+        planned.before = before
+        return planned
+
+    def _alone(self, planned: Planned) -> CaseResult:
+        mllm = self._judging.mllm
+        try:
+            with timed(mllm) as clock:
+                layer = planned.patch.first_layer(mllm)
+                queries = self._queries([planned], layer)
+                with planned.patch.applied(mllm) as model:
+                    if layer is None and model is mllm:
+                        # Its images look different now, but only once for all that is asked about them.
+                        queries = mllm.below(queries, 0, batch_size=self._judging.batch_size)
+                    planned.after = self._judging.measure(
+                        lambda _: nullcontext(model), planned.probes, queries, planned.before
+                    )
+        except FAULTS as error:
+            return skipped(planned.case, error, planned)
+        planned.probe_seconds = clock.seconds
+        return self._judging.finish(planned)
+
+    def _side_by_side(self, together: Sequence[Planned]) -> Iterator[CaseResult]:
+        try:
+            with timed(self._judging.mllm) as clock:
+                outputs = self._together(together)
+        except FAULTS:
+            # One of them is at fault, and each on its own will tell which.
+            yield from map(self._alone, together)
+            return
+        for planned in together:
+            planned.after = [next(outputs) for _ in planned.probes]
+            planned.probe_seconds = clock.seconds / len(together)
+            yield self._judging.finish(planned)
+
+    def _together(self, together: Sequence[Planned]) -> Iterator[Output]:
+        if not together:
+            return iter(())
+        mllm = self._judging.mllm
+        patches = SideBySide([one.patch for one in together if isinstance(one.patch, LowRankPatch)])
+        owners = [number for number, one in enumerate(together) for _ in one.probes]
+        before = [output for one in together for output in one.before]
+
+        def lend(indices: Sequence[int]) -> AbstractContextManager[Model]:
+            return patches.applied(mllm, [owners[i] for i in indices])
+
+        queries = self._queries(together, patches.first_layer(mllm))
+        return iter(self._judging.measure(lend, _probes(together), queries, before))
+
+    def _queries(self, planned: Sequence[Planned], layer: int | None) -> Sequence[Query]:
+        """The queries of some cases, known up to the layer if that is of use."""
+        if layer is None:
+            return [probe.query for probe in _probes(planned)]
+        if self._lifted is None or self._lifted[0] != layer:
+            self._lifted = layer, self._lift(layer)
+        parts = [self._lifted[1][one.case.id] for one in planned]
+        return parts[0] if len(parts) == 1 else join(parts)
+
+    def _lift(self, layer: int) -> dict[str, Below]:
+        """The queries of all cases of the group that have unedited outputs, up to the layer, by case."""
+        judging = self._judging
+        probes = {case.id: judging.probes(case) for case in self._cases}
+        known = {name: of for name, of in probes.items() if judging.base.knows(of)}
+        below = judging.mllm.below(
+            [probe.query for of in known.values() for probe in of],
+            layer,
+            for_generation="wild" in judging.scorer.protocols,
+            batch_size=judging.batch_size,
+        )
+        ends, end = {}, 0
+        for name, of in known.items():
+            end += len(of)
+            ends[name] = below[end - len(of) : end]
+        return ends
+
+
+def join(parts: Sequence[Below]) -> Below:
+    """Queries known up to the same layer, one part after the other."""
+    kept = [one for part in parts for one in part.keys_values or ()]
+    return Below(
+        parts[0].layer,
+        tuple(query for part in parts for query in part.queries),
+        tuple(row for part in parts for row in part.rows),
+        tuple(hidden for part in parts for hidden in part.hidden),
+        tuple(kept) if parts[0].keys_values is not None else None,
+    )
+
+
+def _probes(planned: Sequence[Planned]) -> list[Probe]:
+    return [probe for one in planned for probe in one.probes]

@@ -1,0 +1,264 @@
+"""The real miniature, a few cases of the drawn world, and editors that change the model without learning."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import PIL.Image
+import pytest
+import torch
+
+from editors.base import Edit as Wish
+from editors.base import Editor
+from editors.weights import Factors, LowRankPatch, WeightPatch
+from evaluation.base_outputs import BaseOutputs
+from evaluation.dataset import Case, Item
+from evaluation.judging import Judging
+from evaluation.metrics import PROTOCOLS, Protocol
+from evaluation.scoring import Scorer
+from mmedit_build.checkpoints import locate
+from mmedit_build.engine.shards import write_rows
+from mmedit_build.errors import UserError
+from mmedit_build.miniature.captions import captions
+from mmedit_build.miniature.drawing import draw
+from mmedit_build.miniature.facts import facts
+from mmedit_build.miniature.grammar import say
+from mmedit_build.miniature.questions import answer, ask
+from mmedit_build.miniature.train.texts import wrong_answer
+from mmedit_build.miniature.world import sample_scene
+from mmedit_build.mllm import MLLM
+from mmedit_build.recipe.fields import Strict
+from mmedit_build.rows import SPLITS, Edit, Imagined, Locality, LocalityItem, Rephrase, Split
+from mmedit_build.work import Work, put_image
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mllm() -> MLLM:
+    return MLLM.load(locate("miniature/mllm"), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def cases() -> list[Case]:
+    """Four questions with a wrong answer for their target, and two captions."""
+    return [_vqa(number) for number in range(4)] + [_caption(number) for number in range(4, 6)]
+
+
+def _png(picture: PIL.Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _vqa(number: int) -> Case:
+    rng = random.Random(f"case {number}")
+    scene = sample_scene(rng)
+    image, rephrased = (_png(draw(scene, f"{number}/{seed}")) for seed in (1, 2))
+    asked, other = ask(scene, rng, 2)
+    told, in_other_words = rng.sample(list(say(asked)), 2)
+    right, near = answer(asked, scene), answer(other, scene)
+    target = wrong_answer(right, rng)
+    far_scene = sample_scene(rng)
+    (far_asked,) = ask(far_scene, rng, 1)
+    far = Item(
+        f"okvqa/{number}",
+        say(far_asked)[0],
+        answer(far_asked, far_scene),
+        image=_png(draw(far_scene, f"{number}/far")),
+    )
+    return Case(
+        id=f"vqa/{number}",
+        task="vqa",
+        split="test",
+        image=image,
+        image_id=str(number // 2),
+        question=told,
+        question_type="color" if number % 2 else "count",
+        target=target,
+        prediction=right,
+        rephrase=in_other_words,
+        image_rephrase=rephrased,
+        answers=(target,) * 9 + (right,),
+        text_locality=(_fact(number),),
+        image_locality=(far, Item(f"near/{number}", say(other)[0], near, (near,), "same_image", image)),
+    )
+
+
+def _caption(number: int) -> Case:
+    rng = random.Random(f"case {number}")
+    scene, other = sample_scene(rng), sample_scene(rng)
+    said, target = captions(scene, rng, 1), captions(other, rng, 3)
+    return Case(
+        id=f"caption/{number}",
+        task="caption",
+        split="test",
+        image=_png(draw(scene, str(number))),
+        image_id=str(number),
+        question="a photo of",
+        question_type="caption",
+        target=target[0],
+        prediction=said[0],
+        rephrase="a picture of",
+        image_rephrase=_png(draw(scene, f"{number} again")),
+        answers=tuple(target),
+        text_locality=(_fact(number),),
+    )
+
+
+def _fact(number: int) -> Item:
+    fact = facts()[number]
+    return Item(f"nq/{number}", fact.questions[0], fact.answer, (fact.answer,))
+
+
+@pytest.fixture(scope="session")
+def dataset(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder: the cases as its test split, and the same on images of their own to train on."""
+    work = Work(tmp_path_factory.mktemp("work"))
+    edits = [_edit(case, work, split) for split in SPLITS for case in cases]
+    write_rows(work.stage("attach") / "rows.jsonl", edits)
+    return work.folder
+
+
+def _edit(case: Case, work: Work, split: Split) -> Edit:
+    number = int(case.id.rpartition("/")[2]) + 100 * SPLITS.index(split)
+    assert case.rephrase is not None
+    return Edit(
+        id=f"{case.task}/{split}/{number}",
+        task=case.task,
+        split=split,
+        image=_put(case.image, work),
+        image_id=number,
+        question=case.question,
+        question_type=case.question_type,
+        answers=case.answers,
+        target=case.target,
+        prediction=case.prediction,
+        first_prediction=case.prediction,
+        confidence=None,
+        scores={},
+        base="miniature/mllm",
+        rephrase=Rephrase(text=case.rephrase, model="", prompt="", candidates=()),
+        imagined=Imagined(
+            image=_put(case.image_rephrase, work),
+            digest="",
+            seed=0,
+            prompt="",
+            strategy="",
+            model="",
+            candidates=(),
+        ),
+        locality=Locality(
+            text=tuple(_locality_item(item, work) for item in case.text_locality),
+            image=tuple(_locality_item(item, work) for item in case.image_locality),
+        ),
+    )
+
+
+def _locality_item(item: Item, work: Work) -> LocalityItem:
+    return LocalityItem(
+        id=item.id,
+        relation=item.relation,
+        image=None if item.image is None else _put(item.image, work),
+        image_id=None,
+        question=item.question,
+        answers=item.answers or (item.answer,),
+        answer=item.answer,
+    )
+
+
+def _put(image: object, work: Work) -> str:
+    assert isinstance(image, bytes)
+    return put_image(work, image, ".png")
+
+
+class NoConfig(Strict):
+    """Nothing can be chosen."""
+
+
+class Noise:
+    """Adds the same small matrix to the last two layers for every edit, as factors or whole."""
+
+    Config: ClassVar[type[Strict]] = NoConfig
+    strength = 0.05
+
+    def __init__(self, config: NoConfig) -> None:
+        self.config = config
+
+    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> LowRankPatch | WeightPatch:
+        generator = torch.Generator().manual_seed(len(edits[0].id) + ord(edits[0].id[-1]))
+        factors = {}
+        for layer in (-1, -2):
+            down = mllm.mlp(layer).down
+            out, width = down.module.weight.shape
+            left, right = (torch.randn(size, generator=generator) for size in ((out, 2), (2, width)))
+            factors[f"{down.name}.weight"] = Factors(left * self.strength, right * self.strength)
+        return LowRankPatch(factors)
+
+
+class WholeNoise(Noise):
+    """The same change as whole matrices, which cannot be judged side by side."""
+
+    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> WeightPatch:
+        patch = super().plan(mllm, edits)
+        assert isinstance(patch, LowRankPatch)
+        return WeightPatch({name: pair.left @ pair.right for name, pair in patch.factors.items()})
+
+
+class VisionNoise(Noise):
+    """Changes what the model sees."""
+
+    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> WeightPatch:  # noqa: ARG002
+        return WeightPatch(
+            {name: 0.05 * torch.ones_like(one) for name, one in mllm.part("connector").items()}
+        )
+
+
+class Failing(Noise):
+    """Cannot make some edits, and makes one of nothing but NaN."""
+
+    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> LowRankPatch | WeightPatch:
+        if edits[0].id == "vqa/1":
+            raise UserError("This edit cannot be made; try another.")
+        patch = super().plan(mllm, edits)
+        assert isinstance(patch, LowRankPatch)
+        if edits[0].id == "vqa/2":
+            return LowRankPatch(
+                {name: Factors(pair.left * torch.nan, pair.right) for name, pair in patch.factors.items()}
+            )
+        return patch
+
+
+EDITORS: dict[str, Callable[[], Editor]] = {
+    "low rank": lambda: Noise(NoConfig()),
+    "whole": lambda: WholeNoise(NoConfig()),
+    "vision": lambda: VisionNoise(NoConfig()),
+    "failing": lambda: Failing(NoConfig()),
+}
+
+
+@pytest.fixture
+def make_editor() -> Callable[[str], Editor]:
+    """Editors by name."""
+    return lambda name: EDITORS[name]()
+
+
+@pytest.fixture
+def make_judging(mllm: MLLM, cases: list[Case], tmp_path: Path) -> Callable[..., Judging]:
+    """What methods are judged with, the unedited model asked."""
+
+    def make(protocols: Sequence[Protocol] = PROTOCOLS, **changes: Any) -> Judging:
+        base = BaseOutputs.open(tmp_path / "unedited")
+        judging = Judging(mllm=mllm, base=base, scorer=Scorer(cases, protocols), **changes)
+        probes = [probe for case in cases for probe in judging.probes(case)]
+        base.complete(mllm, probes, batch_size=8, advance=lambda _: None)
+        return judging
+
+    return make

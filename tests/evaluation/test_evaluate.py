@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from evaluation.dataset import Case
+from evaluation.evaluate import evaluate, fit, split_by_image
+from evaluation.experiment import Experiment, Method
+from evaluation.memory import peak, reset_peak
+from evaluation.results import LINES, CaseResult, read_results
+from mmedit_build.console import Advance
+from mmedit_build.errors import UserError
+
+TOLD: list[tuple[str, int]] = []
+
+
+@contextmanager
+def progress(label: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG001
+    def advance(number: int, note: str = "") -> None:  # noqa: ARG001
+        TOLD.append((label, number))
+
+    yield advance
+
+
+@pytest.fixture
+def experiment(dataset: Path, tmp_path: Path) -> Experiment:
+    return Experiment(
+        methods={"oracle": Method(), "ft": Method(options={"steps": 3})},
+        dataset=str(dataset),
+        device="cpu",
+        out=tmp_path / "out",
+        cache=tmp_path / "cache",
+        holdout=0.4,
+    )
+
+
+def timeless(results: list[CaseResult]) -> list[CaseResult]:
+    return [replace(result, plan_seconds=0.0, probe_seconds=0.0) for result in results]
+
+
+def change(experiment: Experiment, **changes: Any) -> Experiment:
+    return experiment.model_copy(update=changes)
+
+
+def test_the_evaluation_tells_a_perfect_editor_and_none_apart(experiment: Experiment) -> None:
+    folders = evaluate(change(experiment, methods={"oracle": Method()}), progress)
+    assert [str(folder.relative_to(experiment.out)) for folder in folders] == [
+        *("vqa/unedited", "vqa/oracle", "caption/unedited", "caption/oracle"),
+    ]
+    for folder in folders:
+        header, results = read_results(folder)
+        assert header.finished
+        assert (header.scored, header.skipped) == (len(results), {})
+        probes = [probe for result in results for probe in result.probes]
+        for probe in probes:
+            shares = [
+                score
+                for of in probe.scores.values()
+                for name, score in of.items()
+                if name not in ("kl", "right")
+            ]
+            if probe.relation is not None or folder.name == "oracle":
+                assert shares == [1.0] * len(shares), (folder, probe)
+            if probe.kind == "reliability" and folder.name == "unedited":
+                assert probe.scores["legacy"]["exact_match"] == probe.scores["wild"]["match"] == 0.0
+
+
+def test_a_run_that_was_cut_off_ends_the_same(experiment: Experiment) -> None:
+    experiment = change(experiment, task="vqa")
+    _, oracle, tuned = evaluate(experiment, progress)
+    whole = timeless(read_results(tuned)[1])
+    path = tuned / LINES
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:-20])
+    TOLD.clear()
+    before = (oracle / LINES).read_bytes()
+    evaluate(experiment, progress)
+    header, results = read_results(tuned)
+    assert timeless(results) == whole
+    assert (header.finished, header.edits, header.scored) == (True, 4, 4)
+    assert (oracle / LINES).read_bytes() == before
+    # One edit was there, and the others are judged again.
+    assert [number for label, number in TOLD if label == "vqa: ft"] == [1, 1, 1, 1]
+
+
+def test_a_finished_run_loads_nothing_anew_and_changes_nothing(experiment: Experiment) -> None:
+    folders = evaluate(change(experiment, task="caption"), progress)
+    before = [(folder / name).read_bytes() for folder in folders for name in (LINES, "run.json")]
+    TOLD.clear()
+    evaluate(change(experiment, task="caption"), progress)
+    assert [(folder / name).read_bytes() for folder in folders for name in (LINES, "run.json")] == before
+    assert TOLD == []
+
+
+def test_more_edits_are_added_to_those_that_are_there(experiment: Experiment) -> None:
+    some = change(experiment, task="vqa", methods={"ft": Method(options={"steps": 3})})
+    folders = evaluate(change(some, limit=2), progress)
+    first = [read_results(folder)[1] for folder in folders]
+    evaluate(some, progress)
+    for folder, known in zip(folders, first, strict=True):
+        header, results = read_results(folder)
+        assert results[: len(known)] == known
+        assert (len(known), len(results), header.edits) == (2, 4, 4)
+
+
+def test_another_configuration_is_refused(experiment: Experiment) -> None:
+    some = change(experiment, task="vqa", limit=1)
+    evaluate(change(some, methods={"ft": Method(options={"steps": 1})}), progress)
+    with pytest.raises(UserError, match=r"config\.steps was 1 and is now 2.*--out"):
+        evaluate(change(some, methods={"ft": Method(options={"steps": 2})}), progress)
+
+
+def test_mistakes_are_told_before_any_work(experiment: Experiment) -> None:
+    for methods, told in (
+        ({"mine": Method(editor="fit")}, "no editor 'fit'"),
+        ({"ft": Method(options={"step": 1})}, "no option 'step'"),
+    ):
+        with pytest.raises(UserError, match=told):
+            evaluate(change(experiment, methods=methods), progress)
+    with pytest.raises(UserError, match="did you mean 'miniature/mllm'"):
+        evaluate(change(experiment, model="miniature/mlm"), progress)
+    assert not experiment.out.exists()
+    assert not experiment.cache.exists()
+
+
+def test_what_an_editor_learned_is_kept(experiment: Experiment) -> None:
+    methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 1, "retains": 1})}
+    learned = fit(change(experiment, methods=methods, task="vqa"), progress)
+    assert [one.cached for one in learned] == [False]
+    assert learned[0].path.is_relative_to(experiment.cache)
+    experiment = change(experiment, methods=methods, task="vqa")
+    assert [one.cached for one in fit(experiment, progress)] == [True]
+    _, folder = evaluate(change(experiment, limit=2), progress)
+    header, results = read_results(folder)
+    assert header.fit_seconds == pytest.approx(learned[0].seconds)
+    assert all(result.scored for result in results)
+    assert fit(change(experiment, methods={"ft": Method()}), progress) == []
+
+
+def case(number: int, image: int) -> Case:
+    return Case(
+        id=str(number),
+        task="vqa",
+        split="train",
+        image=b"",
+        image_id=str(image),
+        question="",
+        question_type="",
+        target="",
+        prediction="",
+        rephrase=None,
+        image_rephrase=None,
+    )
+
+
+def test_what_is_held_out_shares_no_image_with_the_rest() -> None:
+    cases = [case(number, number // 2) for number in range(400)]
+    train, validation = split_by_image(cases, 0.1)
+    assert {one.image_id for one in train}.isdisjoint(one.image_id for one in validation)
+    assert len(train) + len(validation) == 400
+    assert 20 <= len(validation) <= 60
+    # More edits do not move those that were there.
+    more = [*cases, *(case(number, number) for number in range(1000, 1100))]
+    assert [one for one in split_by_image(more, 0.1)[1] if int(one.id) < 1000] == validation
+
+
+def test_too_few_edits_cannot_be_learned_from() -> None:
+    with pytest.raises(UserError, match="1 edits of the train split are too few"):
+        split_by_image([case(1, 1)], 0.1)
+
+
+def test_the_peak_is_that_of_what_was_done_since() -> None:
+    device = torch.device("cpu")
+    reset_peak(device)
+    before, of = peak(device)
+    torch.zeros(30_000_000).add_(1)
+    assert of == "process"
+    assert peak(device)[0] - before > 80_000_000
