@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Failed, HasId, Rejected, Stage
 from mmedit_build.engine.local import Job, run
-from mmedit_build.engine.shards import Outcome, Shards, Tally, read_rows, write_rows
+from mmedit_build.engine.shards import NOTHING, Outcome, Shards, Tally, read_rows, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import Edit
@@ -72,9 +72,10 @@ class Build:
         row_type: type[Row],
         settings: Mapping[str, Any],
         shard_rows: int,
+        beside: Mapping[str, Any] = NOTHING,
     ) -> list[Outcome[Row]]:
         """Run a stage over its rows, with a bar."""
-        job = Job(self.work.stage(name), stage, rows, row_type, settings, shard_rows)
+        job = Job(self.work.stage(name), stage, rows, row_type, settings, shard_rows, beside)
         with self.progress(name, len(rows)) as advance:
 
             def tell(number: int, tally: Tally) -> None:

@@ -198,7 +198,7 @@ def import_(
 
     place = Work(work)
     with place.locked():
-        if place.stage("mine").exists():
+        if place.stage("mine").exists() or place.stage("attach").exists():
             raise UserError(f"{work} holds a build already; choose another folder with --work.")
         edits = import_rows(folder, place, images)
         typer.echo(finish(place, "attach", edits, edits).sentence())
@@ -268,8 +268,12 @@ def _show_plan(build: Build, stages: tuple[str, ...]) -> None:
 
 def _run(build: Build, stages: tuple[str, ...]) -> None:
     from mmedit_build.console import log_to
+    from mmedit_build.publishing import check_access
     from mmedit_build.steps import STEPS
 
+    config = build.recipe.publish
+    if "publish" in stages and config.repository is not None:
+        check_access(config.repository, config.tag)
     with build.work.locked(), log_to(build.work.log):
         for stage in stages:
             typer.echo(STEPS[stage](build).sentence())

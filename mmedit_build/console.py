@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,8 +114,11 @@ def quiet_loading() -> None:
     installed; the bar of downloads stays."""
     # Imported here, as the other functions are wanted by commands that load no model.
     from huggingface_hub import utils
+    from PIL.Image import DecompressionBombWarning
     from transformers.utils import logging
 
+    # Photos of a camera are larger than what Pillow warns of.
+    warnings.simplefilter("ignore", DecompressionBombWarning)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     # This is where the documentation has it, but not in the words that mypy asks of an export.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmedit_build.build import Build
 from mmedit_build.engine.base import HasId, Out
-from mmedit_build.engine.shards import Shards, keys_of
+from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource
@@ -15,7 +16,7 @@ from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest, estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.rephrase import question_requests
-from mmedit_build.steps import STEPS, examples_to_mine, pool_items
+from mmedit_build.steps import STEPS, examples_to_mine, known_answers, pool_items
 from mmedit_build.work import ROWS
 
 
@@ -91,7 +92,9 @@ def _imagine(build: Build) -> list[str]:
     asked = (config.quiz.model or build.recipe.base) if config.quiz else None
     quiz = asked if isinstance(asked, Endpoint) else None
     edits = build.rows_of("rephrase")
-    todo = _todo(build, "imagine", edits, Edit)
+    known = known_answers(build)
+    beside = {edit.id: known.get(edit.image_id) for edit in edits} if config.quiz else {}
+    todo = _todo(build, "imagine", edits, Edit, beside)
     return [
         f"paints up to {len(todo) * config.candidates:,} images with {model_name(config.model)} "
         f"({config.strategy}, {config.steps} steps) for {len(edits):,} edits, of which "
@@ -133,9 +136,11 @@ def _publish(build: Build) -> list[str]:
     return lines
 
 
-def _todo(build: Build, stage: str, rows: Sequence[Out], row_type: type[HasId]) -> list[Out]:
+def _todo(
+    build: Build, stage: str, rows: Sequence[Out], row_type: type[HasId], beside: Mapping[str, Any] = NOTHING
+) -> list[Out]:
     known = Shards(build.work.stage(stage), row_type).known()
-    return [row for row, key in zip(rows, keys_of(rows), strict=True) if key not in known]
+    return [row for row, key in zip(rows, keys_of(rows, beside), strict=True) if key not in known]
 
 
 def _cost(model: Model, requests: Sequence[ChatRequest], build: Build | None = None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from mmedit_build.stages.rephrase import Rephrasing
 from mmedit_build.stages.select import cut, select
 from mmedit_build.status import summaries
 from mmedit_build.summary import Summary, summarize
+from mmedit_build.work import Work
 
 KNOWN = "known.jsonl"
 """What the base model answers right, as mining found out."""
@@ -77,9 +79,12 @@ def imagine(build: Build) -> Summary:
     """Render each image anew."""
     recipe, config = build.recipe, build.recipe.imagine
     edits = build.rows_of("rephrase")
-    stage = Imagining(config, recipe.seed, build.work, recipe.base, _known_answers(build))
+    known = known_answers(build)
+    stage = Imagining(config, recipe.seed, build.work, recipe.base, known)
+    asked = {edit.id: known.get(edit.image_id) for edit in edits} if config.quiz else {}
     settings = {"imagine": deciding(config), "base": _asked(recipe.base), "seed": recipe.seed}
-    outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows)
+    outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows, asked)
+    _check_images(build.work, kept(outcomes))
     return finish(build.work, "imagine", outcomes, kept(outcomes))
 
 
@@ -194,6 +199,17 @@ def _sizes(build: Build) -> dict[Task, Sizes]:
     return sizes
 
 
+def _check_images(work: Work, edits: Sequence[Edit]) -> None:
+    """Painted images are named by their digests, so a file that is not what it was can be told."""
+    for edit in edits:
+        path = work.path(edit.imagined.image) if edit.imagined else None
+        if path and not (path.is_file() and sha256(path.read_bytes()).hexdigest() == path.stem):
+            raise UserError(
+                f"The painted image {path} is missing or damaged; delete {work.stage('imagine')} "
+                "and give the same command again."
+            )
+
+
 def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
     """Questions that the model answers as most annotators do."""
     rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
@@ -206,7 +222,7 @@ def _asked(model: Model) -> dict[str, Any]:
     return {"model": deciding(model), "prompt": prompt_id("ask") if isinstance(model, Endpoint) else None}
 
 
-def _known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:
+def known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:
     """By image, what the base model answers right about it."""
     known: dict[int, list[tuple[str, str]]] = {}
     for row in rows_of(build.work, "mine", KNOWN):

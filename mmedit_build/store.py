@@ -10,6 +10,9 @@ from mmedit_build.errors import UserError
 
 REMEDY = "choose a folder that you may write to and that has room"
 
+PARTIAL = ".partial"
+"""How the names of files end that are not whole yet."""
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file next to its place, then move it there, making its folder when it is missing."""
@@ -17,6 +20,12 @@ def write_atomic(path: Path, data: bytes) -> None:
         _write(path, data)
     except OSError as error:
         raise UserError(f"Cannot write {path} ({error.strerror}); {REMEDY}.") from error
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process was writing; nobody else may write in the folder meanwhile."""
+    for path in folder.rglob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
 
 
 def check_writable(folder: Path) -> None:
@@ -29,10 +38,13 @@ def check_writable(folder: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            # A move may reach the disk before the data does, and a power cut leave an empty file.
+            os.fsync(file.fileno())
         # mkstemp makes files that only their owner can read; results are meant to be shared.
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Tally, read_json
+from mmedit_build.errors import UserError
 from mmedit_build.store import write_atomic
 
 _NAMES = re.compile(r"\S*[/\\]\S*|'[^']*'|\d[\d,.]*")
@@ -46,7 +47,12 @@ class Summary(BaseModel):
     @classmethod
     def read(cls, folder: Path) -> Summary | None:
         path = folder / "summary.json"
-        return cls.model_validate(read_json(path)) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return cls.model_validate(read_json(path))
+        except ValidationError as error:
+            raise UserError(f"{path} does not hold counts; delete it and run the stage again.") from error
 
 
 def summarize(

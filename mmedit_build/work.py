@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from mmedit_build.errors import UserError
-from mmedit_build.store import REMEDY, check_writable, write_atomic
+from mmedit_build.store import REMEDY, check_writable, sweep, write_atomic
 
 STAGES = ("mine", "rephrase", "imagine", "attach")
 """Those that make rows, in their order; each has a folder."""
@@ -81,6 +81,7 @@ class Work:
                 raise UserError(
                     f"Another command is at work in {self.folder}; wait for it, or choose another --work."
                 ) from error
+            sweep(self.folder)
             yield
 
 
@@ -88,6 +89,6 @@ def put_image(work: Work, data: bytes, suffix: str) -> str:
     """Keep an encoded image under the digest of its bytes, and return how rows name it."""
     digest = hashlib.sha256(data).hexdigest()
     path = work.images / digest[:2] / f"{digest}{suffix}"
-    if not path.is_file():
+    if not path.is_file() or path.read_bytes() != data:
         write_atomic(path, data)
     return work.name(path)

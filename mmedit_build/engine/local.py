@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Generic
 
@@ -35,6 +37,8 @@ class Job(Generic[Out]):
     settings: Mapping[str, Any]
     """All that decides about the outcomes besides the rows; other settings than before are refused."""
     shard_rows: int
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """By row id, what else its outcome depends on; when that changes, the row is worked on anew."""
 
     @property
     def shards(self) -> Shards[Out]:
@@ -44,7 +48,7 @@ class Job(Generic[Out]):
 def run(job: Job[Out], *, workers: int, retry_failed: bool, advance: Advance) -> list[Outcome[Out]]:
     """Finish all shards that are not finished yet; the outcomes of all rows, in their order."""
     check_settings(job.folder, job.settings)
-    shards, planned = job.shards, plan(job.rows, job.shard_rows)
+    shards, planned = job.shards, plan(job.rows, job.shard_rows, job.beside)
     known = _known(shards, planned, retry_failed)
     todo = [shard for shard in planned if any(key not in known for key in shard.keys)]
     tally = Tally().add(known[key] for shard in planned for key in shard.keys if key in known)
@@ -120,10 +124,19 @@ _worker: _Worker[Any] | None = None
 
 def _open_worker(stage: Stage[Any, Any], shards: Shards[Any], logs: Sequence[Path]) -> None:
     global _worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for path in logs:
         # For as long as the process lives.
         ExitStack().enter_context(log_to(path))
     _worker = _Worker(stage, shards)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would keep its models, and what it has queued, for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _finish_in_worker(shard: Shard, known: Mapping[Key, Any]) -> Tally:

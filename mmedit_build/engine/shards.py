@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +23,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.store import write_atomic
 
 Outcome: TypeAlias = Out | Rejected[Out] | Failed
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 Key = tuple[str, str]
 """The id of a row and a digest of its content."""
 
@@ -127,7 +129,7 @@ class Shards(Generic[Out]):
             for line in path.read_bytes().splitlines():
                 record = json.loads(line)
                 yield (record["id"], record["of"]), self._load(record)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} does not hold the outcomes of a shard; delete it and run the same command again."
             ) from error
@@ -151,26 +153,27 @@ class Shards(Generic[Out]):
         return self._rows.validate_python(record["kept"])
 
 
-def plan(rows: Sequence[HasId], size: int) -> list[Shard]:
+def plan(rows: Sequence[HasId], size: int, beside: Mapping[str, Any] = NOTHING) -> list[Shard]:
     """Cut rows into shards of a fixed size, whatever the number of workers."""
     repeated = [row_id for row_id, times in Counter(row.id for row in rows).items() if times > 1]
     if repeated:
         raise UserError(
             f"{len(repeated)} ids are given to several rows, such as {repeated[0]}; make them differ."
         )
-    digests = [of for _, of in keys_of(rows)]
+    digests = [of for _, of in keys_of(rows, beside)]
     return [
         Shard(start // size, tuple(rows[start : start + size]), tuple(digests[start : start + size]))
         for start in range(0, len(rows), size)
     ]
 
 
-def keys_of(rows: Sequence[HasId]) -> list[Key]:
-    """The key of each row."""
+def keys_of(rows: Sequence[HasId], beside: Mapping[str, Any] = NOTHING) -> list[Key]:
+    """The key of each row, made of its content and of what else its outcome depends on."""
     if not rows:
         return []
     adapter = TypeAdapter(type(rows[0]))
-    return [(row.id, digest(adapter.dump_python(row, mode="json"))) for row in rows]
+    contents = [[adapter.dump_python(row, mode="json"), beside.get(row.id)] for row in rows]
+    return [(row.id, digest(content)) for row, content in zip(rows, contents, strict=True)]
 
 
 def digest(content: object) -> str:

@@ -10,7 +10,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.publishing.card import Story, card_text
 from mmedit_build.publishing.check import check_edits, check_folder
 from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
-from mmedit_build.publishing.hub import Preview, Published, preview, publish
+from mmedit_build.publishing.hub import Preview, Published, check_access, preview, publish
 from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text, refuse_secrets
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.recipe import Recipe
@@ -25,6 +25,7 @@ __all__ = [
     "Published",
     "StageCounts",
     "build_dataset",
+    "check_access",
     "check_folder",
     "preview",
     "publish",

@@ -68,6 +68,12 @@ def publish(folder: Path, repository: str, *, private: bool = True, tag: str | N
     return published
 
 
+def check_access(repository: str, tag: str | None) -> None:
+    """Refuse what cannot be published to, before work is spent on it; nothing is sent."""
+    _check_names(repository, tag)
+    _token()
+
+
 def push(api: HfApi, folder: Path, repository: str, *, private: bool, tag: str | None) -> Published:
     """Make the repository hold the folder, in one commit or, if it already does, in none; and tag it."""
     files = read_files(folder)

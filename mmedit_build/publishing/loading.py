@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 
-from datasets import load_dataset
+from datasets import disable_progress_bars, load_dataset
 from datasets.exceptions import DataFilesNotFoundError, DatasetBuildError, SplitsVerificationError
 
 from mmedit_build.errors import UserError
@@ -18,6 +18,7 @@ def check_loading(
     place: str, rows: Rows, *, remedy: str, revision: str | None = None, token: str | bool | None = None
 ) -> None:
     """Load every configuration of a folder or repository; refuse it if that fails or rows are missing."""
+    disable_progress_bars()
     for config, wanted in rows.items():
         found = _loaded(place, config, revision, token)
         if found != wanted:

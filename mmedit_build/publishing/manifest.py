@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any, TypedDict
 
 from mmedit_build.errors import UserError
@@ -35,7 +36,17 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
     for section, name in _keys(fields, "base_url"):
         # Refuses an address that holds a key.
         section[name] = address(section[name])
-    return fields
+    named: dict[str, Any] = _without_folders(fields)
+    return named
+
+
+def _without_folders(value: Any) -> Any:
+    """Files and models by their names alone: where they lie tells of the machine, not of the dataset."""
+    if isinstance(value, dict):
+        return {key: _without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def provenance(edits: Sequence[Edit]) -> dict[str, list[str]]:

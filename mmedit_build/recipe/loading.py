@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Hashable
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +43,7 @@ def _read(name: str) -> str:
     if name in bundled():
         return (files("recipes") / f"{name}.yaml").read_text(encoding="utf-8")
     path = Path(name)
-    if path.suffix not in (".yaml", ".yml") and not path.exists():
+    if path.suffix not in (".yaml", ".yml") and not os.path.exists(name):  # noqa: PTH110
         near = get_close_matches(name, bundled(), n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(
@@ -54,10 +57,22 @@ def _read(name: str) -> str:
 
 def _parse(text: str, name: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return yaml.load(text, Loader=_Strict)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"The recipe {name} is not YAML ({reason}); correct it there.") from error
+
+
+class _Strict(yaml.SafeLoader):
+    """As the safe loader, but a key may stand only once in its section."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, times in Counter(keys).items():
+            if times > 1:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"{key} stands {times} times in the section that begins in line {line}")
+        return super().construct_mapping(node, deep)
 
 
 def _mistake(error: ErrorDetails) -> str:

@@ -66,7 +66,7 @@ class MineStage(Strict):
     """Left out, no captions are mined."""
     confirm: bool = True
     """Ask for each failure again, alone, and keep it only if the answer still fails."""
-    spare: float = Field(default=0.25, ge=0)
+    spare: float = Field(default=0.25, ge=0, le=10)
     """How many edits more than the sizes go on, as a share, since later stages reject some; `attach` drops
     what is left over."""
     shard_rows: Count = 512
@@ -153,7 +153,7 @@ class ImagineStage(Strict):
     """From the caption alone, as the paper did, or from the original image and the caption."""
     strength: Share = 0.5
     """How much image-to-image changes: 0 nothing, 1 everything."""
-    steps: Count = 30
+    steps: int = Field(default=30, ge=1, le=1000)
     """Denoising steps."""
     guidance: float = Field(default=7.5, ge=0)
     """Classifier-free guidance scale."""
@@ -179,6 +179,12 @@ class ImagineStage(Strict):
     """Null: no questions are asked."""
     shard_rows: Count = 32
     """Rows that are worked on and saved together."""
+
+    @model_validator(mode="after")
+    def _can_be_enough(self) -> ImagineStage:
+        if self.enough > self.candidates:
+            raise ValueError("enough is more than candidates, so it can never be reached")
+        return self
 
 
 class AttachStage(Strict):

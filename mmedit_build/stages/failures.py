@@ -34,6 +34,8 @@ def judge_answer(question: str, answers: Sequence[str], prediction: str, config:
         "accuracy_evalai": vqa_accuracy(prediction, answers, "evalai"),
         "agreement": max(same, votes) / len(answers),
     }
+    if not text.plain(question):
+        return Verdict(target, scores, "the question is empty")
     deciding = scores["accuracy" if config.mode == "official" else "accuracy_evalai"]
     if deciding > config.most_accuracy:
         return Verdict(target, scores, RIGHT)

@@ -183,6 +183,20 @@ def test_questions_and_caption_of_an_image_are_asked_together(built: Build) -> N
     assert len(images) == 400
 
 
+def test_a_painted_image_that_was_damaged_is_told_and_painted_again(built: Build, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(built.work.folder, folder)
+    again = replace(built, work=Work(folder))
+    for path in again.work.images.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match=r"damaged; delete .*imagine and give the same command again"):
+        STEPS["imagine"](again)
+    shutil.rmtree(again.work.stage("imagine"))
+    for step in STEPS.values():
+        step(again)
+    assert contents(again.work) == contents(built.work)
+
+
 def test_a_build_with_a_fault_is_not_published(built: Build, tmp_path: Path) -> None:
     work = Work(tmp_path)
     lines = (built.work.stage("attach") / "rows.jsonl").read_text().splitlines()

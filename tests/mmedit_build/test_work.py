@@ -28,3 +28,11 @@ def test_an_image_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="Cannot write"):
         put_image(Work(tmp_path), b"pixels", ".png")
+
+
+def test_a_damaged_image_is_written_again(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    name = put_image(work, b"pixels", ".png")
+    work.path(name).write_bytes(b"")
+    assert put_image(work, b"pixels", ".png") == name
+    assert work.path(name).read_bytes() == b"pixels"

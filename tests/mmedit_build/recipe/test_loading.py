@@ -44,6 +44,9 @@ def test_the_kind_of_a_model_may_be_left_out(tmp_path: Path) -> None:
         ("name: miniature\n", "name: ../up\n", "name: "),
         ("  model: miniature/mllm", "  kind: servd\n  model: any", "base: .*servd"),
         ("seed: miniature\n", "seed: [\n", "is not YAML"),
+        ("seed: miniature\n", "seed: 2024-13-45\n", "is not YAML"),
+        ("seed: miniature\n", "seed: a\nseed: b\n", "seed stands 2 times"),
+        ("guidance: 2.0", "guidance: 2.0\n  candidates: 1", "enough is more than candidates"),
         ("temperature: 0.6", "temperature: 0", "with temperature 0 all candidates are the same"),
     ],
 )
