@@ -99,9 +99,25 @@ def publish(
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     workers: Workers = 1,
+    embed_source_images: Annotated[
+        bool | None,
+        typer.Option(
+            "--embed-source-images/--no-embed-source-images",
+            help="Put the original images into the dataset, or only their ids; else as the recipe says.",
+        ),
+    ] = None,
 ) -> None:
     """Write the dataset, and send it to the Hub if the recipe names a repository."""
-    _build("publish", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+    _build(
+        "publish",
+        recipe,
+        work,
+        limit=limit,
+        dry_run=dry_run,
+        retry_failed=retry_failed,
+        workers=workers,
+        embed_source_images=embed_source_images,
+    )
 
 
 @app.command()
@@ -241,6 +257,7 @@ def _build(  # one parameter for each option of a stage
     dry_run: bool,
     retry_failed: bool,
     workers: int,
+    embed_source_images: bool | None = None,
 ) -> None:
     from mmedit_build.build import Build
     from mmedit_build.console import progress, quiet_loading
@@ -248,6 +265,9 @@ def _build(  # one parameter for each option of a stage
     from mmedit_build.work import STAGES
 
     loaded = load_recipe(recipe)
+    if embed_source_images is not None:
+        section = loaded.publish.model_copy(update={"embed_source_images": embed_source_images})
+        loaded = loaded.model_copy(update={"publish": section})
     folder = _folder(loaded.name, work)
     build = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
     quiet_loading()

@@ -67,12 +67,11 @@ def answers_table(judged: Judged) -> Html:
     """What was answered before any edit, and under each method."""
     probes = judged.probes
     heads = [_head(judged, probe) for probe in probes.values()]
-    rows = [_before(probes)] if probes else []
+    rows = [_before(judged)] if probes else []
     rows += [_row(judged, run, one) for run, one in judged.results if not is_unedited(run)]
     head = tag("thead", tag("tr", tag("td"), *heads))
     table = tag("table", head, tag("tbody", *rows), class_="answers")
-    name = f"Answers about {judged.edit.id}"
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=name)
+    return tag("div", table, class_="scroll")
 
 
 def outcome(judged: Judged) -> Html:
@@ -124,10 +123,14 @@ def _head(judged: Judged, probe: ProbeResult) -> Html:
     return tag("th", _title(probe), tag("span", asked), scope="col")
 
 
-def _before(probes: dict[Key, ProbeResult]) -> Html:
+def _before(judged: Judged) -> Html:
     cells = [
-        tag("td", _answer(probe.before), data_label=_title(probe), data_asked=cut(probe.prompt))
-        for probe in probes.values()
+        tag(
+            *("td", tag("div", _answer(probe.before))),
+            data_label=_title(probe),
+            data_asked=cut(judged.question(probe)),
+        )
+        for probe in judged.probes.values()
     ]
     return tag("tr", tag("th", "before", scope="row"), *cells, class_="before")
 
@@ -150,12 +153,12 @@ def _cell(task: Task, probe: ProbeResult | None) -> Html:
     sign, words = _SIGNS[now]
     shown = [tag("b", sign, role="img", aria_label=words), " ", _answer(probe.after)]
     score = _score(task, probe, _main(probe))
-    if now == "part" and score is not None:
+    if score is not None and 0 < score < 1:
         shown.append(tag("small", f" {percent(score)}"))
     other = state(task, probe, "legacy")
     if "legacy" in probe.scores and (other == "fail") != (now == "fail"):
         shown.append(tag("small", f" legacy {100 * (_score(task, probe, 'legacy') or 0):.0f}"))
-    return tag("td", *shown, class_=now, data_label=_title(probe), title=_tip(probe))
+    return tag("td", tag("div", *shown), class_=now, data_label=_title(probe), title=_tip(probe))
 
 
 def _answer(said: str | None) -> Html:

@@ -86,7 +86,8 @@ def _card(judged: Judged, case: Case | None) -> Html:
         "Target": edit.target,
     }
     words = [tag("dt", name) + tag("dd", cut(text)) for name, text in lines.items() if text is not None]
-    source = tag("p", f"{edit.task}, {edit.question_type}: {edit.id}", class_="source")
+    kind = ", ".join(dict.fromkeys([edit.task, edit.question_type]))
+    source = tag("p", f"{kind}: {edit.id}", class_="source")
     about = tag("div", tag("dl", *map(Html, words)), source)
     shown = Html() if case is None else _pictures(case)
     answers = tag("details", outcome(judged), answers_table(judged), open=True)

@@ -59,9 +59,9 @@ def _scale(found: Sequence[float]) -> Scale:
 def _grid(scale: Scale, bottom: float) -> Html:
     low, high = ceil(scale.low + 1), int(scale.high)
     powers = range(low, high + 1, max(1, ceil((high - low) / 4)))
-    ticks = {scale.low: "0", **{power: _power(power) for power in powers}}
-    lines = [line(scale(tick), 24, scale(tick), bottom) for tick in ticks]
-    names = [text(scale(tick), bottom + 13, words, anchor="middle") for tick, words in ticks.items()]
+    ticks = [(scale.low, "0"), *((float(power), _power(power)) for power in powers)]
+    lines = [line(scale(tick), 24, scale(tick), bottom) for tick, _ in ticks]
+    names = [text(scale(tick), bottom + 13, words, anchor="middle") for tick, words in ticks]
     return join([*lines, *names])
 
 

@@ -84,7 +84,7 @@ def _lines(names: Sequence[str]) -> tuple[str, ...]:
 def _candidates(x: float, y: float, lines: tuple[str, ...]) -> list[Label]:
     """Around the point and farther away, the best places first."""
     tall = HEIGHT * (len(lines) - 1)
-    middle, above, below = y + 4 - tall / 2, y - GAP - tall, y + GAP + 9
+    middle, above, below = y + 4 - tall / 2, y - GAP - 2 - tall, y + GAP + 9
     sides: tuple[tuple[float, Anchor], ...] = ((0, "middle"), (4, "start"), (-4, "end"))
     near = [Label(x + GAP, middle, "start", lines), Label(x - GAP, middle, "end", lines)]
     near += [Label(x + shift, top, anchor, lines) for shift, anchor in sides for top in (above, below)]

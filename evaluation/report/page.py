@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evaluation.report.board import Board, make_board
@@ -20,6 +20,7 @@ from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
 
 NAME = "report.html"
+TITLE = "Evaluation of edits"
 
 
 def write_page(runs: dict[Task, list[Run]], folder: Path, images: Path | None = None) -> Path:
@@ -36,7 +37,7 @@ def render(runs: dict[Task, list[Run]], images: Path | None = None) -> bytes:
     """The page, in UTF-8."""
     boards = [make_board(task, of_task) for task, of_task in runs.items()]
     body = [
-        tag("h1", "Edits judged"),
+        tag("h1", TITLE),
         tag("p", _lead(boards), class_="lead"),
         _contents(boards),
         *map(_task, boards),
@@ -44,7 +45,7 @@ def render(runs: dict[Task, list[Run]], images: Path | None = None) -> bytes:
         tag("section", tag("h2", "What was run"), what_was_run(boards), id="runs"),
         tag("footer", "Written by mmedit-eval report from result files alone."),
     ]
-    return document("Edits judged", STYLE, join(body), SCRIPT)
+    return document(TITLE, STYLE, join(body), SCRIPT)
 
 
 def _lead(boards: Sequence[Board]) -> str:
@@ -80,21 +81,22 @@ def _task(board: Board) -> Html:
 
 
 def _cases(boards: Sequence[Board], cards: Cards) -> Html:
-    few = len(cards.shown) < cards.number
-    words = [
-        f"{len(cards.shown):,} of {cards.number:,} edits, evenly spaced." if few else "All edits.",
-        "Signs tell whether free answers passed: the target where it was asked for, no change elsewhere.",
-        "Where the legacy protocol says otherwise, that is noted.",
-        *(
-            []
-            if cards.pictures
-            else ["The pictures are not at hand: the dataset is not where it was, or not the same."]
-        ),
-    ]
     parts = [
         tag("h2", "Edits to look at"),
-        tag("p", " ".join(words), class_="lead"),
+        tag("p", " ".join(_about(boards, cards)), class_="lead"),
         filters(boards),
         tag("div", *cards.shown, class_="cards"),
     ]
     return tag("section", *parts, id="cases")
+
+
+def _about(boards: Sequence[Board], cards: Cards) -> Iterator[str]:
+    few = len(cards.shown) < cards.number
+    yield f"{len(cards.shown):,} of {cards.number:,} edits, evenly spaced." if few else "All edits."
+    if any("wild" in board.protocols for board in boards):
+        yield "Signs tell whether free answers passed: the target where it is asked for, no change elsewhere."
+        yield "Where the legacy protocol says otherwise, its score is noted."
+    else:
+        yield "Signs tell whether the legacy scores are at least 50."
+    if not cards.pictures:
+        yield "The pictures are not at hand: the dataset is not where it was, or not the same."

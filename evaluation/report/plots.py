@@ -7,7 +7,7 @@ from math import cos, pi, sin
 
 from evaluation.metrics import Protocol
 from evaluation.report.board import NAMES, Board, in_words, percent
-from evaluation.report.labels import HEIGHT, Box, Label, Point, place
+from evaluation.report.labels import HEIGHT, Box, Point, place
 from evaluation.report.markup import Html, join
 from evaluation.report.runs import Run
 from evaluation.report.svg import Scale, bar, clip, figure, line, mark, panel, percent_grid, polygon, text
@@ -20,8 +20,8 @@ NAME = 14
 """Letters of a method's name that fit beside a bar."""
 _BAR = Scale(0, 100, 96, 296)
 _X = Scale(0, 100, 40, 328)
-_Y = Scale(0, 100, 222, 56)
-_AREA = (30.0, 36.0, 340.0, 230.0)
+_Y = Scale(0, 100, 226, 60)
+_AREA = (30.0, 37.0, 340.0, 230.0)
 _SHORT = {"I-Loc": "I-Loc far"}
 
 
@@ -141,10 +141,7 @@ def agreements(board: Board) -> Html:
         _scatter(board, ("legacy", column), ("wild", column), NAMES[column], diagonal=True)
         for column in board.columns
     ]
-    note = (
-        "On the line both protocols say the same. Below it a method looks better when it is forced along "
-        "the target than when it answers freely."
-    )
+    note = "On the line both protocols give the same number; below it legacy gives more than wild does."
     return figure("Legacy against wild", note, panels)
 
 
@@ -167,22 +164,19 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
         arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
         crosses += [line(*arm, "cross", stroke=board.looks[run.name].paint) for arm in here]
         marks.append(mark(point.x, point.y, board.looks[run.name], tip))
-    names = [_name(label) for label in place(points, _AREA, arms)]
-    axes = [
-        text(_X(50), 258, _title(across, diagonal), "axis", "middle"),
-        text(0, 32, _title(up, diagonal), "axis"),
-    ]
-    middle = [line(_X(0), _Y(0), _X(100), _Y(100), "diagonal")] if diagonal else []
-    return panel(title, 264, percent_grid(_X, _Y), *middle, *axes, *crosses, *marks, *names)
-
-
-def _name(label: Label) -> Html:
-    leader = [line(*label.leader, "leader")] if label.leader else []
-    lines = [
+    labels = place(points, _AREA, arms)
+    leaders = [line(*label.leader, "leader") for label in labels if label.leader]
+    names = [
         text(label.x, label.y + HEIGHT * number, words, "name halo", label.anchor)
+        for label in labels
         for number, words in enumerate(label.lines)
     ]
-    return join([*leader, *lines])
+    axes = [
+        text(_X(50), 262, _title(across, diagonal), "axis", "middle"),
+        text(0, 29, _title(up, diagonal), "axis"),
+    ]
+    middle = [line(_X(0), _Y(0), _X(100), _Y(100), "diagonal")] if diagonal else []
+    return panel(title, 268, percent_grid(_X, _Y), *middle, *axes, *crosses, *leaders, *marks, *names)
 
 
 def _arms(point: Point, x: Estimate, y: Estimate) -> list[Box]:

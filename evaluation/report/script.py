@@ -34,11 +34,11 @@ function chosen() {
 }
 
 function show() {
+  form.elements.probe.disabled = !form.elements.failures.checked;
   const wanted = chosen();
   cards.forEach((card, place) => { card.hidden = !cardMatches(card, words[place], wanted); });
   const shown = cards.filter((card) => !card.hidden).length;
   count.textContent = `${shown} of ${cards.length} edits`;
-  form.elements.probe.disabled = !wanted.failures;
   return wanted;
 }
 
@@ -54,6 +54,7 @@ function recall() {
     const value = given.get(field.name) || "";
     if (field.type === "checkbox") field.checked = value === field.value;
     else field.value = value;
+    if (field.selectedIndex < 0) field.value = "";
   }
   return true;
 }

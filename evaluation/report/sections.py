@@ -52,7 +52,9 @@ def main_table(board: Board) -> Html:
     ]
     head = tag("thead", tag("tr", tag("td"), *groups), tag("tr", tag("th", "method", scope="col"), *titles))
     body = tag("tbody", *(_main_row(board, run) for run in board.runs))
-    return _scrolled(tag("table", head, body, class_="main"), "Main results")
+    return _scrolled(
+        tag("table", head, body, class_="main", style=f"--rows:{len(columns) + 1}"), "Main results"
+    )
 
 
 def _main_row(board: Board, run: Run) -> Html:
@@ -214,7 +216,9 @@ def _run_row(board: Board, run: Run) -> Html:
         "options": [options or "none"],
     }
     name = tag("th", run.name, tag("span", board.task), scope="row")
-    return tag("tr", name, *(tag("td", *content, data_label=title) for title, content in cells.items()))
+    return tag(
+        "tr", name, *(tag("td", tag("div", *content), data_label=title) for title, content in cells.items())
+    )
 
 
 def _scrolled(table: Html, name: str) -> Html:

@@ -1,26 +1,28 @@
 """How the page of a report looks, besides what all pages share.
 
-The colors of methods differ in lightness as well as in hue and have a contrast of at least 3 with the page.
+The colors of methods were searched for: the least difference of any two is as large as can be, also to eyes
+that lack one of the three kinds of cones, and each has a contrast of at least 3 with the page.
 """
 
 from __future__ import annotations
 
 STYLE = """
 :root {
-  --m0: #0b6fb3; --m1: #c75000; --m2: #00806a; --m3: #a3428f; --m4: #94700a; --m5: #3d4fb8; --m6: #b3243f;
-  --none: #7b8088; --heat: #0b6fb3;
+  --m0: #00517c; --m1: #cd7a23; --m2: #1aa25f; --m3: #b2799c; --m4: #544e00; --m5: #8366cf; --m6: #93003d;
+  --none: #7b8088; --accent: #0b6fb3;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --m0: #5cb3ec; --m1: #f2904a; --m2: #3fc7a4; --m3: #e196cf; --m4: #dcb64a; --m5: #a3affa; --m6: #f5808f;
-    --none: #8b9098; --heat: #5cb3ec;
+    --m0: #0080c9; --m1: #f2af70; --m2: #0ecfc6; --m3: #ac5c95; --m4: #81862e; --m5: #c7b1ff; --m6: #d76b6c;
+    --none: #8b9098; --accent: #5cb3ec;
   }
 }
+main { overflow-wrap: break-word; }
 h2 { margin-top: 44px; }
 h3 { margin: 40px 0 2px; font-size: 16px; font-weight: 650; color: var(--ink); }
 figcaption h3 { margin: 0; }
-a { color: var(--m0); }
-:focus-visible { outline: 2px solid var(--m0); outline-offset: 2px; border-radius: 3px; }
+a { color: var(--accent); }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 18px 0 0; }
 nav a { padding: 4px 0; }
 .warning { margin: 14px 0 0; padding: 10px 14px; border-radius: 8px; max-width: 74ch; }
@@ -51,7 +53,7 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 .plot figcaption { font-size: 14px; margin: 0 0 14px; max-width: 84ch; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .panels { gap: 28px 26px; align-items: start; }
-.panels.small { grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: 18px; }
+.panels.small { grid-template-columns: repeat(auto-fill, minmax(155px, 1fr)); gap: 18px; }
 .panels.small svg { max-width: 230px; } .panels.small .label { font-size: 12px; }
 .panels svg { display: block; width: 100%; height: auto; max-width: 380px; overflow: visible; }
 svg text { font-size: 11px; fill: var(--soft); font-variant-numeric: tabular-nums; }
@@ -85,7 +87,7 @@ svg .value.legacy { fill: var(--soft); }
 .types tbody th span { display: inline; padding-left: 6px; }
 .types tbody td {
   text-align: right; border-left: 1px solid var(--paper);
-  background: color-mix(in srgb, var(--heat) calc(var(--share, 0%) * 0.42), var(--track));
+  background: color-mix(in srgb, var(--accent) calc(var(--share, 0%) * 0.42), var(--track));
 }
 .types thead th { vertical-align: bottom; height: 76px; }
 .types thead th span {
@@ -93,7 +95,8 @@ svg .value.legacy { fill: var(--soft); }
 }
 .costs td, .costs thead th:not(:first-child) { text-align: right; }
 .costs th:first-child, .settings th:first-child { padding-left: 0; }
-.settings td, .settings th { overflow-wrap: anywhere; font-size: 13px; }
+.settings td, .settings th { font-size: 13px; }
+.settings td { overflow-wrap: anywhere; } .settings th { white-space: nowrap; }
 
 form {
   display: flex; flex-wrap: wrap; gap: 10px 14px; align-items: end; margin: 20px 0 10px; padding: 12px 14px;
@@ -119,7 +122,7 @@ article {
 figcaption { line-height: 1.3; }
 .source { margin: 8px 0 0; color: var(--soft); font-size: 12px; overflow-wrap: anywhere; }
 article summary { margin-top: 10px; font-size: 13px; width: auto; }
-article summary span { display: inline-block; margin-right: 12px; }
+article summary span { display: inline-block; margin-right: 12px; max-width: 100%; overflow-wrap: anywhere; }
 article summary .what { color: var(--ink); }
 article summary .all { color: var(--clean); }
 .answers { margin-top: 4px; font-size: 13px; }
@@ -136,7 +139,7 @@ small { font-size: 11px; color: var(--soft); white-space: nowrap; }
 
 @media (max-width: 760px) {
   .about { grid-template-columns: 1fr; gap: 12px; }
-  .pictures { display: grid; grid-template-columns: repeat(3, 1fr); }
+  .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(66px, 1fr)); }
   .pictures figure { width: auto; }
   .more dl { grid-template-columns: 1fr; gap: 0; } .more dd { margin-bottom: 8px; }
   dl { grid-template-columns: 92px 1fr; }
@@ -148,14 +151,20 @@ small { font-size: 11px; color: var(--soft); white-space: nowrap; }
   .main tr, .costs tr, .settings tr, .answers tr { border-bottom: 1px solid var(--line); }
   .main th, .main td, .costs th, .costs td { padding: 2px 0; border: 0; }
   .settings th, .settings td, .answers th, .answers td { padding: 2px 0; border: 0; display: block; }
-  .main tr { display: grid; grid-template-columns: 1fr 1fr; grid-auto-flow: column; column-gap: 18px; }
+  .main tr { display: grid; grid-template-columns: 1fr 1fr; grid-auto-flow: column; column-gap: 14px; }
+  .main tr { grid-template-rows: repeat(var(--rows), auto); }
   .main th { grid-column: 1 / -1; }
   .main td.first { padding-left: 0; }
+  tbody th:first-child { white-space: normal; overflow-wrap: anywhere; }
+  .main th:first-child, .answers th:first-child { white-space: normal; }
   .main td, .costs td, .settings td, .answers td { display: grid; grid-template-columns: 92px 1fr; }
   .main td, .costs td { text-align: left; }
   .main td span { grid-column: 2; }
   td::before { content: attr(data-label); color: var(--soft); font-size: 12px; }
   .types td::before { content: none; }
+  .answers .before td { grid-template-columns: 1fr; } .answers .before td > div { color: var(--ink); }
+  .answers .before td::before { content: attr(data-label) ": " attr(data-asked); }
+  td > div { min-width: 0; }
 }
 @media print { article, .plot, tr { break-inside: avoid; } }
 """

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from evaluation.report.board import make_board
+from evaluation.report.sections import TYPES, costs, main_table, meanings, type_tables, warnings, what_was_run
+
+
+def board_of(make_runs: Any, **plan: Any) -> Any:
+    return make_board("vqa", make_runs(**plan)["vqa"])
+
+
+def test_the_main_table_has_both_protocols_side_by_side(make_runs: Any) -> None:
+    table = main_table(board_of(make_runs))
+    assert re.findall(r"<b>([a-z]+)</b><span>8 edits", table) == ["unedited", "good", "poor"]
+    labels = re.findall(r'data-label="([^"]*)"', table)[:12]
+    columns = ["Rel", "T-Gen", "I-Gen", "T-Loc", "I-Loc", "I-Loc near"]
+    assert labels == [f"{protocol} {column}" for protocol in ("legacy", "wild") for column in columns]
+    assert "<b>25.0</b><span>[0, 75.0]</span>" in table
+
+
+def test_what_a_run_did_not_ask_has_no_number(make_runs: Any) -> None:
+    runs = make_runs()["vqa"]
+    only_legacy = make_runs(protocols=("legacy",), skills={"poor": 0.25})["vqa"][0]
+    table = main_table(make_board("vqa", [*runs[:2], only_legacy]))
+    assert table.count('data-label="wild Rel"') == 3
+    assert len(re.findall(r'<td [^>]*data-label="wild [^"]*"[^>]*>-</td>', table)) == 6
+
+
+def test_scores_are_explained(make_runs: Any) -> None:
+    words = meanings(board_of(make_runs))
+    assert "<dt>Image locality, near</dt>" in words
+    assert "<dt>top-10 (legacy)</dt>" in words
+    assert "<dt>match (wild)</dt>" in words
+
+
+def test_runs_that_can_be_compared_have_no_warning(make_runs: Any) -> None:
+    assert warnings(board_of(make_runs)) == ""
+
+
+def test_what_keeps_runs_from_being_compared_is_told(make_runs: Any) -> None:
+    first, second, third = make_runs()["vqa"]
+    half = replace(third, header=replace(third.header, finished=False), results=third.results[:3])
+    assert "poor is not finished: it has 3 edits so far." in warnings(make_board("vqa", [first, half]))
+    assert "not judged on the same edits" in warnings(make_board("vqa", [first, half]))
+    other = make_runs(skills={"good": 1.0}, settings={"model_digest": "other"})["vqa"]
+    assert "more than one model, dataset" in warnings(make_board("vqa", [first, second, *other]))
+
+
+def test_types_of_questions_have_their_means(make_runs: Any) -> None:
+    tables = type_tables(board_of(make_runs))
+    assert tables.count("<table") == 12
+    assert "poor, color: 25.0 (95% interval" in tables
+    assert 'style="--share:25%"' in tables
+
+
+def test_one_type_is_no_breakdown(make_runs: Any) -> None:
+    assert type_tables(board_of(make_runs, words="same")) == ""
+
+
+def test_of_many_types_the_most_frequent_are_shown(make_runs: Any) -> None:
+    [run] = make_runs(skills={"good": 1.0}, ids=tuple(map(str, range(20))))["vqa"]
+    results = [
+        replace(one, question_type="often" if number < 3 else f"type {number:02}")
+        for number, one in enumerate(run.results)
+    ]
+    tables = type_tables(make_board("vqa", [replace(run, results=results)]))
+    rows = re.findall(r'<th scope="row">([^<]*)<', tables)
+    assert rows[0] == "often"
+    assert len(set(rows)) == TYPES
+    assert f"The {TYPES} most frequent of 18 types." in tables
+
+
+def test_costs_and_skipped_edits_are_told(make_runs: Any) -> None:
+    told = costs(board_of(make_runs, skips=("made-up/0", "made-up/1")))
+    for label, shown in {
+        "edits": "6",
+        "skipped": "2",
+        "fit (s)": "2.5",
+        "edit (s)": "0.500",
+        "probes (s)": "0.250",
+        "peak (MB)": "300",
+        "changed": "1,234",
+    }.items():
+        assert f'<td data-label="{label}">{shown}</td>' in told
+    assert "<li>good, 2 edits: Made-up reason.</li>" in told
+
+
+def test_settings_of_every_run_are_shown(make_runs: Any) -> None:
+    boards = [make_board(task, runs) for task, runs in make_runs(tasks=("vqa", "caption")).items()]
+    shown = what_was_run(boards)
+    assert "6 runs with their settings" in shown
+    assert "made-up/model" in shown
+    assert "made_up 1" in shown
+    assert "test split, prompts family, seed 0" in shown
