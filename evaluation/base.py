@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.images import open_image
 from mmedit_build.scoring.vqa import vqa_accuracy
-from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
+from mmedit_build.services.asking import Answer, NoAnswer, Question
 from mmedit_build.sheet import Entry, Line, contact_sheet
 from mmedit_build.sources.vqav2 import VqaQuestion
 from mmedit_build.store import write_atomic
@@ -25,6 +26,12 @@ RIGHT = 0.5
 """The accuracy from which an answer is marked as right in the picture."""
 PICTURES = 12
 QUESTIONS_PER_PICTURE = 4
+
+
+class Answering(Protocol):
+    """What asking needs of an `Asker`."""
+
+    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Score:
     accuracy: float
 
 
-def ask(asker: Asker, questions: Sequence[VqaQuestion], advance: Callable[[int], None]) -> list[Answered]:
+def ask(asker: Answering, questions: Sequence[VqaQuestion], advance: Callable[[int], None]) -> list[Answered]:
     """Ask the questions in batches; `advance` hears of the number asked after each batch."""
     answered: list[Answered] = []
     for start in range(0, len(questions), BATCH):

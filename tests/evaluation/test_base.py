@@ -28,8 +28,6 @@ from mmedit_build.sources.vqav2 import VqaQuestion
 class Told:
     """A model that gives the answers it is told, and remembers what it was asked."""
 
-    name = "told"
-
     def __init__(self, *answers: str | None) -> None:
         self.answers = list(answers)
         self.asked: list[Question] = []
@@ -39,9 +37,6 @@ class Told:
         self.asked += questions
         answers, self.answers = self.answers[: len(questions)], self.answers[len(questions) :]
         return [NoAnswer("a.jpg is broken.") if answer is None else Answer(answer) for answer in answers]
-
-    def ask_again(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
-        raise AssertionError("a base model is asked once")
 
 
 def question(number: int = 1, image: str = "a.jpg", kind: str = "color", answer: str = "red") -> VqaQuestion:

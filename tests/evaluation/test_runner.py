@@ -126,7 +126,7 @@ def test_a_bug_of_an_editor_ends_the_run(
     def broken(*_: object) -> LowRankPatch:
         raise KeyError("a slip")
 
-    editor.plan = broken  # type: ignore[method-assign]
+    editor.plan = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyError, match="a slip"):
         list(run(make_judging(), editor, cases))
 
