@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -140,14 +141,10 @@ def fit(
 def report(
     folders: Annotated[list[Path], typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...")],
     out: Annotated[Path | None, typer.Option(help="Folder for the report [the first DIR].")] = None,
+    images: Images = None,
 ) -> None:
-    """Write tables from results (Markdown, LaTeX, CSV); no model is needed."""
-    from evaluation.report.runs import find_runs
-    from evaluation.report.tables import write_tables
-    from mmedit_build.console import show_path
-
-    for path in write_tables(find_runs(folders), out or folders[0]):
-        show_path(path.suffix.removeprefix(".").upper(), path)
+    """Write a page and tables (HTML, Markdown, LaTeX, CSV) from results; no model is needed."""
+    _write_report(folders, out or folders[0], images)
 
 
 @app.command("list")
@@ -189,10 +186,12 @@ def base(
 
 
 def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
-    from evaluation.experiment import choose, make_experiment
+    from evaluation.experiment import bundled_experiment, choose, make_experiment
 
-    experiment = make_experiment(config, changes)
-    if method is None and not experiment.methods:
+    # Without a model, it is the miniature's, with what suits it.
+    file = bundled_experiment() if config is None and changes["model"] is None else config
+    experiment = make_experiment(file, changes)
+    if method is None and (config is None or not experiment.methods):
         raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")
     known = experiment.methods
     chosen = known if method is None else choose(method, known)
@@ -212,6 +211,19 @@ def _evaluate(experiment: Experiment) -> None:
     for table in tables(find_runs(folders)):
         Console().print(table)
     show_path("Results", experiment.out)
+    _write_report(folders, experiment.out, experiment.images)
+
+
+def _write_report(folders: Sequence[Path], out: Path, images: Path | None) -> None:
+    from evaluation.report.page import write_page
+    from evaluation.report.runs import find_runs
+    from evaluation.report.tables import write_tables
+    from mmedit_build.console import show_path
+
+    runs = find_runs(folders)
+    for path in write_tables(runs, out):
+        show_path(path.suffix.removeprefix(".").upper(), path)
+    show_path("Page", write_page(runs, out, images))
 
 
 def _refuse_options(context: typer.Context) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -152,8 +153,13 @@ def _by_image(
 
 def _drawn_means(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """The mean of as many images as there are, drawn with replacement, many times."""
-    random = np.random.default_rng(seed)
-    number = len(sums)
-    times = random.multinomial(number, np.full(number, 1 / number), size=DRAWS)
+    times = _times(len(sums), seed)
     means: NDArray[np.float64] = (times @ sums) / (times @ counts)
     return means
+
+
+@lru_cache(maxsize=8)
+def _times(number: int, seed: int) -> NDArray[np.float64]:
+    """How often each image is drawn, in each of the draws; the same for all measures."""
+    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=DRAWS)
+    return drawn.astype(np.float64)
