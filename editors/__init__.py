@@ -19,6 +19,8 @@ EDITORS = {
     "ft-l": "editors.ft:FTL",
     "ft-vision": "editors.ft:FTVision",
     "ike": "editors.ike:IKE",
+    "ke": "editors.ke:KE",
+    "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",
 }
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests."""

@@ -54,6 +54,10 @@ class Counterfactual(nn.Module):
         # Typed Any, as language models of all sorts are called alike.
         self.language: Any = language
         self.projection = nn.Linear(seen, self.language.get_input_embeddings().embedding_dim)
+        # It starts from nothing: the answer lies in the edit, and a model that begins by describing the image
+        # takes far longer to look there.
+        nn.init.zeros_(self.projection.weight)
+        nn.init.zeros_(self.projection.bias)
 
     def train(self, mode: bool = True) -> Self:  # noqa: ARG002
         """Always as in use: without dropout, so that runs repeat."""
@@ -63,12 +67,7 @@ class Counterfactual(nn.Module):
     def load(cls, name: str, mllm: MLLM, layers: int) -> Self:
         """The model to start from: `base`, or a folder or id of a model with the same tokens."""
         language = _first_layers(mllm, layers) if name == BASE else _checkpoint(name, mllm)
-        model = cls(language, mllm.embed_tokens.embedding_dim)
-        if name == BASE:
-            # The features are made for this very model, so it starts from what it knows.
-            nn.init.eye_(model.projection.weight)
-            nn.init.zeros_(model.projection.bias)
-        return model.to(mllm.device)
+        return cls(language, mllm.embed_tokens.embedding_dim).to(mllm.device)
 
     def told(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,8 +66,3 @@ def _seeing(name: str, seen: dict[str, tuple[Batch, Tensor, Tensor]]) -> Hook:
 def _rows(inputs: Tensor, deltas: Tensor) -> Rows:
     kept = inputs.any(dim=1) & deltas.any(dim=1)
     return Rows(inputs[kept].float(), deltas[kept].float())
-
-
-def total(rows: Mapping[str, Rows]) -> int:
-    """Bytes of the rows at all modules."""
-    return sum(one.nbytes for one in rows.values())

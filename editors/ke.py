@@ -5,21 +5,23 @@ gives a mask of rank 1 for the gradient G, an offset of rank 1 and a gate:
     change = scale * sigmoid(gate) * (G * softmax(mask_out) mask_in^T + softmax(shift_out) shift_in^T)
 It is trained so that edits are made while what the model says elsewhere stays within a margin.
 
-Since G is a sum of outer products, one for each position, the masked gradient is the same sum of masked
-vectors: the change keeps low rank and is handled by its factors.
+G is a sum of outer products, one for each position, and so the masked gradient is the same sum of masked
+vectors: the change keeps its low rank, and is handled by its factors.
 
-Differences: as in VLKEB the network edits listed weights only and sees the image by way of the gradient alone;
-the prediction that it reads is what the model at hand says; the edit's rephrases are learned along with it;
-several edits are looked at side by side, each with a text of its own; the text may be longer than 32 tokens,
-which a caption fills before the target comes. VLKEB's numbers for BLIP-2: layers -3 to -1, RMSprop of lr 3e-4,
-one edit a batch, 30,000 steps after a warm-up of 1,000, penalty l2.
+Differences: as in VLKEB, listed weights only are edited, and the image enters by way of the gradient alone;
+the prediction that is read is what the model at hand says; rephrases are learned along with the edit; several
+edits are looked at side by side, each with a text of its own; the text may be longer than 32 tokens, which a
+caption fills before the target comes; the gradient is taken of the plain loss, as published.
+
+VLKEB's numbers for BLIP-2: layers -3 to -1, lr 3e-4, batches of one edit, 30,000 steps after a warm-up of
+1,000, penalty l2.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat
@@ -28,20 +30,21 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
-from editors.base import TrainEdit
 from editors.gradients import Rows
 from editors.hypernetworks import (
+    Data,
     Hypernetwork,
     HypernetworkConfig,
     HypernetworkEditor,
-    HypernetworkLearning,
     Inner,
+    Shapes,
 )
 from editors.lessons import Lesson
 from editors.losses import target_nll
+from editors.practice import Practice
 from editors.side_by_side import SideBySide
 from editors.weights import Factors, LowRankPatch
-from mmedit_build.mllm import MLLM, Query, Scored
+from mmedit_build.mllm import MLLM, Below, Scored
 from mmedit_build.recipe.fields import Count
 
 LSTM_WIDTH = 128
@@ -59,12 +62,16 @@ TINY = 1e-30
 class KEConfig(HypernetworkConfig):
     """Numbers for small models; those published are in the module's text."""
 
+    lr: PositiveFloat = 3e-4
+    """Learning rate of RMSprop."""
+    warmup: int = Field(default=20, ge=0)
+    """Updates in which the learning rates rise to their height."""
     scale: PositiveFloat = 1.0
     """The change of a gate that is fully open."""
     smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Of the labels, in the loss that trains the network."""
     penalty: Literal["kl", "l2"] = "kl"
-    """What is held within the margin: how far answers elsewhere move, or the mean square change of weights."""
+    """What is held within the margin: how far answers elsewhere move, or the mean square of the change."""
     multiplier_lr: PositiveFloat = 0.1
     """Learning rate of the penalty's Lagrange multiplier."""
     text_tokens: Count = 64
@@ -111,9 +118,7 @@ class KENetwork(Hypernetwork):
 
     margin: Tensor
 
-    def __init__(
-        self, words: Tensor, shapes: dict[str, tuple[int, int]], scale: float, margin: float
-    ) -> None:
+    def __init__(self, words: Tensor, shapes: Shapes, scale: float, margin: float) -> None:
         super().__init__()
         self._names = list(shapes)
         self._scale = scale
@@ -143,60 +148,49 @@ class KE(HypernetworkEditor):
     Config: ClassVar[type[HypernetworkConfig]] = KEConfig
     config: KEConfig
 
-    def make_network(self, mllm: MLLM, weights: Sequence[str]) -> KENetwork:
-        shapes = {name: tuple(mllm.model.get_parameter(name).shape) for name in weights}
-        return KENetwork(
-            mllm.embed_tokens.weight,
-            {name: (shape[0], shape[1]) for name, shape in shapes.items()},
-            self.config.scale,
-            MARGINS[self.config.penalty][0],
-        )
+    def make_network(self, mllm: MLLM, shapes: Shapes) -> KENetwork:
+        margin, _ = MARGINS[self.config.penalty]
+        return KENetwork(mllm.embed_tokens.weight, shapes, self.config.scale, margin)
 
-    def make_learning(
-        self, mllm: MLLM, network: Hypernetwork, data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
-    ) -> HypernetworkLearning:
+    def make_learning(self, mllm: MLLM, network: Hypernetwork, data: Data) -> Practice:
         assert isinstance(network, KENetwork)
-        return _Learning(mllm, self, network, data)
+        return KEPractice(mllm, self, network, data)
 
-    def inner(self, mllm: MLLM, queries: Sequence[Query], below: Sequence[Query]) -> list[Inner]:
+    def told(self, mllm: MLLM, below: Below) -> list[Inner]:
         """The gradients with the text that says what is edited."""
-        predictions = mllm.generate(queries, max_new_tokens=self.config.text_tokens // 2)
+        queries, limit = list(below), self.config.text_tokens
+        said = mllm.generate(queries, max_new_tokens=limit // 2)
         texts = [
-            f"{said} >> {query.target.strip()} || {query.prompt}"
-            for said, query in zip(predictions, queries, strict=True)
+            f"{answer} >> {query.target.strip()} || {query.prompt}"
+            for answer, query in zip(said, queries, strict=True)
         ]
         ids = mllm.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        told = super().inner(mllm, queries, below)
-        return [
-            Inner(one.rows, tuple(text[: self.config.text_tokens]))
-            for one, text in zip(told, ids, strict=True)
-        ]
+        told = super().told(mllm, below)
+        return [Inner(one.rows, tuple(text[:limit])) for one, text in zip(told, ids, strict=True)]
 
 
-class _Learning(HypernetworkLearning):
+class KEPractice(Practice):
     """Likely targets under a penalty with a Lagrange multiplier."""
 
-    def __init__(
-        self,
-        mllm: MLLM,
-        editor: KE,
-        network: KENetwork,
-        data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]],
-    ) -> None:
+    def __init__(self, mllm: MLLM, editor: KE, network: KENetwork, data: Data) -> None:
         super().__init__(mllm, editor, network, data)
         self._ke = network
         self._config = editor.config
         self._made: list[bool] = []
-        rest = [parameter for name, parameter in network.named_parameters() if name != "multiplier"]
+        parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for name, parameter in network.named_parameters():
+            parts[name == "multiplier"].append(parameter)
         # The multiplier climbs where the rest descend.
-        rising = {"params": [network.multiplier], "lr": self._config.multiplier_lr, "maximize": True}
-        self.optimizer = torch.optim.RMSprop([{"params": rest}, rising], lr=self._config.lr, centered=True)
+        rising: dict[str, Any] = {"params": parts[True], "lr": self._config.multiplier_lr, "maximize": True}
+        self.optimizer = torch.optim.RMSprop(
+            [{"params": parts[False]}, rising], lr=self._config.lr, centered=True
+        )
 
     def stepped(self) -> None:
         with torch.no_grad():
             self._ke.multiplier.clamp_(min=0)
 
-    def _loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
+    def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         side = SideBySide(patches := self.patches(lessons))
         made = smoothed(self._asked(side, lessons), self._config.smoothing)
         if self._config.penalty == "kl":
@@ -205,12 +199,12 @@ class _Learning(HypernetworkLearning):
             penalty = torch.stack([size(patch) for patch in patches]).mean()
         return made + self._ke.multiplier * (penalty - self._ke.margin)
 
-    def _judge(self, lessons: Sequence[Lesson]) -> float:
+    def judge(self, lessons: Sequence[Lesson]) -> float:
         """How unlikely the targets are, plus how far answers elsewhere move."""
         side = SideBySide(self.patches(lessons))
         scored = self._asked(side, lessons)
         self._made += [bool((one.argmax == one.target_ids).all()) for one in scored]
-        return float(target_nll(scored).mean() + self.locality(side, lessons, None))
+        return (target_nll(scored).mean() + self.locality(side, lessons, None)).item()
 
     def validate(self) -> float:
         self._made.clear()

@@ -22,9 +22,21 @@ class Budget:
 
     left: int
 
+    def take(self, size: int) -> bool:
+        """Whether so much more may be kept; once something does not fit, nothing more does."""
+        if size > self.left:
+            self.left = 0
+            return False
+        self.left -= size
+        return True
+
 
 class Kept(Generic[Value]):
-    """Values by number, computed once as long as the budget lasts, and again each time after that."""
+    """Values by number, computed once as long as the budget lasts, and whenever they are asked for after it.
+
+    In other batches the last bits of a value can be others: what shall not depend on the order of questions
+    is prepared before them.
+    """
 
     def __init__(
         self,
@@ -42,19 +54,16 @@ class Kept(Generic[Value]):
         missing = [number for number in dict.fromkeys(numbers) if number not in self._values]
         found = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
         for number, value in found.items():
-            size = self._size(value)
-            if size <= self._budget.left:
+            if self._budget.take(self._size(value)):
                 self._values[number] = value
-                self._budget.left -= size
         return [found[number] if number in found else self._values[number] for number in numbers]
 
     def prepare(self, numbers: Sequence[int]) -> None:
-        """Compute as much of these as can be kept, in an order that does not depend on what is asked later."""
-        for start in range(0, len(numbers), CHUNK):
-            chunk = numbers[start : start + CHUNK]
-            self.of(chunk)
-            if not all(number in self._values for number in chunk):
-                return
+        """Compute these ahead, part by part, as far as they can be kept."""
+        distinct = list(dict.fromkeys(numbers))
+        for start in range(0, len(distinct), CHUNK):
+            if self._budget.left > 0:
+                self.of(distinct[start : start + CHUNK])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,10 @@ class Lesson:
     image_locality: tuple[int, ...]
 
     @property
-    def locality(self) -> tuple[int, ...]:
-        return (*self.text_locality, *self.image_locality)
+    def all(self) -> tuple[int, ...]:
+        """Every query of the edit."""
+        rephrases = (self.text_rephrase, self.image_rephrase)
+        return (self.inner, *rephrases, *self.text_locality, *self.image_locality)
 
 
 class Pool:
@@ -105,20 +116,17 @@ class Pool:
             self._queries.append(query)
         return number
 
-    def queries(self, numbers: Sequence[int]) -> list[Query]:
-        return [self._queries[number] for number in numbers]
-
     def below(self, numbers: Sequence[int], layer: int) -> Below:
         """The queries of these numbers (at least one) at the input of a layer."""
         return join(self._at(layer).of(numbers))
 
     def prepare(self, numbers: Sequence[int], layer: int) -> None:
         """Compute queries up to the layer ahead, as far as they can be kept."""
-        self._at(layer).prepare(list(dict.fromkeys(numbers)))
+        self._at(layer).prepare(numbers)
 
     def _at(self, layer: int) -> Kept[Below]:
         def lift(numbers: Sequence[int]) -> list[Below]:
-            below = self._mllm.below(self.queries(numbers), layer)
+            below = self._mllm.below([self._queries[number] for number in numbers], layer)
             return [below.take([i]) for i in range(len(below))]
 
         return self._lifted.setdefault(layer, Kept(self.budget, lift, lambda below: below.nbytes))

@@ -176,9 +176,7 @@ class _Told(Overlay):
         )
         return [Generated(self._text(ids).strip(), tuple(log_probs)) for ids, log_probs in said]
 
-    def _after(
-        self, queries: Sequence[Query], memories: Sequence[Memory], new_tokens: int = 0
-    ) -> list[Told]:
+    def _after(self, queries: Sequence[Query], memories: Sequence[Memory], new_tokens: int = 0) -> list[Told]:
         prompts = [one.before(query.prompt) for query, one in zip(queries, memories, strict=True)]
         return self._patch.counterfactual.told(self._mllm, queries, prompts, new_tokens=new_tokens)
 

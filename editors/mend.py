@@ -17,22 +17,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from editors.base import TrainEdit
 from editors.hypernetworks import (
+    Data,
     Hypernetwork,
     HypernetworkConfig,
     HypernetworkEditor,
-    HypernetworkLearning,
     Inner,
+    Shapes,
 )
 from editors.lessons import Lesson
 from editors.losses import target_nll
+from editors.practice import Practice
 from editors.side_by_side import SideBySide
 from editors.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM
@@ -44,11 +45,15 @@ EPSILON = 1e-7
 class MENDConfig(HypernetworkConfig):
     """Numbers for small models; those published are in the module's text."""
 
-    rank: Count = 1920
+    steps: Count = 200
+    """The most updates that are made."""
+    lr: PositiveFloat = 3e-5
+    """Learning rate of Adam."""
+    rank: Count = 64
     """Of the networks' layers; never more than they are wide."""
     edit_lr: float = 1e-4
     """The rate of each weight's change before it is learned."""
-    rates_lr: PositiveFloat = 1e-4
+    rates_lr: PositiveFloat = 3e-5
     """Learning rate of these rates."""
     rephrase_weight: float = Field(default=0.1, ge=0)
     """How much the rephrases count, each; locality counts 1."""
@@ -85,9 +90,10 @@ class Normalizer(nn.Module):
             return
         mean = rows.mean(dim=0)
         away = mean - self.mean
-        number = self.count + len(rows)
-        self.squares += (rows - mean).square().sum(dim=0) + away.square() * (self.count * len(rows) / number)
-        self.mean += away * (len(rows) / number)
+        # In the precision of the rows: integers divided by integers would come out in single.
+        share = len(rows) / (self.count + len(rows)).to(rows.dtype)
+        self.squares += (rows - mean).square().sum(dim=0) + away.square() * (self.count * share)
+        self.mean += away * share
         self.count += len(rows)
 
 
@@ -104,7 +110,7 @@ class Residual(nn.Module):
 
     def forward(self, rows: Tensor, modes: Tensor) -> Tensor:
         change = (rows @ self.down.mT) @ self.up.mT + self.bias
-        # clamp passes gradients at exactly 0, where all is at the start; relu does not, and nothing would move.
+        # clamp passes gradients at 0, where all is at the start; relu does not, and nothing would move.
         return rows + (change * self.scale[modes] + self.shift[modes]).clamp(min=0)
 
 
@@ -128,7 +134,7 @@ class MENDNetwork(Hypernetwork):
 
     sign: Tensor
 
-    def __init__(self, shapes: dict[str, tuple[int, int]], rank: int, edit_lr: float) -> None:
+    def __init__(self, shapes: Shapes, rank: int, edit_lr: float) -> None:
         super().__init__()
         self._groups: dict[str, list[str]] = {}
         for name, (out, into) in shapes.items():
@@ -142,19 +148,25 @@ class MENDNetwork(Hypernetwork):
         self.register_buffer("sign", torch.tensor(-1.0))
 
     def forward(self, edits: Sequence[Inner]) -> list[LowRankPatch]:
-        factors: list[dict[str, Factors]] = [{} for _ in edits]
-        for key, names in self._groups.items():
-            of = [(number, mode, name) for number in range(len(edits)) for mode, name in enumerate(names)]
-            rows = [edits[number].rows[name] for number, _, name in of]
-            width = rows[0].inputs.shape[1]
-            lengths = [len(one) for one in rows]
-            modes = torch.tensor([mode for (_, mode, _), n in zip(of, lengths, strict=True) for _ in range(n)])
-            pairs = torch.cat([torch.cat([one.inputs, one.deltas], dim=1) for one in rows])
-            changed = self.transforms[key](pairs, modes.to(pairs.device)).split(lengths)
-            for (number, _, name), part in zip(of, changed, strict=True):
-                rate = self.sign * self.rates[self._places[name]]
-                factors[number][name] = Factors(rate * part[:, width:].mT, part[:, :width])
-        return [LowRankPatch(dict((name, of[name]) for name in self._places)) for of in factors]
+        found = [self._factors(key, names, edits) for key, names in self._groups.items()]
+        return [
+            LowRankPatch({name: of[number][name] for name in self._places for of in found if name in of[0]})
+            for number in range(len(edits))
+        ]
+
+    def _factors(self, key: str, names: Sequence[str], edits: Sequence[Inner]) -> list[dict[str, Factors]]:
+        """Of each edit for all weights of one shape, in one pass."""
+        rows = [edit.rows[name] for edit in edits for name in names]
+        lengths = torch.tensor([len(one) for one in rows])
+        modes = torch.arange(len(names)).repeat(len(edits)).repeat_interleave(lengths)
+        pairs = torch.cat([torch.cat([one.inputs, one.deltas], dim=1) for one in rows])
+        changed = iter(self.transforms[key](pairs, modes.to(pairs.device)).split(lengths.tolist()))
+        width = rows[0].inputs.shape[1]
+        return [{name: self._factor(name, next(changed), width) for name in names} for _ in edits]
+
+    def _factor(self, name: str, changed: Tensor, width: int) -> Factors:
+        rate = self.sign * self.rates[self._places[name]]
+        return Factors(rate * changed[:, width:].mT, changed[:, :width])
 
 
 class MEND(HypernetworkEditor):
@@ -163,38 +175,26 @@ class MEND(HypernetworkEditor):
     Config: ClassVar[type[HypernetworkConfig]] = MENDConfig
     config: MENDConfig
 
-    def make_network(self, mllm: MLLM, weights: Sequence[str]) -> MENDNetwork:
-        shapes = {name: tuple(mllm.model.get_parameter(name).shape) for name in weights}
-        return MENDNetwork(
-            {name: (shape[0], shape[1]) for name, shape in shapes.items()},
-            self.config.rank,
-            self.config.edit_lr,
-        )
+    def make_network(self, mllm: MLLM, shapes: Shapes) -> MENDNetwork:  # noqa: ARG002  # shapes suffice
+        return MENDNetwork(shapes, self.config.rank, self.config.edit_lr)
 
-    def make_learning(
-        self, mllm: MLLM, network: Hypernetwork, data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
-    ) -> HypernetworkLearning:
-        return _Learning(mllm, self, network, data)
+    def make_learning(self, mllm: MLLM, network: Hypernetwork, data: Data) -> Practice:
+        return MENDPractice(mllm, self, network, data)
 
 
-class _Learning(HypernetworkLearning):
+class MENDPractice(Practice):
     """The loss of MMEdit."""
 
-    def __init__(
-        self,
-        mllm: MLLM,
-        editor: MEND,
-        network: Hypernetwork,
-        data: tuple[Sequence[TrainEdit], Sequence[TrainEdit]],
-    ) -> None:
+    def __init__(self, mllm: MLLM, editor: MEND, network: Hypernetwork, data: Data) -> None:
         super().__init__(mllm, editor, network, data)
         self._weight = editor.config.rephrase_weight
-        rates = [parameter for name, parameter in network.named_parameters() if name == "rates"]
-        rest = [parameter for name, parameter in network.named_parameters() if name != "rates"]
-        groups = [{"params": rest}, {"params": rates, "lr": editor.config.rates_lr}]
-        self.optimizer = torch.optim.Adam(groups, lr=editor.config.lr)
+        parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for name, parameter in network.named_parameters():
+            parts[name == "rates"].append(parameter)
+        rates: dict[str, Any] = {"params": parts[True], "lr": editor.config.rates_lr}
+        self.optimizer = torch.optim.Adam([{"params": parts[False]}, rates], lr=editor.config.lr)
 
-    def _loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
+    def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         side = SideBySide(self.patches(lessons))
         owners = list(range(len(lessons)))
         asked = [one.text_rephrase for one in lessons] + [one.image_rephrase for one in lessons]

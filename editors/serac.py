@@ -17,11 +17,22 @@ from torch import Tensor, nn
 
 from editors.base import Edit, State, TrainEdit
 from editors.counterfactual import BASE, Counterfactual
+from editors.lessons import Pool
 from editors.losses import locality_kl, target_nll
-from editors.memories import Memory, MemoryPatch, Mixing, Router, join_states, look, mix, remember, split_state
-from editors.scope import Scope, alike, scope_loss, similarity
+from editors.memories import (
+    Memory,
+    MemoryPatch,
+    Mixing,
+    Router,
+    join_states,
+    look,
+    mix,
+    remember,
+    split_state,
+)
+from editors.scope import Place, Scope, alike, in_scope, scope_loss, similarity
 from editors.training import TrainingConfig, seeded, train
-from mmedit_build.mllm import MLLM, Query, Scored
+from mmedit_build.mllm import MLLM, Positions, Query, Scored
 from mmedit_build.recipe.fields import Count
 
 Negative = Literal["text", "image", "others"]
@@ -51,12 +62,17 @@ class SERACConfig(TrainingConfig):
     """Out of scope in training: text locality, image locality, other edits' prompts (supervised only)."""
     edit_weight: PositiveFloat = 0.1
     """Of the loss of answers in scope; all else has weight 1."""
-    batch_size: Count = 10
+    exchange: float = Field(default=0.5, ge=0, le=1)
+    """How often, in supervised training, the counterfactual model is told another edit's answer: it shall
+    repeat what it is told, whatever that is."""
+    batch_size: Count = 5
     """Edits that are looked at together."""
     lr: PositiveFloat = 1e-3
-    """Learning rate of Adam."""
-    steps: Count = 200
+    """Learning rate of Adam at the start; it falls in a straight line to nothing at the last step."""
+    steps: Count = 400
     """The most updates that are made."""
+    patience: Count = 400
+    """Updates without a better validation after which training stops; the best one is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,12 @@ class _Learning:
     """What the training loop asks."""
 
     def __init__(
-        self, config: SERACConfig, mllm: MLLM, module: _Learned, lessons: Sequence[Lesson], held: Sequence[Lesson]
+        self,
+        config: SERACConfig,
+        mllm: MLLM,
+        module: _Learned,
+        lessons: Sequence[Lesson],
+        held: Sequence[Lesson],
     ) -> None:
         self.module = module
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(module.parameters(), lr=config.lr)
@@ -93,53 +114,103 @@ class _Learning:
         self._mllm = mllm
         self._lessons = lessons
         self._held = held
+        self._pool = Pool(mllm, config.keep_bytes)
 
-    def loss(self, chosen: Sequence[int], rng: random.Random) -> Tensor:  # noqa: ARG002
-        return self._loss([self._lessons[i] for i in chosen])
+    def loss(self, chosen: Sequence[int], rng: random.Random) -> Tensor:
+        lessons = [self._lessons[i] for i in chosen]
+        if self._config.objective == "mixture":
+            return self._mixture(lessons)
+        answered = [self._exchanged(lesson, rng) for lesson in lessons]
+        return self._config.edit_weight * self._nll(answered) + scope_loss(*self._pairs(lessons))
 
     def stepped(self) -> None:
-        pass
+        for group in self.optimizer.param_groups:
+            group["lr"] -= self._config.lr / self._config.steps
 
     def validate(self) -> float:
         size = self._config.batch_size
         parts = [self._held[start : start + size] for start in range(0, len(self._held), size)]
-        return sum(float(self._loss(part)) * len(part) for part in parts) / len(self._held)
+        return sum(self._judged(part) * len(part) for part in parts) / len(self._held)
 
-    def _loss(self, lessons: Sequence[Lesson]) -> Tensor:
-        return self._supervised(lessons) if self._config.objective == "supervised" else self._mixture(lessons)
+    def _judged(self, lessons: Sequence[Lesson]) -> float:
+        if self._config.objective == "mixture":
+            return float(self._mixture(lessons))
+        # Wrong decisions are counted: their loss grows with certainty long after the last one has changed.
+        near, far = (in_scope(similarity(distances)) for distances in self._pairs(lessons))
+        missed, taken = 1 - near.float().mean(), far.float().mean() if len(far) else 0.0
+        return float(self._nll(lessons) + missed + taken)
 
-    def _supervised(self, lessons: Sequence[Lesson]) -> Tensor:
-        """0.1 NLL of the answers after the right edit, and -log s or -log(1 - s) of all pairs."""
-        inside = [(query, lesson) for lesson in lessons for query in lesson.inside]
-        answered = target_nll(self._answers(inside)).mean()
-        return self._config.edit_weight * answered + self._scope_loss(lessons)
+    def _exchanged(self, lesson: Lesson, rng: random.Random) -> Lesson:
+        """The lesson, or the same with the target of another one."""
+        if rng.random() >= self._config.exchange:
+            return lesson
+        target = rng.choice(self._lessons).memory.target
+        inside = tuple(replace(query, target=target) for query in lesson.inside)
+        return replace(lesson, memory=replace(lesson.memory, target=target), inside=inside)
 
-    def _scope_loss(self, lessons: Sequence[Lesson]) -> Tensor:
+    def _nll(self, lessons: Sequence[Lesson]) -> Tensor:
+        """Of the counterfactual model's answers, told the right edit."""
+        return target_nll(self._answers([(query, one) for one in lessons for query in one.inside])).mean()
+
+    def _look(self, queries: Sequence[Query]) -> list[Place]:
+        return look(self._mllm, queries, self._config.router, images=self._config.images)
+
+    def _pairs(self, lessons: Sequence[Lesson]) -> tuple[Tensor, Tensor]:
+        """Squared distances of the pairs of query and edit that belong together, and of those that do not."""
         queries = [(query, i, True) for i, one in enumerate(lessons) for query in one.inside]
         queries += [(query, i, False) for i, one in enumerate(lessons) for query in one.outside]
-        where = look(self._mllm, [one[0] for one in queries], self._config.router, images=self._config.images)
+        where = self._look([query for query, _, _ in queries])
         edits = [lesson.memory.place for lesson in lessons]
         distances = self.module.scope.distances(where, edits)
-        near = torch.zeros(distances.shape, dtype=torch.bool)
-        far = torch.zeros(distances.shape, dtype=torch.bool)
+        near = torch.zeros(distances.shape, dtype=torch.bool, device=distances.device)
+        far = near.clone()
         for row, (place, (_, own, inside)) in enumerate(zip(where, queries, strict=True)):
+            near[row, own] = inside
+            far[row, own] = not inside and not alike(place, edits[own])
             for column, edit in enumerate(edits):
-                if column == own:
-                    (near if inside else far)[row, column] = inside or not alike(place, edit)
-                elif "others" in self._config.negatives:
-                    # An edit of the same prompt has the same scope.
+                if column != own and "others" in self._config.negatives:
+                    # What is alike to one edit is in the scope of both.
                     far[row, column] = not alike(edits[own], edit) and not alike(place, edit)
-        return scope_loss(distances[near.to(distances.device)], distances[far.to(distances.device)])
-
-    def _answers(self, pairs: Sequence[Asked]) -> list[Scored]:
-        """The counterfactual model's answers where the target is predicted, and the end of it."""
-        model, queries = self.module.counterfactual, [query for query, _ in pairs]
-        prompts = [lesson.memory.before(query.prompt) for query, lesson in pairs]
-        return model.score(model.told(self._mllm, queries, prompts, ends=self._mllm.stop_ids[:1]), "target")
+        return distances[near], distances[far]
 
     def _mixture(self, lessons: Sequence[Lesson]) -> Tensor:
         """0.1 NLL of the mixture's answers, and KL where it shall answer as the base model does."""
-        raise NotImplementedError
+        inside = [(query, lesson) for lesson in lessons for query in lesson.inside]
+        outside = [(query, lesson) for lesson in lessons for query in lesson.outside]
+        base, shares = self._base([*inside, *outside]), self._shares([*inside, *outside])
+        told = zip(base, self._answers(inside), shares, strict=False)
+        loss = self._config.edit_weight * target_nll(
+            [mix(cut(one, other), other, s) for one, other, s in told]
+        )
+        if not outside:
+            return loss.sum() / len(lessons)
+        base, shares = base[len(inside) :], shares[len(inside) :]
+        other = self._answers(outside, "all")
+        return loss.sum() / len(lessons) + locality_kl(base, list(map(mix, base, other, shares)))
+
+    def _answers(self, pairs: Sequence[Asked], positions: Positions = "target") -> list[Scored]:
+        """The counterfactual model's, after the right edit: for the target and the end of it, or everywhere."""
+        model, queries = self.module.counterfactual, [query for query, _ in pairs]
+        prompts = [lesson.memory.before(query.prompt) for query, lesson in pairs]
+        ends = self._mllm.stop_ids[:1] if positions == "target" else ()
+        return model.score(model.told(self._mllm, queries, prompts, ends=ends), positions)
+
+    def _base(self, pairs: Sequence[Asked]) -> list[Scored]:
+        """The unedited model's answers everywhere."""
+        numbers = [self._pool.add(query) for query, _ in pairs]
+        return self._mllm.score(self._pool.below(numbers, self._mllm.n_layers), positions="all")
+
+    def _shares(self, pairs: Sequence[Asked]) -> Tensor:
+        """The similarity of each query to its edit."""
+        where = self._look([query for query, _ in pairs])
+        edits = list(dict.fromkeys(lesson.memory.place for _, lesson in pairs))
+        columns = [edits.index(lesson.memory.place) for _, lesson in pairs]
+        return similarity(self.module.scope.distances(where, edits)[range(len(pairs)), columns])
+
+
+def cut(base: Scored, other: Scored) -> Scored:
+    """What the unedited model answers in the place of what the other one was asked."""
+    return replace(other, logits=base.logits[base.first : base.first + len(other.target_ids)])
 
 
 class SERAC:

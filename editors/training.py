@@ -25,7 +25,7 @@ CHECKPOINT = "checkpoint.pt"
 class TrainingConfig(Strict):
     """How an editor is trained."""
 
-    steps: Count = 300
+    steps: Count = 150
     """The most updates that are made."""
     batch_size: Count = 8
     """Edits that are looked at together, each under its own patch."""
@@ -34,12 +34,12 @@ class TrainingConfig(Strict):
     lr: PositiveFloat = 1e-4
     """Learning rate."""
     warmup: int = Field(default=0, ge=0)
-    """Updates in which the learning rate rises to its height."""
+    """Updates in which the learning rates rise to their height."""
     clip: PositiveFloat = 100.0
     """The longest gradient; longer ones are shortened."""
-    validate_every: Count = 50
+    validate_every: Count = 25
     """Updates between two looks at the edits held out."""
-    patience: Count = 200
+    patience: Count = 100
     """Updates without a better validation after which training stops; the best one is kept."""
     seed: int = 0
     """Decides where the network starts and in which order it sees the edits."""
@@ -160,7 +160,7 @@ class _Run:
         if score < self.report.best:
             self.report.best, self.report.best_step = score, self.report.step
             state = self._learning.module.state_dict()
-            self.best = {name: tensor.detach().clone() for name, tensor in state.items()}
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def save(self) -> None:
         buffer = io.BytesIO()

@@ -32,6 +32,8 @@ CASES = [
     Case("ft-l", {"norm": 2e-3}),
     Case("ft-vision", {"lr": 2e-3}),
     Case("ike", {"encoder": "base", "copies": 0, "updates": 0, "retains": 0, "self_copy": False}),
+    Case("ke", {"steps": 20, "batch_size": 4, "warmup": 0, "lr": 1e-4}),
+    Case("mend", {"steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 3e-5}),
     Case("oracle"),
 ]
 TRAIN = 10

@@ -1,0 +1,420 @@
+"""MEND against its formulas: its parts in float64, and on the tiny random BLIP-2."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from editors.base import Edit, TrainEdit
+from editors.gradients import Rows, gradients
+from editors.hypernetworks import Inner, edited
+from editors.losses import locality_kl, target_nll
+from editors.mend import MEND, MENDConfig, MENDNetwork, MENDPractice, Normalizer, Residual
+from editors.weights import LowRankPatch
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Query
+from tests.editors.conftest import Snapshot
+
+LAYERS = "language_model.model.decoder.layers"
+SHAPES = {"a": (5, 3), "b": (3, 5), "c": (5, 3)}
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def rows(number: int, out: int, into: int) -> Rows:
+    return Rows(torch.randn(number, into).double(), torch.randn(number, out).double())
+
+
+def wishes(*numbers: int) -> list[Inner]:
+    """Gradients at three weights, of so many rows each, in float64."""
+    return [Inner({name: rows(number, *shape) for name, shape in SHAPES.items()}) for number in numbers]
+
+
+def network(*, normal: bool = True, edit_lr: float = 0.5) -> MENDNetwork:
+    found = MENDNetwork(SHAPES, rank=4, edit_lr=edit_lr).double()
+    if not normal:
+        for transform in found.transforms.values():
+            transform.normalize = nn.Identity()
+    return found
+
+
+def stir(module: nn.Module) -> None:
+    """Every parameter away from where it starts."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+
+
+def deltas(patch: LowRankPatch) -> dict[str, Tensor]:
+    return {name: pair.left @ pair.right for name, pair in patch.factors.items()}
+
+
+# Statistics
+
+
+def test_statistics_are_those_of_all_rows_seen() -> None:
+    normalizer = Normalizer(4).double()
+    seen = 3 + 5 * torch.randn(40, 4).double()
+    for part in seen.split([1, 1, 17, 0, 21]):
+        normalizer.update(part)
+    assert normalizer.count == 40
+    torch.testing.assert_close(normalizer.mean, seen.mean(dim=0), rtol=0, atol=1e-12)
+    deviation = (normalizer.squares / 39).sqrt()
+    torch.testing.assert_close(deviation, seen.std(dim=0), rtol=0, atol=1e-12)
+
+
+def test_rows_count_before_they_are_normalized_and_in_training_only() -> None:
+    normalizer = Normalizer(4).double()
+    first, second = torch.randn(6, 4).double(), torch.randn(3, 4).double()
+    expected = (first - first.mean(dim=0)) / (first.std(dim=0) + 1e-7)
+    torch.testing.assert_close(normalizer(first), expected, rtol=0, atol=1e-12)
+    normalizer.eval()
+    again = (second - first.mean(dim=0)) / (first.std(dim=0) + 1e-7)
+    torch.testing.assert_close(normalizer(second), again, rtol=0, atol=1e-12)
+    assert normalizer.count == 6
+    loaded = Normalizer(4).double().eval()
+    loaded.load_state_dict(normalizer.state_dict())
+    assert torch.equal(loaded(second), normalizer(second))
+
+
+def test_one_row_has_no_deviation() -> None:
+    with pytest.raises(ValueError, match="less than two"):
+        Normalizer(2)(torch.ones(1, 2))
+    with pytest.raises(ValueError, match="less than two"):
+        Normalizer(2).eval()(torch.ones(5, 2))
+
+
+def test_features_that_never_varied_and_rows_that_are_no_numbers_do_no_harm() -> None:
+    normalizer = Normalizer(3)
+    seen = torch.randn(9, 3)
+    seen[:, 1] = 0.0
+    normalizer.update(torch.cat([seen, torch.tensor([[1.0, torch.nan, 0.0]])]))
+    normalizer.update(torch.full((2, 3), torch.inf))
+    assert normalizer.count == 9
+    found = normalizer.eval()(torch.full((1, 3), 0.1))
+    assert found.abs().max() < 10
+    assert found[0, 1] == 0
+
+
+# The network
+
+
+def test_a_layer_is_the_identity_at_first_and_can_leave_it() -> None:
+    layer = Residual(6, 4, 2).double()
+    start, modes = torch.randn(5, 6).double(), torch.tensor([0, 1, 0, 1, 1])
+    moved = layer(start, modes)
+    assert torch.equal(moved, start)
+    moved.sum().backward()
+    # With relu in the place of the clamp all of these would be zero.
+    for parameter in (layer.up, layer.bias, layer.shift):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+
+
+def test_a_layer_keeps_to_its_formula() -> None:
+    layer = Residual(6, 4, 2).double()
+    stir(layer)
+    start, modes = torch.randn(5, 6).double(), torch.tensor([0, 1, 0, 1, 1])
+    for row, mode, moved in zip(start, modes, layer(start, modes), strict=True):
+        change = (layer.up @ layer.down @ row + layer.bias) * layer.scale[mode] + layer.shift[mode]
+        torch.testing.assert_close(moved, row + change.clamp(min=0), rtol=0, atol=1e-12)
+
+
+def test_at_first_and_without_normalization_it_is_a_step_of_gradient_descent() -> None:
+    told = wishes(4, 1)
+    for one, patch in zip(told, network(normal=False)(told), strict=True):
+        assert list(patch.factors) == list(SHAPES)
+        for name, delta in deltas(patch).items():
+            pair = one.rows[name]
+            gradient = sum(torch.outer(d, x) for d, x in zip(pair.deltas, pair.inputs, strict=True))
+            torch.testing.assert_close(delta, -0.5 * gradient, rtol=0, atol=1e-12)
+
+
+def test_at_first_it_is_such_a_step_of_what_was_normalized() -> None:
+    told, net = wishes(4, 2), network()
+    patches = net(told)
+    for key, names in {"5x3": ("a", "c"), "3x5": ("b",)}.items():
+        pairs = [one.rows[name] for one in told for name in names]
+        seen = torch.cat([torch.cat([pair.inputs, pair.deltas], dim=1) for pair in pairs])
+        normalize = net.transforms[key].normalize
+        assert isinstance(normalize, Normalizer)
+        assert normalize.count == len(seen)
+        torch.testing.assert_close(normalize.mean, seen.mean(dim=0), rtol=0, atol=1e-12)
+        for one, patch in zip(told, patches, strict=True):
+            for name in names:
+                pair = one.rows[name]
+                normal = (torch.cat([pair.inputs, pair.deltas], dim=1) - seen.mean(dim=0)) / (
+                    seen.std(dim=0) + 1e-7
+                )
+                x, delta = normal.split([SHAPES[name][1], SHAPES[name][0]], dim=1)
+                found = deltas(patch)[name]
+                torch.testing.assert_close(found, -0.5 * delta.mT @ x, rtol=0, atol=1e-12)
+
+
+def test_the_rank_is_at_most_that_of_the_rows_and_rows_are_summed() -> None:
+    net = network()
+    net(wishes(30))
+    net.eval()
+    stir(net)
+    (one,) = wishes(2)
+    twice = Inner(
+        {name: Rows(pair.inputs.repeat(2, 1), pair.deltas.repeat(2, 1)) for name, pair in one.rows.items()}
+    )
+    single, double = net([one, twice])
+    for name, delta in deltas(single).items():
+        assert torch.linalg.matrix_rank(delta) <= 2
+        torch.testing.assert_close(2 * delta, deltas(double)[name], rtol=0, atol=1e-12)
+
+
+def test_edits_are_told_apart_and_weights_of_one_shape_too() -> None:
+    net = network()
+    net(wishes(30))
+    net.eval()
+    stir(net)
+    told = wishes(3, 1, 4)
+    together = net(told)
+    for one, patch in zip(told, together, strict=True):
+        for name, delta in deltas(net([one])[0]).items():
+            torch.testing.assert_close(delta, deltas(patch)[name], rtol=0, atol=1e-12)
+    with torch.no_grad():
+        net.get_parameter("transforms.5x3.layers.1.shift")[1] += 1.0
+        net.rates[1] *= 2
+    changed = deltas(net(told)[0])
+    assert torch.equal(changed["a"], deltas(together[0])["a"])
+    torch.testing.assert_close(changed["b"], 2 * deltas(together[0])["b"])
+    assert not torch.allclose(changed["c"], deltas(together[0])["c"])
+
+
+def test_the_sign_is_part_of_what_is_kept() -> None:
+    net, told = network(), wishes(3)
+    descending = deltas(net(told)[0])
+    state = net.state_dict()
+    assert state["sign"] == -1
+    other = network()
+    other.load_state_dict(state | {"sign": torch.tensor(1.0)})
+    for name, delta in deltas(other.eval()(told)[0]).items():
+        torch.testing.assert_close(delta, -descending[name], rtol=0, atol=1e-12)
+
+
+# On the model
+
+
+@pytest.fixture
+def train(edits: list[Edit], pictures: list[Any]) -> list[TrainEdit]:
+    facts = (Query(None, "who wrote the book?", "the cat"), Query(None, "a", "small tree"))
+    asked = [replace(one.query, prompt=f"{one.prompt} a") for one in edits]
+    seen = [replace(one.query, image=pictures[(i + 1) % 3]) for i, one in enumerate(edits)]
+    kept = [(Query(pictures[i], "a photo of", "a boat"),) for i in range(3)]
+    return [
+        TrainEdit(edits[0], asked[0], seen[0], facts, kept[1]),
+        TrainEdit(edits[1], asked[1], None, facts[:1], kept[2] + kept[0]),
+        TrainEdit(edits[2], None, None, (), kept[0]),
+    ]
+
+
+def editor(**options: Any) -> MEND:
+    chosen: dict[str, Any] = {"layers": (-3, -1), "rank": 8, "steps": 4, "batch_size": 2, "lr": 1e-4}
+    return MEND(MENDConfig(**chosen | options))
+
+
+def fitted(mllm: MLLM, train: Sequence[TrainEdit], folder: Path, **options: Any) -> MEND:
+    found = editor(**options)
+    found.fit(mllm, train[:2], train[2:], work=folder, advance=lambda _: None)
+    return found
+
+
+def practice(mllm: MLLM, train: Sequence[TrainEdit], **options: Any) -> tuple[MENDPractice, MENDNetwork]:
+    """A network somewhere on its way, and its training."""
+    made = editor(**options)
+    net = made.make_network(mllm, edited(mllm, made.config.layers))
+    found = made.make_learning(mllm, net, (train, train))
+    assert isinstance(found, MENDPractice)
+    # The statistics of the network need to have seen something.
+    found.loss([0, 1], random.Random(0))
+    return found, net
+
+
+def test_it_edits_the_mlps_of_its_layers(mllm: MLLM) -> None:
+    assert edited(mllm, (-1, 3)) == {
+        f"{LAYERS}.{layer}.{name}.weight": shape
+        for layer in (3, 5)
+        for name, shape in {"fc1": (64, 32), "fc2": (32, 64)}.items()
+    }
+    with pytest.raises(UserError, match="no layer 6"):
+        edited(mllm, (6,))
+
+
+def test_new_networks_take_a_step_of_gradient_descent_on_the_model(mllm: MLLM, edits: list[Edit]) -> None:
+    made = editor(edit_lr=0.01)
+    net = made.make_network(mllm, edited(mllm, (-3, -1)))
+    for transform in net.transforms.values():
+        transform.normalize = nn.Identity()
+    made._network = net
+    patch = made.plan(mllm, edits[:1])
+    assert patch.first_layer(mllm) == 3
+    parameters = [mllm.model.get_parameter(name).requires_grad_(True) for name in patch.factors]
+    found = torch.autograd.grad(target_nll(mllm.logits([edits[0].query])).sum(), parameters)
+    for parameter, gradient, delta in zip(parameters, found, deltas(patch).values(), strict=True):
+        parameter.requires_grad_(False)
+        torch.testing.assert_close(delta, -0.01 * gradient, rtol=1e-4, atol=1e-6)
+    with patch.applied(mllm) as model:
+        (after,) = model.score([edits[0].query])
+    (before,) = mllm.score([edits[0].query])
+    assert after.log_prob > before.log_prob + 0.01
+
+
+def test_rates_of_zero_change_nothing(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
+    made = fitted(mllm, train, tmp_path)
+    network = made._network
+    assert isinstance(network, MENDNetwork)
+    with torch.no_grad():
+        network.rates.zero_()
+    queries = [one.edit.query for one in train]
+    plain = mllm.score(queries)
+    with made.plan(mllm, [train[2].edit]).applied(mllm) as model:
+        pairs = zip(plain, model.score(queries), strict=True)
+        assert all(torch.equal(a.logits, b.logits) for a, b in pairs)
+
+
+def test_the_loss_is_that_of_mmedit(mllm: MLLM, train: list[TrainEdit]) -> None:
+    learning, net = practice(mllm, train)
+    net.eval()
+    patches = learning.patches(learning._train)
+    expected = []
+    for one, patch in zip(train, patches, strict=True):
+        rephrases = [one.text_rephrase or one.edit.query, one.image_rephrase or one.edit.query]
+        before = [mllm.score([query], positions="all") for query in (*one.text_locality, *one.image_locality)]
+        detached = LowRankPatch(patch.factors)
+        with detached.applied(mllm) as model:
+            told = sum(float(target_nll(model.score([query]))) for query in rephrases)
+            moved = [
+                float(locality_kl(old, model.score([query], positions="all")))
+                for old, query in zip(before, (*one.text_locality, *one.image_locality), strict=True)
+            ]
+        texts, images = moved[: len(one.text_locality)], moved[len(one.text_locality) :]
+        kl = sum(texts) / max(1, len(texts)) + sum(images) / len(images)
+        expected.append(0.1 * told + kl)
+    with torch.no_grad():
+        found = learning.mean_loss(learning._train, None)
+    assert float(found) == pytest.approx(sum(expected) / 3, rel=1e-4)
+    assert learning.validate() == pytest.approx(sum(expected) / 3, rel=1e-4)
+
+
+def test_a_step_draws_one_locality_query_of_each_sort(mllm: MLLM, train: list[TrainEdit]) -> None:
+    learning, net = practice(mllm, train, edit_lr=1e-2)
+    net.eval()
+    lesson = learning._train[:1]
+    with torch.no_grad():
+        drawn = {round(float(learning.mean_loss(lesson, random.Random(seed))), 4) for seed in range(9)}
+        whole = round(float(learning.mean_loss(lesson, None)), 4)
+    # The first edit has two facts and one picture.
+    assert len(drawn) == 2
+    assert min(drawn) < whole < max(drawn)
+
+
+def test_gradients_reach_all_that_is_learned_and_nothing_else(mllm: MLLM, train: list[TrainEdit]) -> None:
+    before = Snapshot(mllm)
+    learning, net = practice(mllm, train)
+    learning.loss([0, 1, 2], random.Random(1)).backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        # Scales start by multiplying nothing, and the matrix before a zero one moves nothing.
+        assert (parameter.grad.abs().max() > 0) == (not name.endswith(("scale", "down"))), name
+    before.assert_unchanged(mllm)
+
+
+def test_the_gradient_is_that_of_the_loss(mllm: MLLM, train: list[TrainEdit]) -> None:
+    learning, net = practice(mllm, train, edit_lr=1e-3)
+    net.eval()
+    net.zero_grad()
+    learning.mean_loss(learning._train, None).backward()
+    assert net.rates.grad is not None
+    with torch.no_grad():
+        for place in range(len(net.rates)):
+            sides = []
+            for step in (1e-5, -2e-5):
+                net.rates[place] += step
+                sides.append(learning.validate())
+            net.rates[place] += 1e-5
+            slope = (sides[0] - sides[1]) / 2e-5
+            assert float(net.rates.grad[place]) == pytest.approx(slope, rel=0.01)
+
+
+def test_only_layers_from_the_first_edited_one_on_are_run(mllm: MLLM, train: list[TrainEdit]) -> None:
+    learning, _ = practice(mllm, train)
+    layers, seen = mllm.counts.layers, mllm.counts.vision
+    learning.loss([0, 1], random.Random(0))
+    # Two rephrases and two locality queries of each edit, three layers each; nothing for gradients and base.
+    assert mllm.counts.layers - layers == 8 * 3
+    assert mllm.counts.vision == seen
+
+
+def test_with_no_memory_it_learns_the_same(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
+    one = fitted(mllm, train, tmp_path / "kept").fitted()
+    other = fitted(mllm, train, tmp_path / "not", keep_bytes=0).fitted()
+    for name, tensor in one.tensors.items():
+        torch.testing.assert_close(tensor, other.tensors[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_fit_that_was_killed_goes_on_as_if_undisturbed(
+    mllm: MLLM, train: list[TrainEdit], tmp_path: Path
+) -> None:
+    options = {"steps": 6, "validate_every": 2}
+    expected = fitted(mllm, train, tmp_path / "undisturbed", **options).fitted()
+    steps = 0
+
+    def advance(number: int) -> None:
+        nonlocal steps
+        steps += number
+        if steps == 5:
+            raise KeyboardInterrupt
+
+    before, made = Snapshot(mllm), editor(**options)
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(mllm, train[:2], train[2:], work=tmp_path / "killed", advance=advance)
+    before.assert_unchanged(mllm)
+    with pytest.raises(ValueError, match="fitted"):
+        made.plan(mllm, [train[2].edit])
+    found = fitted(mllm, train, tmp_path / "killed", **options).fitted()
+    assert found.fields == expected.fields
+    for name, tensor in expected.tensors.items():
+        assert torch.equal(tensor, found.tensors[name]), name
+
+
+def test_training_makes_it_better(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
+    start = fitted(mllm, train, tmp_path / "short", steps=1, lr=1e-9, rates_lr=1e-9)
+    end = fitted(mllm, train, tmp_path / "long", steps=40, lr=1e-3, validate_every=10)
+    assert end._report.best < start._report.best - 0.1
+
+
+def test_edits_planned_together_are_the_sum(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
+    made = fitted(mllm, train, tmp_path)
+    alone = [deltas(made.plan(mllm, [one.edit])) for one in train]
+    for name, delta in deltas(made.plan(mllm, [one.edit for one in train])).items():
+        torch.testing.assert_close(delta, sum(one[name] for one in alone), rtol=1e-4, atol=1e-6)
+
+
+def test_there_must_be_edits_to_validate_on(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="3 edits to learn from and 0 to validate on"):
+        editor().fit(mllm, train, [], work=tmp_path, advance=lambda _: None)
+
+
+def test_rows_left_out_add_nothing(mllm: MLLM, edits: list[Edit]) -> None:
+    """What is planned does not depend on the padding that other edits bring."""
+    names = list(edited(mllm, (-3, -1)))
+    whole = gradients(mllm, [one.query for one in edits], names)
+    for edit, one in zip(edits, whole, strict=True):
+        (alone,) = gradients(mllm, [edit.query], names)
+        for name in names:
+            torch.testing.assert_close(one[name].deltas, alone[name].deltas, rtol=1e-3, atol=1e-5)
+            torch.testing.assert_close(one[name].inputs, alone[name].inputs, rtol=1e-3, atol=1e-4)
