@@ -21,8 +21,8 @@ def first_line(error: Exception) -> str:
 
 def run_app(app: Callable[[], object]) -> None:
     """Run a command line; a UserError becomes its sentence on stderr and exit code 2, a bug stays a bug."""
-    # Threads of torch that wait for each other shall sleep: where others use the cores too, waiting awake makes
-    # small models ten times slower. It has to stand before torch is imported.
+    # Threads of torch that wait for each other shall sleep: where others use the cores too, waiting awake
+    # makes small models ten times slower. It has to stand before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if isinstance(sys.stdout, TextIOWrapper):
         # As stderr does by default: a letter that a pipe's encoding lacks shall not end the command.
