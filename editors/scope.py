@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from tokenizers import Tokenizer
@@ -27,8 +27,6 @@ IMAGE_SCALE = 2.0
 """Squared distance between images that have nothing in common, before it is learned."""
 NEAREST = 1e-6
 """The least squared distance that counts as one where queries shall be told apart."""
-
-Pooling = Literal["first", "mean"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,16 +77,16 @@ def scope_loss(near: Tensor, far: Tensor) -> Tensor:
 class Scope(nn.Module):
     """Squared distances of queries to edits: ||e(query) - e(edit)||^2, and with `images` that of the images.
 
+    e is the first token's vector of the last layer, behind which stands the whole text.
     The latter is a learned scale times 1 - cos; an image on one side only counts as one that is unrelated.
     """
 
     log_image_scale: nn.Parameter | None
 
-    def __init__(self, encoder: nn.Module, tokenizer: Tokenizer, pooling: Pooling, *, images: bool) -> None:
+    def __init__(self, encoder: nn.Module, tokenizer: Tokenizer, *, images: bool) -> None:
         super().__init__()
         # Typed Any, as encoders of all sorts are called alike.
         self.encoder: Any = encoder
-        self.pooling = pooling
         self.images = images
         self.log_image_scale = nn.Parameter(torch.tensor(IMAGE_SCALE).log()) if images else None
         self._tokenizer = tokenizer
@@ -102,8 +100,7 @@ class Scope(nn.Module):
     def load(cls, name: str, mllm: MLLM, *, images: bool) -> Self:
         """The classifier to start from: `base`, or a folder or id of an encoder checkpoint."""
         if name == BASE:
-            tokenizer, pooling = _own_tokenizer(mllm), cast("Pooling", "mean")
-            return cls(_small_encoder(mllm), tokenizer, pooling, images=images).to(mllm.device)
+            return cls(_small_encoder(mllm), _plain(mllm.tokenizer), images=images).to(mllm.device)
         try:
             words = AutoTokenizer.from_pretrained(locate(name))
             encoder = AutoModel.from_pretrained(locate(name), dtype=torch.float32, use_safetensors=True)
@@ -113,8 +110,7 @@ class Scope(nn.Module):
                 f"Cannot load a scope classifier from '{name}' ({reason}): give a folder or id of a text "
                 f"encoder with safetensors, or '{BASE}' for one made of the model's own embeddings."
             ) from error
-        copied = Tokenizer.from_str(words.backend_tokenizer.to_str())
-        return cls(encoder, copied, "first", images=images).to(mllm.device)
+        return cls(encoder, _plain(words), images=images).to(mllm.device)
 
     # Distances
 
@@ -150,9 +146,7 @@ class Scope(nn.Module):
         ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
         hidden: Tensor = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        if self.pooling == "first":
-            return hidden[:, 0]
-        return (hidden * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        return hidden[:, 0]
 
     # Keeping
 
@@ -160,7 +154,6 @@ class Scope(nn.Module):
         fields: dict[str, Json] = {
             "encoder": self.encoder.config.to_dict(),
             "tokenizer": self._tokenizer.to_str(),
-            "pooling": self.pooling,
             "images": self.images,
         }
         return State(dict(self.named_parameters()), fields)
@@ -169,8 +162,7 @@ class Scope(nn.Module):
     def from_state(cls, state: State) -> Self:
         config = AutoConfig.for_model(**cast("dict[str, Any]", state.fields["encoder"]))
         tokenizer = Tokenizer.from_str(str(state.fields["tokenizer"]))
-        pooling = cast("Pooling", state.fields["pooling"])
-        scope = cls(AutoModel.from_config(config), tokenizer, pooling, images=bool(state.fields["images"]))
+        scope = cls(AutoModel.from_config(config), tokenizer, images=bool(state.fields["images"]))
         for name, parameter in scope.named_parameters():
             parameter.data = state.tensors[name].clone()
         return scope
@@ -193,11 +185,11 @@ def _pair_apart(one: Tensor | None, other: Tensor | None) -> Tensor:
     return ((one - other.to(one.device)).square().sum() / 2).cpu()
 
 
-def _own_tokenizer(mllm: MLLM) -> Tokenizer:
-    # Typed Any, as only fast tokenizers have a backend.
-    tokenizer: Any = mllm.tokenizer
-    copied = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+def _plain(tokenizer: Any) -> Tokenizer:
+    """What splits texts, without the padding that others may have asked it for."""
+    copied: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     copied.no_padding()
+    copied.no_truncation()
     return copied
 
 

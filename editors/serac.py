@@ -67,11 +67,11 @@ class SERACConfig(TrainingConfig):
     repeat what it is told, whatever that is."""
     batch_size: Count = 5
     """Edits that are looked at together."""
-    lr: PositiveFloat = 1e-3
+    lr: PositiveFloat = 5e-4
     """Learning rate of Adam at the start; it falls in a straight line to nothing at the last step."""
-    steps: Count = 400
+    steps: Count = 500
     """The most updates that are made."""
-    patience: Count = 400
+    patience: Count = 500
     """Updates without a better validation after which training stops; the best one is kept."""
 
 
