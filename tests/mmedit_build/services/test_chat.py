@@ -32,7 +32,7 @@ from mmedit_build.services.chat import (
 from mmedit_build.services.sending import worst_tokens
 from mmedit_build.services.wire import media_type, payload, retry_after
 
-SERVING = find_spec("fastapi") is not None and find_spec("uvicorn") is not None
+SERVING = all(find_spec(name) is not None for name in ("accelerate", "fastapi", "uvicorn"))
 ENDPOINT = Endpoint(model="m", price=Price(input=1.0, output=10.0, currency="EUR"))
 
 
@@ -126,7 +126,7 @@ def _wait_for(url: str, process: Any, log: Path) -> None:
     pytest.fail(f"the server did not start: {log.read_text()}")
 
 
-@pytest.mark.skipif(not SERVING, reason="fastapi and uvicorn are not installed")
+@pytest.mark.skipif(not SERVING, reason="accelerate, fastapi or uvicorn is not installed")
 def test_the_server_of_transformers_answers_as_the_model_in_this_process(served: str, tmp_path: Path) -> None:
     questions = ["What color is the cat?", "Is there a red boat in the picture?", "How many stars are there?"]
     asked = [
