@@ -22,6 +22,8 @@ EDITORS = {
     "ke": "editors.ke:KE",
     "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",
+    "serac": "editors.serac:SERAC",
+    "serac-image": "editors.serac:SERACImage",
 }
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests."""
 

@@ -123,7 +123,7 @@ class _Routed(Overlay):
         def ask(model: Model, part: Sequence[Query]) -> list[Scored]:
             return model.score(part, positions=positions, batch_size=batch_size)
 
-        return self._routed(queries, ask)
+        return self._routed(queries, queries, ask)
 
     def write(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
@@ -131,16 +131,20 @@ class _Routed(Overlay):
         def ask(model: Model, part: Sequence[Query]) -> list[Generated]:
             return model.write(part, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
-        return self._routed(queries, ask)
+        # What is written is not known before, also where the queries carry targets.
+        return self._routed(queries, [replace(query, target="") for query in queries], ask)
 
     def _routed(
-        self, queries: Sequence[Query], ask: Callable[[Model, Sequence[Query]], list[Answer]]
+        self,
+        queries: Sequence[Query],
+        known: Sequence[Query],
+        ask: Callable[[Model, Sequence[Query]], list[Answer]],
     ) -> list[Answer]:
-        inside = self._patch.in_scope(mllm_of(self), queries)
+        inside = self._patch.in_scope(mllm_of(self), known)
         if not any(inside):
             return ask(self.under, queries)
         there, here = ([i for i, one in enumerate(inside) if one is side] for side in (True, False))
-        told = zip(there, ask(self._other, [queries[i] for i in there]), strict=True)
+        told = zip(there, ask(self._other, take(queries, there)), strict=True)
         answers = dict(told) | dict(zip(here, ask(self.under, take(queries, here)), strict=True))
         return [answers[i] for i in range(len(queries))]
 

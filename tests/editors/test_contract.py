@@ -35,6 +35,8 @@ CASES = [
     Case("ke", {"steps": 20, "batch_size": 4, "warmup": 0, "lr": 1e-4}),
     Case("mend", {"steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 3e-5}),
     Case("oracle"),
+    Case("serac", {"steps": 30, "batch_size": 4, "lr": 1e-3, "negatives": ["others"]}),
+    Case("serac-image", {"steps": 30, "batch_size": 4, "lr": 1e-3, "mixing": "soft"}),
 ]
 TRAIN = 10
 
