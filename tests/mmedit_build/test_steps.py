@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 from datasets import load_dataset
 
 from mmedit_build.audit.report import audit, faults
@@ -227,8 +228,11 @@ def test_a_build_that_is_killed_twenty_times_ends_as_one_that_is_not(built: Buil
 def killed_after(folder: Path, seconds: float) -> bool:
     """Run the whole build in a child that is killed after a while, unless it is done before."""
     # Forked, as the child would otherwise spend longer on imports than on the build.
+    torch.set_num_threads(1)
     child = os.fork()
     if child == 0:
+        # Threads of torch do not survive a fork, so weights are read without any.
+        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
         try:
             run_all(folder)
         except BaseException:
