@@ -13,9 +13,8 @@ from torch import nn
 
 from editors.base import Edit, State, TrainEdit
 from editors.gradients import Rows, gradients
-from editors.training import Learning, Report, TrainingConfig, seeded, train
+from editors.training import Learning, Report, TrainingConfig, check_enough, seeded, train
 from editors.weights import Factors, LowRankPatch
-from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Below
 
 CHUNK = 16
@@ -93,11 +92,7 @@ class HypernetworkEditor(ABC):
         work: Path,
         advance: Callable[[int], None],
     ) -> None:
-        if not train or not validation:
-            raise UserError(
-                f"There are {len(train)} edits to learn from and {len(validation)} to validate on: "
-                "give some of each."
-            )
+        check_enough(train, validation)
         network = self._new(mllm)
         self._report = _trained(
             self.make_learning(mllm, network, (train, validation)), self.config, work, advance

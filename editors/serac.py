@@ -29,8 +29,7 @@ from editors.memories import Mixing, Router, remember
 from editors.memory_patch import MemoryPatch, join_states, split_state
 from editors.scope import Scope
 from editors.scoped_lessons import Learned, Learning, Negative, ScopedLesson
-from editors.training import Report, TrainingConfig, seeded, train
-from mmedit_build.errors import UserError
+from editors.training import Report, TrainingConfig, check_enough, seeded, train
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
 
@@ -106,11 +105,7 @@ class SERAC:
         work: Path,
         advance: Callable[[int], None],
     ) -> None:
-        if not train or not validation:
-            raise UserError(
-                f"There are {len(train)} edits to learn from and {len(validation)} to validate on: "
-                "give some of each."
-            )
+        check_enough(train, validation)
         learned = self._new(mllm)
         lessons, held = ([self._lesson(mllm, one) for one in part] for part in (train, validation))
         learning = Learning(self.config, mllm, learned, lessons, held)

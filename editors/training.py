@@ -79,6 +79,15 @@ class Report:
     """Updates left out because their gradient was no finite number."""
 
 
+def check_enough(train: Sequence[object], validation: Sequence[object]) -> None:
+    """Refuse to learn from nothing, or unjudged."""
+    if not train or not validation:
+        raise UserError(
+            f"There are {len(train)} edits to learn from and {len(validation)} to validate on: "
+            "give some of each."
+        )
+
+
 def train(
     learning: Learning, config: TrainingConfig, *, work: Path, advance: Callable[[int], None]
 ) -> Report:

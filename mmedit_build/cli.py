@@ -39,56 +39,25 @@ def _about() -> None:
     """
 
 
-@app.command()
-def mine(
-    recipe: RecipeName = "miniature",
-    work: WorkFolder = None,
-    limit: Limit = None,
-    dry_run: DryRun = False,
-    retry_failed: RetryFailed = False,
-    workers: Workers = 1,
-) -> None:
-    """Find what the base model gets wrong."""
-    _build("mine", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+def _stage(name: str, about: str) -> None:
+    """Add the command of one stage, or of all; `publish` has an option more and stands by itself."""
+
+    @app.command(name, help=about)
+    def stage(
+        recipe: RecipeName = "miniature",
+        work: WorkFolder = None,
+        limit: Limit = None,
+        dry_run: DryRun = False,
+        retry_failed: RetryFailed = False,
+        workers: Workers = 1,
+    ) -> None:
+        _build(name, recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
 
 
-@app.command()
-def rephrase(
-    recipe: RecipeName = "miniature",
-    work: WorkFolder = None,
-    limit: Limit = None,
-    dry_run: DryRun = False,
-    retry_failed: RetryFailed = False,
-    workers: Workers = 1,
-) -> None:
-    """Say each question in other words."""
-    _build("rephrase", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
-
-
-@app.command()
-def imagine(
-    recipe: RecipeName = "miniature",
-    work: WorkFolder = None,
-    limit: Limit = None,
-    dry_run: DryRun = False,
-    retry_failed: RetryFailed = False,
-    workers: Workers = 1,
-) -> None:
-    """Render each image anew."""
-    _build("imagine", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
-
-
-@app.command()
-def attach(
-    recipe: RecipeName = "miniature",
-    work: WorkFolder = None,
-    limit: Limit = None,
-    dry_run: DryRun = False,
-    retry_failed: RetryFailed = False,
-    workers: Workers = 1,
-) -> None:
-    """Give each edit questions whose answers it shall not change."""
-    _build("attach", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+_stage("mine", "Find what the base model gets wrong.")
+_stage("rephrase", "Say each question in other words.")
+_stage("imagine", "Render each image anew.")
+_stage("attach", "Give each edit questions whose answers it shall not change.")
 
 
 @app.command()
@@ -120,17 +89,7 @@ def publish(
     )
 
 
-@app.command()
-def run(
-    recipe: RecipeName = "miniature",
-    work: WorkFolder = None,
-    limit: Limit = None,
-    dry_run: DryRun = False,
-    retry_failed: RetryFailed = False,
-    workers: Workers = 1,
-) -> None:
-    """All stages in their order."""
-    _build("run", recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+_stage("run", "Do all stages in their order.")
 
 
 @app.command()

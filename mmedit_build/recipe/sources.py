@@ -32,8 +32,8 @@ class QuestionFiles(Strict):
     """Folder of the images."""
 
 
-class HubQuestions(Strict):
-    """VQAv2 or OK-VQA as a dataset on the Hub."""
+class HubSet(Strict):
+    """A dataset on the Hub."""
 
     kind: Literal["hub"] = "hub"
     dataset: str
@@ -44,10 +44,19 @@ class HubQuestions(Strict):
     """Configuration of the dataset, if it has several."""
     split: str = "validation"
     """Split of the dataset."""
+
+
+class HubPictures(HubSet):
+    """A dataset on the Hub that is about COCO's images."""
+
     subset: str = "val2014"
     """The COCO subset that the split is made of, which names the images."""
     images: str | None = None
     """Folder of the images, for datasets that hold only text."""
+
+
+class HubQuestions(HubPictures):
+    """VQAv2 or OK-VQA as a dataset on the Hub."""
 
 
 class CaptionFiles(Strict):
@@ -62,22 +71,8 @@ class CaptionFiles(Strict):
     """For Karpathy's file only: train, restval, val or test."""
 
 
-class HubCaptions(Strict):
+class HubCaptions(HubPictures):
     """COCO captions as a dataset on the Hub."""
-
-    kind: Literal["hub"] = "hub"
-    dataset: str
-    """Id on the Hub, or a folder of the same files."""
-    revision: str | None = None
-    """Commit or tag. Pin it: datasets change."""
-    config: str | None = None
-    """Configuration of the dataset, if it has several."""
-    split: str = "validation"
-    """Split of the dataset."""
-    subset: str = "val2014"
-    """The COCO subset that the split is made of, which names the images."""
-    images: str | None = None
-    """Folder of the images, for datasets that hold only text."""
 
 
 class FactFile(Strict):
@@ -88,18 +83,8 @@ class FactFile(Strict):
     """JSON with `questions` and `answers`."""
 
 
-class HubFacts(Strict):
+class HubFacts(HubSet):
     """Questions about facts as a dataset on the Hub: nq_open."""
-
-    kind: Literal["hub"] = "hub"
-    dataset: str
-    """Id on the Hub, or a folder of the same files."""
-    revision: str | None = None
-    """Commit or tag. Pin it: datasets change."""
-    config: str | None = None
-    """Configuration of the dataset, if it has several."""
-    split: str = "validation"
-    """Split of the dataset."""
 
 
 QuestionSource = Annotated[

@@ -6,32 +6,20 @@ What a dataset holds is told by its columns, never by its id, as ids move and co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from mmedit_build.errors import UserError
+from mmedit_build.recipe import HubSet
 from mmedit_build.sources.nq import Fact, fact, with_answers
 
 Row = Mapping[str, Any]
 BATCH = 1000
 
 
-class HubSource(Protocol):
-    """What all sources on the Hub have in a recipe."""
-
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def revision(self) -> str | None: ...
-    @property
-    def config(self) -> str | None: ...
-    @property
-    def split(self) -> str: ...
-
-
 class Table:
     """One split of a dataset, whose rows are read from disk as they are wanted."""
 
-    def __init__(self, source: HubSource) -> None:
+    def __init__(self, source: HubSet) -> None:
         self.name = f"The dataset {source.dataset} (split {source.split})"
         self._rows = _open(source)
         self.columns: tuple[str, ...] = tuple(self._rows.column_names)
@@ -90,7 +78,7 @@ def texts(value: Any, field: str) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def read_hub_facts(source: HubSource) -> list[Fact]:
+def read_hub_facts(source: HubSet) -> list[Fact]:
     """Facts in the columns of nq_open."""
     table = Table(source)
     question, answer = table.need("question"), table.need("answer", "answers")
@@ -101,7 +89,7 @@ def read_hub_facts(source: HubSource) -> list[Fact]:
     return with_answers(facts, table.name)
 
 
-def _open(source: HubSource) -> Any:
+def _open(source: HubSet) -> Any:
     # Imported here, as most builds have all sources as files.
     import datasets
     from huggingface_hub.errors import HfHubHTTPError

@@ -6,11 +6,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mmedit_build.errors import UserError
+from mmedit_build.recipe import HubPictures
 from mmedit_build.sources.coco import Folders
-from mmedit_build.sources.hub import HubSource, Table
+from mmedit_build.sources.hub import Table
 from mmedit_build.sources.vqav2 import image_name
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
@@ -20,19 +21,10 @@ Advance = Callable[[int], None]
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
-class PictureSource(HubSource, Protocol):
-    """A source whose rows are about images."""
-
-    @property
-    def subset(self) -> str: ...
-    @property
-    def images(self) -> str | None: ...
-
-
 class Pictures:
     """Tells which file is, or will be, the image of a row. A folder given by the recipe goes first."""
 
-    def __init__(self, table: Table, source: PictureSource, work: Work) -> None:
+    def __init__(self, table: Table, source: HubPictures, work: Work) -> None:
         self._table = table
         self._rows: dict[Path, int] = {}
         self._given = None if source.images is None else Folders(Path(source.images))

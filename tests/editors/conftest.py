@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 
 import PIL.Image
 import pytest
 import torch
+from torch import Tensor
 
 from editors.base import Edit, TrainEdit
+from editors.counterfactual import Counterfactual
+from editors.scope import Scope
 from mmedit_build.checkpoints import locate
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.facts import facts
@@ -19,7 +23,33 @@ from mmedit_build.miniature.world import sample_scene
 from mmedit_build.mllm import MLLM, Query
 from tests.mmedit_build.mllm.conftest import _one_thread, folder, make_image, mixture, mllm, pictures
 
+CAT, TREE, BOAT = "what cat?", "what tree?", "what boat?"
+
 __all__ = ["_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
+
+
+class Points(Scope):
+    """A classifier whose vectors are given: texts lie on a line, unknown ones far away."""
+
+    points: Mapping[str, float]
+
+    def _encoded(self, texts: Sequence[str]) -> Tensor:
+        return torch.tensor([[self.points.get(text, 1e3)] for text in texts])
+
+
+def by_hand(mllm: MLLM, model: Counterfactual, text: str, query: Query) -> tuple[Tensor, int]:
+    """The counterfactual model's logits at all positions, and how many positions the query itself has."""
+    words = mllm.tokenizer
+    ids = words(text)["input_ids"] + words(f" {query.target}", add_special_tokens=False)["input_ids"]
+    plain = (
+        words(query.prompt)["input_ids"] + words(f" {query.target}", add_special_tokens=False)["input_ids"]
+    )
+    embedded = model.language.get_input_embeddings()(torch.tensor(ids))
+    if query.image is not None:
+        (seen,) = mllm.image_features([query.image])
+        embedded = torch.cat([model.projection(seen), embedded])
+        return model.language(inputs_embeds=embedded[None]).logits[0], len(seen) + len(plain)
+    return model.language(inputs_embeds=embedded[None]).logits[0], len(plain)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import pytest
 
 from evaluation.dataset import digest, load_cases
 from evaluation.report.page import render, write_page
+from tests.pages import Reader
 
 ATTACK = '</dd><script>alert(1)</script><img src=x onerror="alert(2)">\' --x: &lt;b&gt;'
-VOID = {"meta", "img", "br", "input"}
 PROBE = """<iframe src="report.html" width="390" height="800"></iframe><script>onload = () => {
   const frame = document.querySelector("iframe"), page = frame.contentDocument, told = {};
   const shown = () => [...page.querySelectorAll("article")].filter((one) => one.checkVisibility()).length;
@@ -43,33 +42,6 @@ PROBE = """<iframe src="report.html" width="390" height="800"></iframe><script>o
   told.count = page.getElementById("count").textContent;
   document.title = JSON.stringify(told);
 }</script>"""
-
-
-class Reader(HTMLParser):
-    """The elements and texts of a page; fails where tags do not match."""
-
-    def __init__(self, page: bytes | str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(page if isinstance(page, str) else page.decode("utf-8"))
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def pictured(dataset: Path) -> dict[str, Any]:

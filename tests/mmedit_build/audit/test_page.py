@@ -7,7 +7,6 @@ import io
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +19,10 @@ from mmedit_build.audit.report import audit_target
 from mmedit_build.audit.samples import Item, Sample
 from mmedit_build.audit.targets import Pictures, Target
 from mmedit_build.thumbnails import PICTURE
+from tests.pages import Reader
 
 ATTACK = '</dd><script>alert(1)</script><img src=x onerror="alert(2)">&lt;b&gt;'
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-VOID = {"meta", "img", "br"}
-
-
-class Reader(HTMLParser):
-    """The elements and texts of a page; fails where tags do not match."""
-
-    def __init__(self, page: bytes) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(page.decode("utf-8"))
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def _encoded(size: tuple[int, int], kind: str = "PNG") -> bytes:

@@ -12,6 +12,7 @@ from mmedit_build.recipe import AttachStage, FactFile, QuestionFiles
 from mmedit_build.rows import SPLITS, Edit, Locality, LocalityItem, Split
 from mmedit_build.scoring.text import plain
 from mmedit_build.stages.attach import Deck, assign
+from tests.mmedit_build.stages.conftest import item
 
 FACTS = FactFile(path="{sources}/nq/validation.json")
 ASKED = QuestionFiles(
@@ -41,19 +42,6 @@ def edit(
         scores={"accuracy": 1.0},
         base="miniature/mllm",
         split=split,
-    )
-
-
-def item(number: int, question: str, image: int | None = None) -> LocalityItem:
-    return LocalityItem(
-        id=f"{'nq' if image is None else 'okvqa'}/{number}",
-        relation="far",
-        image=None if image is None else f"{image}.jpg",
-        image_id=image,
-        question=question,
-        answers=("yes",) * 10,
-        answer="yes",
-        prediction="yes",
     )
 
 

@@ -13,6 +13,7 @@ from mmedit_build.rows import LocalityItem
 from mmedit_build.sources.reading import read_facts, read_image_pool
 from mmedit_build.stages.attach import Probing, is_right
 from mmedit_build.work import Work
+from tests.mmedit_build.stages.conftest import item
 
 FACTS = FactFile(path="{sources}/nq/validation.json")
 ASKED = QuestionFiles(
@@ -21,19 +22,6 @@ ASKED = QuestionFiles(
     images="{sources}/images/val2014",
 )
 CONFIG = AttachStage(text=(FACTS,), image=(ASKED,))
-
-
-def item(number: int, question: str, image: int | None = None) -> LocalityItem:
-    return LocalityItem(
-        id=f"{'nq' if image is None else 'okvqa'}/{number}",
-        relation="far",
-        image=None if image is None else f"{image}.jpg",
-        image_id=image,
-        question=question,
-        answers=("yes",) * 10,
-        answer="yes",
-        prediction="yes",
-    )
 
 
 @pytest.mark.parametrize(

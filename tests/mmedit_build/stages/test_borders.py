@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from mmedit_build.rows import Edit, LocalityItem, Split
+from mmedit_build.rows import Edit, Split
 from mmedit_build.stages.borders import Borders
+from tests.mmedit_build.stages.conftest import item
 
 
 def edit(number: int, image: int, question: str, split: Split | None) -> Edit:
@@ -24,18 +25,6 @@ def edit(number: int, image: int, question: str, split: Split | None) -> Edit:
         scores={},
         base="miniature/mllm",
         split=split,
-    )
-
-
-def item(number: int, question: str, image: int | None = None) -> LocalityItem:
-    return LocalityItem(
-        id=f"okvqa/{number}",
-        relation="far",
-        image=None if image is None else f"{image}.jpg",
-        image_id=image,
-        question=question,
-        answers=("yes",) * 10,
-        answer="yes",
     )
 
 
