@@ -186,16 +186,16 @@ def base(
 
 
 def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
-    from evaluation.experiment import bundled_experiment, choose, make_experiment
+    from evaluation.experiment import choose, make_experiment
+    from evaluation.suited import suited
 
-    # Without a model, it is the miniature's, with what suits it.
-    file = bundled_experiment() if config is None and changes["model"] is None else config
-    experiment = make_experiment(file, changes)
+    experiment = make_experiment(config, changes)
     if method is None and (config is None or not experiment.methods):
         raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")
     known = experiment.methods
     chosen = known if method is None else choose(method, known)
-    return experiment.model_copy(update={"methods": chosen})
+    methods = suited(chosen, experiment.model, experiment.revision)
+    return experiment.model_copy(update={"methods": methods})
 
 
 def _evaluate(experiment: Experiment) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +89,6 @@ def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment
         if place.startswith("protocols"):
             check_name("protocol", str(first["input"]), PROTOCOLS)
         raise UserError(f"{file or 'The command'} gives {place} a wrong value: {first['msg']}.") from error
-
-
-def bundled_experiment() -> Path:
-    """The experiment on the miniature."""
-    return Path(str(files("recipes") / "experiments" / "miniature.yaml"))
 
 
 def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:

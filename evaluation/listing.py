@@ -10,9 +10,9 @@ from rich.text import Text
 
 from editors import EDITORS, editor_class
 from editors.base import Learner
-from evaluation.experiment import SANITY, UNEDITED
+from evaluation.experiment import SANITY, UNEDITED, Experiment
 from evaluation.metrics import METRICS
-from mmedit_build.checkpoints import BUNDLED
+from evaluation.suited import bundled
 from mmedit_build.mllm import FAMILIES
 
 
@@ -46,11 +46,19 @@ def _options() -> Table:
 
 
 def _models() -> Table:
-    table = Table("model", "where from", title="Models")
-    table.add_row("miniature/mllm", "bundled; the default" if "miniature/mllm" in BUNDLED else "missing")
+    experiments = bundled()
+    table = Table("model", "where from", "options of its methods", title="Models")
+    default = Experiment().model
+    own = {experiment.model: name for name, experiment in experiments.items()}
+    table.add_row(default, "bundled; the default", _options_file(own.get(default)))
     for kind in FAMILIES:
-        table.add_row(f"any of type {kind}", "a folder written by save_pretrained, or an id on the Hub")
+        where = "a folder written by save_pretrained, or an id on the Hub"
+        table.add_row(f"any of type {kind}", where, _options_file(kind if kind in experiments else None))
     return table
+
+
+def _options_file(name: str | None) -> str:
+    return "their defaults" if name is None else f"recipes/experiments/{name}.yaml"
 
 
 def _scores() -> Table:

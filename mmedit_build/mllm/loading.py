@@ -35,6 +35,18 @@ def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> 
     return family
 
 
+def model_type(name: str, revision: str | None) -> str:
+    """The `model_type` of a checkpoint, whether supported or not."""
+    try:
+        config, _ = PretrainedConfig.get_config_dict(name, revision=revision or "main")
+    except UNLOADABLE as error:
+        raise _no_model(name, str(error)) from error
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(kind, str):
+        raise _no_model(name, "no config.json in it names a model_type")
+    return kind
+
+
 def find_device(name: str) -> torch.device:
     """The device of that name; "auto" takes the best there is."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -54,10 +66,7 @@ def _has(kind: str, index: str) -> bool:
 
 
 def _family_class(name: str, revision: str) -> type[Family]:
-    config, _ = PretrainedConfig.get_config_dict(name, revision=revision)
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind is None:
-        raise _no_model(name, "no config.json in it names a model_type")
+    kind = model_type(name, revision)
     if kind not in FAMILIES:
         raise UserError(
             f"'{name}' holds a model of type '{kind}': supported types are {', '.join(sorted(FAMILIES))}."
