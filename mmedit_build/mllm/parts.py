@@ -37,6 +37,24 @@ def mlp_of(family: Family, layer: int) -> MLP:
     return MLP(up, down, family.activation(index))
 
 
+def attention_of(family: Family, layer: int) -> NamedLinear:
+    """The linear module out of a decoder layer's attention; `layer` may count from the end."""
+    return _linear(family, layer_index(family, layer), family.attention_path)
+
+
+def seeing_linears(family: Family, part: str) -> list[NamedLinear]:
+    """The linear modules that editors change in vision or connector, from the lowest layer up."""
+    tower = family.towers[part]
+    layers = family.model.get_submodule(tower.layers_path)
+    assert isinstance(layers, nn.ModuleList)
+    numbers = range(max(0, len(layers) - tower.last), len(layers))
+    return [
+        _linear_at(family, f"{tower.layers_path}.{number}.{path}")
+        for number in numbers
+        for path in tower.linear_paths
+    ]
+
+
 def parameters(family: Family, what: str) -> dict[str, nn.Parameter]:
     """Parameters by dotted name: of a named part, a layer, an MLP, or all that match a pattern."""
     patterns = _patterns(family, what)
@@ -89,7 +107,10 @@ def _patterns(family: Family, what: str) -> tuple[str, ...]:
 
 
 def _linear(family: Family, layer: int, path: str) -> NamedLinear:
-    name = f"{family.layers_path}.{layer}.{path}"
+    return _linear_at(family, f"{family.layers_path}.{layer}.{path}")
+
+
+def _linear_at(family: Family, name: str) -> NamedLinear:
     module = family.model.get_submodule(name)
     if not isinstance(module, nn.Linear):
         raise TypeError(f"{name} is a {type(module).__name__}, not a linear module")

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import PIL.Image
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """Layers that images go through before the language model, and what editors change in them."""
+
+    layers_path: str
+    """Dotted name of the layers."""
+    linear_paths: tuple[str, ...]
+    """Names, within a layer, of the linear modules that are edited. They are run once for each image."""
+    last: int
+    """How many layers are edited, the last ones."""
 
 
 class Family(Protocol):
@@ -26,12 +39,16 @@ class Family(Protocol):
     max_positions: int
     parts: Mapping[str, tuple[str, ...]]
     """Part name to patterns of parameter names; every family has vision, connector and language."""
+    towers: Mapping[str, Tower]
+    """For each part before the language model, its layers; vision and connector."""
     question_template: str
     """How the family is asked a question about an image; placeholder {question}."""
     layers_path: str
     """Dotted name of `layers`."""
     mlp_paths: tuple[str, str]
     """Names, within a layer, of the linear modules into and out of the MLP."""
+    attention_path: str
+    """Name, within a layer, of the linear module out of the attention."""
     head_names: frozenset[str]
     """Parameters that act only after the last layer."""
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import Blip2ForConditionalGeneration, Blip2Processor, DynamicCache
 
 from mmedit_build.errors import UserError
+from mmedit_build.mllm.families.base import Tower
 
 
 class Blip2:
@@ -21,9 +22,16 @@ class Blip2:
         "connector": ("qformer.*", "query_tokens", "language_projection.*"),
         "language": ("language_model.*",),
     }
+    # Of the connector, what MMEdit's code edits in its variant of MEND for vision; of the vision tower, as
+    # many layers as methods edit in the language model.
+    towers: Mapping[str, Tower] = {
+        "vision": Tower("vision_model.encoder.layers", ("mlp.fc1", "mlp.fc2"), last=3),
+        "connector": Tower("qformer.encoder.layer", ("output_query.dense",), last=2),
+    }
     question_template = "Question: {question} Short answer:"
     layers_path = "language_model.model.decoder.layers"
     mlp_paths = ("fc1", "fc2")
+    attention_path = "self_attn.out_proj"
     head_names = frozenset(
         (
             "language_model.model.decoder.final_layer_norm.weight",

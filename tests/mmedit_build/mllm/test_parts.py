@@ -37,6 +37,12 @@ def test_unknown_parts(mllm: MLLM, what: str) -> None:
         mllm.part(what)
 
 
+def test_attention_gives_the_module_out_of_it(mllm: MLLM) -> None:
+    attention = mllm.attention(-1)
+    assert attention.name == f"{LAYERS}.5.self_attn.out_proj"
+    assert mllm.model.get_submodule(attention.name) is attention.module
+
+
 def test_mlp_gives_the_real_modules(mllm: MLLM) -> None:
     mlp = mllm.mlp(2)
     assert mlp.up.name == f"{LAYERS}.2.fc1"

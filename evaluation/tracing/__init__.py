@@ -1,0 +1,1 @@
+"""Causal tracing: which positions and layers a model's answer comes through."""

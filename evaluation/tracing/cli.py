@@ -1,0 +1,80 @@
+"""The options of `mmedit-eval trace`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def trace(
+    model: Annotated[
+        str, typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub.")
+    ] = "miniature/mllm",
+    dataset: Annotated[
+        str, typer.Option(help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.")
+    ] = "runs/miniature/dataset",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")
+    ] = None,
+    kind: Annotated[
+        Literal["text", "image"] | None,
+        typer.Option(help="Facts, with noise on the subject, or questions with noise on the image [both]."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Prompts of each kind that the model answers.")] = 20,
+    noise: Annotated[float, typer.Option(help="Noise, in standard deviations of the embeddings.")] = 3.0,
+    samples: Annotated[int, typer.Option(min=1, help="Draws of the noise, averaged.")] = 10,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Layers of MLPs or attentions restored together [10 of 48, and so in proportion]."
+        ),
+    ] = None,
+    guess: Annotated[
+        Literal["content", "question"],
+        typer.Option(help="Subject where none is given: the last content words, or the whole question."),
+    ] = "content",
+    subjects: Annotated[
+        Path | None, typer.Option(help="JSON object from questions to their subjects.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for traces, pictures and the page.")] = Path("runs/trace"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    dtype: Annotated[
+        Literal["float32", "float16", "bfloat16"], typer.Option(help="Precision of the weights.")
+    ] = "float32",
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 64,
+) -> None:
+    """Find the layers that a model's answers come through (causal tracing).
+
+    The same command given again goes on where it stopped; a higher --limit adds prompts.
+    """
+    from evaluation.tracing.command import Wish, run
+    from evaluation.tracing.page import write_page, write_pictures
+    from evaluation.tracing.prompts import KINDS
+    from evaluation.tracing.screen import show
+    from mmedit_build.console import progress, quiet_loading, show_path
+
+    quiet_loading()
+    wish = Wish(
+        model=model,
+        dataset=dataset,
+        images=images,
+        kinds=KINDS if kind is None else (kind,),
+        limit=limit,
+        noise=noise,
+        samples=samples,
+        window=window,
+        guess=guess,
+        subjects=subjects,
+        out=out,
+        device=device,
+        dtype=dtype,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    show(run(wish, progress))
+    write_pictures(out)
+    show_path("Traces", out)
+    show_path("Page", write_page(out))

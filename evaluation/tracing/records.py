@@ -1,0 +1,148 @@
+"""Traces on disk: one JSON line for each prompt, and the settings that they were made under."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from evaluation.tracing.prompts import KINDS, Kind, Role
+from evaluation.tracing.runs import Site
+from mmedit_build.errors import UserError
+from mmedit_build.store import write_atomic
+
+SETTINGS = "trace.json"
+Rows = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """One prompt of the dataset; the numbers are those of `runs.Effects`."""
+
+    version: Literal[1] = 1
+    id: str
+    kind: Kind
+    group: str
+    """Equal for questions about one image."""
+    prompt: str
+    answer: str
+    """What the model says."""
+    skipped: str | None = None
+    """Why it was not traced."""
+    token: str = ""
+    """The first token of the answer, which p(answer) is of."""
+    subject: str | None = None
+    tokens: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
+    deviation: float = 0.0
+    """Of the noise."""
+    clean: float = 0.0
+    corrupted: float = 0.0
+    effects: Mapping[Site, Rows] = field(default_factory=dict)
+    """Layers, and in each all positions."""
+    together: Mapping[Site, tuple[float, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The total effect of the noise."""
+        return self.clean - self.corrupted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What traces depend on; those of different settings never share a folder."""
+
+    version: Literal[1] = 1
+    model: str
+    model_digest: str
+    dataset: str
+    dataset_digest: str
+    layers: int
+    window: int
+    noise: float
+    samples: int
+    seed: int
+    guess: str
+    subjects: Mapping[str, str]
+
+
+_TRACES = TypeAdapter(Traced)
+_SETTINGS = TypeAdapter(Settings)
+
+
+def begin(folder: Path, settings: Settings) -> dict[Kind, dict[str, Traced]]:
+    """Note the settings, or refuse to go on under others; the traces that are there, by kind and id."""
+    path = folder / SETTINGS
+    if path.exists():
+        _compare(folder, read_settings(folder), settings)
+    else:
+        write_atomic(path, _SETTINGS.dump_json(settings, indent=2) + b"\n")
+    for kind in KINDS:
+        _drop_torn_line(folder / f"{kind}.jsonl")
+    return {kind: {one.id: one for one in read_traces(folder, kind)} for kind in KINDS}
+
+
+def add(folder: Path, traced: Traced) -> None:
+    """Append one line; once this returns, it is on disk."""
+    path = folder / f"{traced.kind}.jsonl"
+    try:
+        with path.open("ab", buffering=0) as file:
+            file.write(_TRACES.dump_json(traced) + b"\n")
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {path} ({error.strerror}); make room and run the same command again."
+        ) from error
+
+
+def read_traces(folder: Path, kind: Kind) -> list[Traced]:
+    """All whole lines of a kind, the prompts that were skipped included."""
+    path = folder / f"{kind}.jsonl"
+    data = path.read_bytes() if path.exists() else b""
+    traces: list[Traced] = []
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            traces.append(_TRACES.validate_json(line))
+        except ValidationError as error:
+            raise UserError(
+                f"Line {number} of {path} is no trace of this version of mmedit; delete the line and run the "
+                "same command again."
+            ) from error
+    return traces
+
+
+def read_settings(folder: Path) -> Settings:
+    path = folder / SETTINGS
+    try:
+        return _SETTINGS.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(
+            f"{path} does not hold the settings of traces; give a folder that mmedit-eval trace wrote."
+        ) from error
+
+
+def _drop_torn_line(path: Path) -> None:
+    """What a killed command left of its last line; that prompt is traced again."""
+    data = path.read_bytes() if path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        write_atomic(path, whole)
+
+
+def _compare(folder: Path, earlier: Settings, now: Settings) -> None:
+    before, wanted = (_SETTINGS.dump_python(one, mode="json") for one in (earlier, now))
+    for name, value in wanted.items():
+        # Another name or place of the same model or dataset makes no difference.
+        digest = f"{name}_digest"
+        same = digest in wanted and before[digest] == wanted[digest]
+        if before[name] != value and not same:
+            raise UserError(
+                f"{folder} holds traces of other settings: {name} was {json.dumps(before[name])} and is now "
+                f"{json.dumps(value)}; choose another folder with --out, or delete it."
+            )
