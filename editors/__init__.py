@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from editors.base import Editor
 
 EDITORS = {
+    "calinet": "editors.calinet:CaliNET",
     "ft": "editors.ft:FT",
     "ft-l": "editors.ft:FTL",
     "ft-vision": "editors.ft:FTVision",
     "ike": "editors.ike:IKE",
     "ke": "editors.ke:KE",
+    "kn": "editors.kn:KN",
+    "memit": "editors.memit:MEMIT",
     "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",
+    "rome": "editors.rome:ROME",
     "serac": "editors.serac:SERAC",
     "serac-image": "editors.serac:SERACImage",
+    "t-patcher": "editors.tpatcher:TPatcher",
 }
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests."""
 
@@ -34,6 +39,12 @@ def editor_class(name: str) -> type[Editor]:
         raise UserError(f"There is no editor '{name}'{_hint(name, EDITORS)} Editors: {', '.join(EDITORS)}.")
     module, _, attribute = EDITORS[name].partition(":")
     return cast("type[Editor]", getattr(importlib.import_module(module), attribute))
+
+
+def parts_of(name: str) -> Mapping[str, str]:
+    """Of an editor that can be told which part of a model to edit, its option `part` for each; else none."""
+    parts: Mapping[str, str] = getattr(editor_class(name), "parts", {})
+    return parts
 
 
 def load_editor(name: str, options: Mapping[str, object] | None = None) -> Editor:

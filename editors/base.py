@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
+from editors.families import MethodFamily
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
 from mmedit_build.mllm.images import Image
@@ -163,6 +164,10 @@ class Editor(Protocol):
 
     Config: ClassVar[type[Any]]
     """A subclass of Strict: its fields are the options of the method, each documented, with defaults."""
+    family: ClassVar[MethodFamily]
+    """What sort of method it is."""
+    batch: ClassVar[bool]
+    """Whether it makes several edits by one patch; `plan` refuses them with a UserError otherwise."""
 
     def __init__(self, config: Any) -> None: ...
 
@@ -188,8 +193,8 @@ class Learner(Protocol):
     ) -> None:
         """Learn; the model stays bit for bit as it was. `validation` is a part of train held out.
 
-        A fit that was interrupted goes on from what it left in the folder `work`. `advance` is told of steps
-        done, out of `steps`.
+        A fit that was interrupted goes on from what it left in the folder `work`; beside that folder, editors
+        may keep what several of them use. `advance` is told of steps done, out of `steps`.
         """
 
     def steps(self, train: Sequence[TrainEdit]) -> int:

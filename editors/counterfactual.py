@@ -162,7 +162,10 @@ def _first_layers(mllm: MLLM, layers: int) -> nn.Module:
     config: Any = copy.deepcopy(mllm.model.config.get_text_config())
     config.num_hidden_layers = min(layers, mllm.n_layers)
     language = _made(config)
-    known = dict(mllm.model.named_parameters(remove_duplicate=False))
+    # Vision towers can have layers of the same names.
+    own = set(map(id, mllm.part("language").values()))
+    everything = mllm.model.named_parameters(remove_duplicate=False)
+    known = {name: parameter for name, parameter in everything if id(parameter) in own}
     for name, parameter in language.named_parameters():
         parameter.data = _namesake(name, known).data.detach().float().cpu().clone()
     return language

@@ -3,8 +3,10 @@
 Follows the fine-tuning of VLKEB (AdamW, a fixed number of steps, both matrices of the last layer's MLP) and,
 with `norm`, FT-L of Zhu et al. (arXiv 2012.00363) as ROME ran it. Differences: dropout is off, so that runs
 repeat; the loss is that of each target token after those before it, where EasyEdit's FT-L asks the last
-position of the prompt for all of them; FT-L moves both matrices of an MLP here, with ROME the second one.
-VLKEB's vision variant tunes the Q-Former; the part `connector` also holds its queries and its projection.
+position of the prompt for all of them; FT-L moves both matrices of the last layer's MLP here, with ROME the
+second one of layer 0. An MLP's biases move too, where VLKEB tunes the weights alone. VLKEB's vision variant
+tunes the Q-Former; the part `connector` also holds its queries and its projection. MMEdit's own rows are no
+edits one by one: for them the model was tuned on the whole dataset (ASGD, 20,000 or 40,000 steps).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from editors.base import Edit
+from editors.families import MethodFamily
 from editors.losses import target_nll
 from editors.weights import WeightPatch, seen_afresh
 from mmedit_build.errors import UserError
@@ -77,6 +80,13 @@ class FT:
     """Fine-tuning of a named part."""
 
     Config: ClassVar[type[FTConfig]] = FTConfig
+    family: ClassVar[MethodFamily] = "fine-tuning"
+    batch: ClassVar[bool] = True
+    parts: ClassVar[Mapping[str, str]] = {
+        "vision": "vision",
+        "connector": "connector",
+        "language": FTConfig().part,
+    }
 
     def __init__(self, config: FTConfig) -> None:
         self.config = config
@@ -163,3 +173,5 @@ class FTVision(FT):
     """Fine-tuning of what the language model sees of an image."""
 
     Config = FTVisionConfig
+    # It is FT on a part of its own.
+    parts: ClassVar[Mapping[str, str]] = {}

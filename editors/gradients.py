@@ -15,7 +15,7 @@ from mmedit_build.mllm import MLLM, Batch, Query
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """At a linear module, one row for each position of a query that counts, in float32.
+    """At a linear module, one row for each position of a query that counts, in float32 at least.
 
     The gradient of the loss by the module's weight is deltas^T @ inputs: no position is left out that adds
     to it, and none is kept that adds nothing.
@@ -46,7 +46,7 @@ def gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> l
         batch, inputs, _ = seen[name]
         for place, index in enumerate(batch.indices):
             length = batch.rows[place].length
-            found[index][name] = _rows(inputs[place, -length:], delta[place, -length:])
+            found[index][name] = make_rows(inputs[place, -length:], delta[place, -length:])
     return found
 
 
@@ -63,6 +63,8 @@ def _seeing(name: str, seen: dict[str, tuple[Batch, Tensor, Tensor]]) -> Hook:
     return see
 
 
-def _rows(inputs: Tensor, deltas: Tensor) -> Rows:
+def make_rows(inputs: Tensor, deltas: Tensor) -> Rows:
+    """The positions (rows, width) that add to the gradient."""
     kept = inputs.any(dim=1) & deltas.any(dim=1)
-    return Rows(inputs[kept].float(), deltas[kept].float())
+    wide = torch.promote_types(inputs.dtype, torch.float32)
+    return Rows(inputs[kept].to(wide), deltas[kept].to(wide))

@@ -6,22 +6,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import nn
 
 from editors.base import Edit, State, TrainEdit
+from editors.families import MethodFamily
 from editors.gradients import Rows, gradients
-from editors.training import Learning, Report, TrainingConfig, check_enough, seeded, train
+from editors.seeing import seeing_gradients
+from editors.training import Learning, Report, TrainingConfig, check_enough, seeded
+from editors.training import train as learn
 from editors.weights import Factors, LowRankPatch
-from mmedit_build.mllm import MLLM, Below
+from mmedit_build.mllm import MLLM, Query
 
 CHUNK = 16
 """Edits whose gradients are computed at a time."""
 
 Data = tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
 """What is learned from, and what is held out of it to validate on."""
+EditedPart = Literal["language", "connector", "vision"]
 Shapes = Mapping[str, tuple[int, int]]
 """(out, in) of each edited weight by name, from the lowest layer up."""
 
@@ -29,8 +33,12 @@ Shapes = Mapping[str, tuple[int, int]]
 class HypernetworkConfig(TrainingConfig):
     """What is edited, and how the network is trained."""
 
+    part: EditedPart = "language"
+    """What is edited: MLPs of the language model, or what images go through before it. Of the connector these
+    are the output projections of the last layers, of vision the MLPs of the tower's last layers."""
     layers: tuple[int, ...] = (-3, -2, -1)
-    """Decoder layers whose MLPs are edited, both matrices of each; negative ones count from the end."""
+    """Layers of the language model whose MLPs are edited, both matrices of each; negative ones count from the
+    end. Other parts have layers of their own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +66,9 @@ class HypernetworkEditor(ABC):
     """Plans with a network that it has learned or taken up."""
 
     Config: ClassVar[type[HypernetworkConfig]]
+    family: ClassVar[MethodFamily] = "meta-learning"
+    batch: ClassVar[bool] = True
+    parts: ClassVar[Mapping[str, str]] = {part: part for part in get_args(EditedPart)}
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -72,11 +83,16 @@ class HypernetworkEditor(ABC):
     def make_learning(self, mllm: MLLM, network: Hypernetwork, data: Data) -> Learning:
         """What the training loop is given."""
 
-    def told(self, mllm: MLLM, below: Below) -> list[Inner]:
-        """What the network is told of edits, whose queries are known up to the first edited layer."""
-        weights = list(edited(mllm, self.config.layers))
-        parts = [below[start : start + CHUNK] for start in range(0, len(below), CHUNK)]
-        return [Inner(rows) for part in parts for rows in gradients(mllm, part, weights)]
+    def edited(self, mllm: MLLM) -> Shapes:
+        """The weights that are edited."""
+        return edited(mllm, self.config.layers, self.config.part)
+
+    def told(self, mllm: MLLM, queries: Sequence[Query]) -> list[Inner]:
+        """What the network is told of edits, whose queries may be known up to the first edited layer."""
+        weights = list(self.edited(mllm))
+        at = gradients if self.config.part == "language" else seeing_gradients
+        parts = [queries[start : start + CHUNK] for start in range(0, len(queries), CHUNK)]
+        return [Inner(rows) for part in parts for rows in at(mllm, part, weights)]
 
     # Learning
 
@@ -94,9 +110,8 @@ class HypernetworkEditor(ABC):
     ) -> None:
         check_enough(train, validation)
         network = self._new(mllm)
-        self._report = _trained(
-            self.make_learning(mllm, network, (train, validation)), self.config, work, advance
-        )
+        learning = self.make_learning(mllm, network, (train, validation))
+        self._report = learn(learning, self.config, work=work, advance=advance)
         self._network = network
 
     def fitted(self) -> State:
@@ -111,7 +126,7 @@ class HypernetworkEditor(ABC):
     def _new(self, mllm: MLLM) -> Hypernetwork:
         # Made on the CPU, so that a seed means the same everywhere.
         with seeded(self.config.seed):
-            network = self.make_network(mllm, edited(mllm, self.config.layers))
+            network = self.make_network(mllm, self.edited(mllm))
         return network.to(mllm.device)
 
     def _known(self) -> Hypernetwork:
@@ -123,24 +138,24 @@ class HypernetworkEditor(ABC):
 
     def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
         network = self._known()
-        below = mllm.below([edit.query for edit in edits], first_layer(mllm, self.config.layers))
+        queries: Sequence[Query] = [edit.query for edit in edits]
+        layer = mllm.first_layer(self.edited(mllm))
+        if layer is not None:
+            queries = mllm.below(queries, layer)
         with torch.no_grad():
-            return together(network(self.told(mllm, below)))
+            return together(network(self.told(mllm, queries)))
 
 
-def edited(mllm: MLLM, layers: Sequence[int]) -> dict[str, tuple[int, int]]:
-    """The weights of the MLPs of these layers."""
-    mlps = {layer % mllm.n_layers: mllm.mlp(layer) for layer in layers}
+def edited(mllm: MLLM, layers: Sequence[int], part: EditedPart = "language") -> dict[str, tuple[int, int]]:
+    """The weights of the MLPs of these layers, or of another part those that the model's family names."""
+    if part == "language":
+        mlps = {layer % mllm.n_layers: mllm.mlp(layer) for layer in layers}
+        linears = [linear for _, mlp in sorted(mlps.items()) for linear in (mlp.up, mlp.down)]
+    else:
+        linears = mllm.seeing_linears(part)
     return {
-        f"{linear.name}.weight": (linear.module.out_features, linear.module.in_features)
-        for _, mlp in sorted(mlps.items())
-        for linear in (mlp.up, mlp.down)
+        f"{linear.name}.weight": (linear.module.out_features, linear.module.in_features) for linear in linears
     }
-
-
-def first_layer(mllm: MLLM, layers: Sequence[int]) -> int:
-    """The lowest of the layers."""
-    return min(layer % mllm.n_layers for layer in layers)
 
 
 def together(patches: Sequence[LowRankPatch]) -> LowRankPatch:
@@ -154,10 +169,3 @@ def together(patches: Sequence[LowRankPatch]) -> LowRankPatch:
             for name, of in pairs.items()
         }
     )
-
-
-def _trained(
-    learning: Learning, config: TrainingConfig, work: Path, advance: Callable[[int], None]
-) -> Report:
-    with torch.enable_grad():
-        return train(learning, config, work=work, advance=advance)

@@ -24,6 +24,7 @@ from pydantic import Field
 from torch import Tensor
 
 from editors.base import Edit, State, TrainEdit
+from editors.families import MethodFamily
 from editors.overlays import PromptPatch, bare_prompt
 from editors.sentences import MINILM, Encode, load_encoder
 from mmedit_build.errors import UserError
@@ -70,6 +71,8 @@ class IKE:
     """In-context knowledge editing."""
 
     Config: ClassVar[type[IKEConfig]] = IKEConfig
+    family: ClassVar[MethodFamily] = "memory"
+    batch: ClassVar[bool] = True
 
     def __init__(self, config: IKEConfig) -> None:
         self.config = config

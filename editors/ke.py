@@ -11,10 +11,14 @@ vectors: the change keeps its low rank, and is handled by its factors.
 Differences: as in VLKEB, listed weights only are edited, and the image enters by way of the gradient alone;
 the prediction that is read is what the model at hand says; rephrases are learned along with the edit; several
 edits are looked at side by side, each with a text of its own; the text may be longer than 32 tokens, which a
-caption fills before the target comes; the gradient is taken of the plain loss, as published.
+caption fills before the target comes; the learning rates stay where they are after the warm-up unless they
+are told to fall (`lr_falls`); the margin shrinks at any validation in which enough targets come out, of edits
+and of their rephrases; a change is made once, where the published code may repeat it up to five times; the
+best of the checkpoints is kept; edits that are planned together are the sum of what each gets alone. The
+gradient is taken of the plain loss, as published.
 
-VLKEB's numbers for BLIP-2: layers -3 to -1, lr 3e-4, batches of one edit, 30,000 steps after a warm-up of
-1,000, penalty l2.
+VLKEB's numbers for BLIP-2: layers -3 to -1, lr 3e-4, which falls after a warm-up of 1,000, batches of one
+edit, 30,000 steps, penalty l2, smoothing 0, and no loss on rephrases.
 """
 
 from __future__ import annotations
@@ -42,9 +46,8 @@ from editors.hypernetworks import (
 from editors.lessons import Lesson
 from editors.losses import target_nll
 from editors.practice import Practice
-from editors.side_by_side import SideBySide
 from editors.weights import Factors, LowRankPatch
-from mmedit_build.mllm import MLLM, Below, Scored
+from mmedit_build.mllm import MLLM, Query, Scored
 from mmedit_build.recipe.fields import Count
 
 LSTM_WIDTH = 128
@@ -156,16 +159,17 @@ class KE(HypernetworkEditor):
         assert isinstance(network, KENetwork)
         return KEPractice(mllm, self, network, data)
 
-    def told(self, mllm: MLLM, below: Below) -> list[Inner]:
+    def told(self, mllm: MLLM, queries: Sequence[Query]) -> list[Inner]:
         """The gradients with the text that says what is edited."""
-        queries, limit = list(below), self.config.text_tokens
-        said = mllm.generate(queries, max_new_tokens=limit // 2)
+        limit = self.config.text_tokens
+        # Listed, since what is known of them below a layer does not suffice to go on from.
+        said = mllm.generate(list(queries), max_new_tokens=limit // 2)
         texts = [
             f"{answer} >> {query.target.strip()} || {query.prompt}"
             for answer, query in zip(said, queries, strict=True)
         ]
         ids = mllm.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        told = super().told(mllm, below)
+        told = super().told(mllm, queries)
         return [Inner(one.rows, tuple(text[:limit])) for one, text in zip(told, ids, strict=True)]
 
 
@@ -191,20 +195,20 @@ class KEPractice(Practice):
             self._ke.multiplier.clamp_(min=0)
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
-        side = SideBySide(patches := self.patches(lessons))
-        made = smoothed(self._asked(side, lessons), self._config.smoothing)
+        patches = self.patches(lessons)
+        made = smoothed(self._asked(patches, lessons), self._config.smoothing)
         if self._config.penalty == "kl":
-            penalty = self.locality(side, lessons, rng)
+            penalty = self.locality(patches, lessons, rng)
         else:
             penalty = torch.stack([size(patch) for patch in patches]).mean()
         return made + self._ke.multiplier * (penalty - self._ke.margin)
 
     def judge(self, lessons: Sequence[Lesson]) -> float:
         """How unlikely the targets are, plus how far answers elsewhere move."""
-        side = SideBySide(self.patches(lessons))
-        scored = self._asked(side, lessons)
+        patches = self.patches(lessons)
+        scored = self._asked(patches, lessons)
         self._made += [bool((one.argmax == one.target_ids).all()) for one in scored]
-        return (target_nll(scored).mean() + self.locality(side, lessons, None)).item()
+        return (target_nll(scored).mean() + self.locality(patches, lessons, None)).item()
 
     def validate(self) -> float:
         self._made.clear()
@@ -213,10 +217,10 @@ class KEPractice(Practice):
             self._ke.margin.mul_(SHRINK).clamp_(min=MARGINS[self._config.penalty][1])
         return score
 
-    def _asked(self, side: SideBySide, lessons: Sequence[Lesson]) -> list[Scored]:
+    def _asked(self, patches: Sequence[LowRankPatch], lessons: Sequence[Lesson]) -> list[Scored]:
         """What is said to each edit and its rephrases."""
         numbers = [number for one in lessons for number in (one.inner, one.text_rephrase, one.image_rephrase)]
-        return self.scored(side, numbers, [owner for owner in range(len(lessons)) for _ in range(3)])
+        return self.scored(patches, numbers, [owner for owner in range(len(lessons)) for _ in range(3)])
 
 
 def smoothed(scored: Sequence[Scored], smoothing: float) -> Tensor:

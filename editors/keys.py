@@ -35,12 +35,13 @@ def data_key(edits: Iterable[TrainEdit]) -> str:
     for edit in edits:
         locality = (*edit.text_locality, None, *edit.image_locality)
         queries = (edit.edit.query, edit.text_rephrase, edit.image_rephrase, *locality)
-        fields = [edit.edit.id, edit.edit.subject, *map(_fields, queries)]
+        fields = [edit.edit.id, edit.edit.subject, *map(query_fields, queries)]
         digest.update(f"{json.dumps(fields)}\n".encode())
     return digest.hexdigest()
 
 
-def _fields(query: Query | None) -> list[str | None] | None:
+def query_fields(query: Query | None) -> list[str | None] | None:
+    """All that a query says, with a digest of its image."""
     if query is None:
         return None
     image = None if query.image is None else image_key(query.image)

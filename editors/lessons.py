@@ -116,6 +116,10 @@ class Pool:
             self._queries.append(query)
         return number
 
+    def queries(self, numbers: Sequence[int]) -> list[Query]:
+        """The queries of these numbers."""
+        return [self._queries[number] for number in numbers]
+
     def below(self, numbers: Sequence[int], layer: int) -> Below:
         """The queries of these numbers (at least one) at the input of a layer."""
         return join(self._at(layer).of(numbers))
@@ -126,7 +130,7 @@ class Pool:
 
     def _at(self, layer: int) -> Kept[Below]:
         def lift(numbers: Sequence[int]) -> list[Below]:
-            below = self._mllm.below([self._queries[number] for number in numbers], layer)
+            below = self._mllm.below(self.queries(numbers), layer)
             return [below.take([i]) for i in range(len(below))]
 
         return self._lifted.setdefault(layer, Kept(self.budget, lift, lambda below: below.nbytes))

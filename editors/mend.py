@@ -7,7 +7,9 @@ shared by all weights of one shape maps each pair to a new one, and the change i
 Differences: the change is taken off the weights (the published code adds it and lets learned rates turn its
 sign); several edits are looked at side by side, where the published batch is one; edits that are planned
 together are the sum of what each gets alone; missing rephrases are stood in for by the edit itself; of
-several locality items one of each sort is drawn for each step.
+several locality items one of each sort is drawn for each step; features that never varied count as 0, and
+rows that are no numbers do not enter the statistics; the best of the checkpoints is kept, where MMEdit's code
+keeps the last one.
 
 MMEdit's numbers for BLIP-2 OPT: layers -3 to -1, rank 1920, lr and rates_lr 1e-6, 30,000 batches of one edit,
 accumulate 2.
@@ -34,7 +36,6 @@ from editors.hypernetworks import (
 from editors.lessons import Lesson
 from editors.losses import target_nll
 from editors.practice import Practice
-from editors.side_by_side import SideBySide
 from editors.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
@@ -195,8 +196,8 @@ class MENDPractice(Practice):
         self.optimizer = torch.optim.Adam([{"params": parts[False]}, rates], lr=editor.config.lr)
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
-        side = SideBySide(self.patches(lessons))
+        patches = self.patches(lessons)
         owners = list(range(len(lessons)))
         asked = [one.text_rephrase for one in lessons] + [one.image_rephrase for one in lessons]
-        rephrased = target_nll(self.scored(side, asked, owners * 2)).sum() / len(lessons)
-        return self._weight * rephrased + self.locality(side, lessons, rng)
+        rephrased = target_nll(self.scored(patches, asked, owners * 2)).sum() / len(lessons)
+        return self._weight * rephrased + self.locality(patches, lessons, rng)

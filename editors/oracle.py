@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from editors.base import Edit, Model, Overlay, State
+from editors.families import MethodFamily
 from editors.overlays import RoutedPatch
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
 from mmedit_build.mllm.images import image_key
 from mmedit_build.mllm.model import BATCH_SIZE
@@ -31,6 +33,9 @@ class Oracle:
     """Answers the prompts of edits, and other queries that it is told belong to them, with the targets."""
 
     Config: ClassVar[type[OracleConfig]] = OracleConfig
+    family: ClassVar[MethodFamily] = "sanity"
+    batch: ClassVar[bool] = False
+    """Where one edit asks what another one must not change, not even an oracle has a full score."""
 
     def __init__(self, config: OracleConfig) -> None:
         self.config = config
@@ -41,13 +46,11 @@ class Oracle:
         self._scope[edit_id] = tuple(scope)
 
     def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> OraclePatch:  # noqa: ARG002  # needs no model
-        return OraclePatch(
-            {
-                _name(query): edit.target
-                for edit in edits
-                for query in (edit.query, *self._scope.get(edit.id, ()))
-            }
-        )
+        if len(edits) > 1:
+            raise UserError("The oracle tests the evaluation of single edits: give it one at a time.")
+        (edit,) = edits
+        scope = (edit.query, *self._scope.get(edit.id, ()))
+        return OraclePatch({_name(query): edit.target for query in scope})
 
 
 @dataclass(frozen=True, slots=True)

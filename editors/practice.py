@@ -9,19 +9,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from editors.hypernetworks import Data, Hypernetwork, HypernetworkEditor, Inner, first_layer
+from editors.hypernetworks import Data, Hypernetwork, HypernetworkEditor, Inner
 from editors.lessons import Kept, Lesson, Pool
 from editors.losses import locality_kl
+from editors.seeing import scored_apart
 from editors.side_by_side import SideBySide
 from editors.weights import LowRankPatch
-from mmedit_build.mllm import MLLM, Positions, Scored
+from mmedit_build.mllm import MLLM, Positions, Query, Scored
 
 
 class Practice(ABC):
     """A network under training, with its edits.
 
     All below the edited layers is computed once for each query, the gradient of an edit once, and so is what
-    the unedited model says, up to its head. A batch of edits is scored side by side.
+    the unedited model says, up to its head. A batch of edits is scored side by side; where it is what images go
+    through that is edited, one edit after the other.
     """
 
     optimizer: torch.optim.Optimizer
@@ -31,7 +33,7 @@ class Practice(ABC):
         self._mllm = mllm
         self._editor = editor
         self._network = network
-        self._layer = first_layer(mllm, editor.config.layers)
+        self._layer = mllm.first_layer(editor.edited(mllm))
         self._pool = Pool(mllm, editor.config.keep_bytes)
         self._train, self._validation = ([self._pool.lesson(one) for one in part] for part in data)
         self.number = len(self._train)
@@ -66,22 +68,27 @@ class Practice(ABC):
 
     def scored(
         self,
-        side: SideBySide,
+        patches: Sequence[LowRankPatch],
         numbers: Sequence[int],
         owners: Sequence[int],
         positions: Positions = "target",
     ) -> list[Scored]:
         """Queries of the pool, each under the patch of its owner."""
-        with side.applied(self._mllm, owners):
-            return self._mllm.logits(self._pool.below(numbers, self._layer), positions=positions)
+        queries = self._known(numbers)
+        if self._layer is None:
+            return scored_apart(self._mllm, patches, queries, owners, positions)
+        with SideBySide(patches).applied(self._mllm, owners):
+            return self._mllm.logits(queries, positions=positions)
 
-    def locality(self, side: SideBySide, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
+    def locality(
+        self, patches: Sequence[LowRankPatch], lessons: Sequence[Lesson], rng: random.Random | None
+    ) -> Tensor:
         """KL on text plus KL on images, as the mean over the lessons; `rng` draws one query of each sort."""
         numbers: list[int] = []
         owners: list[int] = []
         shares: list[float] = []
         for owner, lesson in enumerate(lessons):
-            for group in filter(None, (lesson.text_locality, lesson.image_locality)):
+            for group in filter(None, (self._texts(lesson), lesson.image_locality)):
                 chosen = group if rng is None else (rng.choice(group),)
                 numbers += chosen
                 owners += [owner] * len(chosen)
@@ -89,16 +96,25 @@ class Practice(ABC):
         if not numbers:
             return torch.zeros((), device=self._mllm.device)
         before = self._mllm.score(self._pool.below(numbers, self._mllm.n_layers), positions="all")
-        after = self.scored(side, numbers, owners, "all")
+        after = self.scored(patches, numbers, owners, "all")
         apart = [locality_kl([one], [other]) for one, other in zip(before, after, strict=True)]
         return torch.stack([share * kl for share, kl in zip(shares, apart, strict=True)]).sum()
 
     def _told(self, numbers: Sequence[int]) -> list[Inner]:
-        return self._editor.told(self._mllm, self._pool.below(numbers, self._layer))
+        return self._editor.told(self._mllm, self._known(numbers))
+
+    def _known(self, numbers: Sequence[int]) -> Sequence[Query]:
+        """Queries of the pool, as far as no edit can change them."""
+        return self._pool.queries(numbers) if self._layer is None else self._pool.below(numbers, self._layer)
+
+    def _texts(self, lesson: Lesson) -> tuple[int, ...]:
+        """What is asked without an image, unless no edit can change that anyway."""
+        return () if self._layer is None else lesson.text_locality
 
     def _prepare(self) -> None:
         lessons = [*self._train, *self._validation]
-        self._pool.prepare([number for one in lessons for number in one.all], self._layer)
-        kept = [number for one in lessons for number in (*one.text_locality, *one.image_locality)]
+        if self._layer is not None:
+            self._pool.prepare([number for one in lessons for number in one.all], self._layer)
+        kept = [number for one in lessons for number in (*self._texts(one), *one.image_locality)]
         self._pool.prepare(kept, self._mllm.n_layers)
         self._inner.prepare([one.inner for one in lessons])

@@ -28,10 +28,13 @@ def load_patch(path: Path) -> Patch:
     """The patch that `save_patch` wrote."""
     state, kind = read_state(path)
     module, _, name = kind.partition(":")
-    if not module.startswith(OURS):
-        raise UserError(f"{path} holds no patch: give a file that save_patch wrote.")
-    found = cast("type[Patch]", getattr(importlib.import_module(module), name))
-    return found.from_state(state)
+    try:
+        if not module.startswith(OURS):
+            raise ImportError(f"{module} is not of this package")
+        found = cast("type[Patch]", getattr(importlib.import_module(module), name))
+        return found.from_state(state)
+    except (ImportError, AttributeError, KeyError) as error:
+        raise UserError(f"{path} holds no patch: give a file that save_patch wrote.") from error
 
 
 def write_state(path: Path, state: State, kind: str) -> None:

@@ -195,7 +195,8 @@ def _plain(tokenizer: Any) -> Tokenizer:
 
 
 def _small_encoder(mllm: MLLM) -> nn.Module:
-    words = _narrow(mllm.embed_tokens.weight.detach().float())
+    # On the CPU, as principal components are drawn, and other devices draw otherwise.
+    words = _narrow(mllm.embed_tokens.weight.detach().float().cpu())
     config = DistilBertConfig(
         vocab_size=len(words),
         dim=words.shape[1],

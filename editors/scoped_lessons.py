@@ -74,8 +74,7 @@ class Learning:
         return self._config.edit_weight * self._nll(told) + scope_loss(*self.distances(lessons))
 
     def stepped(self) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] -= self._config.lr / self._config.steps
+        """Nothing has to be done after an update."""
 
     def validate(self) -> float:
         size = self._config.batch_size

@@ -7,10 +7,11 @@ counterfactual model then gets "{edit's prompt} {target} {query}" in the place o
 Differences from MMEdit's code: the classifier does not see answers (see `router`); what the counterfactual
 model sees of the image passes a projection that is trained and kept, where the published one is random and
 never trained; the counterfactual model learns where an answer ends, as free answers need; several edits are
-looked at together; the learning rate falls; dropout is off, so that runs repeat; best of the checkpoints.
+looked at together; the learning rate falls; dropout is off, so that runs repeat; no hard negatives are looked
+for; the best of the checkpoints is kept.
 
 MMEdit's numbers for BLIP-2 OPT: classifier distilbert-base-cased, counterfactual facebook/opt-125m, objective
-mixture, mixing soft, router leaking, negatives [text], lr 1e-5, 50,000 batches of one edit.
+mixture, mixing soft, router leaking, negatives [text], lr 1e-5 throughout, 50,000 batches of one edit.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field, PositiveFloat
 
 from editors.base import Edit, State, TrainEdit
 from editors.counterfactual import BASE, Counterfactual
+from editors.families import MethodFamily
 from editors.memories import Mixing, Router, remember
 from editors.memory_patch import MemoryPatch, join_states, split_state
 from editors.scope import Scope
 from editors.scoped_lessons import Learned, Learning, Negative, ScopedLesson
-from editors.training import Report, TrainingConfig, check_enough, seeded, train
+from editors.training import Report, TrainingConfig, check_enough, seeded
+from editors.training import train as learn
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
 
@@ -65,7 +67,9 @@ class SERACConfig(TrainingConfig):
     batch_size: Count = 5
     """Edits that are looked at together."""
     lr: PositiveFloat = 5e-4
-    """Learning rate of Adam at the start; it falls in a straight line to nothing at the last step."""
+    """Learning rate of Adam at the start."""
+    lr_falls: bool = True
+    """Whether it falls in a straight line, to nothing after the last of the steps."""
     steps: Count = 500
     """The most updates that are made."""
     patience: Count = 500
@@ -85,6 +89,8 @@ class SERAC:
     """Semi-parametric editing with a retrieval-augmented counterfactual model."""
 
     Config: ClassVar[type[SERACConfig]] = SERACConfig
+    family: ClassVar[MethodFamily] = "memory"
+    batch: ClassVar[bool] = True
 
     def __init__(self, config: SERACConfig) -> None:
         self.config = config
@@ -109,7 +115,7 @@ class SERAC:
         learned = self._new(mllm)
         lessons, held = ([self._lesson(mllm, one) for one in part] for part in (train, validation))
         learning = Learning(self.config, mllm, learned, lessons, held)
-        self._report = _trained(learning, self.config, work, advance)
+        self._report = learn(learning, self.config, work=work, advance=advance)
         self._learned = learned.requires_grad_(False)
 
     def _new(self, mllm: MLLM) -> Learned:
@@ -148,13 +154,6 @@ class SERAC:
         queries = [edit.query for edit in edits]
         memories = tuple(remember(mllm, queries, config.router, images=config.images))
         return MemoryPatch(memories, learned.scope, learned.counterfactual, config.router, config.mixing)
-
-
-def _trained(
-    learning: Learning, config: TrainingConfig, work: Path, advance: Callable[[int], None]
-) -> Report:
-    with torch.enable_grad():
-        return train(learning, config, work=work, advance=advance)
 
 
 class SERACImage(SERAC):

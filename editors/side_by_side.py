@@ -59,19 +59,19 @@ def _by_rows(mllm: MLLM, hook: Hook) -> Callable[[nn.Module, Any, Any], Tensor]:
     return forward_hook
 
 
-class SideBySide:
-    """Patches of low rank, each of which acts on its own queries of a call.
+class Beside(ABC):
+    """Patches, each of which acts on its own queries of a call."""
 
-    Gradients flow into the factors, so an editor that learns can be trained on a batch of edits at once.
-    """
+    def __init__(self, number: int) -> None:
+        self._number = number
 
-    def __init__(self, patches: Sequence[LowRankPatch]) -> None:
-        names = dict.fromkeys(name for patch in patches for name in patch.factors)
-        self._number = len(patches)
-        self._stacked = {name: _stack(name, patches) for name in names}
-
+    @abstractmethod
     def first_layer(self, mllm: MLLM) -> int | None:
-        return mllm.first_layer(self._stacked)
+        """As that of a patch."""
+
+    @abstractmethod
+    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
+        """Module name to what adds the patches, if query i is answered under patch `of_query[i]`."""
 
     @contextmanager
     def applied(self, mllm: MLLM, owners: Sequence[int]) -> Iterator[Model]:
@@ -79,11 +79,28 @@ class SideBySide:
         if any(not 0 <= owner < self._number for owner in owners):
             raise ValueError(f"owners are from 0 to {self._number - 1}")
         of_query = torch.tensor(owners, dtype=torch.long, device=mllm.device)
-        hooks = {
+        with hooked(mllm, self.hooks(of_query)):
+            yield _Owned(mllm, len(owners))
+
+
+class SideBySide(Beside):
+    """Patches of low rank side by side.
+
+    Gradients flow into the factors, so an editor that learns can be trained on a batch of edits at once.
+    """
+
+    def __init__(self, patches: Sequence[LowRankPatch]) -> None:
+        super().__init__(len(patches))
+        names = dict.fromkeys(name for patch in patches for name in patch.factors)
+        self._stacked = {name: _stack(name, patches) for name in names}
+
+    def first_layer(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(self._stacked)
+
+    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
+        return {
             name.removesuffix(".weight"): _adding(*pair, of_query) for name, pair in self._stacked.items()
         }
-        with hooked(mllm, hooks):
-            yield _Owned(mllm, len(owners))
 
 
 class _Owned(Overlay):
@@ -116,7 +133,14 @@ def _adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
 
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
         owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
-        added = (x.to(right.dtype) @ right[owners].mT) @ left[owners].mT
+        rows = x.to(right.dtype)
+        if torch.is_grad_enabled():
+            return (y + rows @ right[owners].mT @ left[owners].mT).to(y.dtype)
+        # One owner after the other, as the factors of each row together would have to be copied.
+        added = torch.empty(y.shape, dtype=right.dtype, device=y.device)
+        for owner in set(owners.tolist()):
+            own = (owners == owner).nonzero()[:, 0]
+            added[own] = rows[own] @ right[owner].mT @ left[owner].mT
         return (y + added).to(y.dtype)
 
     return add

@@ -35,6 +35,8 @@ class TrainingConfig(Strict):
     """Learning rate."""
     warmup: int = Field(default=0, ge=0)
     """Updates in which the learning rates rise to their height."""
+    lr_falls: bool = False
+    """Whether the learning rates then fall in a straight line, to nothing after the last of the steps."""
     clip: PositiveFloat = 100.0
     """The longest gradient; longer ones are shortened."""
     validate_every: Count = 25
@@ -88,6 +90,7 @@ def check_enough(train: Sequence[object], validation: Sequence[object]) -> None:
         )
 
 
+@torch.enable_grad()
 def train(
     learning: Learning, config: TrainingConfig, *, work: Path, advance: Callable[[int], None]
 ) -> Report:
@@ -99,7 +102,7 @@ def train(
     run = _Run(learning, config, work / CHECKPOINT)
     report = run.report
     advance(report.step)
-    while report.step < config.steps and report.step - report.best_step < config.patience:
+    while report.step < config.steps and not run.stalled:
         run.update()
         advance(1)
         if report.step % config.validate_every == 0 or report.step == config.steps:
@@ -117,9 +120,10 @@ def train(
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, torch draws by the seed; outside, as if nothing had been drawn."""
+    """Inside, torch draws by the seed on the CPU; outside, as if nothing had been drawn."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed, which would seed other devices too, and for good.
+        torch.default_generator.manual_seed(seed)
         yield
 
 
@@ -136,6 +140,14 @@ class _Run:
         if path.exists():
             self._take_up()
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the edits held out have just been looked at, once too often without a better result."""
+        step = self.report.step
+        return step % self._config.validate_every == 0 and (
+            step - self.report.best_step >= self._config.patience
+        )
+
     def update(self) -> None:
         """One step of the optimizer, unless the gradient is no number."""
         learning, config, report = self._learning, self._config, self.report
@@ -147,7 +159,7 @@ class _Run:
             (loss / config.accumulate).backward()
         norm = nn.utils.clip_grad_norm_(learning.module.parameters(), config.clip)
         if norm.isfinite():
-            self._warm_up()
+            self._set_rates()
             learning.optimizer.step()
             learning.stepped()
         else:
@@ -155,11 +167,15 @@ class _Run:
         learning.optimizer.zero_grad()
         report.step += 1
 
-    def _warm_up(self) -> None:
+    def _set_rates(self) -> None:
+        config, step = self._config, self.report.step
+        share = min(1.0, (step + 1) / max(1, config.warmup))
+        if config.lr_falls:
+            share = min(share, (config.steps - step) / max(1, config.steps - config.warmup))
         for group in self._learning.optimizer.param_groups:
             # Kept in the optimizer's state, and with it in the checkpoint.
             full = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = full * min(1.0, (self.report.step + 1) / max(1, self._config.warmup))
+            group["lr"] = full * share
 
     def validate(self) -> None:
         """Look at the edits held out, and remember the module if it was never better."""

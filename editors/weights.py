@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from editors.base import Model, State, mllm_of
@@ -55,17 +56,21 @@ class Factors:
 class LowRankPatch:
     """Adds a matrix of low rank to each named weight.
 
-    Applied, the matrices are added to the weights. Many such patches can also act side by side, each on its
-    own rows of a batch: see `editors.side_by_side`.
+    Applied, the matrices are added to the weights, or in half precision to what the modules put out: a change
+    smaller than half a step between two numbers would be lost in the weight. Many such patches can also act
+    side by side, each on its own rows of a batch: see `editors.side_by_side`.
     """
 
     factors: Mapping[str, Factors]
 
     @contextmanager
     def applied(self, model: Model) -> Iterator[Model]:
-        deltas = {name: pair.left.detach() @ pair.right.detach() for name, pair in self.factors.items()}
-        with WeightPatch(deltas).applied(model) as patched:
-            yield patched
+        mllm = mllm_of(model)
+        with ExitStack() as undo:
+            undo.enter_context(seen_afresh(mllm, self.factors))
+            for name, pair in self.factors.items():
+                undo.enter_context(_added_product(mllm, name, pair))
+            yield model
 
     def first_layer(self, mllm: MLLM) -> int | None:
         return mllm.first_layer(self.factors)
@@ -100,7 +105,7 @@ def seen_afresh(mllm: MLLM, names: Mapping[str, object]) -> Iterator[None]:
 
 @contextmanager
 def _added(mllm: MLLM, name: str, delta: Tensor) -> Iterator[None]:
-    parameter = _parameter(mllm, name, delta)
+    parameter = _parameter(mllm, name, delta.shape)
     before = parameter.data
     # Summed in the wider of the two precisions. The old tensor itself is put back in the end: nothing is
     # subtracted, so nothing is rounded.
@@ -111,15 +116,35 @@ def _added(mllm: MLLM, name: str, delta: Tensor) -> Iterator[None]:
         parameter.data = before
 
 
-def _parameter(mllm: MLLM, name: str, delta: Tensor) -> nn.Parameter:
+@contextmanager
+def _added_product(mllm: MLLM, name: str, pair: Factors) -> Iterator[None]:
+    left, right = (side.detach().to(mllm.device) for side in (pair.left, pair.right))
+    parameter = _parameter(mllm, name, torch.Size((len(left), right.shape[1])))
+    module = mllm.model.get_submodule(name.rpartition(".")[0])
+    if parameter.dtype.itemsize >= 4 or not isinstance(module, nn.Linear):
+        with _added(mllm, name, left @ right):
+            yield
+        return
+
+    def add(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return (output + inputs[0].to(left.dtype) @ right.mT @ left.mT).to(output.dtype)
+
+    handle = module.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _parameter(mllm: MLLM, name: str, shape: torch.Size) -> nn.Parameter:
     try:
         found = mllm.model.get_parameter(name)
         has = f"has one of shape {tuple(found.shape)}"
     except AttributeError:
         found, has = None, "has none"
-    if found is None or found.shape != delta.shape:
+    if found is None or found.shape != shape:
         raise UserError(
-            f"The patch changes a parameter {name} of shape {tuple(delta.shape)}, but {mllm.name} {has}: "
+            f"The patch changes a parameter {name} of shape {tuple(shape)}, but {mllm.name} {has}: "
             "apply it to the model it was planned for."
         )
     return found

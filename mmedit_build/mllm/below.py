@@ -19,7 +19,7 @@ class Below(Sequence[Query]):
     It is a sequence of its queries, so whatever takes queries takes it too; an MLLM then runs only the layers
     from `layer` on. It stays right as long as nothing below `layer` changes.
     `hidden` holds one tensor (length, width) per query, without padding. `keys_values` holds, for generating,
-    what the layers below attend to in each prompt: (prompt length, layer, 2, heads, head width).
+    what the layers below attend to in each prompt: (layer, 2, heads, prompt length, head width).
     """
 
     layer: int

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
@@ -41,6 +41,7 @@ class MLLM:
         self._family = family
         self._passes = Passes(family, self.counts)
         self._features = Features(family, self.counts)
+        self._plain = False
 
     @classmethod
     def load(
@@ -156,6 +157,16 @@ class MLLM:
         """
         return self._features.fresh()
 
+    @contextmanager
+    def plain(self) -> Iterator[None]:
+        """Inside, nothing is spared: each call encodes its images anew, and `first_layer` finds no layer."""
+        before, self._plain = self._plain, True
+        try:
+            with self._features.fresh():
+                yield
+        finally:
+            self._plain = before
+
     # Parts
 
     @property
@@ -207,13 +218,21 @@ class MLLM:
         """The linear modules of a decoder layer's MLP, with their names."""
         return parts.mlp_of(self._family, layer)
 
+    def attention(self, layer: int) -> parts.NamedLinear:
+        """The linear module out of a decoder layer's attention, with its name."""
+        return parts.attention_of(self._family, layer)
+
+    def seeing_linears(self, part: str) -> list[parts.NamedLinear]:
+        """The linear modules that editors change in `vision` or `connector`, from the lowest layer up."""
+        return parts.seeing_linears(self._family, part)
+
     def part(self, what: str) -> dict[str, nn.Parameter]:
         """Parameters by dotted name. `what`: vision, connector, language, layer.N, mlp.N or a pattern."""
         return parts.parameters(self._family, what)
 
     def first_layer(self, names: Iterable[str]) -> int | None:
         """The highest layer whose `Below` survives a change of the named parameters; None if none does."""
-        return parts.first_layer(self._family, names)
+        return None if self._plain else parts.first_layer(self._family, names)
 
     # Inside
 

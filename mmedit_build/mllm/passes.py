@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from mmedit_build.mllm.below import Below
+from mmedit_build.mllm.caches import Keeper, cache_of
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.query import Positions, Scored
 from mmedit_build.mllm.rows import Row, pad_left
@@ -74,12 +74,13 @@ class Passes:
     def lift(self, part: Below, indices: Sequence[int], layer: int, *, for_generation: bool) -> Below:
         """From the input of layer 0 up to the input of `layer`."""
         hidden, valid = pad_left(part.hidden)
-        cache = DynamicCache() if for_generation else None
+        keeper = Keeper(part.rows, layer) if for_generation and layer else None
+        cache = None if keeper is None else keeper.cache
         hidden = self._run(hidden, Batch(indices, part.rows, valid), range(layer), cache)
         width = hidden.shape[1]
         # Cloned, since views would keep the padded batch alive.
         lifted = tuple(hidden[i, width - row.length :].clone() for i, row in enumerate(part.rows))
-        kept = None if cache is None or not layer else _kept_keys_values(cache, part.rows)
+        kept = None if keeper is None else tuple(keeper.kept)
         return Below(layer, part.queries, part.rows, lifted, kept)
 
     def greedy(
@@ -90,7 +91,7 @@ class Passes:
         rows = [replace(row, target_ids=()) for row in part.rows]
         hidden, valid = pad_left(prompts)
         lengths = valid.sum(dim=1)
-        cache = _prompt_cache(part)
+        cache = cache_of(part, self.n_layers, new_tokens)
         hidden = self._run(hidden, Batch(indices, rows, valid), range(part.layer, self.n_layers), cache)
         stop_ids = torch.tensor(stops, dtype=torch.long, device=hidden.device)
         done = torch.zeros_like(lengths, dtype=torch.bool)
@@ -116,32 +117,6 @@ class Passes:
             return self.family.run(hidden, batch.valid, layers, cache)
         finally:
             self.running = None
-
-
-def _prompt_cache(part: Below) -> DynamicCache:
-    """Keys and values of the prompts for the layers below `part.layer`."""
-    cache = DynamicCache()
-    if part.layer == 0:
-        return cache
-    if part.keys_values is None:
-        raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
-    padded, _ = pad_left(part.keys_values)
-    for layer in range(part.layer):
-        keys, values = padded[:, :, layer].permute(2, 0, 3, 1, 4)
-        cache.update(keys, values, layer)
-    return cache
-
-
-def _kept_keys_values(cache: DynamicCache, rows: Sequence[Row]) -> tuple[Tensor, ...]:
-    """The keys and values of each prompt, as `Below` keeps them."""
-    layers: list[Any] = cache.layers
-    stacked = torch.stack([torch.stack([layer.keys, layer.values]) for layer in layers])
-    stacked = stacked.permute(2, 4, 0, 1, 3, 5)  # row, position, layer, key or value, head, width
-    starts = [stacked.shape[1] - row.length for row in rows]
-    return tuple(
-        stacked[i, start : start + row.prompt_length].clone()
-        for i, (start, row) in enumerate(zip(starts, rows, strict=True))
-    )
 
 
 def _until_stop(ids: list[int], log_probs: list[float], stops: Sequence[int]) -> Continuation:

@@ -28,15 +28,20 @@ class Case:
 
 
 CASES = [
+    Case("calinet", {"forms": ("{prompt}",)}),
     Case("ft", {"lr": 1e-3}),
     Case("ft-l", {"norm": 2e-3}),
     Case("ft-vision", {"lr": 2e-3}),
     Case("ike", {"encoder": "base", "copies": 0, "updates": 0, "retains": 0, "self_copy": False}),
     Case("ke", {"steps": 20, "batch_size": 4, "warmup": 0, "lr": 1e-4}),
+    Case("kn", {"share": 0.7, "steps": 3, "forms": ("{prompt}", "{question}")}),
+    Case("memit", {"samples": 50, "prefix_count": 2}),
     Case("mend", {"steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 3e-5}),
     Case("oracle"),
+    Case("rome", {"samples": 50, "prefix_count": 2}),
     Case("serac", {"steps": 30, "batch_size": 4, "lr": 1e-3, "negatives": ["others"]}),
     Case("serac-image", {"steps": 30, "batch_size": 4, "lr": 1e-3, "mixing": "soft"}),
+    Case("t-patcher", {"memory": 400}),
 ]
 TRAIN = 10
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ def test_it_is_a_copy_of_the_first_layers(mllm: MLLM) -> None:
         assert torch.equal(parameter, own)
         assert parameter.data_ptr() != own.data_ptr()
         assert parameter.requires_grad
+
+
+def test_a_vision_tower_with_layers_of_the_same_names_does_no_harm(mllm: MLLM) -> None:
+    expected = Counterfactual.load("base", mllm, 2)
+    tower = mllm.model.get_submodule("vision_model")
+    tower.add_module("model", copy.deepcopy(mllm.model.get_submodule("language_model.model")))
+    for parameter in tower.get_submodule("model").parameters():
+        parameter.data.zero_()
+    found = dict(Counterfactual.load("base", mllm, 2).named_parameters())
+    assert all(torch.equal(one, found[name]) for name, one in expected.named_parameters() if "lang" in name)
 
 
 def test_the_projection_starts_from_nothing(mllm: MLLM) -> None:

@@ -104,6 +104,8 @@ def test_the_key_changes_with_everything_that_matters(
         key([replace(train[0], text_locality=()), *train[1:]], []),
         key([replace(train[0], text_locality=(), image_locality=train[0].text_locality), *train[1:]], []),
         key([replace(train[0], edit=replace(edits[0], target="no")), *train[1:]], []),
+        key([replace(train[0], edit=replace(edits[0], subject="cat")), *train[1:]], []),
+        key([replace(train[0], edit=replace(edits[0], id="other")), *train[1:]], []),
     ]
     assert len(set(keys)) == len(keys)
     assert keys[0] == key(list(train), [])

@@ -26,7 +26,8 @@ def train_edit(mllm: MLLM, number: int) -> TrainEdit:
     told = Query(None, mllm.question_prompt(f"who has the {thing}?"), f"answer {number}")
     other = Query(None, f"rephrase of {number}", f"answer {number}")
     kept = Query(None, f"fact {number}", f"truth {number}")
-    return TrainEdit(Edit(f"train/{number}", None, told.prompt, told.target), other, None, (kept, kept), ())
+    more = Query(None, f"more of {number}", f"truth {number}")
+    return TrainEdit(Edit(f"train/{number}", None, told.prompt, told.target), other, None, (kept, more), ())
 
 
 @pytest.fixture

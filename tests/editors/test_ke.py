@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from editors.base import Edit, TrainEdit
@@ -91,6 +91,25 @@ def test_rows_are_weighed_by_a_softmax_and_a_closed_gate_lets_nothing_through() 
     assert not dense(change(told, *vectors)).any()
 
 
+def test_a_head_keeps_to_its_formula() -> None:
+    head, read = Head(OUT, INTO).double(), torch.randn(2, 1024).double()
+    layers = []
+    for linear in (head.hidden, head.last):
+        # A length for each row and a direction.
+        length, direction = list(linear.parametrizations.parameters())
+        with torch.no_grad():
+            length.mul_(torch.rand_like(length) + 0.5)
+        layers.append((length * direction / direction.norm(dim=1, keepdim=True), linear.bias))
+    (one, bias), (two, other) = layers
+    for found, text in zip(zip(*head(read, 3.0), strict=True), read, strict=True):
+        values = two @ (one @ text + bias).tanh() + other
+        mask_in, mask_out, shift_in, shift_out, gate = values.split([INTO, OUT, INTO, OUT, 1])
+        strength = 3.0 * gate.sigmoid()
+        expected = (mask_in, strength * mask_out.softmax(0), shift_in, strength * shift_out.softmax(0))
+        for vector, wanted in zip(found, expected, strict=True):
+            torch.testing.assert_close(vector, wanted, rtol=0, atol=1e-10)
+
+
 def test_the_size_of_a_change_is_told_without_making_it() -> None:
     pairs = {f"{n}": Factors(torch.randn(OUT, n).double(), torch.randn(n, INTO).double()) for n in (1, 6)}
     expected = [dense(pair).square().mean().sqrt() for pair in pairs.values()]
@@ -126,6 +145,18 @@ def test_texts_are_read_apart_and_in_both_directions() -> None:
         torch.testing.assert_close(reader([text])[0], read, rtol=0, atol=1e-6)
     differ = [(together[0] - other).abs().max() > 1e-4 for other in together[1:]]
     assert all(differ)
+
+
+def test_the_reader_keeps_to_its_formula() -> None:
+    reader, text = Reader(torch.randn(20, 6)).double(), torch.tensor([3, 1, 4, 1])
+    ends = []
+    for suffix, order in (("", text), ("_reverse", text.flip(0))):
+        one_way = nn.LSTM(6, 128, batch_first=True).double()
+        parts = {name: f"{name}{suffix}" for name, _ in one_way.named_parameters()}
+        one_way.load_state_dict({name: reader.lstm.get_parameter(own) for name, own in parts.items()})
+        ends.append(one_way(reader.embed.weight[order][None])[1][0][0, 0])
+    expected = (reader.linear.weight @ torch.cat(ends) + reader.linear.bias).tanh()
+    torch.testing.assert_close(reader([text.tolist()])[0], expected, rtol=0, atol=1e-10)
 
 
 # On the model
@@ -218,6 +249,17 @@ def test_the_loss_is_likelihood_under_a_penalty(mllm: MLLM, train: list[TrainEdi
     with torch.no_grad():
         score = torch.stack(unlikely).mean() + torch.stack(moved).mean()
         assert learning.validate() == pytest.approx(float(score), rel=1e-4)
+
+
+def test_the_optimizer_is_the_published_one(mllm: MLLM, train: list[TrainEdit]) -> None:
+    learning, net = practice(mllm, train, lr=2e-4, multiplier_lr=0.3)
+    assert isinstance(learning.optimizer, torch.optim.RMSprop)
+    rest, multiplier = learning.optimizer.param_groups
+    assert (net.multiplier.item(), multiplier["params"]) == (1.0, [net.multiplier])
+    assert len(rest["params"]) == len(list(net.parameters())) - 1
+    assert [group["lr"] for group in (rest, multiplier)] == [2e-4, 0.3]
+    assert [group["maximize"] for group in (rest, multiplier)] == [False, True]
+    assert all(group["centered"] and not group["weight_decay"] for group in (rest, multiplier))
 
 
 def test_the_multiplier_climbs_with_the_penalty_and_is_never_negative(

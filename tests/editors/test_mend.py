@@ -82,6 +82,10 @@ def test_rows_count_before_they_are_normalized_and_in_training_only() -> None:
     again = (second - first.mean(dim=0)) / (first.std(dim=0) + 1e-7)
     torch.testing.assert_close(normalizer(second), again, rtol=0, atol=1e-12)
     assert normalizer.count == 6
+    both = torch.cat([first, second])
+    expected = (second - both.mean(dim=0)) / (both.std(dim=0) + 1e-7)
+    torch.testing.assert_close(normalizer.train()(second), expected, rtol=0, atol=1e-12)
+    normalizer.eval()
     loaded = Normalizer(4).double().eval()
     loaded.load_state_dict(normalizer.state_dict())
     assert torch.equal(loaded(second), normalizer(second))
@@ -174,6 +178,14 @@ def test_the_rank_is_at_most_that_of_the_rows_and_rows_are_summed() -> None:
     for name, delta in deltas(single).items():
         assert torch.linalg.matrix_rank(delta) <= 2
         torch.testing.assert_close(2 * delta, deltas(double)[name], rtol=0, atol=1e-12)
+
+
+def test_layers_are_never_of_more_rank_than_width() -> None:
+    for rank, expected in ((1920, 8), (5, 5)):
+        made = MENDNetwork(SHAPES, rank=rank, edit_lr=1.0)
+        assert {
+            tuple(made.get_parameter(f"transforms.{key}.layers.1.up").shape) for key in ("5x3", "3x5")
+        } == {(8, expected)}
 
 
 def test_edits_are_told_apart_and_weights_of_one_shape_too() -> None:
@@ -273,6 +285,17 @@ def test_new_networks_take_a_step_of_gradient_descent_on_the_model(mllm: MLLM, e
     assert after.log_prob > before.log_prob + 0.01
 
 
+def test_many_edits_are_told_part_by_part(
+    mllm: MLLM, edits: list[Edit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = mllm.below([one.query for one in edits], 3)
+    whole = editor().told(mllm, below)
+    monkeypatch.setattr("editors.hypernetworks.CHUNK", 2)
+    for one, other in zip(whole, editor().told(mllm, below), strict=True):
+        for name, pair in one.rows.items():
+            torch.testing.assert_close(pair.deltas, other.rows[name].deltas, rtol=1e-3, atol=1e-5)
+
+
 def test_rates_of_zero_change_nothing(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
     made = fitted(mllm, train, tmp_path)
     network = made._network
@@ -287,10 +310,10 @@ def test_rates_of_zero_change_nothing(mllm: MLLM, train: list[TrainEdit], tmp_pa
 
 
 def test_the_loss_is_that_of_mmedit(mllm: MLLM, train: list[TrainEdit]) -> None:
-    learning, net = practice(mllm, train)
+    learning, net = practice(mllm, train, edit_lr=1e-2)
     net.eval()
     patches = learning.patches(learning._train)
-    expected = []
+    expected, kept = [], []
     for one, patch in zip(train, patches, strict=True):
         rephrases = [one.text_rephrase or one.edit.query, one.image_rephrase or one.edit.query]
         before = [mllm.score([query], positions="all") for query in (*one.text_locality, *one.image_locality)]
@@ -304,6 +327,9 @@ def test_the_loss_is_that_of_mmedit(mllm: MLLM, train: list[TrainEdit]) -> None:
         texts, images = moved[: len(one.text_locality)], moved[len(one.text_locality) :]
         kl = sum(texts) / max(1, len(texts)) + sum(images) / len(images)
         expected.append(0.1 * told + kl)
+        kept.append(kl)
+    # So large that it could not be left out, or taken at other positions, without being missed.
+    assert sum(kept) > 0.05 * sum(expected)
     with torch.no_grad():
         found = learning.mean_loss(learning._train, None)
     assert float(found) == pytest.approx(sum(expected) / 3, rel=1e-4)
@@ -348,6 +374,20 @@ def test_the_gradient_is_that_of_the_loss(mllm: MLLM, train: list[TrainEdit]) ->
             net.rates[place] += 1e-5
             slope = (sides[0] - sides[1]) / 2e-5
             assert float(net.rates.grad[place]) == pytest.approx(slope, rel=0.01)
+
+
+def test_the_first_step_is_that_of_adam_at_both_rates(mllm: MLLM, train: list[TrainEdit]) -> None:
+    learning, net = practice(mllm, train, lr=1e-3, rates_lr=1e-5)
+    net.zero_grad()
+    learning.loss([0, 1, 2], random.Random(1)).backward()
+    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+    learning.optimizer.step()
+    for name, parameter in net.named_parameters():
+        gradient, rate = parameter.grad, 1e-5 if name == "rates" else 1e-3
+        assert gradient is not None
+        clear = gradient.abs() > 1e-5
+        expected = before[name] - rate * gradient.sign()
+        torch.testing.assert_close(parameter[clear], expected[clear], rtol=0, atol=rate * 2e-3)
 
 
 def test_only_layers_from_the_first_edited_one_on_are_run(mllm: MLLM, train: list[TrainEdit]) -> None:

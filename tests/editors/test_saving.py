@@ -42,10 +42,26 @@ def test_a_patch_without_tensors_is_a_file_too(tmp_path: Path) -> None:
 
 
 def test_a_file_does_not_decide_what_code_is_run(tmp_path: Path) -> None:
-    for kind in ("os:system", "editors:load_editor", "fitted ft"):
+    kinds = ("os:system", "editors:load_editor", "fitted ft")
+    for kind in (
+        *kinds,
+        "editors.none:Patch",
+        "editors.ft:None",
+        "editors.ft:FT",
+        "editors.overlays:PromptPatch",
+    ):
         write_state(tmp_path / "patch", State(), kind)
         with pytest.raises(UserError, match="holds no patch"):
             load_patch(tmp_path / "patch")
+
+
+def test_code_of_others_is_not_even_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "not_ours.py").write_text(f"open({str(tmp_path / 'loaded')!r}, 'w')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write_state(tmp_path / "patch", State(), "not_ours:Patch")
+    with pytest.raises(UserError, match="holds no patch"):
+        load_patch(tmp_path / "patch")
+    assert not (tmp_path / "loaded").exists()
 
 
 @pytest.mark.parametrize("fault", ["missing", "empty", "cut", "bare", "folder"])

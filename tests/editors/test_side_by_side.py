@@ -72,6 +72,26 @@ def test_side_by_side_equals_one_by_one(
     assert acted == [owner != 3 for owner in owners]
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_small_changes_count_in_half_precision_alone_too(
+    folder: str, probes: list[Query], dtype: str
+) -> None:
+    mllm = MLLM.load(folder, device="cpu", dtype=dtype)
+    (pair,) = patch(0, 1, "5.fc2").factors.values()
+    name = f"{LAYERS}.5.fc2.weight"
+    small = LowRankPatch({name: Factors(0.01 * pair.left, pair.right)})
+    before = Snapshot(mllm)
+    plain = torch.cat([one.logits for one in mllm.score(probes, positions="all")])
+    with small.applied(mllm) as model:
+        alone = torch.cat([one.logits for one in model.score(probes, positions="all")])
+    with SideBySide([small]).applied(mllm, [0] * len(probes)) as model:
+        beside = torch.cat([one.logits for one in model.score(probes, positions="all")])
+    before.assert_unchanged(mllm)
+    # Added to the weight, the change would be rounded: the answers would be others nearly everywhere.
+    assert (alone == beside).float().mean() > 0.99
+    assert (alone == plain).float().mean() < 0.9
+
+
 def test_it_takes_what_lies_below(mllm: MLLM, patches: list[LowRankPatch], probes: list[Query]) -> None:
     side = SideBySide(patches)
     owners = [i % 4 for i in range(len(probes))]

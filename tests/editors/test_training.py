@@ -80,6 +80,13 @@ def test_it_learns_and_tells_of_every_step(tmp_path: Path) -> None:
     assert not learning.module.training
 
 
+def test_it_learns_where_gradients_are_off(tmp_path: Path) -> None:
+    learning = Fitting()
+    with torch.no_grad():
+        run(learning, tmp_path, steps=1)
+    assert learning.now().any()
+
+
 def test_all_edits_are_seen_before_any_is_seen_again(tmp_path: Path) -> None:
     orders: list[list[int]] = []
     for seed in (0, 0, 1):
@@ -98,6 +105,9 @@ def test_gradients_of_several_batches_make_one_update(tmp_path: Path) -> None:
             return super().loss(chosen, random.Random(0))
 
     one, other = Quiet(), Quiet()
+    for learning in (one, other):
+        # Adam would take the same steps along gradients of any length.
+        learning.optimizer = torch.optim.SGD(learning.module.parameters(), lr=0.1)
     run(one, tmp_path / "one", batch_size=2, accumulate=3)
     run(other, tmp_path / "other", batch_size=6)
     assert len(one.seen) == 3 * len(other.seen)
@@ -125,6 +135,29 @@ def test_learning_rates_rise_to_their_height(tmp_path: Path) -> None:
     assert rates[1:] == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05, 0.05, 0.05])
 
 
+def test_learning_rates_fall_to_nothing_also_after_a_stop(tmp_path: Path) -> None:
+    rates: list[float] = []
+
+    class Falling(Fitting):
+        def stepped(self) -> None:
+            rates.append(self.optimizer.param_groups[0]["lr"])
+
+    def advance(_: int) -> None:
+        if len(rates) == 5:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"steps": 8, "warmup": 2, "lr_falls": True}
+    learning = Falling(lr=0.08)
+    # An update that is skipped is a step too.
+    learning.broken = {2}
+    with pytest.raises(KeyboardInterrupt):
+        run(learning, tmp_path, advance, **options)
+    assert rates == pytest.approx([0.04, *[0.08 * share / 6 for share in (6, 5, 4, 3)]])
+    rates.clear()
+    run(Falling(lr=0.08), tmp_path, **options)
+    assert rates == pytest.approx([0.08 * share / 6 for share in (4, 3, 2, 1)])
+
+
 def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(tmp_path: Path) -> None:
     scores = [5.0, 3.0, 4.0, 3.5, 9.0, 1.0]
     learning = Fitting(scores=scores)
@@ -135,6 +168,12 @@ def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(tmp_path: Pa
     assert torch.equal(learning.updates[3][0], learning.now())
     again = Fitting(scores=[*scores, *[2.0] * 9])
     assert run(again, tmp_path / "more", steps=100, validate_every=2, patience=8).best_step == 12
+
+
+def test_it_looks_before_it_gives_up(tmp_path: Path) -> None:
+    # A patience that ends between two looks, the first of which is yet to come, or did find something.
+    report = run(Fitting(scores=[1.0, 2.0]), tmp_path, steps=20, validate_every=5, patience=3)
+    assert report == Report(step=10, best=1.0, best_step=5)
 
 
 def test_the_last_step_is_validated_wherever_it_falls(tmp_path: Path) -> None:
@@ -209,7 +248,14 @@ def test_a_training_that_was_done_is_not_done_again(tmp_path: Path) -> None:
     assert torch.equal(first.now(), second.now())
 
 
-def test_a_seed_acts_inside_only() -> None:
+def test_a_seed_acts_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("another device was seeded"))
+    torch.default_generator.manual_seed(5)
+    before = torch.random.get_rng_state()
+    with seeded(1):
+        torch.randn(3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    monkeypatch.undo()
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)

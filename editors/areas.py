@@ -1,0 +1,97 @@
+"""What of a model a patch touches, told from the names of what it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from editors.base import Patch
+from editors.neurons import AddedNeurons, ColumnPatch, ScaledNeurons
+from editors.overlays import PromptPatch, RoutedPatch
+from editors.weights import LowRankPatch, WeightPatch
+from mmedit_build.mllm import MLLM
+
+Area = Mapping[str, tuple[int, ...]]
+"""What is touched, and in which decoder layers; none of them for what is in no decoder layer."""
+WHOLE = ""
+"""How an area calls a decoder layer with all that is in it."""
+PARTS = {"vision": "vision tower", "connector": "connector", "language": "language model"}
+MODULES = {"qformer": "Q-Former"}
+"""What is called by a name of its own, by the first step of its parameters' names."""
+
+
+def area(patch: Patch, mllm: MLLM) -> Area:
+    """What the patch touches; nothing of a patch whose kind is not known."""
+    match patch:
+        case ColumnPatch():
+            return {"neurons of the MLP": _layers(mllm, patch.factors)}
+        case LowRankPatch():
+            return _of_parameters(mllm, patch.factors)
+        case WeightPatch():
+            return _of_parameters(mllm, patch.deltas)
+        case AddedNeurons():
+            return {"beside the MLP": (patch.layer % mllm.n_layers,)}
+        case ScaledNeurons():
+            return {"neurons of the MLP": _layers(mllm, [f"{name}.weight" for name in patch.chosen])}
+        case PromptPatch():
+            return {"the prompt": ()}
+        case RoutedPatch():
+            return {"nothing, as another model answers": ()}
+    return {}
+
+
+def preserves(patch: Patch) -> bool:
+    """Whether all parameters of the model stay as they are where the patch acts."""
+    return not isinstance(patch, WeightPatch | LowRankPatch)
+
+
+def joined(areas: Iterable[Area]) -> Area:
+    """What any of the areas has."""
+    found: dict[str, set[int]] = {}
+    for one in areas:
+        for what, layers in one.items():
+            found.setdefault(what, set()).update(layers)
+    return {what: tuple(sorted(layers)) for what, layers in found.items()}
+
+
+def _layers(mllm: MLLM, names: Iterable[str]) -> tuple[int, ...]:
+    """The decoder layers of parameters that are in decoder layers."""
+    found = {mllm.first_layer([name]) for name in names}
+    return tuple(sorted(layer for layer in found if layer is not None))
+
+
+def _of_parameters(mllm: MLLM, names: Iterable[str]) -> Area:
+    own = set(names)
+    whole = [title for part, title in PARTS.items() if own == mllm.part(part).keys()]
+    if whole:
+        return {whole[0]: ()}
+    by_layer: dict[int, set[str]] = {}
+    outside: list[Area] = []
+    for name in sorted(own):
+        layer = mllm.first_layer([name])
+        if layer is not None and layer < mllm.n_layers:
+            by_layer.setdefault(layer, set()).add(name)
+        else:
+            outside.append({_outside(mllm, name): ()})
+    inside: list[Area] = [{_inside(mllm, layer, of): (layer,)} for layer, of in by_layer.items()]
+    return joined([*inside, *outside])
+
+
+def _inside(mllm: MLLM, layer: int, names: set[str]) -> str:
+    """What parameters of one decoder layer are."""
+    if names == mllm.part(f"layer.{layer}").keys():
+        return WHOLE
+    mlp = mllm.mlp(layer)
+    places = {"first matrix of the MLP": mlp.up.name, "second matrix of the MLP": mlp.down.name}
+    for what, place in places.items():
+        if all(name.startswith(f"{place}.") for name in names):
+            return what
+    return "MLP" if names <= mllm.part(f"mlp.{layer}").keys() else "weights"
+
+
+def _outside(mllm: MLLM, name: str) -> str:
+    """What a parameter in no decoder layer belongs to."""
+    module = name.partition(".")[0]
+    if module in MODULES:
+        return MODULES[module]
+    found = [title for part, title in PARTS.items() if name in mllm.part(part)]
+    return found[0] if found else module
