@@ -1,4 +1,4 @@
-# make demo   builds the miniature benchmark, from nothing to a dataset and its audit
+# make demo   builds the miniature benchmark, audits it, and judges every editing method on it
 # make test   all tests
 # make check  linters, types and tests
 # Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
@@ -20,6 +20,7 @@ demo: $(INSTALLED)
 		--annotations $(BUILD)/sources/vqa/v2_mscoco_val2014_annotations.json \
 		--images $(BUILD)/sources/images/val2014
 	$(BIN)/mmedit-build audit $(BUILD)/dataset --page demo/audit.html
+	$(BIN)/mmedit-eval --method all --dataset $(BUILD)/dataset --out demo/eval --cache demo/cache
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest

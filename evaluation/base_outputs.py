@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from editors.keys import model_key
 from evaluation.outputs import Measure, Output
+from evaluation.pictures import key_of_image
 from evaluation.probes import Probe
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
-from mmedit_build.mllm.images import image_key
 from mmedit_build.store import write_atomic
 
 VERSION = 1
@@ -98,8 +98,13 @@ def _asked(mllm: MLLM, measure: Measure, probes: Mapping[str, Probe]) -> dict[st
 
 def key_of(probe: Probe) -> str:
     """What an output depends on, but for the model."""
-    image = None if probe.query.image is None else image_key(probe.query.image)
-    parts = [image, probe.query.prompt, probe.query.target, probe.new_tokens, probe.is_locality]
+    parts = [
+        key_of_image(probe.query.image),
+        probe.query.prompt,
+        probe.query.target,
+        probe.new_tokens,
+        probe.is_locality,
+    ]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 

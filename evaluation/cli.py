@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from evaluation.tracing.cli import trace
 from mmedit_build.errors import UserError, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
@@ -115,6 +116,7 @@ def fit(
     cache: Cache = None,
 ) -> None:
     """Train the editors of methods that learn; otherwise that is done when they are first used."""
+    from evaluation.attempts import settled
     from evaluation.evaluate import fit as fit_all
     from mmedit_build.console import progress, quiet_loading, show_path
 
@@ -129,10 +131,12 @@ def fit(
     }
     experiment = _experiment(method, config, changes)
     quiet_loading()
-    fits = fit_all(experiment, progress)
+    fits, failed = settled(lambda: fit_all(experiment, progress))
     for done in fits:
         typer.echo(f"{'Had learned' if done.cached else 'Learned'} in {done.seconds:.1f} s.")
         show_path("Editor", done.path)
+    if failed is not None:
+        raise failed
     if not fits:
         typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
 
@@ -145,6 +149,9 @@ def report(
 ) -> None:
     """Write a page and tables (HTML, Markdown, LaTeX, CSV) from results; no model is needed."""
     _write_report(folders, out or folders[0], images)
+
+
+app.command()(trace)
 
 
 @app.command("list")
@@ -190,10 +197,9 @@ def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]
     from evaluation.suited import suited
 
     experiment = make_experiment(config, changes)
-    if method is None and (config is None or not experiment.methods):
+    chosen = experiment.methods if method is None else choose(method, experiment.methods)
+    if not chosen:
         raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")
-    known = experiment.methods
-    chosen = known if method is None else choose(method, known)
     methods = suited(chosen, experiment.model, experiment.revision)
     return experiment.model_copy(update={"methods": methods})
 
@@ -201,17 +207,20 @@ def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]
 def _evaluate(experiment: Experiment) -> None:
     from rich.console import Console
 
+    from evaluation.attempts import settled
     from evaluation.evaluate import evaluate as evaluate_all
     from evaluation.report.runs import find_runs
     from evaluation.report.screen import tables
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
-    folders = evaluate_all(experiment, progress)
+    folders, failed = settled(lambda: evaluate_all(experiment, progress))
     for table in tables(find_runs(folders)):
         Console().print(table)
     show_path("Results", experiment.out)
     _write_report(folders, experiment.out, experiment.images)
+    if failed is not None:
+        raise failed
 
 
 def _write_report(folders: Sequence[Path], out: Path, images: Path | None) -> None:

@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar, cast
 
+from evaluation.pictures import key_of_image
 from mmedit_build.easyedit_layout import FILES, EasyEditRow, read_rows
 from mmedit_build.engine import shards
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.images import image_key
 from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Relation, Split, Task
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.work import Work
@@ -202,15 +202,15 @@ def _content_of(path: Path) -> tuple[Task, Split]:
 
 
 def _content(case: Case) -> list[object]:
-    def image(of: Picture | None) -> str | None:
-        return None if of is None else image_key(of)
-
     def items(of: Sequence[Item]) -> list[object]:
-        return [[one.id, one.question, one.answer, one.answers, one.relation, image(one.image)] for one in of]
+        return [
+            [one.id, one.question, one.answer, one.answers, one.relation, key_of_image(one.image)]
+            for one in of
+        ]
 
     return [
         *(case.id, case.task, case.split, case.question, case.target, case.rephrase, case.answers),
-        *(image(case.image), image(case.image_rephrase)),
+        *(key_of_image(case.image), key_of_image(case.image_rephrase)),
         *(items(case.text_locality), items(case.image_locality)),
     ]
 
@@ -222,7 +222,7 @@ def _not_a_dataset(path: Path) -> UserError:
             "another with --dataset."
         )
     around = path if path.is_dir() else path.parent
-    near = [place.name for place in around.glob("*") if place.is_dir() and _is_dataset(place)]
+    near = [place.name for place in around.glob("*") if _is_dataset(place)]
     known = get_close_matches(path.name, near, n=3, cutoff=0.0)
     meant = f" Did you mean {' or '.join(str(around / name) for name in known)}?" if known else ""
     state = "holds no dataset" if path.exists() else "does not exist"
@@ -233,7 +233,7 @@ def _not_a_dataset(path: Path) -> UserError:
 
 
 def _is_dataset(place: Path) -> bool:
-    return (place / "data").is_dir() or (place / ROWS).is_file()
+    return place.suffix == ".json" or (place / "data").is_dir() or (place / ROWS).is_file()
 
 
 def _none_found(dataset: str, tasks: Sequence[Task], split: Split, images: Path | None) -> UserError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,22 +10,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import torch
+
 from editors import load_editor
 from editors.base import Editor, Learner, TrainEdit
 from editors.fitting import Fit, ensure_fitted
 from editors.keys import model_key
+from evaluation.attempts import Attempts
 from evaluation.base_outputs import BaseOutputs, folder_of
 from evaluation.dataset import Case, digest, load_cases
 from evaluation.experiment import UNEDITED, Experiment, Method
+from evaluation.holdout import split_by_image
 from evaluation.judging import Judging
 from evaluation.memory import peak, reset_peak
+from evaluation.pictures import check_there
 from evaluation.probes import train_edit
 from evaluation.results import ResultFolder, RunResult, Settings, count_skipped, read_results
 from evaluation.runner import run, run_plain
 from evaluation.scoring import Scorer
 from mmedit_build.checkpoints import locate
 from mmedit_build.console import Advance
-from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import check_writable
@@ -49,18 +52,26 @@ def load_editors(methods: dict[str, Method]) -> dict[str, Editor]:
 
 
 def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
-    """Run the experiment, or go on with it; the folders of its results, the unedited model's first."""
+    """Run the experiment, or go on with it; the folders of its results, the unedited model's first.
+
+    A method that cannot run is told at the end, when the others have their results.
+    """
     editors = load_editors(experiment.methods)
     check_writable(experiment.out)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
+    check_there(experiment.dataset, [case.image for case in cases])
     mllm = load_model(experiment)
-    folders: list[Path] = []
+    attempts = Attempts[Path]()
     for task in TASKS:
         of_task = [case for case in cases if case.task == task]
         if of_task:
             bench = Bench(experiment, mllm, task, of_task, progress)
-            folders += [bench.unedited(), *(bench.judge(name, editor) for name, editor in editors.items())]
-    return folders
+            attempts.done.append(bench.unedited())
+            for name, editor in editors.items():
+                with attempts.at(name, task):
+                    attempts.done.append(bench.judge(name, editor))
+    attempts.check()
+    return attempts.done
 
 
 def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
@@ -68,11 +79,15 @@ def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
     editors = load_editors(experiment.methods)
     train = load_cases(experiment.dataset, experiment.task, "train", experiment.images)
     mllm = load_model(experiment)
-    fits: list[Fit] = []
+    attempts = Attempts[Fit]()
     for task in dict.fromkeys(case.task for case in train):
         bench = Bench(experiment, mllm, task, [], progress)
-        fits += [done for name, editor in editors.items() if (done := bench.fit(name, editor)) is not None]
-    return fits
+        for name, editor in editors.items():
+            with attempts.at(name, task):
+                done = bench.fit(name, editor)
+                attempts.done += [] if done is None else [done]
+    attempts.check()
+    return attempts.done
 
 
 def load_model(experiment: Experiment) -> MLLM:
@@ -138,9 +153,11 @@ class Bench:
         with folder.locked():
             header, results = folder.begin(self._header(UNEDITED, {}))
             known = {result.id for result in results}
-            for case in self.wanted:
-                if case.id not in known:
-                    folder.add(self.judging.unedited(case))
+            missing = [case for case in self.wanted if case.id not in known]
+            if missing:
+                header = folder.resume(header)
+            for case in missing:
+                folder.add(self.judging.unedited(case))
             self._end(folder, header)
         return folder.folder
 
@@ -151,7 +168,7 @@ class Bench:
             header, results = folder.begin(self._header(name, editor.config.model_dump(mode="json")))
             known = {result.id for result in results}
             if any(case.id not in known for case in self.wanted):
-                header = self._judge(name, editor, known, folder, header)
+                header = self._judge(name, editor, known, folder, folder.resume(header))
             self._end(folder, header)
         return folder.folder
 
@@ -173,7 +190,8 @@ class Bench:
         if isinstance(editor, Told):
             for case in self.wanted:
                 probes = judging.probes(case)
-                editor.tell(case.id, [probe.query for probe in probes if not probe.is_locality])
+                if judging.base.knows(probes):
+                    editor.tell(case.id, [probe.query for probe in probes if not probe.is_locality])
         reset_peak(self.mllm.device)
         counts = replace(self.mllm.counts)
         judge = run if self.experiment.reuse else run_plain
@@ -210,7 +228,8 @@ class Bench:
             seed=experiment.seed,
         )
         versions = {library: version(library) for library in LIBRARIES}
-        return RunResult(settings=settings, versions=versions, device=str(self.mllm.device))
+        device = str(self.mllm.device)
+        return RunResult(settings=settings, versions=versions, device=device, threads=torch.get_num_threads())
 
     @cached_property
     def _model_digest(self) -> str:
@@ -229,20 +248,3 @@ class Bench:
                 seconds=sum(result.plan_seconds + result.probe_seconds for result in results),
             )
         )
-
-
-def split_by_image(cases: Sequence[Case], share: float) -> tuple[list[Case], list[Case]]:
-    """The cases without, and those with, the share of images that their digests choose."""
-    held_out = {case.image_id for case in cases if _fraction(case.image_id) < share}
-    known = [case for case in cases if case.image_id not in held_out]
-    kept = [case for case in cases if case.image_id in held_out]
-    if not known or not kept:
-        raise UserError(
-            f"{len(cases)} edits of the train split are too few to learn from and to validate on; give more."
-        )
-    return known, kept
-
-
-def _fraction(name: str) -> float:
-    """A number from 0 to 1 that the name decides."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48

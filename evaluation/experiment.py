@@ -92,14 +92,14 @@ def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment
 
 
 def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
-    """The methods of a comma list, or all; methods that the experiment file describes go first."""
+    """The methods of a comma list; `all` stands for every one that does not test the evaluation itself."""
     everything = {**{name: Method() for name in EDITORS if name not in SANITY}, **known}
-    if names == "all":
-        return everything
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
     valid = {**everything, **{name: Method() for name in SANITY}}
-    for name in chosen:
-        check_name("method", name, valid)
+    chosen: list[str] = []
+    for name in (name.strip() for name in names.split(",") if name.strip()):
+        if name != "all":
+            check_name("method", name, [*valid, "all"])
+        chosen += everything if name == "all" else [name]
     return {name: valid[name] for name in dict.fromkeys(chosen)}
 
 

@@ -81,6 +81,8 @@ class Judging:
     def unedited(self, case: Case) -> CaseResult:
         """The result of no edit at all: the same outputs before and after."""
         try:
+            # What cannot be asked of any method is no edit here either.
+            edit_of(case, self.mllm, self.prompts)
             probes = self.probes(case)
             outputs = self.base.of(probes)
             results = [self.scorer.result(case, *one, one[1]) for one in zip(probes, outputs, strict=True)]

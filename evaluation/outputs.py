@@ -106,9 +106,9 @@ class Measure:
         for limit, group in groupby(order, key=lambda i: probes[i].new_tokens):
             indices = list(group)
             with lend(indices) as model:
-                written = model.write(
-                    take(queries, indices), max_new_tokens=limit, batch_size=self.batch_size
-                )
+                # While rows are written, keys and values of all layers are held for each; half as many fit.
+                size = max(1, self.batch_size // 2)
+                written = model.write(take(queries, indices), max_new_tokens=limit, batch_size=size)
             for i, one in zip(indices, written, strict=True):
                 results[i] = replace(results[i], text=one.text, written=len(one.token_log_probs))
         return results

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from editors.base import Edit, TrainEdit
 from evaluation.dataset import Case, Item
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
 from mmedit_build.rows import Relation
 from mmedit_build.sources.nq import PREFIX
@@ -64,6 +65,8 @@ def make_probes(case: Case, model: Asked, prompts: Prompts = "family") -> list[P
 
 def edit_of(case: Case, model: Asked, prompts: Prompts = "family") -> Edit:
     """What an editor is asked for."""
+    if not case.question.strip():
+        raise UserError(f"Edit {case.id} has no question: leave it out or say what is asked.")
     return Edit(case.id, case.image, _prompt(case, case.question, model, prompts), case.target)
 
 

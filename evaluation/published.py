@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,22 @@ def _case(
         split=where[1],
         image=_picture(row, images),
         image_id=str(row["image_id"]),
-        question=row["question"],
+        # What a row lacks is told when its edit is judged, which is then skipped.
+        question=row["question"] or "",
         question_type=row["question_type"] or "unknown",
-        target=row["target"],
+        target=row["target"] or "",
         prediction=row["prediction"] or "",
         rephrase=row["rephrase"],
         image_rephrase=None if rephrased is None else rephrased["bytes"],
         answers=tuple(row["answers"] or ()),
-        text_locality=tuple(_item(item, facts, row, images) for item in row["text_locality"] or ()),
-        image_locality=tuple(_item(item, others, row, images) for item in row["image_locality"] or ()),
+        text_locality=tuple(_item(item, facts, row, images) for item in _whole(row["text_locality"])),
+        image_locality=tuple(_item(item, others, row, images) for item in _whole(row["image_locality"])),
     )
+
+
+def _whole(items: Sequence[Row] | None) -> list[Row]:
+    """The locality items that can be asked."""
+    return [item for item in items or () if item["question"] and item["answer"]]
 
 
 def _item(item: Row, pool: dict[str, Row], edit: Row, images: Path | None) -> Item:

@@ -7,21 +7,21 @@ same settings goes on after the last whole line.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from evaluation.differences import differences
 from evaluation.metrics import Protocol
 from evaluation.probes import Kind
 from mmedit_build.errors import UserError
 from mmedit_build.rows import Relation, Split, Task
-from mmedit_build.store import check_writable, write_atomic
+from mmedit_build.store import REMEDY, check_writable, write_atomic
 
 HEADER = "run.json"
 LINES = "results.jsonl"
@@ -106,6 +106,8 @@ class RunResult:
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries."""
     device: str = ""
+    threads: int = 0
+    """Of the processor: with another number of them, sums round differently."""
     finished: bool = False
     edits: int = 0
     """How many the run was asked for."""
@@ -138,8 +140,7 @@ class ResultFolder:
     def locked(self) -> Iterator[None]:
         """Keep others out meanwhile; the lock goes with the process, however that ends."""
         check_writable(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as file:
+        with self._lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -148,18 +149,32 @@ class ResultFolder:
                 ) from error
             yield
 
+    def _lock_file(self) -> TextIO:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise UserError(f"Cannot write to {self.folder} ({error.strerror}); {REMEDY}.") from error
+
     def begin(self, header: RunResult) -> tuple[RunResult, list[CaseResult]]:
         """Note the settings, or refuse to go on under others; the header and the results that are there."""
         if not (self.folder / HEADER).exists():
             self.write_header(header)
             return header, self._whole_lines()
         earlier = read_header(self.folder)
-        for name, before, now in _differences(earlier.settings, header.settings):
+        for name, before, now in differences(*map(_content, (earlier.settings, header.settings))):
             raise UserError(
                 f"{self.folder} holds results of other settings: {name} was {before} and is now {now}. "
                 "Choose another folder with --out, or delete it."
             )
         return earlier, self._whole_lines()
+
+    def resume(self, header: RunResult) -> RunResult:
+        """Note that results are being added."""
+        if header.finished:
+            header = replace(header, finished=False)
+            self.write_header(header)
+        return header
 
     def add(self, result: CaseResult) -> None:
         """Append one line; once this returns, it is on disk."""
@@ -220,23 +235,6 @@ def read_lines(path: Path) -> list[CaseResult]:
     return results
 
 
-def _differences(before: Settings, now: Settings) -> Iterator[tuple[str, str, str]]:
-    first, second = (_flat(TypeAdapter(Settings).dump_python(one, mode="json")) for one in (before, now))
-    for name in dict.fromkeys((*first, *second)):
-        # Another name or place of the same model or dataset makes no difference.
-        same = f"{name}_digest" in first and first[f"{name}_digest"] == second[f"{name}_digest"]
-        if first.get(name) != second.get(name) and not same:
-            yield name, json.dumps(first.get(name)), json.dumps(second.get(name))
-
-
-def _flat(content: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        inner = f"{name}.{key}" if name else key
-        flat.update(_flat(value, inner) if isinstance(value, Mapping) and value else {inner: value})
-    return flat
-
-
 def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
     """How many edits were skipped for each reason."""
     reasons: dict[str, int] = {}
@@ -244,3 +242,8 @@ def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
         if result.skipped is not None:
             reasons[result.skipped] = reasons.get(result.skipped, 0) + 1
     return reasons
+
+
+def _content(settings: Settings) -> dict[str, Any]:
+    content: dict[str, Any] = TypeAdapter(Settings).dump_python(settings, mode="json")
+    return content

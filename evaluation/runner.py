@@ -1,8 +1,9 @@
 """Edits judged one after the other: plan, apply, put all probes, undo.
 
 What an edit cannot change is not computed again: images are encoded once, layers below the lowest changed
-one run once for each query, and the unedited model is asked once for each dataset. Patches of low rank are
-judged side by side in one batch. `run_plain` does none of this and gives the same scores, to compare with.
+one run once for each query, and the unedited model is asked once for each dataset. Patches of low rank, and
+small ones of whole matrices, are judged side by side in one batch. `run_plain` does none of this and gives
+the same scores, to compare with.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from editors.base import Editor, Model
-from editors.side_by_side import SideBySide
-from editors.weights import LowRankPatch
+from editors.base import Editor, Model, Patch
+from editors.side_by_side import Beside, SideBySide
+from editors.weights import LowRankPatch, WeightPatch
+from editors.whole_side_by_side import WholeSideBySide, can_stand_beside
 from evaluation.dataset import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
@@ -22,6 +24,8 @@ from mmedit_build.mllm import Below, Query
 
 GROUP = 16
 """Edits whose queries are computed up to the edited layer together, and that are judged side by side."""
+WHOLE_BYTES = 2**28
+"""How much the patches of whole matrices in a group may take; larger ones are judged one after the other."""
 
 
 def run(
@@ -39,17 +43,19 @@ def run(
 def run_plain(
     judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str] = ()
 ) -> Iterator[CaseResult]:
-    """As `run`, by full forward passes of one query at a time; the unedited model is asked for each edit."""
+    """As `run`, by full forward passes of one query at a time, also while an edit is planned; the unedited
+    model is asked for each edit."""
     for case in cases:
         if case.id in known:
             continue
         planned = None
         try:
-            planned = judging.plan(editor, case)
-            with timed(judging.mllm) as clock:
-                planned.before = _one_by_one(judging, judging.mllm, planned)
-                with planned.patch.applied(judging.mllm) as model:
-                    planned.after = _one_by_one(judging, model, planned)
+            with judging.mllm.plain():
+                planned = judging.plan(editor, case)
+                with timed(judging.mllm) as clock:
+                    planned.before = _one_by_one(judging, judging.mllm, planned)
+                    with planned.patch.applied(judging.mllm) as model:
+                        planned.after = _one_by_one(judging, model, planned)
             planned.probe_seconds = clock.seconds
         except FAULTS as error:
             yield skipped(case, error, planned)
@@ -61,10 +67,9 @@ def _one_by_one(judging: Judging, model: Model, planned: Planned) -> list[Output
     outputs: list[Output] = []
     # Before the edit there is nothing to compare with yet.
     before: list[Output | None] = [*planned.before] or [None] * len(planned.probes)
-    with judging.mllm.fresh_features():
-        for probe, known in zip(planned.probes, before, strict=True):
-            compared = None if known is None else [known]
-            outputs += judging.measure(lambda _: nullcontext(model), [probe], [probe.query], compared)
+    for probe, known in zip(planned.probes, before, strict=True):
+        compared = None if known is None else [known]
+        outputs += judging.measure(lambda _: nullcontext(model), [probe], [probe.query], compared)
     return outputs
 
 
@@ -84,7 +89,7 @@ class _Group:
             planned = None if case.id in known else self._planned(case)
             if isinstance(planned, CaseResult):
                 yield planned
-            elif planned is not None and isinstance(planned.patch, LowRankPatch):
+            elif planned is not None and self._stands_beside(planned.patch):
                 together[case.id] = planned
             elif planned is not None:
                 yield self._alone(planned)
@@ -93,7 +98,13 @@ class _Group:
             beside = {case.id: self._planned(case) for case in self._cases if case.id in known}
             together |= {name: one for name, one in beside.items() if isinstance(one, Planned)}
         whole = [together[case.id] for case in self._cases if case.id in together]
-        yield from (one for one in self._side_by_side(whole) if one.id not in known)
+        for kind in (LowRankPatch, WeightPatch):
+            alike = [one for one in whole if isinstance(one.patch, kind)]
+            yield from (one for one in self._side_by_side(alike) if one.id not in known)
+
+    def _stands_beside(self, patch: Patch) -> bool:
+        beside = can_stand_beside(patch, self._judging.mllm, WHOLE_BYTES // GROUP)
+        return beside or isinstance(patch, LowRankPatch)
 
     def _planned(self, case: Case) -> Planned | CaseResult:
         try:
@@ -139,7 +150,7 @@ class _Group:
         if not together:
             return iter(())
         mllm = self._judging.mllm
-        patches = SideBySide([one.patch for one in together if isinstance(one.patch, LowRankPatch)])
+        patches = _beside([one.patch for one in together])
         owners = [number for number, one in enumerate(together) for _ in one.probes]
         before = [output for one in together for output in one.before]
 
@@ -174,6 +185,14 @@ class _Group:
             end += len(of)
             ends[name] = below[end - len(of) : end]
         return ends
+
+
+def _beside(patches: Sequence[Patch]) -> Beside:
+    """Patches of one kind side by side."""
+    low = [patch for patch in patches if isinstance(patch, LowRankPatch)]
+    return (
+        SideBySide(low) if low else WholeSideBySide([one for one in patches if isinstance(one, WeightPatch)])
+    )
 
 
 def join(parts: Sequence[Below]) -> Below:

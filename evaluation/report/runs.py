@@ -27,12 +27,13 @@ class Run:
 
 def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     """All results below some folders by task, the unedited model's first and the others by name."""
-    found = {path.parent for folder in folders for path in folder.rglob(HEADER)}
+    # The same folder may be named in several ways.
+    found = {path.parent.resolve(): path.parent for folder in folders for path in folder.rglob(HEADER)}
     if not found:
         raise UserError(
             f"There are no results in {', '.join(map(str, folders))}; give folders that mmedit-eval wrote."
         )
-    runs = [Run("", *read_results(folder)) for folder in sorted(found)]
+    runs = [Run("", *read_results(folder)) for folder in sorted(found.values())]
     return {task: of_task for task in TASKS if (of_task := _named([run for run in runs if run.task == task]))}
 
 

@@ -22,7 +22,7 @@ from evaluation.report.markup import Html, join, tag
 from evaluation.report.runs import Run
 from evaluation.report.svg import clip, mark
 from evaluation.report.tables import NO_VALUE, cost_table
-from evaluation.results import count_skipped
+from evaluation.results import RunResult, count_skipped
 from evaluation.summary import by_question_type, headline
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
@@ -132,6 +132,8 @@ def type_tables(board: Board) -> Html:
         return Html()
     left = f" The {TYPES} most frequent of {len(counts)} types." if len(counts) > TYPES else ""
     parts = [tag("h3", "By type of question"), tag("p", f"Means in percent.{left}", class_="lead")]
+    # The tables are as wide as their columns are many, and as many stand side by side as fit.
+    wide = f"--runs:{max(7, len(board.runs))}"
     for protocol in reversed(board.protocols):
         tables = [
             _type_table(board, protocol, column, {name: counts[name] for name in types})
@@ -139,7 +141,11 @@ def type_tables(board: Board) -> Html:
         ]
         summary = tag("summary", PROTOCOL_TITLES[protocol])
         first = protocol == board.protocols[-1]
-        parts.append(tag("details", summary, tag("div", *tables, class_="types"), open=first, class_="more"))
+        parts.append(
+            tag(
+                "details", summary, tag("div", *tables, class_="types", style=wide), open=first, class_="more"
+            )
+        )
     return join(parts)
 
 
@@ -182,7 +188,8 @@ def costs(board: Board) -> Html:
     note = tag(
         *(
             "p",
-            "Fit: to learn from the train split, once. Edit and probes: the mean of each edit, in seconds.",
+            "Fit: to learn from the train split, once. Edit: to plan one. Probe: to answer one question "
+            "about it. Peak: the most memory held while edits were judged. Changed: parameters of the model.",
         ),
         class_="lead",
     )
@@ -211,7 +218,7 @@ def _run_row(board: Board, run: Run) -> Html:
     asked = f"{settings.split} split, prompts {settings.prompts}, seed {settings.seed}"
     options = ", ".join(f"{name} {json.dumps(value)}" for name, value in settings.config.items())
     cells = {
-        "model": [settings.model, tag("span", " ".join([header.device, versions]).strip())],
+        "model": [settings.model, tag("span", " ".join([_where(header), versions]).strip())],
         "dataset": [settings.dataset, tag("span", asked)],
         "options": [options or "none"],
     }
@@ -219,6 +226,12 @@ def _run_row(board: Board, run: Run) -> Html:
     return tag(
         "tr", name, *(tag("td", tag("div", *content), data_label=title) for title, content in cells.items())
     )
+
+
+def _where(header: RunResult) -> str:
+    """The device, and on a processor the threads, which decide how sums are rounded."""
+    threads = f" ({header.threads} threads)" if header.device == "cpu" and header.threads else ""
+    return header.device + threads
 
 
 def _scrolled(table: Html, name: str) -> Html:

@@ -34,10 +34,11 @@ th span, td span { display: block; color: var(--soft); font-size: 12px; font-wei
 thead th { color: var(--soft); font-size: 13px; vertical-align: bottom; }
 td b { font-weight: 600; }
 .swatch { width: 14px; height: 14px; margin: 0 7px -2px 0; }
-.main th, .main td { padding: 9px 6px; }
+.main th, .main td { padding: 9px 5px; }
 .main th:first-child { padding-left: 0; white-space: nowrap; }
 .main tbody th span { padding-left: 21px; }
-.main td span { font-size: 11px; white-space: nowrap; }
+.main td span, .main thead th span { font-size: 11px; }
+.main td span { white-space: nowrap; }
 .main .group { color: var(--ink); }
 .main .first, .main .group { padding-left: 18px; }
 .main .unedited td b { font-weight: 400; color: var(--soft); }
@@ -77,7 +78,8 @@ svg .value.legacy { fill: var(--soft); }
 .edit { opacity: 0.5; }
 .median { stroke: var(--ink); stroke-width: 1.8; }
 
-.types { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); }
+.types { display: grid; }
+.types { grid-template-columns: repeat(auto-fill, minmax(min(100%, calc(100px + var(--runs) * 33px)), 1fr)); }
 .types { gap: 10px 26px; }
 .types table { font-size: 13px; }
 .types caption { text-align: left; font-weight: 600; font-size: 13px; }

@@ -13,12 +13,12 @@ from evaluation.report.runs import Run
 from evaluation.summary import (
     Estimate,
     Measure,
+    all_values,
     by_question_type,
     difference,
     estimate,
     headline,
     images_of,
-    measures,
     values,
 )
 from mmedit_build.rows import Task
@@ -99,24 +99,29 @@ def type_tables(task: Task, protocol: Protocol, runs: Sequence[Run]) -> list[Tab
 
 def cost_table(task: Task, runs: Sequence[Run]) -> Table:
     """What each method took, and how many edits it was judged on."""
-    header = ("method", "edits", "skipped", "fit (s)", "edit (s)", "probes (s)", "peak (MB)", "changed")
+    header = ("method", "edits", "skipped", "fit (s)", "edit (s)", "probe (s)", "peak (MB)", "changed")
     return Table(f"{TASK_TITLES[task]}: cost", header, tuple(_costs(run) for run in runs))
 
 
 def _costs(run: Run) -> tuple[str, ...]:
     scored = [result for result in run.results if result.scored]
-    number = max(1, len(scored))
+    number, probes = max(1, len(scored)), max(1, sum(len(result.probes) for result in scored))
     header = run.header
     return (
         run.name,
         str(len(scored)),
         str(len(run.results) - len(scored)),
         NO_VALUE if header.fit_seconds is None else f"{header.fit_seconds:.1f}",
-        f"{sum(result.plan_seconds for result in scored) / number:.3f}",
-        f"{sum(result.probe_seconds for result in scored) / number:.3f}",
+        _seconds(sum(result.plan_seconds for result in scored) / number, 3),
+        _seconds(sum(result.probe_seconds for result in scored) / probes, 4),
         f"{header.peak_bytes / 1e6:.0f}" if header.peak_bytes else NO_VALUE,
         f"{max((result.changed for result in scored), default=0):,}",
     )
+
+
+def _seconds(seconds: float, digits: int) -> str:
+    """Nothing of what takes no time at all: the unedited model is not asked for each edit."""
+    return f"{seconds:.{digits}f}" if seconds else NO_VALUE
 
 
 def markdown(runs: dict[Task, list[Run]]) -> str:
@@ -187,21 +192,28 @@ def score_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
     for task, of_task in runs.items():
         for run in of_task:
             groups = {"all": run.results, **by_question_type(run.results)}
-            for of in measures(run.results):
-                for name, results in groups.items():
-                    found = estimate(values(results, of), images_of(results))
+            ids = {name: {result.id for result in results} for name, results in groups.items()}
+            for of, by_id in all_values(run.results).items():
+                for name in groups:
+                    values_of_type = {one: value for one, value in by_id.items() if one in ids[name]}
+                    found = estimate(values_of_type, images_of(run.results))
                     if found is not None:
                         yield (task, run.name, *_place(of), name, *_numbers(found))
 
 
 def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
-    """Every two methods compared on the edits that both have."""
+    """Every two methods compared on the edits that both have.
+
+    Edits of other datasets may have the same ids, but are not the same.
+    """
     for task, of_task in runs.items():
-        pairs = [(one, other) for i, one in enumerate(of_task) for other in of_task[:i]]
-        for one, other in pairs:
-            for of in measures(one.results):
-                sides = values(one.results, of), values(other.results, of)
-                found = difference(*sides, images_of(one.results))
+        known = [all_values(run.results) for run in of_task]
+        digests = [run.header.settings.dataset_digest for run in of_task]
+        pairs = [(i, j) for i in range(len(of_task)) for j in range(i) if digests[i] == digests[j]]
+        for i, j in pairs:
+            one, other, images = of_task[i], of_task[j], images_of(of_task[i].results)
+            for of, by_id in known[i].items():
+                found = difference(by_id, known[j].get(of, {}), images)
                 if found is not None:
                     yield (task, one.name, other.name, *_place(of), *_numbers(found))
 

@@ -115,6 +115,8 @@ def test_fit_tells_when_there_is_nothing_to_learn(dataset: Path, tmp_path: Path)
         (["--method", "ft", "--protocol", "legacy,wide"], "no protocol 'wide'; did you mean 'wild'"),
         (["--method", "ft", "--dataset", "/none"], "/none does not exist"),
         (["--limit", "3"], "Name a method with --method"),
+        (["--method", " , "], "Name a method with --method"),
+        (["--method", "all,sera"], "no method 'sera'; did you mean"),
         (["--method", "ft", "base"], "Give --method after the command base"),
         (["--no-reuse", "list"], "Give --reuse after the command list"),
         (["fit"], "Name a method with --method"),
@@ -123,6 +125,18 @@ def test_fit_tells_when_there_is_nothing_to_learn(dataset: Path, tmp_path: Path)
 def test_a_mistake_is_told_in_one_sentence(arguments: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_what_can_be_done_is_reported_before_a_failure_is_told(dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"methods: {{oracle: {{}}, ike: {{options: {{encoder: {tmp_path}/none}}}}}}")
+    arguments = ["--config", str(file), "--dataset", str(dataset), "--task", "vqa", "--limit", "2"]
+    arguments += ["--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"), "--device", "cpu"]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).startswith("All is done but ike for vqa: ")
+    assert f"Page: {tmp_path / 'out' / 'report.html'}" in result.stdout
+    assert "| oracle | 100.0 [100.0, 100.0] |" in (tmp_path / "out" / "tables.md").read_text()
 
 
 def test_a_wrong_model_is_told_with_the_nearest(dataset: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evaluation.dataset import Case, digest, load_cases
@@ -146,6 +148,19 @@ def test_a_broken_file_is_named(work: Path) -> None:
         load_cases(str(work / "dataset"))
 
 
+def test_what_a_published_row_lacks_is_no_text(work: Path) -> None:
+    path = work / "dataset" / "data" / "vqa" / "test-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    first, second = table.to_pylist()
+    first["target"] = first["question"] = first["prediction"] = first["question_type"] = None
+    second["image_locality"][0]["answer"] = None
+    second["text_locality"][0]["question"] = ""
+    pq.write_table(pa.Table.from_pylist([first, second], schema=table.schema), path)
+    one, other = load_cases(str(work / "dataset"))
+    assert (one.target, one.question, one.prediction, one.question_type) == ("", "", "", "unknown")
+    assert (other.image_locality, other.text_locality) == ((), ())
+
+
 def row(**changes: str) -> dict[str, str]:
     whole = {
         "src": "How many?",
@@ -191,6 +206,12 @@ def test_files_of_mmedit_are_read_as_they_are(tmp_path: Path) -> None:
 def test_a_wrong_dataset_is_told_with_the_nearest(name: str, told: str, work: Path) -> None:
     with pytest.raises(UserError, match=told):
         load_cases(str(work.parent / name))
+
+
+def test_the_nearest_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "vqa_eval.json").write_text(json.dumps([row()]))
+    with pytest.raises(UserError, match=r"Did you mean .*vqa_eval\.json\?"):
+        load_cases(str(tmp_path / "vqa_evall.json"))
 
 
 def test_a_wrong_task_or_split_is_told_with_what_there_is(work: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from evaluation.dataset import Case
-from evaluation.evaluate import evaluate, fit, split_by_image
+from evaluation.attempts import MethodsFailedError
+from evaluation.dataset import load_cases
+from evaluation.evaluate import evaluate, fit
 from evaluation.experiment import Experiment, Method
 from evaluation.memory import peak, reset_peak
 from evaluation.results import LINES, CaseResult, read_results
@@ -116,6 +118,56 @@ def test_another_configuration_is_refused(experiment: Experiment) -> None:
         evaluate(change(some, methods={"ft": Method(options={"steps": 2})}), progress)
 
 
+def test_a_method_that_cannot_run_keeps_no_other_from_it(experiment: Experiment, tmp_path: Path) -> None:
+    nowhere = {"encoder": str(tmp_path / "nowhere")}
+    methods = {"ike": Method(options=nowhere), "oracle": Method()}
+    with pytest.raises(
+        MethodsFailedError, match=r"All is done but ike for vqa: .*nowhere.*ike for caption: 2 edits"
+    ) as caught:
+        evaluate(change(experiment, methods=methods, limit=1), progress)
+    assert [str(folder.relative_to(experiment.out)) for folder in caught.value.done] == [
+        *("vqa/unedited", "vqa/oracle", "caption/unedited", "caption/oracle"),
+    ]
+    methods["ke"] = Method(options={"steps": 1, "validate_every": 1})
+    with pytest.raises(MethodsFailedError) as caught:
+        fit(change(experiment, methods=methods, task="vqa"), progress)
+    assert [fitted.path.name.partition("-")[0] for fitted in caught.value.done] == ["ke"]
+
+
+def test_a_run_that_goes_on_is_not_finished_meanwhile(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = change(experiment, task="vqa", methods={"oracle": Method()})
+    _, folder = evaluate(change(some, limit=1), progress)
+
+    def cut_off(*_: object) -> Iterator[CaseResult]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evaluation.evaluate.run", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(some, progress)
+    assert not read_results(folder)[0].finished
+
+
+def test_edits_whose_image_is_missing_are_skipped_and_all_missing_are_refused(
+    experiment: Experiment, dataset: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "copy"
+    shutil.copytree(dataset, place)
+    some = change(experiment, dataset=str(place), task="vqa", methods={"oracle": Method()})
+    first, *others = load_cases(str(place), "vqa")
+    assert isinstance(first.image, Path)
+    first.image.unlink()
+    for folder in evaluate(some, progress):
+        header, results = read_results(folder)
+        assert header.skipped == {f"Cannot read the image file {first.image}: check the path.": 1}
+        assert [result.id for result in results if result.scored] == [case.id for case in others]
+    for case in others:
+        Path(str(case.image)).unlink(missing_ok=True)
+    with pytest.raises(UserError, match=r"None of the images that .*copy names is there.*--images"):
+        evaluate(change(some, out=tmp_path / "other"), progress)
+
+
 def test_mistakes_are_told_before_any_work(experiment: Experiment) -> None:
     for methods, told in (
         ({"mine": Method(editor="fit")}, "no editor 'fit'"),
@@ -141,38 +193,6 @@ def test_what_an_editor_learned_is_kept(experiment: Experiment) -> None:
     assert header.fit_seconds == pytest.approx(learned[0].seconds)
     assert all(result.scored for result in results)
     assert fit(change(experiment, methods={"ft": Method()}), progress) == []
-
-
-def case(number: int, image: int) -> Case:
-    return Case(
-        id=str(number),
-        task="vqa",
-        split="train",
-        image=b"",
-        image_id=str(image),
-        question="",
-        question_type="",
-        target="",
-        prediction="",
-        rephrase=None,
-        image_rephrase=None,
-    )
-
-
-def test_what_is_held_out_shares_no_image_with_the_rest() -> None:
-    cases = [case(number, number // 2) for number in range(400)]
-    train, validation = split_by_image(cases, 0.1)
-    assert {one.image_id for one in train}.isdisjoint(one.image_id for one in validation)
-    assert len(train) + len(validation) == 400
-    assert 20 <= len(validation) <= 60
-    # More edits do not move those that were there.
-    more = [*cases, *(case(number, number) for number in range(1000, 1100))]
-    assert [one for one in split_by_image(more, 0.1)[1] if int(one.id) < 1000] == validation
-
-
-def test_too_few_edits_cannot_be_learned_from() -> None:
-    with pytest.raises(UserError, match="1 edits of the train split are too few"):
-        split_by_image([case(1, 1)], 0.1)
 
 
 def test_the_peak_is_that_of_what_was_done_since() -> None:

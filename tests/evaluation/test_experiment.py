@@ -60,6 +60,8 @@ def test_methods_are_chosen_by_name_in_the_order_given() -> None:
         *(("oracle", Method()), ("mine", mine["mine"]), ("ft", mine["ft"])),
     ]
     assert choose("all", mine)["ft"] == mine["ft"]
+    assert list(choose("oracle,all", {})) == ["oracle", *choose("all", {})]
+    assert choose(" , ", mine) == {}
     with pytest.raises(UserError, match="no method 'oracel'; did you mean 'oracle'"):
         choose("ft,oracel", {})
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from evaluation.dataset import Case, Item
 from evaluation.probes import ANSWER_TOKENS, CAPTION_TOKENS, edit_of, make_probes, train_edit
+from mmedit_build.errors import UserError
 
 
 class Family:
@@ -99,3 +102,8 @@ def test_learning_editors_are_given_all_of_a_case() -> None:
     assert known.image_rephrase.image == b"again"
     assert [one.prompt for one in known.text_locality] == ["who", "when"]
     assert [one.target for one in known.image_locality] == ["digging", "2"]
+
+
+def test_an_edit_without_a_question_is_refused() -> None:
+    with pytest.raises(UserError, match="Edit vqa/1 has no question"):
+        edit_of(replace(CASE, question=" "), Family())

@@ -165,3 +165,12 @@ def test_two_commands_do_not_write_to_one_folder(tmp_path: Path) -> None:
         other.join()
     with ResultFolder(tmp_path).locked():
         pass
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_sentence() -> None:
+    # Nobody may make folders there, not even who may write everywhere.
+    with (
+        pytest.raises(UserError, match=r"Cannot write to /proc/none/vqa .*choose a folder"),
+        ResultFolder(Path("/proc/none/vqa")).locked(),
+    ):
+        pass

@@ -64,6 +64,22 @@ def test_side_by_side_is_as_one_by_one(
     )
 
 
+def test_patches_too_large_to_stand_side_by_side_are_judged_alone(
+    cases: list[Case],
+    make_judging: Callable[..., Judging],
+    make_editor: MakeEditor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judging = make_judging()
+    beside = list(run(judging, make_editor("whole"), cases))
+    monkeypatch.setattr("evaluation.runner.WHOLE_BYTES", 0)
+    alone = list(run(judging, make_editor("whole"), cases))
+    assert_same(beside, alone)
+    # Side by side all take the same share of the time, alone each its own.
+    assert len({result.probe_seconds for result in beside}) == 1
+    assert len({result.probe_seconds for result in alone}) == len(cases)
+
+
 @pytest.mark.parametrize("name", ["low rank", "whole"])
 def test_a_run_goes_on_with_the_same_numbers(
     name: str, cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor

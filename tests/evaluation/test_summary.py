@@ -7,12 +7,12 @@ from evaluation.probes import Kind
 from evaluation.results import CaseResult, ProbeResult
 from evaluation.summary import (
     Measure,
+    all_values,
     by_question_type,
     difference,
     estimate,
     headline,
     images_of,
-    measures,
     values,
 )
 from mmedit_build.rows import Relation
@@ -125,14 +125,16 @@ def test_several_items_of_an_edit_count_as_their_mean_and_near_ones_together() -
     ]
 
     def of(relation: str) -> dict[str, float]:
-        found = {one.relation: one for one in measures(results)}
+        found = {one.relation: one for one in all_values(results)}
         return values(results, found[relation])  # type: ignore[index]
 
     assert of("far") == {"1": 0.5}
     assert of("near") == {"1": pytest.approx(0.4)}
     assert of("same_question") == {"1": 0.6}
     assert values(results, RELIABILITY) == {"2": 1.0}
-    assert measures(results)[0] == RELIABILITY
+    everything = all_values(results)
+    assert next(iter(everything)) == RELIABILITY
+    assert everything == {measure: values(results, measure) for measure in everything}
 
 
 def test_skipped_edits_have_no_value() -> None:

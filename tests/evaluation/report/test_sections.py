@@ -60,6 +60,13 @@ def test_one_type_is_no_breakdown(make_runs: Any) -> None:
     assert type_tables(board_of(make_runs, words="same")) == ""
 
 
+def test_tables_of_many_methods_have_room_for_all(make_runs: Any) -> None:
+    [run] = make_runs(skills={"good": 1.0})["vqa"]
+    for number, room in ((3, 7), (16, 16)):
+        board = make_board("vqa", [replace(run, name=f"method {i}") for i in range(number)])
+        assert f'class="types" style="--runs:{room}"' in type_tables(board)
+
+
 def test_of_many_types_the_most_frequent_are_shown(make_runs: Any) -> None:
     [run] = make_runs(skills={"good": 1.0}, ids=tuple(map(str, range(20))))["vqa"]
     results = [
@@ -74,13 +81,15 @@ def test_of_many_types_the_most_frequent_are_shown(make_runs: Any) -> None:
 
 
 def test_costs_and_skipped_edits_are_told(make_runs: Any) -> None:
-    told = costs(board_of(make_runs, skips=("made-up/0", "made-up/1")))
+    board = board_of(make_runs, skips=("made-up/0", "made-up/1"))
+    probes = len(board.runs[0].results[0].probes)
+    told = costs(board)
     for label, shown in {
         "edits": "6",
         "skipped": "2",
         "fit (s)": "2.5",
         "edit (s)": "0.500",
-        "probes (s)": "0.250",
+        "probe (s)": f"{0.25 / probes:.4f}",
         "peak (MB)": "300",
         "changed": "1,234",
     }.items():
@@ -95,3 +104,9 @@ def test_settings_of_every_run_are_shown(make_runs: Any) -> None:
     assert "made-up/model" in shown
     assert "made_up 1" in shown
     assert "test split, prompts family, seed 0" in shown
+
+
+def test_the_threads_of_a_processor_are_told(make_runs: Any) -> None:
+    [run] = make_runs(skills={"good": 1.0})["vqa"]
+    header = replace(run.header, device="cpu", threads=3)
+    assert "cpu (3 threads)" in what_was_run([make_board("vqa", [replace(run, header=header)])])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from evaluation.probes import Kind
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.screen import tables
-from evaluation.report.tables import latex, main_table, main_tables, write_tables
+from evaluation.report.tables import difference_rows, latex, main_table, main_tables, write_tables
 from evaluation.results import CaseResult, ProbeResult, ResultFolder, RunResult, Settings
 from mmedit_build.errors import UserError
 from mmedit_build.rows import Relation, Task
@@ -140,11 +141,27 @@ def test_the_files_hold_every_number(folder: Path) -> None:
     assert pairs == [("ft_a", "unedited", "0.5"), ("mend", "unedited", "1.0"), ("mend", "ft_a", "0.5")]
 
 
+def test_edits_of_other_datasets_are_not_paired(folder: Path) -> None:
+    runs = find_runs([folder])["vqa"]
+    settings = replace(runs[2].header.settings, dataset_digest="other")
+    other = replace(runs[2], header=replace(runs[2].header, settings=settings))
+    pairs = {(row[1], row[2]) for row in difference_rows({"vqa": [*runs[:2], other]})}
+    assert pairs == {("ft_a", "unedited")}
+
+
+def test_a_folder_that_is_named_twice_counts_once(folder: Path) -> None:
+    alias = folder.parent / "alias"
+    alias.symlink_to(folder)
+    again = find_runs([folder, folder / ".." / folder.name, alias])
+    names = {task: [run.name for run in runs] for task, runs in again.items()}
+    assert names == {task: [run.name for run in runs] for task, runs in find_runs([folder]).items()}
+
+
 def test_the_page_tells_costs_types_and_skips(folder: Path) -> None:
     write_tables(find_runs([folder]), folder)
     page = (folder / "tables.md").read_text()
     assert "## Visual questions, legacy: Rel by question type" in page
-    assert "| mend | 4 | 1 | 2.5 | 0.500 | 0.250 | 1000 | 1,234 |" in page
+    assert "| mend | 4 | 1 | 2.5 | 0.500 | 0.0625 | 1000 | 1,234 |" in page
     assert r"- Captions, mend: 1 skipped because: 50% | broken" in page
     for line in page.splitlines():
         if line.startswith("|"):
