@@ -77,6 +77,9 @@ def _family_class(name: str, revision: str) -> type[Family]:
 
 def _no_model(name: str, reason: str) -> UserError:
     reason = reason.strip().partition("\n")[0].rstrip(".:")
+    if not Path(name).exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        # The Hub would be said to dislike the id, which it is not.
+        reason = "there is no such folder"
     if Path(name).is_dir():
         remedy = "give a folder written by save_pretrained (with safetensors), copied whole"
     else:

@@ -13,7 +13,7 @@ from mmedit_build.mllm import FAMILIES, MLLM
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="save_pretrained"):
+    with pytest.raises(UserError, match="there is no such folder"):
         MLLM.load(str(tmp_path / "nowhere"), device="cpu")
 
 
