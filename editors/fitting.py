@@ -6,7 +6,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from editors.base import Editor, Learner, TrainEdit
 from editors.keys import data_key, model_key
 from editors.saving import read_state, write_state
 from mmedit_build.mllm import MLLM
+from mmedit_build.store import locked
 
 VERSION = 1
 """Raised when the same configuration would be learned otherwise."""
@@ -44,18 +46,35 @@ def ensure_fitted(
     if not isinstance(editor, Learner):
         return None
     path = cache / f"{name}-{fit_key(name, editor, mllm, data)[:24]}.safetensors"
-    if path.exists():
-        state, _ = read_state(path)
-        editor.restore(mllm, state)
-        return Fit(path, float(str(state.fields["seconds"])), cached=True)
+    if not path.exists():
+        with _alone(path.with_suffix(".work"), name) as work:
+            # Another command may have been faster.
+            if not path.exists():
+                return _fit(name, editor, path, lambda: editor.fit(mllm, *data, work=work, advance=advance))
+    state, _ = read_state(path)
+    editor.restore(mllm, state)
+    return Fit(path, float(str(state.fields["seconds"])), cached=True)
+
+
+def _fit(name: str, editor: Learner, path: Path, learn: Callable[[], None]) -> Fit:
     start = time.perf_counter()
-    work = path.with_suffix(".work")
-    editor.fit(mllm, *data, work=work, advance=advance)
+    learn()
     seconds = time.perf_counter() - start
     state = editor.fitted()
     write_state(path, replace(state, fields={**state.fields, "seconds": seconds}), f"fitted {name}")
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(path.with_suffix(".work"), ignore_errors=True)
     return Fit(path, seconds, cached=False)
+
+
+@contextmanager
+def _alone(work: Path, name: str) -> Iterator[Path]:
+    """The folder of an unfinished fit, which one command at a time may go on with."""
+    with locked(work, f"Another command is training {name} in {work}; wait for it, then run this one again."):
+        try:
+            yield work
+        finally:
+            if work.is_dir() and not any(work.iterdir()):
+                work.rmdir()
 
 
 def fit_key(

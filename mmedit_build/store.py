@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmedit_build.errors import UserError
@@ -34,6 +37,29 @@ def check_writable(folder: Path) -> None:
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         reason = "no permission to write" if existing.is_dir() else "not a folder"
         raise UserError(f"Cannot write to {folder} ({existing}: {reason}); {REMEDY}.")
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Keep other commands out of a folder meanwhile; the lock goes with the process, however that ends.
+
+    `busy` is what to tell if another one is in it.
+    """
+    check_writable(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(f"Cannot write to {folder} ({error.strerror}); {REMEDY}.") from error
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(place)
+        raise UserError(busy) from error
+    try:
+        yield
+    finally:
+        os.close(place)
 
 
 def _write(path: Path, data: bytes) -> None:

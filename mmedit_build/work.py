@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from mmedit_build.errors import UserError
-from mmedit_build.store import REMEDY, check_writable, sweep, write_atomic
+from mmedit_build.store import locked, sweep, write_atomic
 
 STAGES = ("mine", "rephrase", "imagine", "attach")
 """Those that make rows, in their order; each has a folder."""
@@ -63,24 +60,11 @@ class Work:
         folder = self.folder.absolute()
         return str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)
 
-    def _lock(self) -> IO[str]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise UserError(f"Cannot write to {self.folder} ({error.strerror}); {REMEDY}.") from error
-
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others out of the folder meanwhile; the lock goes with the process, however that ends."""
-        check_writable(self.folder)
-        with self._lock() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(
-                    f"Another command is at work in {self.folder}; wait for it, or choose another --work."
-                ) from error
+        """Keep others out of the folder meanwhile, and clear away what a killed one left half written."""
+        busy = f"Another command is at work in {self.folder}; wait for it, or choose another --work."
+        with locked(self.folder, busy):
             sweep(self.folder)
             yield
 

@@ -18,6 +18,7 @@ from editors.ike import IKE, IKEConfig
 from editors.keys import data_key, model_key
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
+from mmedit_build.store import locked
 
 
 @pytest.fixture
@@ -71,6 +72,21 @@ def test_nothing_is_kept_of_a_fit_that_failed(
     with pytest.raises(KeyboardInterrupt):
         ensure_fitted("ike", editor(), mllm, (train, []), cache=tmp_path, advance=told)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_that_another_command_is_at_is_left_to_it(
+    mllm: MLLM, train: list[TrainEdit], tmp_path: Path
+) -> None:
+    data = (train, list[TrainEdit]())
+    work = tmp_path / f"ike-{fit_key('ike', editor(), mllm, data)[:24]}.work"
+    with (
+        locked(work, "mine"),
+        pytest.raises(UserError, match="Another command is training ike"),
+    ):
+        ensure_fitted("ike", editor(), mllm, data, cache=tmp_path, advance=told)
+    done = ensure_fitted("ike", editor(), mllm, data, cache=tmp_path, advance=told)
+    assert done is not None
+    assert list(tmp_path.iterdir()) == [done.path]
 
 
 def test_a_broken_file_is_told(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
