@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from editors.base import Patch
 from editors.neurons import AddedNeurons, ColumnPatch, ScaledNeurons
@@ -21,22 +21,23 @@ MODULES = {"qformer": "Q-Former"}
 
 def area(patch: Patch, mllm: MLLM) -> Area:
     """What the patch touches; nothing of a patch whose kind is not known."""
+    found: Area = {}
     match patch:
-        case ColumnPatch():
-            return {"neurons of the MLP": _layers(mllm, patch.factors)}
-        case LowRankPatch():
-            return _of_parameters(mllm, patch.factors)
-        case WeightPatch():
-            return _of_parameters(mllm, patch.deltas)
-        case AddedNeurons():
-            return {"beside the MLP": (patch.layer % mllm.n_layers,)}
-        case ScaledNeurons():
-            return {"neurons of the MLP": _layers(mllm, [f"{name}.weight" for name in patch.chosen])}
+        case ColumnPatch(factors=factors):
+            found = {"neurons of the MLP": _layers(mllm, factors)}
+        case LowRankPatch(factors=factors):
+            found = _of_parameters(mllm, factors)
+        case WeightPatch(deltas=deltas):
+            found = _of_parameters(mllm, deltas)
+        case AddedNeurons(layer=layer):
+            found = {"beside the MLP": (layer % mllm.n_layers,)}
+        case ScaledNeurons(chosen=chosen):
+            found = {"neurons of the MLP": _layers(mllm, [f"{name}.weight" for name in chosen])}
         case PromptPatch():
-            return {"the prompt": ()}
+            found = {"the prompt": ()}
         case RoutedPatch():
-            return {"nothing, as another model answers": ()}
-    return {}
+            found = {"nothing, as another model answers": ()}
+    return found
 
 
 def preserves(patch: Patch) -> bool:
@@ -61,7 +62,8 @@ def _layers(mllm: MLLM, names: Iterable[str]) -> tuple[int, ...]:
 
 def _of_parameters(mllm: MLLM, names: Iterable[str]) -> Area:
     own = set(names)
-    whole = [title for part, title in PARTS.items() if own == mllm.part(part).keys()]
+    parts = {title: mllm.part(part).keys() for part, title in PARTS.items()}
+    whole = [title for title, of in parts.items() if own == of]
     if whole:
         return {whole[0]: ()}
     by_layer: dict[int, set[str]] = {}
@@ -71,7 +73,7 @@ def _of_parameters(mllm: MLLM, names: Iterable[str]) -> Area:
         if layer is not None and layer < mllm.n_layers:
             by_layer.setdefault(layer, set()).add(name)
         else:
-            outside.append({_outside(mllm, name): ()})
+            outside.append({_outside(parts, name): ()})
     inside: list[Area] = [{_inside(mllm, layer, of): (layer,)} for layer, of in by_layer.items()]
     return joined([*inside, *outside])
 
@@ -88,10 +90,8 @@ def _inside(mllm: MLLM, layer: int, names: set[str]) -> str:
     return "MLP" if names <= mllm.part(f"mlp.{layer}").keys() else "weights"
 
 
-def _outside(mllm: MLLM, name: str) -> str:
+def _outside(parts: Mapping[str, Collection[str]], name: str) -> str:
     """What a parameter in no decoder layer belongs to."""
     module = name.partition(".")[0]
-    if module in MODULES:
-        return MODULES[module]
-    found = [title for part, title in PARTS.items() if name in mllm.part(part)]
-    return found[0] if found else module
+    found = [title for title, of in parts.items() if name in of]
+    return MODULES.get(module, found[0] if found else module)

@@ -82,6 +82,7 @@ class FT:
     Config: ClassVar[type[FTConfig]] = FTConfig
     family: ClassVar[MethodFamily] = "fine-tuning"
     batch: ClassVar[bool] = True
+    # The whole part, but of the language model, which is too large, the MLP that FT takes by default.
     parts: ClassVar[Mapping[str, str]] = {
         "vision": "vision",
         "connector": "connector",

@@ -22,8 +22,8 @@ class Practice(ABC):
     """A network under training, with its edits.
 
     All below the edited layers is computed once for each query, the gradient of an edit once, and so is what
-    the unedited model says, up to its head. A batch of edits is scored side by side; where it is what images go
-    through that is edited, one edit after the other.
+    the unedited model says, up to its head. A batch of edits is scored side by side, but one edit after the
+    other where vision or connector are edited: nothing lies below them then, and images are seen anew.
     """
 
     optimizer: torch.optim.Optimizer

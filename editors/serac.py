@@ -70,9 +70,9 @@ class SERACConfig(TrainingConfig):
     """Learning rate of Adam at the start."""
     lr_falls: bool = True
     """Whether it falls in a straight line, to nothing after the last of the steps."""
-    steps: Count = 500
+    steps: Count = 250
     """The most updates that are made."""
-    patience: Count = 500
+    patience: Count = 250
     """Updates without a better validation after which training stops; the best one is kept."""
 
 

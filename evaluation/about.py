@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from editors.areas import Area, area, joined, preserves
-from editors.base import Edit, Editor, Learner, Patch
+from editors.areas import area, joined, preserves
+from editors.base import Editor, Learner, Patch
 from mmedit_build.mllm import MLLM
 
 
@@ -17,50 +16,35 @@ class About:
     family: str
     batch: bool
     """Whether it makes several edits at once."""
-    preserves: bool = True
-    """Whether the model's parameters stayed as they were while any of its patches acted."""
-    area: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """What all its patches touched, and in which decoder layers."""
     learned: int | None = None
     """How many numbers it keeps of what it learned; None if it does not learn."""
+    preserves: bool = True
+    """Whether the parameters of the model stay as they are where any of its patches acts."""
+    area: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """What its patches touch, and in which decoder layers; see `editors.areas`."""
 
 
 @dataclass
 class Witness:
-    """An editor whose patches are looked at as they are planned."""
+    """Grows what is known of a method with each patch that it is shown."""
 
-    editor: Editor
+    mllm: MLLM
     about: About
 
     @classmethod
-    def of(cls, editor: Editor, earlier: About | None) -> Witness:
-        """Of an editor that has learned; `earlier` is what is known of it from before."""
+    def of(cls, editor: Editor, mllm: MLLM, earlier: About | None) -> Witness:
+        """For an editor that has learned; `earlier` is what was known of its patches before."""
         learned = None
         if isinstance(editor, Learner):
             learned = sum(tensor.numel() for tensor in editor.fitted().tensors.values())
         about = About(family=editor.family, batch=editor.batch, learned=learned)
-        return cls(editor, about if earlier is None else _grown(earlier, about))
+        if earlier is not None:
+            about = replace(about, preserves=earlier.preserves, area=earlier.area)
+        return cls(mllm, about)
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> Patch:
-        patch = self.editor.plan(mllm, edits)
-        found = About(
-            family=self.about.family,
-            batch=self.about.batch,
-            preserves=preserves(patch),
-            area=dict(area(patch, mllm)),
-            learned=self.about.learned,
+    def see(self, patch: Patch) -> None:
+        self.about = replace(
+            self.about,
+            preserves=self.about.preserves and preserves(patch),
+            area=dict(joined([self.about.area, area(patch, self.mllm)])),
         )
-        self.about = _grown(self.about, found)
-        return patch
-
-
-def _grown(before: About, now: About) -> About:
-    """Of more patches."""
-    areas: list[Area] = [before.area, now.area]
-    return About(
-        family=now.family,
-        batch=now.batch,
-        preserves=before.preserves and now.preserves,
-        area=dict(joined(areas)),
-        learned=now.learned,
-    )

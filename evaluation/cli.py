@@ -19,6 +19,14 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 MethodNames = Annotated[
     str | None, typer.Option("--method", help="A method, a comma list of them, or all; see list.")
 ]
+PartNames = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        help="Edit vision, connector, language or a comma list of them: a run of each method for each "
+        "[what the options say].",
+    ),
+]
 ModelName = Annotated[
     str | None, typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub [miniature/mllm].")
 ]
@@ -51,6 +59,7 @@ def main() -> None:
 def evaluate(
     context: typer.Context,
     method: MethodNames = None,
+    part: PartNames = None,
     model: ModelName = None,
     dataset: DatasetName = None,
     task: TaskName = None,
@@ -62,6 +71,9 @@ def evaluate(
         typer.Option(help="Ask as the model is meant to be asked, or as MMEdit's code does [family]."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many edits of a task.")] = None,
+    at_once: Annotated[
+        str | None, typer.Option(help="Edits that one patch makes; a comma list for runs of several [1].")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results [runs/eval].")] = None,
     config: ExperimentFile = None,
     images: Images = None,
@@ -91,6 +103,8 @@ def evaluate(
         "protocols": protocols,
         "prompts": prompts,
         "limit": limit,
+        "parts": part,
+        "at_once": at_once,
         "out": out,
         "images": images,
         "device": device,
@@ -106,6 +120,7 @@ def evaluate(
 @app.command()
 def fit(
     method: MethodNames = None,
+    part: PartNames = None,
     model: ModelName = None,
     dataset: DatasetName = None,
     task: TaskName = None,
@@ -124,6 +139,7 @@ def fit(
         "model": model,
         "dataset": dataset,
         "task": task,
+        "parts": part,
         "images": images,
         "device": device,
         "dtype": dtype,
@@ -193,6 +209,7 @@ def base(
 
 
 def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
+    from evaluation.components import by_part
     from evaluation.experiment import choose, make_experiment
     from evaluation.suited import suited
 
@@ -201,6 +218,10 @@ def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]
     if not chosen:
         raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")
     methods = suited(chosen, experiment.model, experiment.revision)
+    if experiment.parts:
+        methods, left_out = by_part(methods, experiment.parts)
+        if left_out:
+            typer.echo(f"Left out, as they cannot be told which part to edit: {', '.join(left_out)}.")
     return experiment.model_copy(update={"methods": methods})
 
 

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-import torch
 
 from editors import load_editor
 from editors.base import Editor, Learner, TrainEdit
 from editors.fitting import Fit, ensure_fitted
 from editors.keys import model_key
+from evaluation.about import Witness
 from evaluation.attempts import Attempts
 from evaluation.base_outputs import BaseOutputs, folder_of
+from evaluation.batches import check_batch, check_dealt, run_batches
 from evaluation.dataset import Case, digest, load_cases
 from evaluation.experiment import UNEDITED, Experiment, Method
+from evaluation.headers import in_words, new_header
 from evaluation.holdout import split_by_image
 from evaluation.judging import Judging
 from evaluation.memory import peak, reset_peak
 from evaluation.pictures import check_there
 from evaluation.probes import train_edit
-from evaluation.results import ResultFolder, RunResult, Settings, count_skipped, read_results
+from evaluation.results import CaseResult, ResultFolder, RunResult, read_results
 from evaluation.runner import run, run_plain
 from evaluation.scoring import Scorer
+from evaluation.summary import count_skipped
+from evaluation.telling import tell
 from mmedit_build.checkpoints import locate
 from mmedit_build.console import Advance
-from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm import MLLM
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import check_writable
 
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
-LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
-
-
-@runtime_checkable
-class Told(Protocol):
-    """An editor that is told its answers, and so tests the evaluation."""
-
-    def tell(self, edit_id: str, scope: Sequence[Query]) -> None:
-        """Name the queries that the edit of that id shall answer besides its own."""
 
 
 def load_editors(methods: dict[str, Method]) -> dict[str, Editor]:
@@ -68,8 +60,9 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
             bench = Bench(experiment, mllm, task, of_task, progress)
             attempts.done.append(bench.unedited())
             for name, editor in editors.items():
-                with attempts.at(name, task):
-                    attempts.done.append(bench.judge(name, editor))
+                for at_once in bench.sizes:
+                    with attempts.at(name, task):
+                        attempts.done.append(bench.judge(name, editor, at_once))
     attempts.check()
     return attempts.done
 
@@ -161,11 +154,19 @@ class Bench:
             self._end(folder, header)
         return folder.folder
 
-    def judge(self, name: str, editor: Editor) -> Path:
-        """The results of a method, as far as they are not there yet."""
-        folder = ResultFolder(self.experiment.out / self.task / name)
+    @property
+    def sizes(self) -> list[int]:
+        """How many edits are made at once in each run of a method; never more than there are."""
+        return list(dict.fromkeys(min(number, len(self.wanted)) for number in self.experiment.at_once))
+
+    def judge(self, name: str, editor: Editor, at_once: int = 1) -> Path:
+        """The results of a method with so many edits at once, as far as they are not there yet."""
+        check_batch(editor, at_once)
+        new = self._header(name, editor.config.model_dump(mode="json"), at_once)
+        folder = ResultFolder(self.experiment.out / self.task / new.settings.name)
         with folder.locked():
-            header, results = folder.begin(self._header(name, editor.config.model_dump(mode="json")))
+            header, results = folder.begin(new)
+            check_dealt(self.wanted, at_once, results)
             known = {result.id for result in results}
             if any(case.id not in known for case in self.wanted):
                 header = self._judge(name, editor, known, folder, folder.resume(header))
@@ -176,60 +177,59 @@ class Bench:
         """Let an editor learn, or take up what it learned; None if it does not learn."""
         if not isinstance(editor, Learner):
             return None
-        steps = editor.steps(self.train[0])
+        steps, of = editor.steps(self.train[0]), self.experiment.methods[name].editor or name
         with self.progress(f"{self.task}: {name} learns", steps) as advance:
             return ensure_fitted(
-                name, editor, self.mllm, self.train, cache=self.experiment.cache / "fitted", advance=advance
+                of, editor, self.mllm, self.train, cache=self.experiment.cache / "fitted", advance=advance
             )
 
     def _judge(
         self, name: str, editor: Editor, known: Collection[str], folder: ResultFolder, header: RunResult
     ) -> RunResult:
-        judging = self.judging
         fitted = self.fit(name, editor)
-        if isinstance(editor, Told):
-            for case in self.wanted:
-                probes = judging.probes(case)
-                if judging.base.knows(probes):
-                    editor.tell(case.id, [probe.query for probe in probes if not probe.is_locality])
+        tell(editor, self.judging, self.wanted)
+        witness = Witness.of(editor, self.mllm, header.about)
+        judging = replace(self.judging, seen=witness.see)
+        header = replace(header, fit_seconds=None if fitted is None else fitted.seconds)
         reset_peak(self.mllm.device)
         counts = replace(self.mllm.counts)
-        judge = run if self.experiment.reuse else run_plain
-        with self.progress(f"{self.task}: {name}", len(self.wanted)) as advance:
+        with self.progress(
+            f"{self.task}: {in_words(header.settings, len(self.wanted))}", len(self.wanted)
+        ) as advance:
             advance(sum(case.id in known for case in self.wanted))
-            for result in judge(judging, editor, self.wanted, known):
+            for result in self._results(judging, editor, known, header.settings.at_once):
+                if header.about != witness.about:
+                    header = replace(header, about=witness.about)
+                    folder.write_header(header)
                 folder.add(result)
                 advance(1, "" if result.scored else "some skipped")
         size, of = peak(self.mllm.device)
         return replace(
             header,
-            fit_seconds=None if fitted is None else fitted.seconds,
             peak_bytes=max(size, header.peak_bytes),
             peak_of=of,
             vision_passes=header.vision_passes + self.mllm.counts.vision - counts.vision,
             layer_passes=header.layer_passes + self.mllm.counts.layers - counts.layers,
         )
 
-    def _header(self, name: str, config: dict[str, object]) -> RunResult:
-        experiment = self.experiment
-        revision = f"@{experiment.revision}" if experiment.revision else ""
-        settings = Settings(
-            method=name,
-            config=config,
-            model=experiment.model + revision,
-            model_digest=self._model_digest,
-            dataset=experiment.dataset,
-            dataset_digest=self.digest,
-            task=self.task,
-            split=experiment.split,
-            protocols=experiment.protocols,
-            prompts=experiment.prompts,
-            reuse=experiment.reuse,
-            seed=experiment.seed,
+    def _results(
+        self, judging: Judging, editor: Editor, known: Collection[str], at_once: int
+    ) -> Iterator[CaseResult]:
+        reuse = self.experiment.reuse
+        if at_once > 1:
+            return run_batches(judging, editor, self.wanted, at_once, known, reuse=reuse)
+        return (run if reuse else run_plain)(judging, editor, self.wanted, known)
+
+    def _header(self, name: str, config: dict[str, object], at_once: int = 1) -> RunResult:
+        return new_header(
+            self.experiment,
+            self.task,
+            name,
+            config,
+            device=self.mllm.device,
+            digests=(self._model_digest, self.digest),
+            at_once=at_once,
         )
-        versions = {library: version(library) for library in LIBRARIES}
-        device = str(self.mllm.device)
-        return RunResult(settings=settings, versions=versions, device=device, threads=torch.get_num_threads())
 
     @cached_property
     def _model_digest(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from editors import EDITORS
 from evaluation.dataset import DEFAULT, check_name
@@ -19,6 +19,8 @@ from mmedit_build.rows import Split, Task
 
 SANITY = ("oracle",)
 """Editors that test the evaluation; `all` does not mean them."""
+Part = Literal["vision", "connector", "language"]
+PARTS: tuple[Part, ...] = get_args(Part)
 UNEDITED = "unedited"
 """How results name the model without any edit."""
 
@@ -63,6 +65,11 @@ class Experiment(Strict):
     """Folder of the results."""
     cache: Path = Path("runs/cache")
     """Folder of what the unedited model answered and of what editors learned."""
+    at_once: tuple[Count, ...] = Field(default=(1,), min_length=1)
+    """How many edits one patch makes, as a list or a comma list: a run of each method for each number."""
+    parts: tuple[Part, ...] = ()
+    """Parts of the model, as a list or a comma list: a run of each method that can be told which part to edit
+    for each of them. Left out, methods edit what their options say."""
     seed: int = 0
     """Of whatever an editor draws."""
     batch_size: Count = 32
@@ -71,6 +78,16 @@ class Experiment(Strict):
     """False computes everything anew for each edit, one query at a time."""
     holdout: float = Field(default=0.1, gt=0, lt=1)
     """The share of the train split's images that learning editors are validated on."""
+
+    @field_validator("parts", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        return list(dict.fromkeys(map(str.strip, given.split(",")))) if isinstance(given, str) else given
+
+    @field_validator("at_once", mode="before")
+    @classmethod
+    def _numbers(cls, given: object) -> object:
+        return given.split(",") if isinstance(given, str) else (given,) if isinstance(given, int) else given
 
 
 def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment:
@@ -88,6 +105,8 @@ def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment
             check_name("task", str(first["input"]), ("vqa", "caption"))
         if place.startswith("protocols"):
             check_name("protocol", str(first["input"]), PROTOCOLS)
+        if place.startswith("parts"):
+            check_name("part of a model", str(first["input"]), PARTS)
         raise UserError(f"{file or 'The command'} gives {place} a wrong value: {first['msg']}.") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -55,6 +55,8 @@ class Judging:
     prompts: Prompts = "family"
     batch_size: int = 32
     seed: int = 0
+    seen: Callable[[Patch], None] | None = None
+    """Shown each patch that is planned."""
 
     @property
     def measure(self) -> Measure:
@@ -64,12 +66,19 @@ class Judging:
         return make_probes(case, self.mllm, self.prompts)
 
     def plan(self, editor: Editor, case: Case) -> Planned:
-        """The case with its patch; seeded by the case, so that a resumed run gives the same."""
-        seed = hashlib.blake2b(f"{self.seed} {case.id}".encode(), digest_size=6).digest()
+        """The case with its patch."""
+        return Planned(case, self.probes(case), *self.patch(editor, [case]))
+
+    def patch(self, editor: Editor, cases: Sequence[Case]) -> tuple[Patch, float]:
+        """A patch for all the cases, and its seconds; seeded by them, so a resumed run gives the same."""
+        names = " ".join([str(self.seed), *(case.id for case in cases)])
+        seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
         torch.manual_seed(int.from_bytes(seed, "big"))
         with timed(self.mllm) as clock:
-            patch = editor.plan(self.mllm, [edit_of(case, self.mllm, self.prompts)])
-        return Planned(case, self.probes(case), patch, clock.seconds)
+            patch = editor.plan(self.mllm, [edit_of(case, self.mllm, self.prompts) for case in cases])
+        if self.seen is not None:
+            self.seen(patch)
+        return patch, clock.seconds
 
     def finish(self, planned: Planned) -> CaseResult:
         """The result of a case whose outputs are there."""

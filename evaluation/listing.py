@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from editors import EDITORS, editor_class
 from editors.base import Learner
+from editors.families import METHOD_FAMILIES, MethodFamily
 from evaluation.experiment import SANITY, UNEDITED, Experiment
 from evaluation.metrics import METRICS
 from evaluation.suited import bundled
@@ -22,19 +23,33 @@ def tables() -> list[Table]:
 
 
 def _methods() -> Table:
-    table = Table("method", "what it does", "learns first", title="Methods")
-    for name in EDITORS:
-        found = editor_class(name)
-        about = (inspect.getdoc(found) or "").partition("\n")[0]
-        note = " Tests the evaluation; not part of `all`." if name in SANITY else ""
-        table.add_row(name, Text(about + note), "yes" if issubclass(found, Learner) else "no")
-    table.add_row(UNEDITED, "The model as it is; always judged along with the others.", "no")
+    table = Table(Column("method", no_wrap=True), "what it does", "learns", "batch", title="Methods")
+    for family, names in by_family().items():
+        table.add_row(Text(family, "bold"))
+        for number, name in enumerate(names):
+            found = editor_class(name)
+            about = (inspect.getdoc(found) or "").partition("\n")[0]
+            note = " Tests the evaluation; not part of `all`." if name in SANITY else ""
+            facts = ("yes" if one else "no" for one in (issubclass(found, Learner), found.batch))
+            table.add_row(f"  {name}", Text(about + note), *facts, end_section=number == len(names) - 1)
+    table.add_row(UNEDITED, "The model as it is; always judged along with the others.", "no", "")
+    table.caption = "learns: from the train split, first; batch: several edits by one patch (--at-once)"
     return table
+
+
+def by_family() -> dict[MethodFamily, list[str]]:
+    """The editors of each family, in the order of families."""
+    families = {name: editor_class(name).family for name in EDITORS}
+    return {
+        family: [name for name, of in families.items() if of == family]
+        for family in METHOD_FAMILIES
+        if family in families.values()
+    }
 
 
 def _options() -> Table:
     table = Table("method", "option", "default", "meaning", title="Options, for an experiment file")
-    for name in EDITORS:
+    for name in (name for names in by_family().values() for name in names):
         fields = editor_class(name).Config.model_fields
         for number, (option, field) in enumerate(fields.items()):
             default = json.dumps(field.get_default(call_default_factory=True), default=str)

@@ -6,22 +6,21 @@ same settings goes on after the last whole line.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from evaluation.about import About
 from evaluation.differences import differences
 from evaluation.metrics import Protocol
 from evaluation.probes import Kind
 from mmedit_build.errors import UserError
 from mmedit_build.rows import Relation, Split, Task
-from mmedit_build.store import REMEDY, check_writable, write_atomic
+from mmedit_build.store import locked, write_atomic
 
 HEADER = "run.json"
 LINES = "results.jsonl"
@@ -68,11 +67,13 @@ class CaseResult:
     """Why there are no scores."""
     probes: tuple[ProbeResult, ...] = ()
     plan_seconds: float = 0.0
-    """To make the patch."""
+    """To make the patch; of one for several edits, the edit's share."""
     probe_seconds: float = 0.0
     """To apply it, put all probes and undo it; side by side, the edit's share."""
     changed: int = 0
     """Parameters of the model that the patch changes."""
+    at_once: int = 1
+    """Edits of its group, for which one patch was planned."""
 
     @property
     def scored(self) -> bool:
@@ -96,6 +97,13 @@ class Settings:
     prompts: str
     reuse: bool
     seed: int
+    at_once: int = 1
+    """Edits that one patch is planned for."""
+
+    @property
+    def name(self) -> str:
+        """Of the folder, and in reports."""
+        return self.method if self.at_once == 1 else f"{self.method}@{self.at_once}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +118,7 @@ class RunResult:
     """Of the processor: with another number of them, sums round differently."""
     finished: bool = False
     edits: int = 0
-    """How many the run was asked for."""
+    """How many it was asked for."""
     scored: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     """How many edits for each reason."""
@@ -124,6 +132,7 @@ class RunResult:
     vision_passes: int = 0
     layer_passes: int = 0
     """Images encoded, and rows sent through a decoder layer, in the last session."""
+    about: About | None = None
 
 
 _CASES = TypeAdapter(CaseResult)
@@ -136,25 +145,11 @@ class ResultFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keep others out meanwhile; the lock goes with the process, however that ends."""
-        check_writable(self.folder)
-        with self._lock_file() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(
-                    f"Another command is writing to {self.folder}; wait for it, or choose another --out."
-                ) from error
-            yield
-
-    def _lock_file(self) -> TextIO:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return (self.folder / ".lock").open("w")
-        except OSError as error:
-            raise UserError(f"Cannot write to {self.folder} ({error.strerror}); {REMEDY}.") from error
+        return locked(
+            self.folder, f"Another command is writing to {self.folder}; wait for it, or choose another --out."
+        )
 
     def begin(self, header: RunResult) -> tuple[RunResult, list[CaseResult]]:
         """Note the settings, or refuse to go on under others; the header and the results that are there."""
@@ -178,10 +173,9 @@ class ResultFolder:
 
     def add(self, result: CaseResult) -> None:
         """Append one line; once this returns, it is on disk."""
-        line = _CASES.dump_json(result) + b"\n"
         try:
             with (self.folder / LINES).open("ab", buffering=0) as file:
-                file.write(line)
+                file.write(_CASES.dump_json(result) + b"\n")
                 os.fsync(file.fileno())
         except OSError as error:
             raise UserError(
@@ -233,15 +227,6 @@ def read_lines(path: Path) -> list[CaseResult]:
                 "the same command again."
             ) from error
     return results
-
-
-def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
-    """How many edits were skipped for each reason."""
-    reasons: dict[str, int] = {}
-    for result in results:
-        if result.skipped is not None:
-            reasons[result.skipped] = reasons.get(result.skipped, 0) + 1
-    return reasons
 
 
 def _content(settings: Settings) -> dict[str, Any]:

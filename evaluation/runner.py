@@ -103,8 +103,11 @@ class _Group:
             yield from (one for one in self._side_by_side(alike) if one.id not in known)
 
     def _stands_beside(self, patch: Patch) -> bool:
-        beside = can_stand_beside(patch, self._judging.mllm, WHOLE_BYTES // GROUP)
-        return beside or isinstance(patch, LowRankPatch)
+        mllm = self._judging.mllm
+        if isinstance(patch, LowRankPatch):
+            # What an image goes through sees it once, whoever asks about it: rows do not tell edits apart.
+            return patch.first_layer(mllm) is not None
+        return can_stand_beside(patch, mllm, WHOLE_BYTES // GROUP)
 
     def _planned(self, case: Case) -> Planned | CaseResult:
         try:

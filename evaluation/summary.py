@@ -104,6 +104,15 @@ def difference(
     return estimate({name: one[name] - other[name] for name in one if name in other}, images, seed=seed)
 
 
+def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
+    """How many edits were skipped for each reason."""
+    reasons: dict[str, int] = {}
+    for result in results:
+        if result.skipped is not None:
+            reasons[result.skipped] = reasons.get(result.skipped, 0) + 1
+    return reasons
+
+
 def images_of(results: Sequence[CaseResult]) -> dict[str, str]:
     """The image of each edit."""
     return {result.id: result.image_id for result in results}

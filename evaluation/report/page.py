@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from evaluation.report.at_once import at_once
 from evaluation.report.board import Board, make_board
 from evaluation.report.cases import Cards, filters, make_cards
+from evaluation.report.components import components
 from evaluation.report.divergence import divergences
+from evaluation.report.formats import TASK_TITLES
 from evaluation.report.markup import Html, join, tag
+from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
-from evaluation.report.runs import Run
+from evaluation.report.runs import Run, split
 from evaluation.report.script import SCRIPT
 from evaluation.report.sections import costs, main_table, meanings, type_tables, warnings, what_was_run
 from evaluation.report.style import STYLE
-from evaluation.report.tables import TASK_TITLES
 from mmedit_build.page import document
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
@@ -35,14 +39,16 @@ def write_page(runs: dict[Task, list[Run]], folder: Path, images: Path | None = 
 
 def render(runs: dict[Task, list[Run]], images: Path | None = None) -> bytes:
     """The page, in UTF-8."""
-    boards = [make_board(task, of_task) for task, of_task in runs.items()]
+    parts = {task: split(of_task) for task, of_task in runs.items()}
+    boards = [make_board(task, first) for task, (first, _) in parts.items()]
+    whole = [replace(board, runs=runs[board.task]) for board in boards]
     body = [
         tag("h1", TITLE),
         tag("p", _lead(boards), class_="lead"),
         _contents(boards),
-        *map(_task, boards),
+        *(_task(board, all_, parts[board.task][1]) for board, all_ in zip(boards, whole, strict=True)),
         _cases(boards, make_cards(boards, images)),
-        tag("section", tag("h2", "What was run"), what_was_run(boards), id="runs"),
+        tag("section", tag("h2", "What was run"), what_was_run(whole), id="runs"),
         tag("footer", "Written by mmedit-eval report from result files alone."),
     ]
     return document(TITLE, STYLE, join(body), SCRIPT)
@@ -62,7 +68,7 @@ def _contents(boards: Sequence[Board]) -> Html:
     return tag("nav", *links, aria_label="Contents")
 
 
-def _task(board: Board) -> Html:
+def _task(board: Board, whole: Board, several: Sequence[Run]) -> Html:
     parts = [
         tag("h2", TASK_TITLES[board.task]),
         tag("p", "Means in percent with 95% intervals over images.", class_="lead"),
@@ -71,11 +77,14 @@ def _task(board: Board) -> Html:
         meanings(board),
         tradeoffs(board),
         bars(board),
+        components(board),
         radars(board),
         agreements(board),
         divergences(board),
         type_tables(board),
-        costs(board),
+        at_once(board, several),
+        overview(board.task, whole.runs),
+        costs(whole),
     ]
     return tag("section", *parts, id=board.task)
 

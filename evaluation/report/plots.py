@@ -18,7 +18,8 @@ RADIUS = 62
 """Of a radar."""
 NAME = 14
 """Letters of a method's name that fit beside a bar."""
-_BAR = Scale(0, 100, 96, 296)
+BAR = Scale(0, 100, 96, 296)
+"""From percent to places along a bar."""
 _X = Scale(0, 100, 40, 328)
 _Y = Scale(0, 100, 226, 60)
 _AREA = (30.0, 37.0, 340.0, 230.0)
@@ -28,37 +29,44 @@ _SHORT = {"I-Loc": "I-Loc far"}
 def bars(board: Board) -> Html:
     """Every headline number with its interval; one panel a measure."""
     panels = [_bar_panel(board, column) for column in board.columns]
-    note = "In percent; thin lines are 95% intervals."
+    return figure("Every measure", in_percent(board), panels)
+
+
+def in_percent(board: Board) -> str:
+    """What bars show."""
     if len(board.protocols) == 2:
-        note = "In percent: wild in full color above, legacy pale below; thin lines are 95% intervals."
-    return figure("Every measure", note, panels)
+        return "In percent: wild in full color above, legacy pale below; thin lines are 95% intervals."
+    return "In percent; thin lines are 95% intervals."
 
 
 def _bar_panel(board: Board, column: str) -> Html:
     step = 12 * len(board.protocols) + 8
     bottom = 30 + step * len(board.runs)
-    grid = [line(_BAR(tick), 24, _BAR(tick), bottom - 4) for tick in (0, 50, 100)]
-    ticks = [text(_BAR(tick), bottom + 10, str(tick), anchor="middle") for tick in (0, 50, 100)]
+    grid = [line(BAR(tick), 24, BAR(tick), bottom - 4) for tick in (0, 50, 100)]
+    ticks = [text(BAR(tick), bottom + 10, str(tick), anchor="middle") for tick in (0, 50, 100)]
     rows: list[str] = []
     for number, run in enumerate(board.runs):
         top = 30 + step * number
         rows.append(text(0, top + step / 2, clip(run.name, NAME), "name"))
         for place_, protocol in enumerate(reversed(board.protocols)):
-            rows.append(_bar(board, protocol, column, run, top + 12 * place_))
+            rows.append(
+                score_bar(board, protocol, column, run, top + 12 * place_, board.looks[run.name].paint)
+            )
     titles = dict.fromkeys(board.metric(protocol, column) for protocol in reversed(board.protocols))
     return panel(NAMES[column], bottom + 14, *grid, *ticks, *rows, note=", ".join(titles))
 
 
-def _bar(board: Board, protocol: Protocol, column: str, run: Run, top: float) -> Html:
+def score_bar(board: Board, protocol: Protocol, column: str, run: Run, top: float, paint: str) -> Html:
+    """A number as a bar with its interval; nothing where there is no number."""
     found = board.of(protocol, column, run.name)
     if found is None:
         return Html()
-    low, mean, high = (_BAR(100 * one) for one in (found.low, found.mean, found.high))
-    look, kind = board.looks[run.name], f"bar {protocol}"
+    low, mean, high = (BAR(100 * one) for one in (found.low, found.mean, found.high))
+    kind = f"bar {protocol}"
     tip = f"{run.name}, {NAMES[column]}, {protocol}: {in_words(found)}"
     return join(
         [
-            bar(_BAR(0), top, mean - _BAR(0), 9, tip, class_=kind, fill=look.paint),
+            bar(BAR(0), top, mean - BAR(0), 9, tip, class_=kind, fill=paint),
             line(low, top + 4.5, high, top + 4.5, "whisker"),
             text(340, top + 8.5, percent(found.mean), f"value {protocol}", "end"),
         ]

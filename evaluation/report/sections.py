@@ -18,12 +18,14 @@ from evaluation.report.board import (
     is_unedited,
     percent,
 )
+from evaluation.report.formats import NO_VALUE
 from evaluation.report.markup import Html, join, tag
-from evaluation.report.runs import Run
+from evaluation.report.overview import family_row
+from evaluation.report.runs import Run, by_family
 from evaluation.report.svg import clip, mark
-from evaluation.report.tables import NO_VALUE, cost_table
-from evaluation.results import RunResult, count_skipped
-from evaluation.summary import by_question_type, headline
+from evaluation.report.tables import cost_table
+from evaluation.results import RunResult
+from evaluation.summary import by_question_type, count_skipped, headline
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "legacy": "Legacy: forced along the target",
@@ -51,9 +53,12 @@ def main_table(board: Board) -> Html:
         for column in columns
     ]
     head = tag("thead", tag("tr", tag("td"), *groups), tag("tr", tag("th", "method", scope="col"), *titles))
-    body = tag("tbody", *(_main_row(board, run) for run in board.runs))
+    bodies = [
+        tag("tbody", family_row(family, 1 + len(titles)), *(_main_row(board, run) for run in of))
+        for family, of in by_family(board.runs)
+    ]
     return _scrolled(
-        tag("table", head, body, class_="main", style=f"--rows:{len(columns) + 1}"), "Main results"
+        tag("table", head, *bodies, class_="main", style=f"--rows:{len(columns) + 1}"), "Main results"
     )
 
 

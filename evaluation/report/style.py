@@ -41,6 +41,7 @@ td b { font-weight: 600; }
 .main td span { white-space: nowrap; }
 .main .group { color: var(--ink); }
 .main .first, .main .group { padding-left: 18px; }
+.family th { padding: 16px 0 4px; color: var(--soft); font-size: 12px; letter-spacing: 0.02em; }
 .main .unedited td b { font-weight: 400; color: var(--soft); }
 
 .more { margin-top: 16px; }
@@ -73,6 +74,7 @@ svg .value.legacy { fill: var(--soft); }
 .shape.wild { fill-opacity: 0.22; }
 .shape.legacy { stroke-dasharray: 3 3; }
 .cross { stroke-width: 1.4; opacity: 0.4; }
+.course { stroke-width: 1.8; opacity: 0.75; } .course.thin { stroke-width: 1; opacity: 0.45; }
 .leader { stroke: var(--soft); stroke-width: 1; }
 .mark { stroke: var(--paper); stroke-width: 1.2; }
 .edit { opacity: 0.5; }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.metrics import METRICS, Protocol
-from evaluation.report.runs import Run
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, latex
+from evaluation.report.overview import overview_table
+from evaluation.report.runs import Run, split
 from evaluation.summary import (
     Estimate,
     Measure,
@@ -24,8 +25,8 @@ from evaluation.summary import (
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
 
-TASK_TITLES: dict[Task, str] = {"vqa": "Visual questions", "caption": "Captions"}
-NO_VALUE = "-"
+AT_ONCE = ", several edits at once"
+"""What titles say of tables whose rows differ in how many edits one patch makes."""
 SCORE_COLUMNS = (
     *("task", "method", "protocol", "kind", "relation", "metric", "question_type"),
     *("mean", "low", "high", "edits", "images"),
@@ -36,21 +37,12 @@ DIFFERENCE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of text under a title."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-
 def write_tables(runs: dict[Task, list[Run]], folder: Path) -> list[Path]:
     """Write all tables of all tasks into a folder."""
+    overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
     texts = {
         "tables.md": markdown(runs),
-        "tables.tex": "\n".join(latex(table) for table in main_tables(runs)),
+        "tables.tex": "\n".join(map(latex, [*main_tables(runs), *overviews])),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
@@ -62,14 +54,15 @@ def write_tables(runs: dict[Task, list[Run]], folder: Path) -> list[Path]:
 def main_tables(runs: dict[Task, list[Run]]) -> list[Table]:
     """One table for each task and protocol, in the layout of MMEdit's Table 2."""
     return [
-        main_table(task, protocol, of_task)
+        main_table(task, protocol, shown, kind)
         for task, of_task in runs.items()
+        for kind, shown in zip(("", AT_ONCE), split(of_task), strict=True)
         for protocol in METRICS
-        if any(protocol in run.header.settings.protocols for run in of_task)
+        if any(protocol in run.header.settings.protocols for run in shown)
     ]
 
 
-def main_table(task: Task, protocol: Protocol, runs: Sequence[Run]) -> Table:
+def main_table(task: Task, protocol: Protocol, runs: Sequence[Run], kind: str = "") -> Table:
     """Means in percent with their intervals; one row a method."""
     columns = headline(task, protocol)
     rows = [(run.name, *(_cell(_of(run, of), of) for of in columns.values())) for run in runs]
@@ -77,8 +70,10 @@ def main_table(task: Task, protocol: Protocol, runs: Sequence[Run]) -> Table:
     for title, of in columns.items():
         scores.setdefault(METRICS[protocol][of.metric].title, []).append(title)
     meaning = "; ".join(f"{', '.join(titles)}: {metric}" for metric, titles in scores.items())
-    note = f"{meaning}. In percent, with 95% intervals."
-    return Table(f"{TASK_TITLES[task]}, {protocol} protocol", ("method", *columns), tuple(rows), note)
+    several = " One patch makes as many edits as follow the @." if kind else ""
+    note = f"{meaning}. In percent, with 95% intervals.{several}"
+    title = f"{TASK_TITLES[task]}{kind}, {protocol} protocol"
+    return Table(title, ("method", *columns), tuple(rows), note)
 
 
 def type_tables(task: Task, protocol: Protocol, runs: Sequence[Run]) -> list[Table]:
@@ -129,16 +124,9 @@ def markdown(runs: dict[Task, list[Run]]) -> str:
     tables = main_tables(runs)
     for task, of_task in runs.items():
         for protocol in METRICS:
-            tables += type_tables(task, protocol, of_task)
-        tables.append(cost_table(task, of_task))
-    return "# Results\n\n" + "\n".join(_markdown(table) for table in tables) + _skips(runs)
-
-
-def _markdown(table: Table) -> str:
-    lines = [table.header, ("---", *("---:" for _ in table.header[1:])), *table.rows]
-    texts = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
-    note = f"\n{table.note}\n" if table.note else ""
-    return f"## {table.title}\n\n" + "\n".join(texts) + f"\n{note}"
+            tables += type_tables(task, protocol, split(of_task)[0])
+        tables += [overview_table(task, of_task), cost_table(task, of_task)]
+    return "# Results\n\n" + "\n".join(as_markdown(table) for table in tables) + _skips(runs)
 
 
 def _skips(runs: dict[Task, list[Run]]) -> str:
@@ -149,34 +137,6 @@ def _skips(runs: dict[Task, list[Run]]) -> str:
         for reason, number in run.header.skipped.items()
     ]
     return "\n## Skipped edits\n\n" + "\n".join(lines) + "\n" if lines else ""
-
-
-_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
-
-
-def latex(table: Table) -> str:
-    """A table for papers; it needs the package booktabs."""
-    lines = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in (table.header, *table.rows)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_tex(table.title)}}}",
-            rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            *([rf"\par {{\footnotesize {_tex(table.note)}}}"] if table.note else []),
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text)
 
 
 def as_csv(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from editors.base import Edit as Wish
 from editors.base import Editor
+from editors.families import MethodFamily
 from editors.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.base_outputs import BaseOutputs
 from evaluation.dataset import Case, Item
@@ -187,6 +188,8 @@ class Noise:
     """Adds the same small matrix to the last two layers for every edit, as factors or whole."""
 
     Config: ClassVar[type[Strict]] = NoConfig
+    family: ClassVar[MethodFamily] = "fine-tuning"
+    batch: ClassVar[bool] = True
     strength = 0.05
 
     def __init__(self, config: NoConfig) -> None:
@@ -221,6 +224,19 @@ class VisionNoise(Noise):
         )
 
 
+class SeenNoise(Noise):
+    """Adds small matrices to what images go through, as factors."""
+
+    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> LowRankPatch:
+        generator = torch.Generator().manual_seed(ord(edits[0].id[-1]))
+        factors = {}
+        for linear in (*mllm.seeing_linears("vision"), *mllm.seeing_linears("connector")):
+            out, width = linear.module.weight.shape
+            left, right = (torch.randn(size, generator=generator) for size in ((out, 2), (2, width)))
+            factors[f"{linear.name}.weight"] = Factors(left * self.strength, right * self.strength)
+        return LowRankPatch(factors)
+
+
 class Failing(Noise):
     """Cannot make some edits, and makes one of nothing but NaN."""
 
@@ -240,6 +256,7 @@ EDITORS: dict[str, Callable[[], Editor]] = {
     "low rank": lambda: Noise(NoConfig()),
     "whole": lambda: WholeNoise(NoConfig()),
     "vision": lambda: VisionNoise(NoConfig()),
+    "seen": lambda: SeenNoise(NoConfig()),
     "failing": lambda: Failing(NoConfig()),
 }
 

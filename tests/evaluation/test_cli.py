@@ -100,6 +100,19 @@ def test_list_shows_methods_options_models_and_scores() -> None:
     output = run("list")
     for word in ("oracle", "unedited", "weight_decay", "miniature/mllm", "token accuracy"):
         assert word in output
+    # By their families, in the order in which reports have them.
+    places = [output.index(word) for word in ("fine-tuning", "memory", "meta-learning", "locate and edit")]
+    assert places == sorted(places)
+
+
+def test_several_edits_at_once_have_a_folder_for_each_number(dataset: Path, tmp_path: Path) -> None:
+    output = run(
+        *("--method", "ft", "--dataset", str(dataset), "--task", "vqa", "--limit", "3", "--at-once", "1,2"),
+        *("--protocol", "legacy", "--device", "cpu"),
+        *("--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")),
+    )
+    assert "several edits at once" in output
+    assert {path.name for path in (tmp_path / "out" / "vqa").iterdir()} == {"unedited", "ft", "ft@2"}
 
 
 def test_fit_tells_when_there_is_nothing_to_learn(dataset: Path, tmp_path: Path) -> None:

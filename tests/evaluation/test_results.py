@@ -16,9 +16,9 @@ from evaluation.results import (
     ResultFolder,
     RunResult,
     Settings,
-    count_skipped,
     read_results,
 )
+from evaluation.summary import count_skipped
 from mmedit_build.errors import UserError
 
 SETTINGS = Settings(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def assert_same(one: list[CaseResult], other: list[CaseResult]) -> None:
             assert mine == pytest.approx(others, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["low rank", "whole", "vision", "failing"])
+@pytest.mark.parametrize("name", ["low rank", "whole", "vision", "seen", "failing"])
 def test_what_is_shared_gives_what_full_passes_give(
     name: str, cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
 ) -> None:
@@ -62,6 +63,27 @@ def test_side_by_side_is_as_one_by_one(
     assert_same(
         list(run(judging, make_editor("low rank"), cases)), list(run(judging, make_editor("whole"), cases))
     )
+
+
+def test_what_images_go_through_is_patched_for_one_edit_after_the_other(
+    cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
+) -> None:
+    # The first two edits are about the same image, and each sees it in its own way.
+    shared = [replace(cases[1], image=cases[0].image), *cases[:1], *cases[4:]]
+    judging = make_judging()
+    probes = [probe for case in shared for probe in judging.probes(case)]
+    judging.base.complete(judging.mllm, probes, batch_size=8, advance=lambda _: None)
+    together = list(run(judging, make_editor("seen"), shared))
+    alone = [result for case in shared for result in run(judging, make_editor("seen"), [case])]
+    assert_same(together, alone)
+    for probe in (probe for result in together for probe in result.probes):
+        moved = abs(probe.log_prob_after - probe.log_prob_before)
+        if probe.kind == "text_locality":
+            assert moved < 1e-4
+            assert probe.scores["legacy"] == {"top1": 1.0, "top10": 1.0}
+            assert probe.scores["wild"]["unchanged"] == 1.0
+        else:
+            assert moved > 1e-4
 
 
 def test_patches_too_large_to_stand_side_by_side_are_judged_alone(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from evaluation.probes import Kind
+from evaluation.report.formats import latex
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.screen import tables
-from evaluation.report.tables import difference_rows, latex, main_table, main_tables, write_tables
+from evaluation.report.tables import difference_rows, main_table, main_tables, write_tables
 from evaluation.results import CaseResult, ProbeResult, ResultFolder, RunResult, Settings
 from mmedit_build.errors import UserError
 from mmedit_build.rows import Relation, Task

@@ -53,6 +53,18 @@ def test_mlp_gives_the_real_modules(mllm: MLLM) -> None:
     assert torch.equal(mlp.activation(hidden), hidden.relu())
 
 
+@pytest.mark.parametrize(("part", "number"), [("vision", 4), ("connector", 2)])
+def test_what_images_go_through_gives_the_real_modules_of_its_last_layers(
+    mllm: MLLM, part: str, number: int
+) -> None:
+    found = mllm.seeing_linears(part)
+    # Two layers, which are fewer than are edited of a larger tower.
+    assert len(found) == number
+    for linear in found:
+        assert mllm.model.get_submodule(linear.name) is linear.module
+        assert f"{linear.name}.weight" in mllm.part(part)
+
+
 def test_first_layer(mllm: MLLM) -> None:
     assert mllm.first_layer(mllm.part("mlp.4")) == 4
     assert mllm.first_layer([*mllm.part("layer.5"), *mllm.part("mlp.2")]) == 2

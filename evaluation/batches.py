@@ -1,0 +1,159 @@
+"""Several edits at once: one patch is planned for a group of edits, and the probes of all are asked under it.
+
+The edits are dealt in their order into groups of the same size, of which the last one may be smaller. As for
+single edits, what lies below the lowest edited layer is computed once for each query, and the unedited model
+is asked once for each dataset; in the plain way, all is computed anew, one query at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+from editors.base import Editor, Model, Patch
+from evaluation.dataset import Case
+from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
+from evaluation.outputs import Output
+from evaluation.results import CaseResult
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import Query
+
+TOGETHER = 16
+"""Edits whose queries are computed up to the edited layer together."""
+
+
+def check_batch(editor: Editor, size: int) -> None:
+    """Refuse several edits at once for an editor that makes one at a time."""
+    if size > 1 and not editor.batch:
+        raise UserError("It makes one edit at a time, so several at once are not judged.")
+
+
+def check_dealt(cases: Sequence[Case], size: int, results: Sequence[CaseResult]) -> None:
+    """Refuse to go on where edits that have results would now be in a smaller or larger group."""
+    now = {case.id: len(group) for group in dealt(cases, size) for case in group}
+    for one in results:
+        if now.get(one.id, one.at_once) != one.at_once:
+            raise UserError(
+                f"Edit {one.id} was made along with others, {one.at_once} at once, and would now be one of "
+                f"{now[one.id]}: give the same --limit as before, or choose another folder with --out."
+            )
+
+
+def dealt(cases: Sequence[Case], size: int) -> list[Sequence[Case]]:
+    """The cases in groups."""
+    return [cases[start : start + size] for start in range(0, len(cases), size)]
+
+
+def run_batches(
+    judging: Judging,
+    editor: Editor,
+    cases: Sequence[Case],
+    size: int,
+    known: Collection[str] = (),
+    *,
+    reuse: bool = True,
+) -> Iterator[CaseResult]:
+    """The results of the cases that have none yet, group by group.
+
+    A group of which some have results is judged whole, so that a run that was cut off gives the same numbers.
+    """
+    for group in dealt(cases, size):
+        if not known or any(case.id not in known for case in group):
+            for result in _Batch(judging, editor, reuse=reuse).results(group):
+                if result.id not in known:
+                    yield replace(result, at_once=len(group))
+
+
+class _Batch:
+    """One group of edits."""
+
+    def __init__(self, judging: Judging, editor: Editor, *, reuse: bool) -> None:
+        self._judging = judging
+        self._editor = editor
+        self._reuse = reuse
+
+    def results(self, group: Sequence[Case]) -> Iterator[CaseResult]:
+        known: dict[str, list[Output]] = {}
+        for case in group:
+            try:
+                known[case.id] = self._judging.base.of(self._judging.probes(case))
+            except FAULTS as error:
+                yield skipped(case, error)
+        cases = [case for case in group if case.id in known]
+        if not cases:
+            return
+        try:
+            patch, seconds = self._planned(cases)
+        except FAULTS as error:
+            yield from (skipped(case, error) for case in cases)
+            return
+        for start in range(0, len(cases), TOGETHER):
+            yield from self._judged(
+                patch,
+                [
+                    Planned(case, self._judging.probes(case), patch, seconds / len(cases), known[case.id])
+                    for case in cases[start : start + TOGETHER]
+                ],
+            )
+
+    def _planned(self, cases: Sequence[Case]) -> tuple[Patch, float]:
+        if self._reuse:
+            return self._judging.patch(self._editor, cases)
+        with self._judging.mllm.plain():
+            return self._judging.patch(self._editor, cases)
+
+    def _judged(self, patch: Patch, together: Sequence[Planned]) -> Iterator[CaseResult]:
+        try:
+            with timed(self._judging.mllm) as clock:
+                self._ask(patch, together)
+        except FAULTS as error:
+            if len(together) == 1:
+                yield skipped(together[0].case, error, together[0])
+            else:
+                # One of them is at fault, and each on its own will tell which.
+                for planned in together:
+                    yield from self._judged(patch, [planned])
+            return
+        for planned in together:
+            planned.probe_seconds = clock.seconds / len(together)
+            yield self._judging.finish(planned)
+
+    def _ask(self, patch: Patch, together: Sequence[Planned]) -> None:
+        """Put all probes to the patched model."""
+        if self._reuse:
+            outputs = iter(self._shared(patch, together))
+            for planned in together:
+                planned.after = [next(outputs) for _ in planned.probes]
+            return
+        mllm = self._judging.mllm
+        with mllm.plain():
+            for planned in together:
+                planned.before = self._one_by_one(mllm, planned, None)
+                with patch.applied(mllm) as model:
+                    planned.after = self._one_by_one(model, planned, planned.before)
+
+    def _shared(self, patch: Patch, together: Sequence[Planned]) -> list[Output]:
+        judging, mllm = self._judging, self._judging.mllm
+        probes = [probe for planned in together for probe in planned.probes]
+        before = [output for planned in together for output in planned.before]
+        queries: Sequence[Query] = [probe.query for probe in probes]
+        layer = patch.first_layer(mllm)
+        if layer is not None:
+            free = "wild" in judging.scorer.protocols
+            queries = mllm.below(queries, layer, for_generation=free, batch_size=judging.batch_size)
+        with patch.applied(mllm) as model:
+            if layer is None and model is mllm:
+                # Images look different now, but only once for all that is asked about them.
+                queries = mllm.below(queries, 0, batch_size=judging.batch_size)
+            return judging.measure(lambda _: nullcontext(model), probes, queries, before)
+
+    def _one_by_one(self, model: Model, planned: Planned, before: list[Output] | None) -> list[Output]:
+        known = [None] * len(planned.probes) if before is None else [[one] for one in before]
+        return [
+            output
+            for probe, compared in zip(planned.probes, known, strict=True)
+            for output in self._judging.measure(
+                lambda _: nullcontext(model), [probe], [probe.query], compared
+            )
+        ]

@@ -1,0 +1,54 @@
+"""The header that the results of a run begin with."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import torch
+
+from evaluation.experiment import Experiment
+from evaluation.results import RunResult, Settings
+from mmedit_build.rows import Task
+
+LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
+
+
+def new_header(
+    experiment: Experiment,
+    task: Task,
+    method: str,
+    config: dict[str, object],
+    *,
+    device: torch.device,
+    digests: tuple[str, str],
+    at_once: int,
+) -> RunResult:
+    """What a run of a method is of, before it has begun; the digests are of the model and of the dataset."""
+    revision = f"@{experiment.revision}" if experiment.revision else ""
+    settings = Settings(
+        method=method,
+        config=config,
+        model=experiment.model + revision,
+        model_digest=digests[0],
+        dataset=experiment.dataset,
+        dataset_digest=digests[1],
+        task=task,
+        split=experiment.split,
+        protocols=experiment.protocols,
+        prompts=experiment.prompts,
+        reuse=experiment.reuse,
+        seed=experiment.seed,
+        at_once=at_once,
+    )
+    versions = {library: version(library) for library in LIBRARIES}
+    return RunResult(
+        settings=settings, versions=versions, device=str(device), threads=torch.get_num_threads()
+    )
+
+
+def in_words(settings: Settings, edits: int) -> str:
+    """The method and, of so many edits, how many it makes at once."""
+    if settings.at_once == 1:
+        return settings.method
+    whole = " (all there are)" if settings.at_once == edits else ""
+    return f"{settings.method}, {settings.at_once} at once{whole}"

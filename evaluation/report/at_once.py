@@ -1,0 +1,151 @@
+"""What becomes of the scores when one patch makes more edits: a table, and a line for each method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import log10
+
+from evaluation.metrics import Protocol
+from evaluation.report.board import COLORS, NAMES, SHAPES, Board, Look, in_words, make_board
+from evaluation.report.markup import Html, join, tag
+from evaluation.report.runs import Run
+from evaluation.report.sections import PROTOCOL_TITLES, main_table, warnings
+from evaluation.report.svg import TICKS, Scale, clip, figure, line, mark, panel, text
+
+LINE = 13.0
+"""Between the names at the ends of lines, at least."""
+TOP, BOTTOM = 32.0, 222.0
+_LEFT, _RIGHT, _NAMES = 34.0, 226.0, 252.0
+_Y = Scale(0, 100, BOTTOM, TOP)
+
+
+def at_once(board: Board, runs: Sequence[Run]) -> Html:
+    """The section on runs with several edits at once; nothing if there are none."""
+    if not runs:
+        return Html()
+    several = _board(board, runs)
+    head = [tag("h3", "Several edits at once"), tag("p", _note(runs), class_="lead"), warnings(several)]
+    plots = [_plots(several, protocol) for protocol in reversed(several.protocols)]
+    return join([*head, *plots, main_table(several)])
+
+
+def _note(runs: Sequence[Run]) -> str:
+    *some, most = map(str, sorted({run.at_once for run in runs}))
+    words = [
+        f"One patch makes {', '.join(some)} or {most} edits, as the number after the @ says, and is asked "
+        "all that belongs to any of them."
+    ]
+    left = sorted({size for run in runs for size in _left_over(run)})
+    if left:
+        words.append(f"What is left over at the end makes a group of {', '.join(map(str, left))}.")
+    words += [f"{_method(run)} makes one edit at a time." for run in runs if run.single]
+    return " ".join(words)
+
+
+def _left_over(run: Run) -> set[int]:
+    """The sizes of groups that are smaller than the run's others."""
+    return {result.at_once for result in run.results} - {run.at_once}
+
+
+def _board(board: Board, runs: Sequence[Run]) -> Board:
+    """The numbers of the runs, each with the look that its method has in other plots."""
+    lines = list(_lines(runs))
+    looks: dict[str, Look] = {}
+    for place, of in enumerate(lines):
+        known = [board.looks[run.header.settings.method] for run in of if _method(run) in board.looks]
+        look = known[0] if known else Look(place % COLORS, place % SHAPES)
+        looks |= {run.name: look for run in of}
+    return replace(make_board(board.task, runs), looks=looks)
+
+
+def _method(run: Run) -> str:
+    return run.header.settings.method
+
+
+def _lines(runs: Sequence[Run]) -> list[list[Run]]:
+    """The runs that differ in how many edits they make at once, and in nothing else."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        settings = run.header.settings
+        same = [settings.method, settings.config, settings.model_digest, settings.dataset_digest]
+        rest = [settings.prompts, settings.split, settings.seed]
+        found.setdefault(json.dumps([*same, *rest], sort_keys=True), []).append(run)
+    return [sorted(of, key=lambda run: run.at_once) for of in found.values()]
+
+
+def _plots(board: Board, protocol: Protocol) -> Html:
+    lines = [of for of in _lines(board.runs) if len(of) > 1 or of[0].at_once > 1]
+    panels = [_panel(board, protocol, column, lines) for column in board.columns]
+    note = (
+        "To the right, how many edits one patch makes, on a logarithmic scale; upward, the score in percent."
+    )
+    return figure(f"{PROTOCOL_TITLES[protocol]}, by the number of edits at once", note, panels)
+
+
+def _panel(board: Board, protocol: Protocol, column: str, lines: Sequence[Sequence[Run]]) -> Html:
+    numbers = sorted({run.at_once for of in lines for run in of})
+    across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), _LEFT, _RIGHT)
+    grid = [line(_LEFT - 6, _Y(tick), _RIGHT + 6, _Y(tick)) for tick in TICKS]
+    grid += [text(_LEFT - 12, _Y(tick) + 4, str(tick), anchor="end") for tick in TICKS]
+    grid += [line(across(log10(number)), TOP, across(log10(number)), BOTTOM) for number in numbers]
+    grid += [text(across(log10(number)), BOTTOM + 18, str(number), anchor="middle") for number in numbers]
+    ends: list[tuple[float, float, Run]] = []
+    drawn: list[Html] = []
+    for of in lines:
+        points = [
+            (across(log10(run.at_once)), _Y(100 * found.mean), run)
+            for run in of
+            if (found := board.of(protocol, column, run.name)) is not None
+        ]
+        drawn += [_segment(board, *pair) for pair in pairwise(points)]
+        drawn += [_mark(board, protocol, column, *point) for point in points]
+        ends += points[-1:]
+    metric = board.metric(protocol, column)
+    return panel(NAMES[column], BOTTOM + 26, *grid, *drawn, *_names(board, ends), note=metric)
+
+
+def _segment(board: Board, start: tuple[float, float, Run], end: tuple[float, float, Run]) -> Html:
+    paint = board.looks[start[2].name].paint
+    return line(*start[:2], *end[:2], "course", stroke=paint)
+
+
+def _mark(board: Board, protocol: Protocol, column: str, x: float, y: float, run: Run) -> Html:
+    tip = f"{run.name}: {NAMES[column]}, {protocol}: {in_words(board.of(protocol, column, run.name))}"
+    return mark(x, y, board.looks[run.name], tip)
+
+
+def _names(board: Board, ends: Sequence[tuple[float, float, Run]]) -> list[Html]:
+    """The names of the methods at the ends of their lines, none over another."""
+    order = sorted(ends, key=lambda one: one[1])
+    drawn: list[Html] = []
+    for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
+        paint = board.looks[run.name].paint
+        drawn.append(line(x + 8, y, _NAMES - 4, place, "course thin", stroke=paint))
+        drawn.append(text(_NAMES, place + 4, clip(run.header.settings.method, 14), "name"))
+    return drawn
+
+
+def spread(places: Sequence[float]) -> list[float]:
+    """The places, from the top down, moved as far as it takes to keep a line's height between them.
+
+    Those that would overlap stand evenly around their middle.
+    """
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _top(groups[-1]) - _bottom(groups[-2]) < LINE:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_top(group) + LINE * number for group in groups for number in range(len(group))]
+
+
+def _top(group: Sequence[float]) -> float:
+    middle = sum(group) / len(group)
+    half = LINE * (len(group) - 1) / 2
+    return min(max(middle - half, TOP), BOTTOM - 2 * half)
+
+
+def _bottom(group: Sequence[float]) -> float:
+    return _top(group) + LINE * (len(group) - 1)

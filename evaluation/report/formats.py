@@ -1,0 +1,62 @@
+"""Tables of text, and how they are written for people and for papers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmedit_build.rows import Task
+
+TASK_TITLES: dict[Task, str] = {"vqa": "Visual questions", "caption": "Captions"}
+NO_VALUE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under a title."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    words: bool = False
+    """Whether its cells are words rather than numbers."""
+
+
+def as_markdown(table: Table) -> str:
+    """A table for people."""
+    lines = [
+        table.header,
+        ("---", *("---" if table.words else "---:" for _ in table.header[1:])),
+        *table.rows,
+    ]
+    texts = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+    note = f"\n{table.note}\n" if table.note else ""
+    return f"## {table.title}\n\n" + "\n".join(texts) + f"\n{note}"
+
+
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
+
+
+def latex(table: Table) -> str:
+    """A table for papers; it needs the package booktabs."""
+    lines = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in (table.header, *table.rows)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{_tex(table.title)}}}",
+            rf"\begin{{tabular}}{{l{('l' if table.words else 'r') * (len(table.header) - 1)}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            *([rf"\par {{\footnotesize {_tex(table.note)}}}"] if table.note else []),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)
