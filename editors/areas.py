@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from editors.base import Patch
-from editors.neurons import AddedNeurons, ColumnPatch, ScaledNeurons
-from editors.overlays import PromptPatch, RoutedPatch
-from editors.weights import LowRankPatch, WeightPatch
+from editors.neurons.patches import AddedNeurons, ColumnPatch, ScaledNeurons
+from editors.patches.overlays import PromptPatch, RoutedPatch
+from editors.patches.weights import LowRankPatch, WeightPatch
 from mmedit_build.mllm import MLLM
 
 Area = Mapping[str, tuple[int, ...]]

@@ -25,10 +25,10 @@ from transformers.optimization import Adafactor
 
 from editors.base import Edit
 from editors.families import MethodFamily
+from editors.learning.training import seeded
 from editors.losses import target_nll
-from editors.neurons import AddedNeurons, Neurons, counted
-from editors.rewordings import FORMS, Forms, reworded
-from editors.training import seeded
+from editors.neurons.patches import AddedNeurons, Neurons, counted
+from editors.neurons.rewordings import FORMS, Forms, reworded
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Count, Strict
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from editors.base import Edit
 from editors.families import MethodFamily
 from editors.losses import target_nll
-from editors.weights import WeightPatch, seen_afresh
+from editors.patches.weights import WeightPatch, seen_afresh
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Strict

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from editors.base import Edit, State, TrainEdit
 from editors.families import MethodFamily
-from editors.overlays import PromptPatch, bare_prompt
+from editors.patches.overlays import PromptPatch, bare_prompt
 from editors.sentences import MINILM, Encode, load_encoder
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query

@@ -34,8 +34,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
-from editors.gradients import Rows
-from editors.hypernetworks import (
+from editors.learning.gradients import Rows
+from editors.learning.hypernetworks import (
     Data,
     Hypernetwork,
     HypernetworkConfig,
@@ -43,10 +43,10 @@ from editors.hypernetworks import (
     Inner,
     Shapes,
 )
-from editors.lessons import Lesson
+from editors.learning.lessons import Lesson
+from editors.learning.practice import Practice
 from editors.losses import target_nll
-from editors.practice import Practice
-from editors.weights import Factors, LowRankPatch
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Query, Scored
 from mmedit_build.recipe.fields import Count
 

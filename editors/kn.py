@@ -27,12 +27,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from editors.attribution import Kind, Place, Rule, attributions, coarse, path, refined
 from editors.base import Edit, State, TrainEdit
 from editors.families import MethodFamily
-from editors.neurons import ColumnPatch, ScaledNeurons
-from editors.rewordings import FORMS, Forms, reworded
-from editors.weights import Factors
+from editors.neurons.attribution import Kind, Place, Rule, attributions, coarse, path, refined
+from editors.neurons.patches import ColumnPatch, ScaledNeurons
+from editors.neurons.rewordings import FORMS, Forms, reworded
+from editors.patches.weights import Factors
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count, Share, Strict
 

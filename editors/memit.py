@@ -1,9 +1,9 @@
 """MEMIT: many facts are written at once, spread over the down-projections of several layers.
 
 Meng et al., "Mass-Editing Memory in a Transformer" (arXiv 2210.07229). For each edit a vector z of the
-residual stream after the highest edited layer is learned (see `editors.values`), all on the unedited model.
-Then, from the lowest layer up, each layer takes its share of what is still missing at the highest one, by
-least squares against what it knows already (the paper's equation 14):
+residual stream after the highest edited layer is learned (see `editors.associations.values`), all on the
+unedited model. Then, from the lowest layer up, each layer takes its share of what is still missing at the
+highest one, by least squares against what it knows already (the paper's equation 14):
 
     R K^T (lambda C + K K^T)^-1
 
@@ -29,12 +29,12 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from editors.associations import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
+from editors.associations.base import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
+from editors.associations.lookup import layer_name
+from editors.associations.moments import Covariance
+from editors.associations.values import learn_values
 from editors.base import Edit
-from editors.lookup import layer_name
-from editors.moments import Covariance
-from editors.values import learn_values
-from editors.weights import Factors, LowRankPatch
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM
 
 

@@ -25,7 +25,7 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from editors.hypernetworks import (
+from editors.learning.hypernetworks import (
     Data,
     Hypernetwork,
     HypernetworkConfig,
@@ -33,10 +33,10 @@ from editors.hypernetworks import (
     Inner,
     Shapes,
 )
-from editors.lessons import Lesson
+from editors.learning.lessons import Lesson
+from editors.learning.practice import Practice
 from editors.losses import target_nll
-from editors.practice import Practice
-from editors.weights import Factors, LowRankPatch
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from editors.base import Edit, Model, Overlay, State
 from editors.families import MethodFamily
-from editors.overlays import RoutedPatch
+from editors.patches.overlays import RoutedPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
 from mmedit_build.mllm.images import image_key

@@ -1,9 +1,9 @@
 """ROME: one fact is written into the down-projection of one layer's MLP, as a change of rank one.
 
 Meng et al., "Locating and Editing Factual Associations in GPT" (arXiv 2202.05262). The MLP is taken as a
-memory of keys and values. A value v* that makes the model answer is learned (see `editors.values`), and of
-all changes of W that make it give out v* for the fact's key, that one is made which changes its outputs for
-other keys least, by their second moments C:
+memory of keys and values. A value v* that makes the model answer is learned (see
+`editors.associations.values`), and of all changes of W that make it give out v* for the fact's key, that one
+is made which changes its outputs for other keys least, by their second moments C:
 
     W + (v* - W k) (C^-1 k*)^T / (k^T C^-1 k*)
 
@@ -32,13 +32,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from editors.associations import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
+from editors.associations.base import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
+from editors.associations.lookup import Contexts
+from editors.associations.moments import Covariance
+from editors.associations.values import learn_values
 from editors.base import Edit
-from editors.hypernetworks import together
-from editors.lookup import Contexts
-from editors.moments import Covariance
-from editors.values import learn_values
-from editors.weights import Factors, LowRankPatch
+from editors.learning.hypernetworks import together
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM
 
 

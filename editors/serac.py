@@ -24,14 +24,14 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveFloat
 
 from editors.base import Edit, State, TrainEdit
-from editors.counterfactual import BASE, Counterfactual
 from editors.families import MethodFamily
-from editors.memories import Mixing, Router, remember
-from editors.memory_patch import MemoryPatch, join_states, split_state
-from editors.scope import Scope
-from editors.scoped_lessons import Learned, Learning, Negative, ScopedLesson
-from editors.training import Report, TrainingConfig, check_enough, seeded
-from editors.training import train as learn
+from editors.learning.training import Report, TrainingConfig, check_enough, seeded
+from editors.learning.training import train as learn
+from editors.memory.counterfactual import BASE, Counterfactual
+from editors.memory.lessons import Learned, Learning, Negative, ScopedLesson
+from editors.memory.memories import Mixing, Router, remember
+from editors.memory.patch import MemoryPatch, join_states, split_state
+from editors.memory.scope import Scope
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
 

@@ -29,10 +29,10 @@ from torch import Tensor
 
 from editors.base import Edit, State, TrainEdit
 from editors.families import MethodFamily
-from editors.neurons import AddedNeurons, Neurons, counted, look_into
-from editors.patching import Patching, PatchingConfig, find_mistake
-from editors.remembered import Memories, draw, queries_of
-from editors.training import check_enough, seeded
+from editors.learning.training import check_enough, seeded
+from editors.neurons.patches import AddedNeurons, Neurons, counted, look_into
+from editors.neurons.patching import Patching, PatchingConfig, find_mistake
+from editors.neurons.remembered import Memories, draw, queries_of
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
 

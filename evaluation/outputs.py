@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from editors.base import Model
-from editors.overlays import take
+from editors.patches.overlays import take
 from evaluation.metrics import PROTOCOLS, Floats, Ids, Protocol
 from evaluation.probes import Probe
 from mmedit_build.mllm import Positions, Query, Scored

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from editors.base import Editor, Model, Patch
-from editors.side_by_side import Beside, SideBySide
-from editors.weights import LowRankPatch, WeightPatch
-from editors.whole_side_by_side import WholeSideBySide, can_stand_beside
+from editors.patches.side_by_side import Beside, SideBySide
+from editors.patches.weights import LowRankPatch, WeightPatch
+from editors.patches.whole_side_by_side import WholeSideBySide, can_stand_beside
 from evaluation.dataset import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output

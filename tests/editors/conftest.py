@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from editors.base import Edit, TrainEdit
-from editors.counterfactual import Counterfactual
-from editors.scope import Scope
+from editors.memory.counterfactual import Counterfactual
+from editors.memory.scope import Scope
 from mmedit_build.checkpoints import locate
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.facts import facts

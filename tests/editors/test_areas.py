@@ -13,9 +13,9 @@ from editors import EDITORS, editor_class
 from editors.areas import Area, area, joined, preserves
 from editors.base import Patch, TrainEdit
 from editors.families import METHOD_FAMILIES, MethodFamily
-from editors.neurons import AddedNeurons, Neurons, ScaledNeurons
-from editors.overlays import PromptPatch
-from editors.weights import Factors, LowRankPatch, WeightPatch
+from editors.neurons.patches import AddedNeurons, Neurons, ScaledNeurons
+from editors.patches.overlays import PromptPatch
+from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from mmedit_build.mllm import MLLM
 from tests.editors.test_contract import CASES, Case, fitted, of
 

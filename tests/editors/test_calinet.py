@@ -11,8 +11,8 @@ import torch
 from editors.base import Edit
 from editors.calinet import CHUNK, CaliNET, CaliNETConfig, new_slots
 from editors.losses import target_nll
-from editors.neurons import AddedNeurons
-from editors.rewordings import FORMS, reworded
+from editors.neurons.patches import AddedNeurons
+from editors.neurons.rewordings import FORMS, reworded
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
 

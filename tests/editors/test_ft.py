@@ -11,7 +11,7 @@ import torch
 from editors.base import Edit
 from editors.ft import CHUNK, FT, FTConfig, FTLConfig, FTVisionConfig
 from editors.losses import target_nll
-from editors.weights import WeightPatch
+from editors.patches.weights import WeightPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot

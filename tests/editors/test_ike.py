@@ -12,7 +12,7 @@ import torch
 
 from editors.base import Edit, TrainEdit
 from editors.ike import IKE, IKEConfig
-from editors.overlays import PromptPatch
+from editors.patches.overlays import PromptPatch
 from editors.sentences import load_encoder
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from editors.base import Edit, TrainEdit
-from editors.gradients import Rows
-from editors.hypernetworks import Inner, edited
 from editors.ke import KE, MARGINS, Head, KEConfig, KENetwork, KEPractice, Reader, change, size, smoothed
+from editors.learning.gradients import Rows
+from editors.learning.hypernetworks import Inner, edited
 from editors.losses import locality_kl, target_nll
-from editors.weights import Factors, LowRankPatch
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Query, Scored
 from tests.editors.conftest import Snapshot
 

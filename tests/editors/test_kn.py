@@ -9,10 +9,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from editors.attribution import Place
 from editors.base import Edit, TrainEdit
 from editors.kn import FEW, KN, MANY, KNConfig, embedded, share_leaving
-from editors.neurons import ColumnPatch, ScaledNeurons
+from editors.neurons.attribution import Place
+from editors.neurons.patches import ColumnPatch, ScaledNeurons
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from editors.associations.lookup import layer_name
+from editors.associations.moments import Covariance
+from editors.associations.values import learn_values
 from editors.base import Edit, TrainEdit
-from editors.lookup import layer_name
 from editors.memit import MEMIT, MEMITConfig, spread
-from editors.moments import Covariance
+from editors.patches.weights import LowRankPatch
 from editors.rome import rank_one
-from editors.values import learn_values
-from editors.weights import LowRankPatch
 from mmedit_build.mllm import MLLM, Query
 
 OUT, IN, EDITS = 7, 11, 4

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from editors.base import Edit, TrainEdit
-from editors.gradients import Rows, gradients
-from editors.hypernetworks import Inner, edited
+from editors.learning.gradients import Rows, gradients
+from editors.learning.hypernetworks import Inner, edited
 from editors.losses import locality_kl, target_nll
 from editors.mend import MEND, MENDConfig, MENDNetwork, MENDPractice, Normalizer, Residual
-from editors.weights import LowRankPatch
+from editors.patches.weights import LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
@@ -290,7 +290,7 @@ def test_many_edits_are_told_part_by_part(
 ) -> None:
     below = mllm.below([one.query for one in edits], 3)
     whole = editor().told(mllm, below)
-    monkeypatch.setattr("editors.hypernetworks.CHUNK", 2)
+    monkeypatch.setattr("editors.learning.hypernetworks.CHUNK", 2)
     for one, other in zip(whole, editor().told(mllm, below), strict=True):
         for name, pair in one.rows.items():
             torch.testing.assert_close(pair.deltas, other.rows[name].deltas, rtol=1e-3, atol=1e-5)

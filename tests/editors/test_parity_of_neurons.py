@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from editors.attribution import attributions, coarse, path, refined
 from editors.base import Edit
 from editors.calinet import CaliNET, CaliNETConfig
 from editors.kn import KN, KNConfig, column_patch, embedded
-from editors.neurons import AddedNeurons, Neurons, look_into
-from editors.patching import Patching, PatchingConfig, find_mistake
-from editors.remembered import Memories
+from editors.neurons.attribution import attributions, coarse, path, refined
+from editors.neurons.patches import AddedNeurons, Neurons, look_into
+from editors.neurons.patching import Patching, PatchingConfig, find_mistake
+from editors.neurons.remembered import Memories
 from mmedit_build.mllm import MLLM, Query
 
 FOLDER = Path(__file__).parent / "parity"

@@ -15,11 +15,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from transformers import Blip2Config, Blip2ForConditionalGeneration, PreTrainedTokenizerFast
 
-from editors.associations import AssociationEditor
+from editors.associations.base import AssociationEditor
 from editors.base import Edit, TrainEdit
 from editors.memit import MEMIT, MEMITConfig
+from editors.patches.weights import LowRankPatch
 from editors.rome import ROME, ROMEConfig
-from editors.weights import LowRankPatch
 from mmedit_build.mllm import MLLM
 from mmedit_build.mllm.families.blip2 import Blip2
 

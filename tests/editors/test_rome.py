@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.linalg import matrix_rank
 
+from editors.associations.lookup import places
+from editors.associations.moments import Covariance
+from editors.associations.values import learn_values
 from editors.base import Edit, TrainEdit
-from editors.lookup import places
-from editors.moments import Covariance
+from editors.patches.weights import LowRankPatch
 from editors.rome import ROME, ROMEConfig, rank_one
-from editors.values import learn_values
-from editors.weights import LowRankPatch
 from mmedit_build.mllm import MLLM, Query
 
 LAYER = 3

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from editors.base import State
-from editors.overlays import PromptPatch
+from editors.patches.overlays import PromptPatch
 from editors.saving import load_patch, read_state, save_patch, write_state
 from mmedit_build.errors import UserError
 
@@ -48,7 +48,7 @@ def test_a_file_does_not_decide_what_code_is_run(tmp_path: Path) -> None:
         "editors.none:Patch",
         "editors.ft:None",
         "editors.ft:FT",
-        "editors.overlays:PromptPatch",
+        "editors.patches.overlays:PromptPatch",
     ):
         write_state(tmp_path / "patch", State(), kind)
         with pytest.raises(UserError, match="holds no patch"):

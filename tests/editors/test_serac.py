@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from editors.base import Edit, TrainEdit
-from editors.counterfactual import Counterfactual
 from editors.losses import locality_kl, target_nll
-from editors.memory_patch import MemoryPatch
-from editors.scope import in_scope, similarity
-from editors.scoped_lessons import Learned, Learning, ScopedLesson
+from editors.memory.counterfactual import Counterfactual
+from editors.memory.lessons import Learned, Learning, ScopedLesson
+from editors.memory.patch import MemoryPatch
+from editors.memory.scope import in_scope, similarity
 from editors.serac import SERAC, SERACConfig, SERACImage, SERACImageConfig
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from editors.base import Edit, Model, TrainEdit
-from editors.neurons import AddedNeurons
+from editors.neurons.patches import AddedNeurons
 from editors.tpatcher import TPatcher, TPatcherConfig
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query

@@ -15,7 +15,7 @@ import torch
 from editors.base import Edit as Wish
 from editors.base import Editor
 from editors.families import MethodFamily
-from editors.weights import Factors, LowRankPatch, WeightPatch
+from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.base_outputs import BaseOutputs
 from evaluation.dataset import Case, Item
 from evaluation.judging import Judging

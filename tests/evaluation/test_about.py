@@ -8,8 +8,8 @@ import torch
 
 from editors import load_editor
 from editors.base import Learner, Patch
-from editors.overlays import PromptPatch
-from editors.weights import WeightPatch
+from editors.patches.overlays import PromptPatch
+from editors.patches.weights import WeightPatch
 from evaluation.about import About, Witness
 from mmedit_build.mllm import MLLM
 

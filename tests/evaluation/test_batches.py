@@ -11,7 +11,7 @@ from torch import Tensor
 
 from editors import load_editor
 from editors.base import Edit, Editor
-from editors.weights import LowRankPatch, WeightPatch
+from editors.patches.weights import LowRankPatch, WeightPatch
 from evaluation.batches import check_batch, check_dealt, dealt, run_batches
 from evaluation.dataset import Case
 from evaluation.judging import Judging

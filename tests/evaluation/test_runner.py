@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from editors.base import Editor
-from editors.weights import LowRankPatch
+from editors.patches.weights import LowRankPatch
 from evaluation.dataset import Case
 from evaluation.judging import Judging
 from evaluation.results import CaseResult

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from editors.weights import WeightPatch
+from editors.patches.weights import WeightPatch
 from evaluation.tracing.prompts import KINDS, Kind
 from evaluation.tracing.runs import (
     OUTPUTS,

@@ -1,0 +1,139 @@
+"""The target of ROME and MEMIT: what a module must give out for an edit to be answered.
+
+Section 3.1 of Meng et al., "Locating and Editing Factual Associations in GPT" (arXiv 2202.05262): a vector is
+added to the output of a module at the looked-up position and learned by gradient descent on the answer, while
+the essence of what the edit is about keeps its next token. As in the published code, the length of the vector
+counts by its norm, not by the square of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field, PositiveFloat
+from torch import Tensor
+
+from editors.associations.lookup import Contexts, Places, look, places
+from editors.losses import target_nll
+from editors.patches.side_by_side import Hook, hooked
+from mmedit_build.mllm import MLLM, Batch, Query, Scored
+from mmedit_build.recipe.fields import Count, Strict
+
+CHUNK = 16
+"""Edits whose vectors are learned at a time."""
+
+
+class ValueConfig(Strict):
+    """How the vector of an edit is learned."""
+
+    lr: PositiveFloat = 0.5
+    """Learning rate of Adam."""
+    steps: Count = 20
+    """The most times that the loss is looked at; the vector moves once less."""
+    stop_below: float = 0.05
+    """Stop when the loss is lower."""
+    kl: float = Field(default=0.0625, ge=0)
+    """How much it counts that the essence keeps its next token."""
+    decay: float = Field(default=0.5, ge=0)
+    """How much the vector's length counts, divided by the square of that of the output it is added to."""
+    clamp: PositiveFloat = 4.0
+    """The longest vector, as a multiple of the output it is added to."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Values:
+    """Of each edit, what the module gives out for it unedited, and what is to be added (edits, width)."""
+
+    start: Tensor
+    delta: Tensor
+
+
+def learn_values(
+    mllm: MLLM, contexts: Sequence[Contexts], layer: int, module: str, config: ValueConfig
+) -> Values:
+    """Learn what to add to the output of a module of a layer, for each edit by itself."""
+    parts = [
+        _Lesson(mllm, contexts[start : start + CHUNK], layer, module, config).learned()
+        for start in range(0, len(contexts), CHUNK)
+    ]
+    return Values(torch.cat([one.start for one in parts]), torch.cat([one.delta for one in parts]))
+
+
+class _Lesson:
+    """Edits that are learned in one batch; no edit has a part in the loss of another."""
+
+    def __init__(
+        self, mllm: MLLM, contexts: Sequence[Contexts], layer: int, module: str, config: ValueConfig
+    ) -> None:
+        self._mllm, self._module, self._config = mllm, module, config
+        self._number = len(contexts)
+        rewriting = [(i, query, one.subject) for i, one in enumerate(contexts) for query in one.rewriting]
+        essences = [(i, one.essence, None) for i, one in enumerate(contexts) if one.essence is not None]
+        asked: list[tuple[int, Query, str | None]] = [*rewriting, *essences]
+        self._where = places(mllm, [(query, subject) for _, query, subject in asked], layer)
+        self._owners = torch.tensor([owner for owner, _, _ in asked], device=mllm.device)
+        self._rewriting = len(rewriting)
+        counts = torch.tensor([len(one.rewriting) for one in contexts], device=mllm.device)
+        self._counts = counts
+        firsts = counts.cumsum(dim=0) - counts
+        self._start = look(mllm, self._bare(firsts), [module])[module].outputs.float()
+        self._before: Tensor | None = None
+
+    def _bare(self, firsts: Tensor) -> Places:
+        chosen = firsts.tolist()
+        return Places(self._where.below.take(chosen), tuple(self._where.offsets[i] for i in chosen))
+
+    def learned(self) -> Values:
+        """The vectors after the last step."""
+        config = self._config
+        delta = torch.zeros_like(self._start, requires_grad=True)
+        optimizer = torch.optim.Adam([delta], lr=config.lr)
+        longest = config.clamp * self._start.norm(dim=1, keepdim=True)
+        done = torch.zeros(self._number, dtype=torch.bool, device=delta.device)
+        for step in range(config.steps):
+            with torch.enable_grad():
+                losses = self._losses(delta)
+            done |= losses.detach() < config.stop_below
+            if bool(done.all()) or step == config.steps - 1:
+                break
+            kept = delta.detach().clone()
+            (delta.grad,) = torch.autograd.grad(losses.sum(), [delta])
+            optimizer.step()
+            with torch.no_grad():
+                delta.mul_((longest / delta.norm(dim=1, keepdim=True)).clamp(max=1.0))
+                delta[done] = kept[done]
+        return Values(self._start, delta.detach())
+
+    def _losses(self, delta: Tensor) -> Tensor:
+        """Of each edit, with its vector added."""
+        with hooked(self._mllm, {self._module: self._adding(delta)}):
+            scored = self._mllm.logits(self._where.below)
+        answers = self._summed(target_nll(scored[: self._rewriting]), 0) / self._counts
+        drift = self._summed(self._drift(scored[self._rewriting :]), self._rewriting)
+        length: Tensor = delta.norm(dim=1) / self._start.norm(dim=1).square()
+        return answers + self._config.kl * drift + self._config.decay * length
+
+    def _summed(self, each: Tensor, start: int) -> Tensor:
+        """Of each edit, the sum over its rows, which begin at row `start` of all."""
+        owners = self._owners[start : start + len(each)]
+        return torch.zeros(self._number, device=each.device).index_add(0, owners, each)
+
+    def _drift(self, scored: Sequence[Scored]) -> Tensor:
+        """KL(now || before) of the next token after each essence."""
+        if not scored:
+            return torch.zeros(0, device=self._start.device)
+        now = torch.stack([one.target_logits[0] for one in scored]).log_softmax(dim=-1)
+        if self._before is None:
+            # Nothing is added yet when the loss is looked at for the first time.
+            self._before = now.detach()
+        drift: Tensor = (now.exp() * (now - self._before)).sum(dim=-1)
+        return drift
+
+    def _adding(self, delta: Tensor) -> Hook:
+        def add(batch: Batch, _: Tensor, y: Tensor) -> Tensor:
+            owners = self._owners[torch.tensor(batch.indices, device=y.device)]
+            return y.index_put(self._where.at(batch, y), delta[owners].to(y.dtype), accumulate=True)
+
+        return add

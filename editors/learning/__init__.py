@@ -1,0 +1,1 @@
+"""Editors that learn: the training loop, lessons made of train edits, hypernetworks."""

@@ -1,0 +1,118 @@
+"""Linear modules that images go through: gradients of edits there, and patches while they are learned.
+
+An image goes through them once, whichever queries of a call show it. So what belongs to which edit cannot be
+told by the rows of a batch, as it is in the language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from textwrap import shorten
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from editors.learning.gradients import Rows, make_rows
+from editors.losses import target_nll
+from editors.patches.weights import Factors, LowRankPatch
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Positions, Query, Scored
+from mmedit_build.mllm.images import image_key
+
+Pass = tuple[Tensor, Tensor]
+"""What went into a module and what came out, both (images, positions, width)."""
+
+
+def seeing_gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
+    """For each query, the gradient of -log p(target), as the mean over its tokens, by each named weight."""
+    found: list[dict[str, Rows]] = [{} for _ in queries]
+    for indices in _unlike(queries):
+        part = [queries[i] for i in indices]
+        for index, rows in zip(indices, _gradients(mllm, part, weights), strict=True):
+            found[index] = rows
+    return found
+
+
+def scored_apart(
+    mllm: MLLM,
+    patches: Sequence[LowRankPatch],
+    queries: Sequence[Query],
+    owners: Sequence[int],
+    positions: Positions,
+) -> list[Scored]:
+    """Query i under patch `owners[i]`, one patch after the other; gradients flow into the factors."""
+    found: dict[int, Scored] = {}
+    for owner in dict.fromkeys(owners):
+        own = [i for i, one in enumerate(owners) if one == owner]
+        with _seen_under(mllm, patches[owner]):
+            found.update(zip(own, mllm.logits([queries[i] for i in own], positions=positions), strict=True))
+    return [found[i] for i in range(len(queries))]
+
+
+def _unlike(queries: Sequence[Query]) -> list[list[int]]:
+    """The queries in groups in which no image comes twice: its gradient is then that of one query alone."""
+    groups: list[list[int]] = []
+    shown: dict[str, int] = {}
+    for index, query in enumerate(queries):
+        if query.image is None:
+            raise UserError(
+                f"The edit of {shorten(query.prompt, 60)!r} has no image: edit the part "
+                "`language`, or answers about images."
+            )
+        key = image_key(query.image)
+        times = shown[key] = shown.get(key, 0) + 1
+        if times > len(groups):
+            groups.append([])
+        groups[times - 1].append(index)
+    return groups
+
+
+def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
+    """Of queries that show an image each, all of them different ones."""
+    seen: dict[str, list[Pass]] = {name: [] for name in weights}
+    with torch.enable_grad(), mllm.fresh_features(), ExitStack() as undo:
+        for name in weights:
+            undo.callback(_module(mllm, name).register_forward_hook(_noting(seen[name])).remove)
+        loss = target_nll(mllm.logits(queries)).sum()
+    outputs = {name: [output for _, output in passes] for name, passes in seen.items()}
+    deltas = iter(torch.autograd.grad(loss, [one for of in outputs.values() for one in of]))
+    found: list[dict[str, Rows]] = [{} for _ in queries]
+    for name, passes in seen.items():
+        pairs = [pair for inputs, _ in passes for pair in zip(inputs.detach(), next(deltas), strict=True)]
+        if len(pairs) != len(queries):
+            raise RuntimeError(f"{name} saw {len(pairs)} images, where there are {len(queries)}")
+        for of_query, pair in zip(found, pairs, strict=True):
+            of_query[name] = make_rows(*pair)
+    return found
+
+
+def _noting(passes: list[Pass]) -> Callable[[nn.Module, Any, Tensor], None]:
+    def note(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if not output.requires_grad:
+            # The first module of all: nothing before it takes gradients.
+            output.requires_grad_(True)
+        passes.append((inputs[0], output))
+
+    return note
+
+
+@contextmanager
+def _seen_under(mllm: MLLM, patch: LowRankPatch) -> Iterator[None]:
+    """Inside, images are seen anew by modules that put out what the patch adds, too."""
+    with mllm.fresh_features(), ExitStack() as undo:
+        for name, pair in patch.factors.items():
+            undo.callback(_module(mllm, name).register_forward_hook(_adding(pair)).remove)
+        yield
+
+
+def _adding(pair: Factors) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+    def add(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return (output + inputs[0].to(pair.right.dtype) @ pair.right.mT @ pair.left.mT).to(output.dtype)
+
+    return add
+
+
+def _module(mllm: MLLM, weight: str) -> nn.Module:
+    return mllm.model.get_submodule(weight.removesuffix(".weight"))

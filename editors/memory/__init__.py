@@ -1,0 +1,1 @@
+"""SERAC's parts: memories, the scope classifier, the counterfactual model."""

@@ -1,0 +1,137 @@
+"""Which neurons an answer is due to: integrated gradients, and the sets of neurons they choose.
+
+Formulas of Dai et al., "Knowledge Neurons in Pretrained Transformers" (arXiv 2104.08696). Activations are
+taken at the input of the linear module that leads out of an MLP, so always after the activation function.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from editors.patches.side_by_side import Hook, hooked
+from mmedit_build.mllm import MLLM, Batch, Query
+
+CHUNK = 64
+"""Rows that run through the layers at a time."""
+
+Rule = Literal["right", "inclusive"]
+"""Where the gradient is looked at: j/m for j = 1 to m, or m points from 0 to 1 with both ends."""
+Kind = Literal["share", "fixed", "percentile"]
+"""What a threshold is of: the highest score, the scores themselves, or their ranks in percent."""
+Place = tuple[int, int]
+"""A neuron (layer, number) or a token (query, number)."""
+
+
+def path(steps: int, rule: Rule) -> Tensor:
+    """The shares of the activations at which gradients are looked at."""
+    return torch.arange(1, steps + 1) / steps if rule == "right" else torch.linspace(0, 1, steps)
+
+
+def attributions(mllm: MLLM, queries: Sequence[Query], shares: Tensor, tokens: int) -> Tensor:
+    """How much each neuron adds to the probability of the targets: (queries, layers, neurons).
+
+    The activations w of a whole layer are scaled together, at the position that predicts a token: the score
+    of neuron i is w_i times the mean over the shares a of dP(token)/dw_i at a w. A target of several tokens
+    gets the mean of the scores of its first `tokens` ones, each after those before it.
+    """
+    layers = [_Layer(mllm, queries, layer, tokens).scores(shares) for layer in range(mllm.n_layers)]
+    return torch.stack(layers, dim=1)
+
+
+class _Layer:
+    """The neurons of one layer, at each (query, token) that is to be explained."""
+
+    def __init__(self, mllm: MLLM, queries: Sequence[Query], layer: int, tokens: int) -> None:
+        self._mllm = mllm
+        self._down = mllm.mlp(layer).down
+        self._below = mllm.below(queries, layer)
+        self._counts = [min(tokens, len(row.target_ids)) for row in self._below.rows]
+        self._places = [(index, token) for index, count in enumerate(self._counts) for token in range(count)]
+        self._activations = self._look()
+
+    def scores(self, shares: Tensor) -> Tensor:
+        """Integrated gradients, as the mean over the tokens of each query: (queries, neurons)."""
+        gradients = torch.zeros_like(self._activations)
+        rows = [(place, share) for place in range(len(self._places)) for share in shares.tolist()]
+        for start in range(0, len(rows), CHUNK):
+            of, at = zip(*rows[start : start + CHUNK], strict=True)
+            places = torch.tensor(of, device=gradients.device)
+            gradients.index_add_(0, places, self._gradients(places, gradients.new_tensor(at)))
+        scores = self._activations * gradients / len(shares)
+        found = scores.new_zeros(len(self._counts), scores.shape[1])
+        for (index, _), score in zip(self._places, scores, strict=True):
+            found[index] += score / self._counts[index]
+        return found
+
+    def _look(self) -> Tensor:
+        """The activations as they are: (places, neurons)."""
+        kept: list[Tensor] = []
+
+        def keep(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
+            kept.append(x[_cells(batch, self._places)])
+            return y
+
+        with torch.no_grad(), hooked(self._mllm, {self._down.name: keep}):
+            self._mllm.logits(self._below)
+        return kept[0].to(torch.promote_types(kept[0].dtype, torch.float32))
+
+    def _gradients(self, places: Tensor, shares: Tensor) -> Tensor:
+        """Of the probability of a token at each of the places, with the activations there scaled."""
+        scaled = (self._activations[places] * shares[:, None]).requires_grad_(True)
+        chosen = [self._places[place] for place in places.tolist()]
+        tokens = [token for _, token in chosen]
+        asked = self._below.take([index for index, _ in chosen])
+        hooks = {self._down.name: self._replacing(scaled, tokens)}
+        with torch.enable_grad(), hooked(self._mllm, hooks):
+            logits = [
+                one.target_logits[token] for one, token in zip(self._mllm.logits(asked), tokens, strict=True)
+            ]
+        # As the parts of a batch do not see each other, one pass back gives every row its own gradient.
+        answers = torch.tensor([self._below.rows[i].target_ids[t] for i, t in chosen], device=places.device)
+        with torch.enable_grad():
+            probabilities = torch.stack(logits).softmax(dim=-1).gather(1, answers[:, None])
+        (gradients,) = torch.autograd.grad(probabilities.sum(), scaled)
+        return gradients
+
+    def _replacing(self, scaled: Tensor, tokens: Sequence[int]) -> Hook:
+        """Let row i of a batch have these activations where its token i is predicted."""
+        module = self._down.module
+
+        def replace(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001  # what was is replaced
+            out = F.linear(scaled.to(y.dtype), module.weight, module.bias)
+            return y.index_put(_cells(batch, list(enumerate(tokens))), out)
+
+        return replace
+
+
+def _cells(batch: Batch, places: Sequence[Place]) -> tuple[Tensor, Tensor]:
+    """Where in a batch the tokens of queries are predicted, given as (row, token)."""
+    width = batch.valid.shape[1]
+    columns = [width - batch.rows[i].length + batch.rows[i].prompt_length - 1 + t for i, t in places]
+    device = batch.valid.device
+    return torch.tensor([i for i, _ in places], device=device), torch.tensor(columns, device=device)
+
+
+# Choosing
+
+
+def coarse(scores: Tensor, threshold: float, kind: Kind) -> set[Place]:
+    """The neurons (layer, number) whose score lies above a threshold, strictly: scores (layers, neurons)."""
+    limit: float | Tensor = threshold
+    if kind == "share":
+        limit = threshold * scores.max()
+    elif kind == "percentile":
+        limit = scores.flatten().quantile(threshold / 100)
+    return {(int(layer), int(number)) for layer, number in (scores > limit).nonzero()}
+
+
+def refined(sets: Sequence[set[Place]], share: float) -> list[Place]:
+    """The neurons that are in more than this share of the sets, each once and in order."""
+    counts = Counter(place for found in sets for place in found)
+    return sorted(place for place, count in counts.items() if count > share * len(sets))

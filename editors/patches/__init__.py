@@ -1,0 +1,1 @@
+"""The kinds of patches, alone and side by side."""

@@ -1,0 +1,166 @@
+"""Patches by hooks on modules, and many patches of low rank side by side in one batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from editors.base import Model, Overlay, mllm_of
+from editors.patches.weights import LowRankPatch
+from mmedit_build.mllm import MLLM, Batch, Generated, Positions, Query, Scored
+from mmedit_build.mllm.model import BATCH_SIZE
+
+Hook = Callable[[Batch, Tensor, Tensor], Tensor]
+"""From the batch that runs and a module's input and output, both (rows, positions, width), a new output."""
+
+
+class HookPatch(ABC):
+    """A patch that changes the outputs of modules inside decoder layers."""
+
+    @abstractmethod
+    def hooks(self, mllm: MLLM) -> Mapping[str, Hook]:
+        """Module name to what shall be made of its output."""
+
+    @contextmanager
+    def applied(self, model: Model) -> Iterator[Model]:
+        mllm = mllm_of(model)
+        with hooked(mllm, self.hooks(mllm)):
+            yield model
+
+    def first_layer(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(_parameters_within(mllm, self.hooks(mllm)))
+
+
+@contextmanager
+def hooked(mllm: MLLM, hooks: Mapping[str, Hook]) -> Iterator[None]:
+    """Inside, the outputs of the named modules of decoder layers are what their hooks make of them."""
+    with ExitStack() as undo:
+        for name, hook in hooks.items():
+            handle = mllm.model.get_submodule(name).register_forward_hook(_by_rows(mllm, hook))
+            undo.callback(handle.remove)
+        yield
+
+
+def _by_rows(mllm: MLLM, hook: Hook) -> Callable[[nn.Module, Any, Any], Tensor]:
+    def forward_hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        batch = mllm.running
+        if batch is None:
+            raise RuntimeError("a hooked module ran outside of the decoder layers of its MLLM")
+        # Some layers flatten rows and positions into one dimension before their linear modules.
+        rows = len(batch.rows)
+        x, y = (tensor.reshape(rows, -1, tensor.shape[-1]) for tensor in (inputs[0], output))
+        return hook(batch, x, y).reshape(output.shape)
+
+    return forward_hook
+
+
+class Beside(ABC):
+    """Patches, each of which acts on its own queries of a call."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    @abstractmethod
+    def first_layer(self, mllm: MLLM) -> int | None:
+        """As that of a patch."""
+
+    @abstractmethod
+    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
+        """Module name to what adds the patches, if query i is answered under patch `of_query[i]`."""
+
+    @contextmanager
+    def applied(self, mllm: MLLM, owners: Sequence[int]) -> Iterator[Model]:
+        """Inside, query i of every call is answered under patch `owners[i]`."""
+        if any(not 0 <= owner < self._number for owner in owners):
+            raise ValueError(f"owners are from 0 to {self._number - 1}")
+        of_query = torch.tensor(owners, dtype=torch.long, device=mllm.device)
+        with hooked(mllm, self.hooks(of_query)):
+            yield _Owned(mllm, len(owners))
+
+
+class SideBySide(Beside):
+    """Patches of low rank side by side.
+
+    Gradients flow into the factors, so an editor that learns can be trained on a batch of edits at once.
+    """
+
+    def __init__(self, patches: Sequence[LowRankPatch]) -> None:
+        super().__init__(len(patches))
+        names = dict.fromkeys(name for patch in patches for name in patch.factors)
+        self._stacked = {name: _stack(name, patches) for name in names}
+
+    def first_layer(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(self._stacked)
+
+    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
+        return {
+            name.removesuffix(".weight"): _adding(*pair, of_query) for name, pair in self._stacked.items()
+        }
+
+
+class _Owned(Overlay):
+    """Refuses calls whose queries do not have an owner each."""
+
+    def __init__(self, under: MLLM, number: int) -> None:
+        super().__init__(under)
+        self._number = number
+
+    def score(
+        self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
+    ) -> list[Scored]:
+        self._check(queries)
+        return self.under.score(queries, positions=positions, batch_size=batch_size)
+
+    def write(
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
+    ) -> list[Generated]:
+        self._check(queries)
+        return self.under.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
+
+    def _check(self, queries: Sequence[Query]) -> None:
+        if len(queries) != self._number:
+            raise ValueError(f"{len(queries)} queries were given to {self._number} owners")
+
+
+def _adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
+    # Patches read from files lie in main memory, wherever the model is.
+    left, right = left.to(of_query.device), right.to(of_query.device)
+
+    def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
+        owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
+        rows = x.to(right.dtype)
+        if torch.is_grad_enabled():
+            return (y + rows @ right[owners].mT @ left[owners].mT).to(y.dtype)
+        # One owner after the other, as the factors of each row together would have to be copied.
+        added = torch.empty(y.shape, dtype=right.dtype, device=y.device)
+        for owner in set(owners.tolist()):
+            own = (owners == owner).nonzero()[:, 0]
+            added[own] = rows[own] @ right[owner].mT @ left[owner].mT
+        return (y + added).to(y.dtype)
+
+    return add
+
+
+def _stack(name: str, patches: Sequence[LowRankPatch]) -> tuple[Tensor, Tensor]:
+    """Factors of all patches: (patches, out, rank) and (patches, rank, in), lower ranks filled with zeros."""
+    pairs = [patch.factors.get(name) for patch in patches]
+    known = [pair for pair in pairs if pair is not None]
+    rank = max(pair.left.shape[1] for pair in known)
+    nothing = (
+        known[0].left.new_zeros(len(known[0].left), 0),
+        known[0].right.new_zeros(0, known[0].right.shape[1]),
+    )
+    sides = [nothing if pair is None else (pair.left, pair.right) for pair in pairs]
+    lefts = [nn.functional.pad(left, (0, rank - left.shape[1])) for left, _ in sides]
+    rights = [nn.functional.pad(right, (0, 0, 0, rank - len(right))) for _, right in sides]
+    return torch.stack(lefts), torch.stack(rights)
+
+
+def _parameters_within(mllm: MLLM, modules: Mapping[str, Hook]) -> list[str]:
+    prefixes = tuple(f"{module}." for module in modules)
+    return [name for name, _ in mllm.model.named_parameters() if name.startswith(prefixes)]

@@ -1,0 +1,150 @@
+"""Patches that change weights: by a difference of the whole matrix, or by factors of low rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from editors.base import Model, State, mllm_of
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightPatch:
+    """Adds a difference to each named parameter."""
+
+    deltas: Mapping[str, Tensor]
+
+    @contextmanager
+    def applied(self, model: Model) -> Iterator[Model]:
+        with ExitStack() as undo:
+            undo.enter_context(seen_afresh(mllm_of(model), self.deltas))
+            for name, delta in self.deltas.items():
+                undo.enter_context(_added(mllm_of(model), name, delta))
+            yield model
+
+    def first_layer(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(self.deltas)
+
+    @property
+    def changed(self) -> int:
+        return sum(delta.numel() for delta in self.deltas.values())
+
+    def state(self) -> State:
+        return State(self.deltas)
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        return cls(state.tensors)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """A matrix of low rank, left @ right: (out, rank) times (rank, in)."""
+
+    left: Tensor
+    right: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LowRankPatch:
+    """Adds a matrix of low rank to each named weight.
+
+    Applied, the matrices are added to the weights, or in half precision to what the modules put out: a change
+    smaller than half a step between two numbers would be lost in the weight. Many such patches can also act
+    side by side, each on its own rows of a batch: see `editors.patches.side_by_side`.
+    """
+
+    factors: Mapping[str, Factors]
+
+    @contextmanager
+    def applied(self, model: Model) -> Iterator[Model]:
+        mllm = mllm_of(model)
+        with ExitStack() as undo:
+            undo.enter_context(seen_afresh(mllm, self.factors))
+            for name, pair in self.factors.items():
+                undo.enter_context(_added_product(mllm, name, pair))
+            yield model
+
+    def first_layer(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(self.factors)
+
+    @property
+    def changed(self) -> int:
+        return sum(pair.left.shape[0] * pair.right.shape[1] for pair in self.factors.values())
+
+    def state(self) -> State:
+        sides = {f"{name}:left": pair.left for name, pair in self.factors.items()}
+        sides |= {f"{name}:right": pair.right for name, pair in self.factors.items()}
+        return State(sides)
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        names = [name.removesuffix(":left") for name in state.tensors if name.endswith(":left")]
+        return cls(
+            {name: Factors(state.tensors[f"{name}:left"], state.tensors[f"{name}:right"]) for name in names}
+        )
+
+
+@contextmanager
+def seen_afresh(mllm: MLLM, names: Mapping[str, object]) -> Iterator[None]:
+    """Has images encoded anew inside if one of the named parameters decides about their features."""
+    seeing = mllm.part("vision").keys() | mllm.part("connector").keys()
+    if seeing.isdisjoint(names):
+        yield
+    else:
+        with mllm.fresh_features():
+            yield
+
+
+@contextmanager
+def _added(mllm: MLLM, name: str, delta: Tensor) -> Iterator[None]:
+    parameter = _parameter(mllm, name, delta.shape)
+    before = parameter.data
+    # Summed in the wider of the two precisions. The old tensor itself is put back in the end: nothing is
+    # subtracted, so nothing is rounded.
+    parameter.data = (before + delta.detach().to(before.device)).to(before.dtype)
+    try:
+        yield
+    finally:
+        parameter.data = before
+
+
+@contextmanager
+def _added_product(mllm: MLLM, name: str, pair: Factors) -> Iterator[None]:
+    left, right = (side.detach().to(mllm.device) for side in (pair.left, pair.right))
+    parameter = _parameter(mllm, name, torch.Size((len(left), right.shape[1])))
+    module = mllm.model.get_submodule(name.rpartition(".")[0])
+    if parameter.dtype.itemsize >= 4 or not isinstance(module, nn.Linear):
+        with _added(mllm, name, left @ right):
+            yield
+        return
+
+    def add(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return (output + inputs[0].to(left.dtype) @ right.mT @ left.mT).to(output.dtype)
+
+    handle = module.register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _parameter(mllm: MLLM, name: str, shape: torch.Size) -> nn.Parameter:
+    try:
+        found = mllm.model.get_parameter(name)
+        has = f"has one of shape {tuple(found.shape)}"
+    except AttributeError:
+        found, has = None, "has none"
+    if found is None or found.shape != shape:
+        raise UserError(
+            f"The patch changes a parameter {name} of shape {tuple(shape)}, but {mllm.name} {has}: "
+            "apply it to the model it was planned for."
+        )
+    return found

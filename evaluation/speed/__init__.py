@@ -1,0 +1,1 @@
+"""How much faster it is to compute only what an edit can change."""

@@ -1,0 +1,5 @@
+"""`python -m evaluation.speed`."""
+
+from evaluation.speed.command import main
+
+main()

@@ -1,0 +1,100 @@
+"""The scope classifier by itself: vectors, distances, and where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import DistilBertConfig, DistilBertModel
+
+from editors.memory import scope as module
+from editors.memory.scope import Place, Scope, alike, scope_loss
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM
+
+TEXTS = ["a cat", "how many boats are on the water?", ""]
+
+
+@pytest.fixture
+def scope(mllm: MLLM) -> Scope:
+    torch.manual_seed(0)
+    found = Scope.load("base", mllm, images=False).requires_grad_(False)
+    for parameter in found.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return found
+
+
+def test_equal_texts_lie_at_no_distance_and_padding_does_not_matter(scope: Scope) -> None:
+    where = [Place(text) for text in TEXTS]
+    found = scope.fixed_distances(where, where)
+    assert torch.equal(found.diagonal(), torch.zeros(3))
+    assert torch.equal(found, found.T)
+    assert (found + torch.eye(3) > 0).all()
+    torch.testing.assert_close(scope.distances(where, where), found, rtol=1e-4, atol=1e-4)
+    # The same bits whatever else is asked.
+    assert torch.equal(scope.fixed_distances(where[:1], where[1:2])[0, 0], found[0, 1])
+
+
+def test_a_distance_is_that_of_first_token_vectors(scope: Scope, mllm: MLLM) -> None:
+    vectors = []
+    for text in TEXTS[:2]:
+        ids = torch.tensor([mllm.tokenizer(text)["input_ids"]])
+        vectors.append(scope.encoder(input_ids=ids).last_hidden_state[0, 0])
+    expected = (vectors[0] - vectors[1]).square().sum()
+    found = scope.fixed_distances([Place(TEXTS[0])], [Place(TEXTS[1])])
+    torch.testing.assert_close(found[0, 0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_stays_off_while_learning(scope: Scope) -> None:
+    scope.train()
+    assert not any(part.training for part in scope.modules())
+
+
+def test_the_loss_of_near_and_far_pairs() -> None:
+    near, far = torch.tensor([0.2, 0.4]), torch.tensor([1.0, 3.0])
+    expected = 0.3 - (1 - torch.exp(-far)).log().mean()
+    torch.testing.assert_close(scope_loss(near, far), expected)
+    torch.testing.assert_close(scope_loss(near, far[:0]), torch.tensor(0.3))
+    assert scope_loss(near, torch.zeros(1)).isfinite()
+
+
+def test_what_cannot_be_told_apart() -> None:
+    image, other = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
+    assert alike(Place("a", image), Place("a", image.clone()))
+    assert not alike(Place("a", image), Place("a", other))
+    assert not alike(Place("a", image), Place("a"))
+    assert not alike(Place("a"), Place("b"))
+
+
+def test_the_own_encoder_starts_from_the_token_embeddings(
+    mllm: MLLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Scope.load("base", mllm, images=True)
+    assert torch.equal(found.encoder.embeddings.word_embeddings.weight, mllm.embed_tokens.weight)
+    monkeypatch.setattr(module, "WIDTH", 8)
+    narrow = Scope.load("base", mllm, images=True).encoder.embeddings.word_embeddings.weight
+    assert narrow.shape == (mllm.embed_tokens.num_embeddings, 8)
+    # Principal components: most of what can be kept in so few.
+    centered = mllm.embed_tokens.weight - mllm.embed_tokens.weight.mean(dim=0)
+    best = torch.linalg.svdvals(centered)[:8].square().sum()
+    assert narrow.square().sum() > 0.9 * best
+
+
+def test_a_checkpoint_of_an_encoder(mllm: MLLM, tmp_path: Path) -> None:
+    config = DistilBertConfig(vocab_size=400, dim=16, n_layers=1, n_heads=2, hidden_dim=32)
+    torch.manual_seed(0)
+    model = DistilBertModel(config)
+    model.save_pretrained(tmp_path)
+    mllm.tokenizer.save_pretrained(tmp_path)
+    found = Scope.load(str(tmp_path), mllm, images=False)
+    ids = torch.tensor([mllm.tokenizer("a cat")["input_ids"]])
+    expected = model.eval()(input_ids=ids).last_hidden_state[0, 0]
+    torch.testing.assert_close(found._encoded(["a cat"])[0], expected)
+    again = Scope.from_state(found.state())
+    assert torch.equal(again._encoded(["a cat"]), found._encoded(["a cat"]))
+
+
+def test_a_missing_checkpoint_is_told(mllm: MLLM, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'base' for one made of the model's own embeddings"):
+        Scope.load(str(tmp_path), mllm, images=False)
