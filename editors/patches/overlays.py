@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -68,15 +69,20 @@ class _Prefixed(Overlay):
         if self._patch.bare:
             queries = [replace(query, prompt=bare_prompt(self, query.prompt)) for query in queries]
         prefixed = [self._with(query, 0) for query in queries]
-        for left_out in range(1, len(self._patch.spare) + 1):
-            room = mllm_of(self).have_room(prefixed, new_tokens)
-            if all(room):
-                break
-            prefixed = [
-                one if enough else self._with(query, left_out)
-                for one, enough, query in zip(prefixed, room, queries, strict=True)
-            ]
-        return prefixed
+        room = mllm_of(self).have_room(prefixed, new_tokens)
+        return [
+            one if enough else self._shortened(query, new_tokens)
+            for one, enough, query in zip(prefixed, room, queries, strict=True)
+        ]
+
+    def _shortened(self, query: Query, new_tokens: int) -> Query:
+        """The query with as few pieces left out as its room asks for."""
+        most = len(self._patch.spare)
+
+        def fits(left_out: int) -> bool:
+            return mllm_of(self).have_room([self._with(query, left_out)], new_tokens)[0]
+
+        return self._with(query, bisect_left(range(most), True, key=fits))
 
     def _with(self, query: Query, left_out: int) -> Query:
         gone = self._patch.spare[:left_out]

@@ -41,9 +41,9 @@ class Shape:
 
     layers: int = 24
     width: int = 256
-    vision_layers: int = 6
-    """At the default width an image takes some 1.4 times the arithmetic of a row of the language model; in
-    BLIP-2 OPT-2.7B it takes twice as much."""
+    vision_layers: int = 9
+    """At the default width an image takes some 2.1 times the arithmetic of a row of the language model, about
+    as in BLIP-2 OPT-2.7B."""
     side: int = 224
     patch: int = 14
     """Together 257 positions in the vision tower."""
