@@ -23,26 +23,30 @@ PartNames = Annotated[
     str | None,
     typer.Option(
         "--part",
-        help="Edit vision, connector, language or a comma list of them: a run of each method for each "
-        "[what the options say].",
+        help="Edit vision, connector, language or a comma list of them: a run of each method for each.",
+        show_default="what the options say",
     ),
 ]
 ModelName = Annotated[
-    str | None, typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub [miniature/mllm].")
+    str | None,
+    typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub.", show_default="miniature/mllm"),
 ]
 DatasetName = Annotated[
     str | None,
     typer.Option(
-        help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub "
-        "[runs/miniature/dataset]."
+        help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
+        show_default="runs/miniature/dataset",
     ),
 ]
-TaskName = Annotated[str | None, typer.Option(help="vqa or caption [both].")]
+TaskName = Annotated[str | None, typer.Option(help="vqa or caption.", show_default="both")]
 Images = Annotated[Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps [auto].")]
-Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights [float32].")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
+Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights.", show_default="float32")]
 Cache = Annotated[
-    Path | None, typer.Option(help="Folder of what can be used again, such as trained editors [runs/cache].")
+    Path | None,
+    typer.Option(
+        help="Folder of what can be used again, such as trained editors.", show_default="runs/cache"
+    ),
 ]
 ExperimentFile = Annotated[
     Path | None, typer.Option("--config", help="Experiment file (YAML); options given here come first.")
@@ -64,26 +68,36 @@ def evaluate(
     dataset: DatasetName = None,
     task: TaskName = None,
     protocol: Annotated[
-        str | None, typer.Option(help="legacy (teacher-forced), wild (free answers) [legacy,wild].")
+        str | None,
+        typer.Option(help="legacy (teacher-forced), wild (free answers).", show_default="legacy,wild"),
     ] = None,
     prompts: Annotated[
         Literal["family", "raw"] | None,
-        typer.Option(help="Ask as the model is meant to be asked, or as MMEdit's code does [family]."),
+        typer.Option(
+            help="Ask as the model is meant to be asked, or as MMEdit's code does.", show_default="family"
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many edits of a task.")] = None,
     at_once: Annotated[
-        str | None, typer.Option(help="Edits that one patch makes; a comma list for runs of several [1].")
+        str | None,
+        typer.Option(help="Edits that one patch makes; a comma list for runs of several.", show_default="1"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results [runs/eval].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results.", show_default="runs/eval")
+    ] = None,
     config: ExperimentFile = None,
     images: Images = None,
     device: Device = None,
     dtype: Precision = None,
-    seed: Annotated[int | None, typer.Option(help="Of whatever a method draws [0].")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Queries at a time [32].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of whatever a method draws.", show_default="0")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Queries at a time.", show_default="32")
+    ] = None,
     reuse: Annotated[
         bool | None,
-        typer.Option("--reuse/--no-reuse", help="Compute only what an edit can change [reuse]."),
+        typer.Option(
+            "--reuse/--no-reuse", help="Compute only what an edit can change.", show_default="reuse"
+        ),
     ] = None,
     cache: Cache = None,
 ) -> None:
@@ -160,7 +174,9 @@ def fit(
 @app.command()
 def report(
     folders: Annotated[list[Path], typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the report [the first DIR].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report.", show_default="the first DIR")
+    ] = None,
     images: Images = None,
 ) -> None:
     """Write a page and tables (HTML, Markdown, LaTeX, CSV) from results; no model is needed."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import typer
 
 HEAVY = ("torch", "transformers", "diffusers", "datasets", "pyarrow", "numpy", "openai", "PIL")
 CLIS = {"mmedit-build": "mmedit_build.cli", "mmedit-eval": "evaluation.cli"}
@@ -30,6 +32,15 @@ def test_help_loads_no_heavy_library(module: str) -> None:
     done = run(module, "--help", after=after)
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("module", CLIS.values())
+def test_no_help_is_in_brackets_which_are_taken_for_markup(module: str) -> None:
+    group = typer.main.get_command(importlib.import_module(module).app)
+    commands = [group, *group.commands.values()]  # type: ignore[attr-defined]
+    texts = [getattr(parameter, "help", None) or "" for command in commands for parameter in command.params]
+    assert len(texts) > 40
+    assert [text for text in texts if "[" in text] == []
 
 
 @pytest.mark.parametrize("module", CLIS.values())

@@ -20,7 +20,10 @@ def trace(
     ] = None,
     kind: Annotated[
         Literal["text", "image"] | None,
-        typer.Option(help="Facts, with noise on the subject, or questions with noise on the image [both]."),
+        typer.Option(
+            help="Facts, with noise on the subject, or questions with noise on the image.",
+            show_default="both",
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Prompts of each kind that the model answers.")] = 20,
     noise: Annotated[float, typer.Option(help="Noise, in standard deviations of the embeddings.")] = 3.0,
@@ -28,7 +31,9 @@ def trace(
     window: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Layers of MLPs or attentions restored together [10 of 48, and so in proportion]."
+            min=1,
+            help="Layers of MLPs or attentions restored together.",
+            show_default="10 of 48, and so in proportion",
         ),
     ] = None,
     guess: Annotated[
