@@ -8,49 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from evaluation.options import (
+    Cache,
+    DatasetName,
+    Device,
+    Dtype,
+    ExperimentFile,
+    Images,
+    MethodNames,
+    ModelName,
+    PartNames,
+    Precision,
+    TaskName,
+)
 from evaluation.tracing.cli import trace
 from mmedit_build.errors import UserError, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
     from evaluation.experiment import Experiment
-
-Dtype = Literal["float32", "float16", "bfloat16"]
-MethodNames = Annotated[
-    str | None, typer.Option("--method", help="A method, a comma list of them, or all; see list.")
-]
-PartNames = Annotated[
-    str | None,
-    typer.Option(
-        "--part",
-        help="Edit vision, connector, language or a comma list of them: a run of each method for each.",
-        show_default="what the options say",
-    ),
-]
-ModelName = Annotated[
-    str | None,
-    typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub.", show_default="miniature/mllm"),
-]
-DatasetName = Annotated[
-    str | None,
-    typer.Option(
-        help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
-        show_default="runs/miniature/dataset",
-    ),
-]
-TaskName = Annotated[str | None, typer.Option(help="vqa or caption.", show_default="both")]
-Images = Annotated[Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
-Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights.", show_default="float32")]
-Cache = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of what can be used again, such as trained editors.", show_default="runs/cache"
-    ),
-]
-ExperimentFile = Annotated[
-    Path | None, typer.Option("--config", help="Experiment file (YAML); options given here come first.")
-]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
