@@ -155,7 +155,10 @@ def report(
     ] = None,
     images: Images = None,
 ) -> None:
-    """Write a page and tables (HTML, Markdown, LaTeX, CSV) from results; no model is needed."""
+    """Write a page and tables (HTML, Markdown, LaTeX, CSV) from results; no model is needed.
+
+    Folders of `mmedit-eval trace` join the page.
+    """
     _write_report(folders, out or folders[0], images)
 
 
@@ -240,12 +243,13 @@ def _write_report(folders: Sequence[Path], out: Path, images: Path | None) -> No
     from evaluation.report.page import write_page
     from evaluation.report.runs import find_runs
     from evaluation.report.tables import write_tables
+    from evaluation.tracing.records import find_traces
     from mmedit_build.console import show_path
 
     runs = find_runs(folders)
     for path in write_tables(runs, out):
         show_path(path.suffix.removeprefix(".").upper(), path)
-    show_path("Page", write_page(runs, out, images))
+    show_path("Page", write_page(runs, out, images, find_traces(folders)))
 
 
 def _refuse_options(context: typer.Context) -> None:

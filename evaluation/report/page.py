@@ -19,6 +19,7 @@ from evaluation.report.runs import Run, split
 from evaluation.report.script import SCRIPT
 from evaluation.report.sections import costs, main_table, meanings, type_tables, warnings, what_was_run
 from evaluation.report.style import STYLE
+from evaluation.tracing import page as tracing
 from mmedit_build.page import document
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
@@ -27,17 +28,20 @@ NAME = "report.html"
 TITLE = "Evaluation of edits"
 
 
-def write_page(runs: dict[Task, list[Run]], folder: Path, images: Path | None = None) -> Path:
+def write_page(
+    runs: dict[Task, list[Run]], folder: Path, images: Path | None = None, traces: Sequence[Path] = ()
+) -> Path:
     """Write the page into a folder.
 
-    `images` is the folder of the dataset's images, for datasets that only name them.
+    `images` is the folder of the dataset's images, for datasets that only name them. `traces` are folders
+    that causal tracing wrote.
     """
     path = folder / NAME
-    write_atomic(path, render(runs, images))
+    write_atomic(path, render(runs, images, traces))
     return path
 
 
-def render(runs: dict[Task, list[Run]], images: Path | None = None) -> bytes:
+def render(runs: dict[Task, list[Run]], images: Path | None = None, traces: Sequence[Path] = ()) -> bytes:
     """The page, in UTF-8."""
     parts = {task: split(of_task) for task, of_task in runs.items()}
     boards = [make_board(task, first) for task, (first, _) in parts.items()]
@@ -45,13 +49,14 @@ def render(runs: dict[Task, list[Run]], images: Path | None = None) -> bytes:
     body = [
         tag("h1", TITLE),
         tag("p", _lead(boards), class_="lead"),
-        _contents(boards),
+        _contents(boards, traces),
         *(_task(board, all_, parts[board.task][1]) for board, all_ in zip(boards, whole, strict=True)),
+        *map(tracing.section, traces),
         _cases(boards, make_cards(boards, images)),
         tag("section", tag("h2", "What was run"), what_was_run(whole), id="runs"),
         tag("footer", "Written by mmedit-eval report from result files alone."),
     ]
-    return document(TITLE, STYLE, join(body), SCRIPT)
+    return document(TITLE, STYLE + tracing.STYLE if traces else STYLE, join(body), SCRIPT)
 
 
 def _lead(boards: Sequence[Board]) -> str:
@@ -62,8 +67,9 @@ def _lead(boards: Sequence[Board]) -> str:
     return f"Model {models} on {datasets}, edited with {methods or 'nothing'}."
 
 
-def _contents(boards: Sequence[Board]) -> Html:
+def _contents(boards: Sequence[Board], traces: Sequence[Path]) -> Html:
     links = [tag("a", TASK_TITLES[board.task], href=f"#{board.task}") for board in boards]
+    links += [tag("a", tracing.TITLE, href="#tracing")] if traces else []
     links += [tag("a", "Edits to look at", href="#cases"), tag("a", "What was run", href="#runs")]
     return tag("nav", *links, aria_label="Contents")
 

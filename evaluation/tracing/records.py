@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -115,6 +115,11 @@ def read_traces(folder: Path, kind: Kind) -> list[Traced]:
                 "same command again."
             ) from error
     return traces
+
+
+def find_traces(folders: Sequence[Path]) -> list[Path]:
+    """The folders of traces below some folders."""
+    return sorted({path.parent.resolve() for folder in folders for path in folder.rglob(SETTINGS)})
 
 
 def read_settings(folder: Path) -> Settings:

@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 from evaluation.cli import app
 from evaluation.dataset import Case
+from evaluation.report.page import render
 from evaluation.tracing import command
 from evaluation.tracing.command import Wish, run, window_of
 from evaluation.tracing.page import STYLE, section
 from evaluation.tracing.prompts import KINDS, candidates
-from evaluation.tracing.records import read_traces
+from evaluation.tracing.records import find_traces, read_traces
 from evaluation.tracing.runs import trace
 from mmedit_build.console import silent
 from mmedit_build.errors import UserError
@@ -57,6 +58,12 @@ def test_prompts_are_traced_and_shown(wish: dict[str, Any], tmp_path: Path) -> N
     # Three sites for each: roles of both kinds, the image's tokens, and two examples of each kind.
     assert len(page.named("svg")) == 3 * (2 + 1 + 4)
     assert page.named("script") == page.named("img") == page.named("link") == []
+    assert find_traces([tmp_path, out]) == [out.resolve()]
+    maps = len(page.named("svg"))
+    whole = Reader(render({}, traces=find_traces([tmp_path])))
+    assert len(whole.named("svg")) == maps
+    assert "#tracing" in [one["href"] for one in whole.named("a")]
+    assert [one["id"] for one in whole.named("section")].count("tracing") == 1
 
 
 def test_the_section_of_a_report(wish: dict[str, Any], tmp_path: Path) -> None:
