@@ -6,7 +6,6 @@ same settings goes on after the last whole line.
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from evaluation.about import About
 from evaluation.differences import differences
+from evaluation.lines import Lines
 from evaluation.metrics import Protocol
 from evaluation.probes import Kind
 from mmedit_build.errors import UserError
@@ -144,6 +144,7 @@ class ResultFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lines = _lines(folder)
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep others out meanwhile; the lock goes with the process, however that ends."""
@@ -155,14 +156,14 @@ class ResultFolder:
         """Note the settings, or refuse to go on under others; the header and the results that are there."""
         if not (self.folder / HEADER).exists():
             self.write_header(header)
-            return header, self._whole_lines()
+            return header, self._lines.begin()
         earlier = read_header(self.folder)
         for name, before, now in differences(*map(_content, (earlier.settings, header.settings))):
             raise UserError(
                 f"{self.folder} holds results of other settings: {name} was {before} and is now {now}. "
                 "Choose another folder with --out, or delete it."
             )
-        return earlier, self._whole_lines()
+        return earlier, self._lines.begin()
 
     def resume(self, header: RunResult) -> RunResult:
         """Note that results are being added."""
@@ -172,36 +173,16 @@ class ResultFolder:
         return header
 
     def add(self, result: CaseResult) -> None:
-        """Append one line; once this returns, it is on disk."""
-        try:
-            with (self.folder / LINES).open("ab", buffering=0) as file:
-                file.write(_CASES.dump_json(result) + b"\n")
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise UserError(
-                f"Cannot write {self.folder / LINES} ({error.strerror}); make room and run the command again."
-            ) from error
+        """Append one result; once this returns, it is on disk."""
+        self._lines.add(result)
 
     def write_header(self, header: RunResult) -> None:
         write_atomic(self.folder / HEADER, _RUNS.dump_json(header, indent=2) + b"\n")
 
-    def _whole_lines(self) -> list[CaseResult]:
-        """The results, after a torn last line is dropped: its edit is judged again."""
-        path = self.folder / LINES
-        if not path.exists():
-            return []
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if whole != data:
-            write_atomic(path, whole)
-        return read_lines(path)
-
 
 def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
     """Header and lines of a folder, whether its run is finished or not."""
-    header = read_header(folder)
-    path = folder / LINES
-    return header, read_lines(path) if path.exists() else []
+    return read_header(folder), _lines(folder).read()
 
 
 def read_header(folder: Path) -> RunResult:
@@ -214,19 +195,8 @@ def read_header(folder: Path) -> RunResult:
         ) from error
 
 
-def read_lines(path: Path) -> list[CaseResult]:
-    """All whole lines; one that is broken in their midst is told by its number."""
-    results: list[CaseResult] = []
-    data = path.read_bytes()
-    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
-        try:
-            results.append(_CASES.validate_json(line))
-        except ValidationError as error:
-            raise UserError(
-                f"Line {number} of {path} is no result of this version of mmedit; delete the line and run "
-                "the same command again."
-            ) from error
-    return results
+def _lines(folder: Path) -> Lines[CaseResult]:
+    return Lines(folder / LINES, _CASES, "result")
 
 
 def _content(settings: Settings) -> dict[str, Any]:

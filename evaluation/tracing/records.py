@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from evaluation.differences import differences
+from evaluation.lines import Lines
 from evaluation.tracing.prompts import KINDS, Kind, Role
 from evaluation.tracing.runs import Site
 from mmedit_build.errors import UserError
@@ -83,38 +83,17 @@ def begin(folder: Path, settings: Settings) -> dict[Kind, dict[str, Traced]]:
         _compare(folder, read_settings(folder), settings)
     else:
         write_atomic(path, _SETTINGS.dump_json(settings, indent=2) + b"\n")
-    for kind in KINDS:
-        _drop_torn_line(folder / f"{kind}.jsonl")
-    return {kind: {one.id: one for one in read_traces(folder, kind)} for kind in KINDS}
+    return {kind: {one.id: one for one in _lines(folder, kind).begin()} for kind in KINDS}
 
 
 def add(folder: Path, traced: Traced) -> None:
-    """Append one line; once this returns, it is on disk."""
-    path = folder / f"{traced.kind}.jsonl"
-    try:
-        with path.open("ab", buffering=0) as file:
-            file.write(_TRACES.dump_json(traced) + b"\n")
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise UserError(
-            f"Cannot write {path} ({error.strerror}); make room and run the same command again."
-        ) from error
+    """Append one trace; once this returns, it is on disk."""
+    _lines(folder, traced.kind).add(traced)
 
 
 def read_traces(folder: Path, kind: Kind) -> list[Traced]:
-    """All whole lines of a kind, the prompts that were skipped included."""
-    path = folder / f"{kind}.jsonl"
-    data = path.read_bytes() if path.exists() else b""
-    traces: list[Traced] = []
-    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
-        try:
-            traces.append(_TRACES.validate_json(line))
-        except ValidationError as error:
-            raise UserError(
-                f"Line {number} of {path} is no trace of this version of mmedit; delete the line and run the "
-                "same command again."
-            ) from error
-    return traces
+    """All traces of a kind, the prompts that were skipped included."""
+    return _lines(folder, kind).read()
 
 
 def find_traces(folders: Sequence[Path]) -> list[Path]:
@@ -132,22 +111,14 @@ def read_settings(folder: Path) -> Settings:
         ) from error
 
 
-def _drop_torn_line(path: Path) -> None:
-    """What a killed command left of its last line; that prompt is traced again."""
-    data = path.read_bytes() if path.exists() else b""
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        write_atomic(path, whole)
+def _lines(folder: Path, kind: Kind) -> Lines[Traced]:
+    return Lines(folder / f"{kind}.jsonl", _TRACES, "trace")
 
 
 def _compare(folder: Path, earlier: Settings, now: Settings) -> None:
-    before, wanted = (_SETTINGS.dump_python(one, mode="json") for one in (earlier, now))
-    for name, value in wanted.items():
-        # Another name or place of the same model or dataset makes no difference.
-        digest = f"{name}_digest"
-        same = digest in wanted and before[digest] == wanted[digest]
-        if before[name] != value and not same:
-            raise UserError(
-                f"{folder} holds traces of other settings: {name} was {json.dumps(before[name])} and is now "
-                f"{json.dumps(value)}; choose another folder with --out, or delete it."
-            )
+    contents = (_SETTINGS.dump_python(one, mode="json") for one in (earlier, now))
+    for name, before, wanted in differences(*contents):
+        raise UserError(
+            f"{folder} holds traces of other settings: {name} was {before} and is now {wanted}; choose "
+            "another folder with --out, or delete it."
+        )

@@ -1,0 +1,61 @@
+"""Files of JSON lines, one for each thing that is done, appended to as it is done."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from mmedit_build.errors import UserError
+from mmedit_build.store import write_atomic
+
+Line = TypeVar("Line")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Generic[Line]):
+    """A file of lines of one kind, which need not be there yet."""
+
+    path: Path
+    kind: TypeAdapter[Line]
+    name: str
+    """What a line is, for messages."""
+
+    def begin(self) -> list[Line]:
+        """All lines, after what a killed command left of its last one is dropped: that is done again."""
+        data, whole = self._data()
+        if whole != data:
+            write_atomic(self.path, whole)
+        return self.read()
+
+    def read(self) -> list[Line]:
+        """All whole lines; one that is broken in their midst is told by its number."""
+        lines: list[Line] = []
+        for number, line in enumerate(self._data()[1].splitlines(), start=1):
+            try:
+                lines.append(self.kind.validate_json(line))
+            except ValidationError as error:
+                raise UserError(
+                    f"Line {number} of {self.path} is no {self.name} of this version of mmedit; delete the "
+                    "line and run the same command again."
+                ) from error
+        return lines
+
+    def add(self, line: Line) -> None:
+        """Append one line; once this returns, it is on disk."""
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                file.write(self.kind.dump_json(line) + b"\n")
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(
+                f"Cannot write {self.path} ({error.strerror}); make room and run the same command again."
+            ) from error
+
+    def _data(self) -> tuple[bytes, bytes]:
+        """What is in the file, and its whole lines."""
+        data = self.path.read_bytes() if self.path.exists() else b""
+        return data, data[: data.rfind(b"\n") + 1]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from evaluation.lines import Lines
+from mmedit_build.errors import UserError
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Lines[int]:
+    return Lines(tmp_path / "numbers.jsonl", TypeAdapter(int), "number")
+
+
+def test_lines_come_back_in_order(lines: Lines[int]) -> None:
+    assert lines.read() == lines.begin() == []
+    assert not lines.path.exists()
+    for number in (3, 1, 2):
+        lines.add(number)
+    assert lines.read() == [3, 1, 2]
+
+
+def test_a_torn_last_line_is_dropped_once_work_begins(lines: Lines[int]) -> None:
+    lines.add(3)
+    with lines.path.open("ab") as file:
+        file.write(b"12")
+    assert lines.read() == [3]
+    assert lines.path.read_bytes() == b"3\n12"
+    assert lines.begin() == [3]
+    assert lines.path.read_bytes() == b"3\n"
+
+
+def test_a_broken_line_is_told_by_its_number(lines: Lines[int]) -> None:
+    lines.path.write_text("3\nthree\n4\n")
+    with pytest.raises(UserError, match="Line 2 of .*numbers.jsonl is no number"):
+        lines.read()
+
+
+def test_no_room_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make room"):
+        Lines(tmp_path / "nowhere" / "numbers.jsonl", TypeAdapter(int), "number").add(1)
