@@ -34,7 +34,7 @@ def test_a_torn_last_line_is_dropped_once_work_begins(lines: Lines[int]) -> None
 
 def test_a_broken_line_is_told_by_its_number(lines: Lines[int]) -> None:
     lines.path.write_text("3\nthree\n4\n")
-    with pytest.raises(UserError, match="Line 2 of .*numbers.jsonl is no number"):
+    with pytest.raises(UserError, match=r"Line 2 of .*numbers\.jsonl is no number"):
         lines.read()
 
 
