@@ -30,7 +30,7 @@ def area(patch: Patch, mllm: MLLM) -> Area:
         case WeightPatch(deltas=deltas):
             found = _of_parameters(mllm, deltas)
         case AddedNeurons(layer=layer):
-            found = {"beside the MLP": (layer % mllm.n_layers,)}
+            found = {"beside the MLP": (mllm.layer_index(layer),)}
         case ScaledNeurons(chosen=chosen):
             found = {"neurons of the MLP": _layers(mllm, [f"{name}.weight" for name in chosen])}
         case PromptPatch():
@@ -56,7 +56,7 @@ def joined(areas: Iterable[Area]) -> Area:
 
 def _layers(mllm: MLLM, names: Iterable[str]) -> tuple[int, ...]:
     """The decoder layers of parameters that are in decoder layers."""
-    found = {mllm.first_layer([name]) for name in names}
+    found = {mllm.layer_of(name) for name in names}
     return tuple(sorted(layer for layer in found if layer is not None))
 
 
@@ -69,8 +69,8 @@ def _of_parameters(mllm: MLLM, names: Iterable[str]) -> Area:
     by_layer: dict[int, set[str]] = {}
     outside: list[Area] = []
     for name in sorted(own):
-        layer = mllm.first_layer([name])
-        if layer is not None and layer < mllm.n_layers:
+        layer = mllm.layer_of(name)
+        if layer is not None:
             by_layer.setdefault(layer, set()).add(name)
         else:
             outside.append({_outside(parts, name): ()})

@@ -27,7 +27,7 @@ from editors.base import Edit
 from editors.families import MethodFamily
 from editors.learning.training import seeded
 from editors.losses import target_nll
-from editors.neurons.patches import AddedNeurons, Neurons, counted
+from editors.neurons.patches import AddedNeurons, Neurons
 from editors.neurons.rewordings import FORMS, Forms, reworded
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Count, Strict
@@ -66,7 +66,7 @@ class CaliNET:
         self.config = config
 
     def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> AddedNeurons:
-        layer = counted(mllm, self.config.layer)
+        layer = mllm.layer_index(self.config.layer)
         asked = [query for edit in edits for query in reworded(mllm, edit, self.config.forms, edit.target)]
         slots = self._trained(mllm, layer, mllm.below(asked, layer), new_slots(mllm, layer, self.config))
         return AddedNeurons(layer, slots)

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from editors.associations.base import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
 from editors.associations.lookup import layer_name
-from editors.associations.moments import Covariance
+from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
 from editors.base import Edit
 from editors.patches.weights import Factors, LowRankPatch
@@ -56,16 +56,14 @@ class MEMIT(AssociationEditor):
     config: MEMITConfig
 
     def layers(self, mllm: MLLM) -> list[int]:
-        for layer in self.config.edited:
-            mllm.layer(layer)  # refuses layers that there are not
-        return sorted({layer % mllm.n_layers for layer in self.config.edited})
+        return sorted({mllm.layer_index(layer) for layer in self.config.edited})
 
     def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
         layers = self.layers(mllm)
         contexts = self.contexts(mllm, edits)
         top = layer_name(mllm, layers[-1])
         values = learn_values(mllm, contexts, layers[-1], top, self.config)
-        wanted = (values.start + values.delta).double()
+        wanted = in_float64(values.start + values.delta)
         where = rewriting(mllm, contexts, layers[0])
         written: list[LowRankPatch] = []
         with ExitStack() as before:

@@ -27,18 +27,17 @@ Published for GPT-2 XL: layer 17 of 48, lr 0.5, 20 steps, clamp 4 (3 for GPT-2 m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import ClassVar
 
 from torch import Tensor
 
 from editors.associations.base import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
 from editors.associations.lookup import Contexts
-from editors.associations.moments import Covariance
+from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
 from editors.base import Edit
-from editors.learning.hypernetworks import together
-from editors.patches.weights import Factors, LowRankPatch
+from editors.patches.weights import Factors, LowRankPatch, together
 from mmedit_build.mllm import MLLM
 
 
@@ -56,17 +55,16 @@ class ROME(AssociationEditor):
     config: ROMEConfig
 
     def layers(self, mllm: MLLM) -> list[int]:
-        mllm.layer(self.config.layer)  # refuses layers that there are not
-        return [self.config.layer % mllm.n_layers]
+        return [mllm.layer_index(self.config.layer)]
 
     def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
         (layer,) = self.layers(mllm)
         covariance = self.covariance(layer)
         written: list[LowRankPatch] = []
-        with ExitStack() as before:
-            for contexts in self.contexts(mllm, edits):
+        for contexts in self.contexts(mllm, edits):
+            # Those before it as one patch: each by itself would keep a copy of the whole weight.
+            with together(written).applied(mllm) if written else nullcontext():
                 written.append(self._written(mllm, contexts, layer, covariance))
-                before.enter_context(written[-1].applied(mllm))
         return together(written)
 
     def _written(self, mllm: MLLM, contexts: Contexts, layer: int, covariance: Covariance) -> LowRankPatch:
@@ -75,7 +73,7 @@ class ROME(AssociationEditor):
         values = learn_values(mllm, [contexts], layer, down, self.config)
         (looked,) = look_up(mllm, [contexts], rewriting(mllm, [contexts], layer), [down])[down]
         # What comes out holds the bias, and v* with it: their difference, which is learned, does not.
-        pair = rank_one(values.delta[0], looked.inputs[0], looked.inputs.mean(dim=0), covariance)
+        pair = rank_one(in_float64(values.delta[0]), looked.inputs[0], looked.inputs.mean(dim=0), covariance)
         return as_patch(f"{down}.weight", pair)
 
 

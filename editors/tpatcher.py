@@ -30,7 +30,7 @@ from torch import Tensor
 from editors.base import Edit, State, TrainEdit
 from editors.families import MethodFamily
 from editors.learning.training import check_enough, seeded
-from editors.neurons.patches import AddedNeurons, Neurons, counted, look_into
+from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import Patching, PatchingConfig, find_mistake
 from editors.neurons.remembered import Memories, draw, queries_of
 from mmedit_build.mllm import MLLM
@@ -94,7 +94,7 @@ class TPatcher:
     def _drawn(self, mllm: MLLM, part: Sequence[TrainEdit]) -> Tensor:
         rng = random.Random(f"{self.config.seed}/memory")
         queries = queries_of(part, self.config.memory, rng)
-        return torch.cat(list(draw(mllm, queries, counted(mllm, self.config.layer), rng)))
+        return torch.cat(list(draw(mllm, queries, mllm.layer_index(self.config.layer), rng)))
 
     def _known(self) -> Memories:
         if self._memories is None:
@@ -104,7 +104,7 @@ class TPatcher:
     # Planning
 
     def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> AddedNeurons:
-        layer, memories = counted(mllm, self.config.layer), self._known()
+        layer, memories = mllm.layer_index(self.config.layer), self._known()
         lots: list[Neurons] = []
         with ExitStack() as grown:
             for edit in edits:

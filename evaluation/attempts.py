@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+import torch
+
 from mmedit_build.errors import UserError
 from mmedit_build.rows import Task
 
 Result = TypeVar("Result")
+NO_MEMORY = "The memory of the device ran out; give a smaller --batch-size or --dtype bfloat16."
 
 
 class MethodsFailedError(UserError, Generic[Result]):
@@ -30,11 +33,13 @@ class Attempts(Generic[Result]):
 
     @contextmanager
     def at(self, method: str, task: Task) -> Iterator[None]:
-        """Inside, a mistake of the user's is kept for the end."""
+        """Inside, a mistake of the user's is kept for the end, and so is a want of memory."""
         try:
             yield
         except UserError as error:
             self._failed.setdefault(str(error), []).append((method, task))
+        except torch.OutOfMemoryError:
+            self._failed.setdefault(NO_MEMORY, []).append((method, task))
 
     def check(self) -> None:
         """Tell of all that failed, now that the others are done."""

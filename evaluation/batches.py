@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from editors.base import Editor, Model, Patch
+from editors.base import Editor, Patch
 from evaluation.dataset import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
@@ -129,9 +129,9 @@ class _Batch:
         mllm = self._judging.mllm
         with mllm.plain():
             for planned in together:
-                planned.before = self._one_by_one(mllm, planned, None)
+                planned.before = self._judging.ask_one_by_one(mllm, planned.probes)
                 with patch.applied(mllm) as model:
-                    planned.after = self._one_by_one(model, planned, planned.before)
+                    planned.after = self._judging.ask_one_by_one(model, planned.probes, planned.before)
 
     def _shared(self, patch: Patch, together: Sequence[Planned]) -> list[Output]:
         judging, mllm = self._judging, self._judging.mllm
@@ -147,13 +147,3 @@ class _Batch:
                 # Images look different now, but only once for all that is asked about them.
                 queries = mllm.below(queries, 0, batch_size=judging.batch_size)
             return judging.measure(lambda _: nullcontext(model), probes, queries, before)
-
-    def _one_by_one(self, model: Model, planned: Planned, before: list[Output] | None) -> list[Output]:
-        known = [None] * len(planned.probes) if before is None else [[one] for one in before]
-        return [
-            output
-            for probe, compared in zip(planned.probes, known, strict=True)
-            for output in self._judging.measure(
-                lambda _: nullcontext(model), [probe], [probe.query], compared
-            )
-        ]

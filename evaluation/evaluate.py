@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+
+import torch
 
 from editors import load_editor
 from editors.base import Editor, Learner, TrainEdit
@@ -18,7 +21,7 @@ from evaluation.base_outputs import BaseOutputs, folder_of
 from evaluation.batches import check_batch, check_dealt, run_batches
 from evaluation.dataset import Case, digest, load_cases
 from evaluation.experiment import UNEDITED, Experiment, Method
-from evaluation.headers import in_words, new_header
+from evaluation.headers import in_words, new_header, with_fit
 from evaluation.holdout import split_by_image
 from evaluation.judging import Judging
 from evaluation.memory import peak, reset_peak
@@ -35,6 +38,10 @@ from mmedit_build.mllm import MLLM
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import check_writable
 
+SMALL = 10**8
+"""Parameters of a model whose steps are so short that a second thread only makes them wait for each other."""
+THREADS = "OMP_NUM_THREADS"
+"""Where users say how many threads they want."""
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
@@ -85,12 +92,16 @@ def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
 
 def load_model(experiment: Experiment) -> MLLM:
     """The experiment's model, unedited."""
-    return MLLM.load(
+    mllm = MLLM.load(
         locate(experiment.model),
         revision=experiment.revision,
         device=experiment.device,
         dtype=experiment.dtype,
     )
+    size = sum(parameter.numel() for parameter in mllm.model.parameters())
+    if size < SMALL and THREADS not in os.environ:
+        torch.set_num_threads(1)
+    return mllm
 
 
 @dataclass
@@ -186,11 +197,10 @@ class Bench:
     def _judge(
         self, name: str, editor: Editor, known: Collection[str], folder: ResultFolder, header: RunResult
     ) -> RunResult:
-        fitted = self.fit(name, editor)
+        header = with_fit(header, self.fit(name, editor), folder.folder)
         tell(editor, self.judging, self.wanted)
         witness = Witness.of(editor, self.mllm, header.about)
         judging = replace(self.judging, seen=witness.see)
-        header = replace(header, fit_seconds=None if fitted is None else fitted.seconds)
         reset_peak(self.mllm.device)
         counts = replace(self.mllm.counts)
         with self.progress(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
+from editors.fitting import Fit
 from evaluation.experiment import Experiment
 from evaluation.results import RunResult, Settings
+from mmedit_build.errors import UserError
 from mmedit_build.rows import Task
 
 LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
@@ -44,6 +48,18 @@ def new_header(
     return RunResult(
         settings=settings, versions=versions, device=str(device), threads=torch.get_num_threads()
     )
+
+
+def with_fit(header: RunResult, fitted: Fit | None, folder: Path) -> RunResult:
+    """The header with what the method learned; refuses to add to results of what it learned otherwise."""
+    if fitted is None:
+        return header
+    if header.fit not in (None, fitted.path.stem):
+        raise UserError(
+            f"{folder} holds results of {header.settings.method} after it learned from other train edits, or "
+            "by another version of mmedit. Choose another folder with --out, or delete it."
+        )
+    return replace(header, fit=fitted.path.stem, fit_seconds=fitted.seconds)
 
 
 def in_words(settings: Settings, edits: int) -> str:

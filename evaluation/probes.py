@@ -21,7 +21,6 @@ from mmedit_build.rows import Relation
 from mmedit_build.sources.nq import PREFIX
 
 Prompts = Literal["family", "raw"]
-PROMPTS: tuple[Prompts, ...] = ("family", "raw")
 Kind = Literal["reliability", "text_generality", "image_generality", "text_locality", "image_locality"]
 KINDS: tuple[Kind, ...] = (
     *("reliability", "text_generality", "image_generality"),

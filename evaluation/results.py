@@ -124,6 +124,8 @@ class RunResult:
     """How many edits for each reason."""
     fit_seconds: float | None = None
     """To learn from the train split, whenever that was done; None if the method does not learn."""
+    fit: str | None = None
+    """The name of what it learned, which tells from what, and with which options and which part held out."""
     seconds: float = 0.0
     """Of planning and probing all edits."""
     peak_bytes: int = 0

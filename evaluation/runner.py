@@ -53,24 +53,14 @@ def run_plain(
             with judging.mllm.plain():
                 planned = judging.plan(editor, case)
                 with timed(judging.mllm) as clock:
-                    planned.before = _one_by_one(judging, judging.mllm, planned)
+                    planned.before = judging.ask_one_by_one(judging.mllm, planned.probes)
                     with planned.patch.applied(judging.mllm) as model:
-                        planned.after = _one_by_one(judging, model, planned)
+                        planned.after = judging.ask_one_by_one(model, planned.probes, planned.before)
             planned.probe_seconds = clock.seconds
         except FAULTS as error:
             yield skipped(case, error, planned)
         else:
             yield judging.finish(planned)
-
-
-def _one_by_one(judging: Judging, model: Model, planned: Planned) -> list[Output]:
-    outputs: list[Output] = []
-    # Before the edit there is nothing to compare with yet.
-    before: list[Output | None] = [*planned.before] or [None] * len(planned.probes)
-    for probe, known in zip(planned.probes, before, strict=True):
-        compared = None if known is None else [known]
-        outputs += judging.measure(lambda _: nullcontext(model), [probe], [probe.query], compared)
-    return outputs
 
 
 class _Group:

@@ -20,7 +20,14 @@ from editors.associations.lookup import (
     places,
     write_prefixes,
 )
-from editors.associations.moments import Covariance, Sort, draw_contexts, mixed, second_moments
+from editors.associations.moments import (
+    Covariance,
+    Sort,
+    draw_contexts,
+    in_float64,
+    mixed,
+    second_moments,
+)
 from editors.associations.values import ValueConfig
 from editors.base import Edit, State, TrainEdit
 from editors.families import MethodFamily
@@ -166,7 +173,7 @@ def look_up(
         name: [
             Looked(*pair)
             for pair in zip(
-                one.inputs.double().split(counts), one.outputs.double().split(counts), strict=True
+                in_float64(one.inputs).split(counts), in_float64(one.outputs).split(counts), strict=True
             )
         ]
         for name, one in seen.items()

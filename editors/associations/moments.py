@@ -105,19 +105,23 @@ def mixed(moments: Mapping[Sort, Tensor], image_share: float) -> Tensor:
     return (1 - image_share) * moments["text"] + image_share * moments["image"]
 
 
+def in_float64(tensor: Tensor) -> Tensor:
+    """The tensor in float64, in main memory if it lies on Metal, which knows no float64."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+
+
 class Covariance:
     """C of a layer, with `ridge` times its mean diagonal element added to the diagonal; in float64."""
 
     def __init__(self, second: Tensor, ridge: float, device: torch.device) -> None:
         self.second = second
         self._ridge = ridge
-        # Metal knows no float64.
-        self._device = torch.device("cpu") if device.type == "mps" else device
+        self._device = device
 
     @property
     def matrix(self) -> Tensor:
         """C itself, with the ridge."""
-        matrix = self.second.to(self._device, torch.float64, copy=True)
+        matrix = in_float64(self.second.to(self._device)).clone()
         diagonal = matrix.diagonal()
         diagonal += self._ridge * diagonal.mean()
         return matrix
@@ -135,5 +139,5 @@ class Covariance:
 
     def whiten(self, keys: Tensor) -> Tensor:
         """C^-1 K, for keys that are the columns of K."""
-        turned: Tensor = torch.cholesky_solve(keys.to(self._device, torch.float64), self._root)
+        turned: Tensor = torch.cholesky_solve(in_float64(keys).to(self._root), self._root)
         return turned

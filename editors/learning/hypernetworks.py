@@ -17,7 +17,7 @@ from editors.learning.gradients import Rows, gradients
 from editors.learning.seeing import seeing_gradients
 from editors.learning.training import Learning, Report, TrainingConfig, check_enough, seeded
 from editors.learning.training import train as learn
-from editors.patches.weights import Factors, LowRankPatch
+from editors.patches.weights import LowRankPatch, together
 from mmedit_build.mllm import MLLM, Query
 
 CHUNK = 16
@@ -149,23 +149,10 @@ class HypernetworkEditor(ABC):
 def edited(mllm: MLLM, layers: Sequence[int], part: EditedPart = "language") -> dict[str, tuple[int, int]]:
     """The weights of the MLPs of these layers, or of another part those that the model's family names."""
     if part == "language":
-        mlps = {layer % mllm.n_layers: mllm.mlp(layer) for layer in layers}
+        mlps = {mllm.layer_index(layer): mllm.mlp(layer) for layer in layers}
         linears = [linear for _, mlp in sorted(mlps.items()) for linear in (mlp.up, mlp.down)]
     else:
         linears = mllm.seeing_linears(part)
     return {
         f"{linear.name}.weight": (linear.module.out_features, linear.module.in_features) for linear in linears
     }
-
-
-def together(patches: Sequence[LowRankPatch]) -> LowRankPatch:
-    """The sum of patches that change the same weights."""
-    pairs = {name: [patch.factors[name] for patch in patches] for name in patches[0].factors}
-    return LowRankPatch(
-        {
-            name: Factors(
-                torch.cat([one.left for one in of], dim=1), torch.cat([one.right for one in of], dim=0)
-            )
-            for name, of in pairs.items()
-        }
-    )

@@ -164,12 +164,6 @@ def answering(batch: Batch, width: int) -> Tensor:
     return columns >= (total - lengths + prompts - 1)[:, None]
 
 
-def counted(mllm: MLLM, layer: int) -> int:
-    """A decoder layer counted from the front; refuses layers that the model does not have."""
-    mllm.layer(layer)
-    return layer % mllm.n_layers
-
-
 def look_into(mllm: MLLM, queries: Sequence[Query], layer: int) -> list[Tensor]:
     """What goes into the layer's MLP at the positions of each query (length, width)."""
     kept: dict[int, Tensor] = {}

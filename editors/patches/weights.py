@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -90,6 +90,19 @@ class LowRankPatch:
         return cls(
             {name: Factors(state.tensors[f"{name}:left"], state.tensors[f"{name}:right"]) for name in names}
         )
+
+
+def together(patches: Sequence[LowRankPatch]) -> LowRankPatch:
+    """The sum of patches that change the same weights."""
+    pairs = {name: [patch.factors[name] for patch in patches] for name in patches[0].factors}
+    return LowRankPatch(
+        {
+            name: Factors(
+                torch.cat([one.left for one in of], dim=1), torch.cat([one.right for one in of], dim=0)
+            )
+            for name, of in pairs.items()
+        }
+    )
 
 
 @contextmanager

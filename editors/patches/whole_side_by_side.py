@@ -51,8 +51,9 @@ def can_stand_beside(patch: Patch, mllm: MLLM, limit: int) -> bool:
 def _is_of_linear(mllm: MLLM, name: str) -> bool:
     """Whether the parameter is one of a linear module of a decoder layer."""
     module, _, kind = name.rpartition(".")
-    in_layer = mllm.first_layer([name]) in range(mllm.n_layers)
-    return in_layer and kind in ("weight", "bias") and isinstance(mllm.model.get_submodule(module), nn.Linear)
+    if mllm.layer_of(name) is None or kind not in ("weight", "bias"):
+        return False
+    return isinstance(mllm.model.get_submodule(module), nn.Linear)
 
 
 def _adding(deltas: Mapping[int, Deltas], of_query: Tensor) -> Hook:

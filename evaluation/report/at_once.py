@@ -34,14 +34,16 @@ def at_once(board: Board, runs: Sequence[Run]) -> Html:
 
 def _note(runs: Sequence[Run]) -> str:
     *some, most = map(str, sorted({run.at_once for run in runs}))
+    numbers = f"{', '.join(some)} or {most}" if some else most
     words = [
-        f"One patch makes {', '.join(some)} or {most} edits, as the number after the @ says, and is asked "
-        "all that belongs to any of them."
+        f"One patch makes {numbers} edits, as the number after the @ says, and is asked all that belongs to "
+        "any of them."
     ]
     left = sorted({size for run in runs for size in _left_over(run)})
     if left:
         words.append(f"What is left over at the end makes a group of {', '.join(map(str, left))}.")
-    words += [f"{_method(run)} makes one edit at a time." for run in runs if run.single]
+    single = dict.fromkeys(_method(run) for run in runs if run.single)
+    words += [f"{method} makes one edit at a time." for method in single]
     return " ".join(words)
 
 
@@ -55,7 +57,8 @@ def _board(board: Board, runs: Sequence[Run]) -> Board:
     lines = list(_lines(runs))
     looks: dict[str, Look] = {}
     for place, of in enumerate(lines):
-        known = [board.looks[run.header.settings.method] for run in of if _method(run) in board.looks]
+        names = [name for run in of for name in (run.name, _method(run))]
+        known = [board.looks[name] for name in names if name in board.looks]
         look = known[0] if known else Look(place % COLORS, place % SHAPES)
         looks |= {run.name: look for run in of}
     return replace(make_board(board.task, runs), looks=looks)

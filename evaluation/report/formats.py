@@ -35,6 +35,7 @@ def as_markdown(table: Table) -> str:
 
 
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
+_TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}"}
 
 
 def latex(table: Table) -> str:

@@ -25,7 +25,6 @@ from mmedit_build.mllm.images import image_key
 Kind = Literal["text", "image"]
 KINDS: tuple[Kind, ...] = ("text", "image")
 Guess = Literal["content", "question"]
-GUESSES: tuple[Guess, ...] = ("content", "question")
 Role = Literal[
     "image",
     "before",

@@ -212,7 +212,11 @@ class MLLM:
 
     def layer(self, layer: int) -> nn.Module:
         """A decoder layer; negative numbers count from the end."""
-        return self._family.layers[parts.layer_index(self._family, layer)]
+        return self._family.layers[self.layer_index(layer)]
+
+    def layer_index(self, layer: int) -> int:
+        """A decoder layer counted from the front; refuses layers that the model does not have."""
+        return parts.layer_index(self._family, layer)
 
     def mlp(self, layer: int) -> parts.MLP:
         """The linear modules of a decoder layer's MLP, with their names."""
@@ -229,6 +233,10 @@ class MLLM:
     def part(self, what: str) -> dict[str, nn.Parameter]:
         """Parameters by dotted name. `what`: vision, connector, language, layer.N, mlp.N or a pattern."""
         return parts.parameters(self._family, what)
+
+    def layer_of(self, name: str) -> int | None:
+        """The decoder layer that holds a parameter; None for one that lies in no decoder layer."""
+        return parts.layer_of(self._family, name)
 
     def first_layer(self, names: Iterable[str]) -> int | None:
         """The highest layer whose `Below` survives a change of the named parameters; None if none does."""

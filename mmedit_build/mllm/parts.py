@@ -79,6 +79,12 @@ def layer_index(family: Family, layer: int) -> int:
     return layer % number
 
 
+def layer_of(family: Family, name: str) -> int | None:
+    """The decoder layer that holds a parameter; None for one that lies in no decoder layer."""
+    inside = re.match(re.escape(family.layers_path) + r"\.(\d+)\.", name)
+    return None if inside is None else int(inside[1])
+
+
 def first_layer(family: Family, names: Iterable[str]) -> int | None:
     """The lowest decoder layer that holds one of the named parameters; None when one lies before them all.
 
@@ -86,11 +92,11 @@ def first_layer(family: Family, names: Iterable[str]) -> int | None:
     """
     lowest = len(family.layers)
     for name in names:
-        inside = re.match(re.escape(family.layers_path) + r"\.(\d+)\.", name)
+        inside = layer_of(family, name)
         tied = family.model.get_parameter(name) is family.embed_tokens.weight
         if inside is None and (tied or name not in family.head_names):
             return None
-        lowest = min(lowest, int(inside[1]) if inside else lowest)
+        lowest = lowest if inside is None else min(lowest, inside)
     return lowest
 
 

@@ -49,6 +49,8 @@ def test_parameters_are_told_by_where_they_lie(
     mllm: MLLM, parts: tuple[str, ...], expected: dict[str, tuple[int, ...]]
 ) -> None:
     assert area(weights(mllm, *parts), mllm) == expected
+    with mllm.plain():
+        assert area(weights(mllm, *parts), mllm) == expected
 
 
 def test_other_patches_are_told_by_what_they_do(mllm: MLLM) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from evaluation.attempts import Attempts, MethodsFailedError, settled
 from mmedit_build.errors import UserError
@@ -44,6 +45,15 @@ def test_where_nothing_was_done_only_the_reason_is_told() -> None:
     with attempts.at("ke", "vqa"):
         fail()
     with pytest.raises(MethodsFailedError, match=r"^No train split is here\.$"):
+        attempts.check()
+
+
+def test_a_want_of_memory_keeps_no_other_method_from_its_results() -> None:
+    attempts = Attempts[str]()
+    with attempts.at("mend", "vqa"):
+        raise torch.OutOfMemoryError
+    attempts.done.append("ft")
+    with pytest.raises(MethodsFailedError, match="All is done but mend for vqa: The memory of the device"):
         attempts.check()
 
 

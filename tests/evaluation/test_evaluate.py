@@ -12,7 +12,7 @@ import torch
 
 from evaluation.attempts import MethodsFailedError
 from evaluation.dataset import load_cases
-from evaluation.evaluate import evaluate, fit
+from evaluation.evaluate import THREADS, evaluate, fit, load_model
 from evaluation.experiment import Experiment, Method
 from evaluation.memory import peak, reset_peak
 from evaluation.results import LINES, CaseResult, read_results
@@ -195,6 +195,18 @@ def test_what_an_editor_learned_is_kept(experiment: Experiment) -> None:
     assert fit(change(experiment, methods={"ft": Method()}), progress) == []
 
 
+def test_results_of_what_was_learned_otherwise_are_not_added_to(experiment: Experiment) -> None:
+    methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 1, "retains": 1})}
+    some = change(experiment, methods=methods, task="vqa", holdout=0.4)
+    [_, folder] = evaluate(change(some, limit=2), progress)
+    before = (folder / LINES).read_bytes()
+    with pytest.raises(UserError, match=r"learned from other train edits.*--out"):
+        evaluate(change(some, holdout=0.8), progress)
+    assert (folder / LINES).read_bytes() == before
+    [_, folder] = evaluate(some, progress)
+    assert len(read_results(folder)[1]) == 4
+
+
 def test_the_peak_is_that_of_what_was_done_since() -> None:
     device = torch.device("cpu")
     reset_peak(device)
@@ -202,3 +214,19 @@ def test_the_peak_is_that_of_what_was_done_since() -> None:
     torch.zeros(30_000_000).add_(1)
     assert of == "process"
     assert peak(device)[0] - before > 80_000_000
+
+
+@pytest.mark.parametrize(("wished", "threads"), [(None, 1), ("2", 2)])
+def test_a_small_model_runs_on_one_thread_unless_the_user_wants_more(
+    wished: str | None, threads: int, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(THREADS, raising=False)
+    if wished is not None:
+        monkeypatch.setenv(THREADS, wished)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        load_model(experiment)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

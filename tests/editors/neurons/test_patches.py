@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from editors.neurons.patches import AddedNeurons, ColumnPatch, Neurons, ScaledNeurons, counted, look_into
+from editors.neurons.patches import AddedNeurons, ColumnPatch, Neurons, ScaledNeurons, look_into
 from editors.patches.weights import Factors, WeightPatch
 from editors.saving import load_patch, save_patch
 from mmedit_build.errors import UserError
@@ -168,13 +168,6 @@ def test_parameters_are_counted_and_saved(
         expected = answers(mllm, probes)
     with loaded.applied(mllm):
         assert same(expected, answers(mllm, probes))
-
-
-def test_layers_are_counted_from_either_end(mllm: MLLM) -> None:
-    assert [counted(mllm, layer) for layer in (0, 5, -1, -6)] == [0, 5, 5, 0]
-    for layer in (6, -7):
-        with pytest.raises(UserError, match="layers 0 to 5"):
-            counted(mllm, layer)
 
 
 @pytest.mark.parametrize("widths", [(31, 32), (32, 31)])

@@ -78,6 +78,25 @@ def test_each_method_has_a_line_in_its_own_color(make_runs: Any) -> None:
     assert "a group of 3." in section
 
 
+def test_without_single_edits_methods_keep_their_colors_too(make_runs: Any) -> None:
+    first, several = split(runs_of(make_runs, 10, 75))
+    board = make_board("vqa", first)
+    section = at_once(board, several[::-1])
+    for name in ("good", "poor"):
+        marks = re.findall(rf'class="course thin" [^>]*stroke="([^"]*)"></line><text [^>]*>{name}<', section)
+        assert set(marks) == {board.looks[f"{name}@10"].paint}
+
+
+def test_one_number_is_told_alone_and_single_methods_once(make_runs: Any) -> None:
+    several = runs_of(make_runs, 10, skills={"good": 1.0})
+    [single] = make_runs(skills={"poor": 0.25})["vqa"]
+    alone = replace(noted(single, batch=False), name="poor (single)")
+    section = at_once(make_board("vqa", []), several)
+    assert "One patch makes 10 edits" in section
+    section = at_once(make_board("vqa", []), [*several, alone, replace(alone, name="poor (2) (single)")])
+    assert section.count("poor makes one edit at a time.") == 1
+
+
 def test_numbers_are_told_on_a_logarithmic_scale(make_runs: Any) -> None:
     first, several = split(runs_of(make_runs, 1, 10, 100))
     section = at_once(make_board("vqa", first), several)

@@ -75,6 +75,22 @@ def test_first_layer(mllm: MLLM) -> None:
         mllm.first_layer(["language_model.no.such.weight"])
 
 
+def test_layers_are_counted_from_either_end(mllm: MLLM) -> None:
+    assert [mllm.layer_index(layer) for layer in (0, 5, -1, -6)] == [0, 5, 5, 0]
+    for layer in (6, -7):
+        with pytest.raises(UserError, match="layers 0 to 5"):
+            mllm.layer_index(layer)
+
+
+def test_a_parameter_lies_in_its_layer_in_the_plain_way_too(mllm: MLLM) -> None:
+    (inside, *_), (outside, *_) = mllm.part("mlp.4"), mllm.part("connector")
+    with mllm.plain():
+        assert mllm.layer_of(inside) == 4
+        assert mllm.first_layer([inside]) is None
+    assert mllm.layer_of(outside) is None
+    assert mllm.layer_of("language_model.model.decoder.final_layer_norm.bias") is None
+
+
 def test_everything_is_frozen_and_in_eval_mode(mllm: MLLM) -> None:
     assert not any(parameter.requires_grad for parameter in mllm.model.parameters())
     assert not any(module.training for module in mllm.model.modules())
