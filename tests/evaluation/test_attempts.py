@@ -48,10 +48,14 @@ def test_where_nothing_was_done_only_the_reason_is_told() -> None:
         attempts.check()
 
 
+def run_out() -> None:
+    raise torch.OutOfMemoryError
+
+
 def test_a_want_of_memory_keeps_no_other_method_from_its_results() -> None:
     attempts = Attempts[str]()
     with attempts.at("mend", "vqa"):
-        raise torch.OutOfMemoryError
+        run_out()
     attempts.done.append("ft")
     with pytest.raises(MethodsFailedError, match="All is done but mend for vqa: The memory of the device"):
         attempts.check()
