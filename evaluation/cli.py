@@ -166,13 +166,15 @@ app.command()(trace)
 
 
 @app.command("list")
-def list_() -> None:
+def list_(
+    method: Annotated[str | None, typer.Argument(help="Show the options of this method alone.")] = None,
+) -> None:
     """Show methods, their options, models, and what the scores mean."""
     from rich.console import Console
 
     from evaluation.listing import tables
 
-    for table in tables():
+    for table in tables(method):
         Console().print(table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -11,15 +12,20 @@ from rich.text import Text
 from editors import EDITORS, editor_class
 from editors.base import Learner
 from editors.families import METHOD_FAMILIES, MethodFamily
+from evaluation.dataset import check_name
 from evaluation.experiment import SANITY, UNEDITED, Experiment
 from evaluation.metrics import METRICS
 from evaluation.suited import bundled
 from mmedit_build.mllm import FAMILIES
 
 
-def tables() -> list[Table]:
-    """Methods, their options, models and scores."""
-    return [_methods(), _options(), _models(), _scores()]
+def tables(method: str | None = None) -> list[Table]:
+    """Methods, their options, models and scores; or the options of one method alone."""
+    if method is not None:
+        check_name("method", method, EDITORS)
+        return [_options([method])]
+    names = [name for names in by_family().values() for name in names]
+    return [_methods(), _options(names), _models(), _scores()]
 
 
 def _methods() -> Table:
@@ -47,9 +53,9 @@ def by_family() -> dict[MethodFamily, list[str]]:
     }
 
 
-def _options() -> Table:
+def _options(names: Sequence[str]) -> Table:
     table = Table("method", "option", "default", "meaning", title="Options, for an experiment file")
-    for name in (name for names in by_family().values() for name in names):
+    for name in names:
         fields = editor_class(name).Config.model_fields
         for number, (option, field) in enumerate(fields.items()):
             default = json.dumps(field.get_default(call_default_factory=True), default=str)

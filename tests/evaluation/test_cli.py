@@ -105,6 +105,13 @@ def test_list_shows_methods_options_models_and_scores() -> None:
     assert places == sorted(places)
 
 
+def test_list_shows_the_options_of_one_method() -> None:
+    output = run("list", "mend")
+    assert "rates_lr" in output
+    for word in ("weight_decay", "miniature/mllm", "token accuracy"):
+        assert word not in output
+
+
 def test_several_edits_at_once_have_a_folder_for_each_number(dataset: Path, tmp_path: Path) -> None:
     output = run(
         *("--method", "ft", "--dataset", str(dataset), "--task", "vqa", "--limit", "3", "--at-once", "1,2"),
@@ -132,6 +139,7 @@ def test_fit_tells_when_there_is_nothing_to_learn(dataset: Path, tmp_path: Path)
         (["--method", "all,sera"], "no method 'sera'; did you mean"),
         (["--method", "ft", "base"], "Give --method after the command base"),
         (["--no-reuse", "list"], "Give --reuse after the command list"),
+        (["list", "mned"], "There is no method 'mned'; did you mean 'mend'?"),
         (["fit"], "Name a method with --method"),
     ],
 )
