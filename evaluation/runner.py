@@ -21,6 +21,7 @@ from evaluation.outputs import Output
 from evaluation.probes import Probe
 from evaluation.results import CaseResult
 from mmedit_build.mllm import Below, Query
+from mmedit_build.mllm.below import joined
 
 GROUP = 16
 """Edits whose queries are computed up to the edited layer together, and that are judged side by side."""
@@ -160,7 +161,7 @@ class _Group:
         if self._lifted is None or self._lifted[0] != layer:
             self._lifted = layer, self._lift(layer)
         parts = [self._lifted[1][one.case.id] for one in planned]
-        return parts[0] if len(parts) == 1 else join(parts)
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def _lift(self, layer: int) -> dict[str, Below]:
         """The queries of all cases of the group that have unedited outputs, up to the layer, by case."""
@@ -185,18 +186,6 @@ def _beside(patches: Sequence[Patch]) -> Beside:
     low = [patch for patch in patches if isinstance(patch, LowRankPatch)]
     return (
         SideBySide(low) if low else WholeSideBySide([one for one in patches if isinstance(one, WeightPatch)])
-    )
-
-
-def join(parts: Sequence[Below]) -> Below:
-    """Queries known up to the same layer, one part after the other."""
-    kept = [one for part in parts for one in part.keys_values or ()]
-    return Below(
-        parts[0].layer,
-        tuple(query for part in parts for query in part.queries),
-        tuple(row for part in parts for row in part.rows),
-        tuple(hidden for part in parts for hidden in part.hidden),
-        tuple(kept) if parts[0].keys_values is not None else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from editors.base import Edit, TrainEdit
 from mmedit_build.mllm import MLLM, Below, Query
+from mmedit_build.mllm.below import joined
 from mmedit_build.mllm.images import image_key
 
 CHUNK = 32
@@ -122,7 +123,7 @@ class Pool:
 
     def below(self, numbers: Sequence[int], layer: int) -> Below:
         """The queries of these numbers (at least one) at the input of a layer."""
-        return join(self._at(layer).of(numbers))
+        return joined(self._at(layer).of(numbers))
 
     def prepare(self, numbers: Sequence[int], layer: int) -> None:
         """Compute queries up to the layer ahead, as far as they can be kept."""
@@ -134,13 +135,3 @@ class Pool:
             return [below.take([i]) for i in range(len(below))]
 
         return self._lifted.setdefault(layer, Kept(self.budget, lift, lambda below: below.nbytes))
-
-
-def join(parts: Sequence[Below]) -> Below:
-    """Queries known up to the same layer, one part after the other; not for generating."""
-    return Below(
-        parts[0].layer,
-        tuple(query for part in parts for query in part.queries),
-        tuple(row for part in parts for row in part.rows),
-        tuple(hidden for part in parts for hidden in part.hidden),
-    )

@@ -54,3 +54,15 @@ class Below(Sequence[Query]):
     def nbytes(self) -> int:
         """Memory held by the kept tensors."""
         return sum(tensor.nbytes for tensor in (*self.hidden, *(self.keys_values or ())))
+
+
+def joined(parts: Sequence[Below]) -> Below:
+    """Queries known up to the same layer, one part after the other."""
+    kept = tuple(one for part in parts for one in part.keys_values or ())
+    return Below(
+        parts[0].layer,
+        tuple(query for part in parts for query in part.queries),
+        tuple(row for part in parts for row in part.rows),
+        tuple(hidden for part in parts for hidden in part.hidden),
+        None if parts[0].keys_values is None else kept,
+    )

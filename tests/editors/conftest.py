@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from editors.associations.moments import Covariance
 from editors.base import Edit, TrainEdit
 from editors.memory.counterfactual import Counterfactual
 from editors.memory.scope import Scope
+from editors.patches.weights import LowRankPatch
 from mmedit_build.checkpoints import locate
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.facts import facts
@@ -23,6 +25,8 @@ from mmedit_build.miniature.world import sample_scene
 from mmedit_build.mllm import MLLM, Query
 from tests.mmedit_build.mllm.conftest import _one_thread, folder, make_image, mixture, mllm, pictures
 
+OUT, IN = 7, 11
+"""The size of a weight that ROME and MEMIT are tried on by itself."""
 CAT, TREE, BOAT = "what cat?", "what tree?", "what boat?"
 
 __all__ = ["_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
@@ -121,3 +125,18 @@ class Snapshot:
 @pytest.fixture
 def snapshot() -> type[Snapshot]:
     return Snapshot
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+@pytest.fixture
+def covariance() -> Covariance:
+    root = drawn(IN, 3 * IN)
+    return Covariance(root @ root.mT / (3 * IN), 0.0, torch.device("cpu"))
+
+
+def deltas(patch: LowRankPatch) -> dict[str, Tensor]:
+    """What a patch adds to each weight."""
+    return {name: pair.left @ pair.right for name, pair in patch.factors.items()}

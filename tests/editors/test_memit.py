@@ -17,23 +17,14 @@ from editors.memit import MEMIT, MEMITConfig, spread
 from editors.patches.weights import LowRankPatch
 from editors.rome import rank_one
 from mmedit_build.mllm import MLLM, Query
+from tests.editors.conftest import IN, OUT, drawn
 
-OUT, IN, EDITS = 7, 11, 4
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64)
+EDITS = 4
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
-
-
-@pytest.fixture
-def covariance() -> Covariance:
-    root = drawn(IN, 3 * IN)
-    return Covariance(root @ root.mT / (3 * IN), 0.0, torch.device("cpu"))
 
 
 # The least squares, in float64

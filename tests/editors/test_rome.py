@@ -17,24 +17,14 @@ from editors.base import Edit, TrainEdit
 from editors.patches.weights import LowRankPatch
 from editors.rome import ROME, ROMEConfig, rank_one
 from mmedit_build.mllm import MLLM, Query
+from tests.editors.conftest import IN, OUT, drawn
 
 LAYER = 3
-OUT, IN = 7, 11
-
-
-def drawn(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64)
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
-
-
-@pytest.fixture
-def covariance() -> Covariance:
-    root = drawn(IN, 3 * IN)
-    return Covariance(root @ root.mT / (3 * IN), 0.0, torch.device("cpu"))
 
 
 # The change itself, in float64

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from editors.base import Edit, TrainEdit
-from editors.learning.lessons import Budget, Kept, Pool, join
+from editors.learning.lessons import Budget, Kept, Pool
 from mmedit_build.mllm import MLLM, Query
 from tests.mmedit_build.mllm.conftest import as_png, make_image
 
@@ -83,11 +83,3 @@ def test_they_are_known_up_to_a_layer_whether_kept_or_not(
     assert (below.layer, list(below)) == (4, queries)
     for one, other in zip(mllm.score(below), mllm.score(list(below)), strict=True):
         torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-4)
-
-
-def test_joined_parts_are_as_the_whole(mllm: MLLM, probes: list[Query]) -> None:
-    whole = mllm.below(probes, 3)
-    joined = join([whole[4:6], whole[:3]])
-    picked = whole.take([4, 5, 0, 1, 2])
-    assert (joined.layer, joined.queries, joined.rows) == (3, picked.queries, picked.rows)
-    assert all(torch.equal(*pair) for pair in zip(joined.hidden, picked.hidden, strict=True))

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import Blip2ForConditionalGeneration
 
 from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm.below import joined
 
 LAYERS = range(7)
 
@@ -131,3 +132,14 @@ def test_generating_needs_the_keys_below(mllm: MLLM, mixture: list[Query]) -> No
 def test_impossible_layers(mllm: MLLM, mixture: list[Query], layer: int) -> None:
     with pytest.raises(ValueError, match="from 0 to 6"):
         mllm.below(mixture, layer)
+
+
+@pytest.mark.parametrize("for_generation", [False, True])
+def test_joined_parts_are_as_the_whole(mllm: MLLM, mixture: list[Query], for_generation: bool) -> None:
+    whole = mllm.below(mixture, 3, for_generation=for_generation)
+    found, picked = joined([whole[2:4], whole[:2]]), whole.take([2, 3, 0, 1])
+    assert (found.layer, found.queries, found.rows) == (3, picked.queries, picked.rows)
+    assert all(torch.equal(*pair) for pair in zip(found.hidden, picked.hidden, strict=True))
+    assert (found.keys_values is None) is not for_generation
+    kept = zip(found.keys_values or (), picked.keys_values or (), strict=True)
+    assert all(torch.equal(*pair) for pair in kept)
