@@ -6,10 +6,13 @@ What a dataset holds is told by its columns, never by its id, as ids move and co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_folder
 from mmedit_build.recipe import HubSet
+from mmedit_build.sources.hub_card import check_card
 from mmedit_build.sources.nq import Fact, fact, with_answers
 
 Row = Mapping[str, Any]
@@ -94,7 +97,13 @@ def _open(source: HubSet) -> Any:
     import datasets
     from huggingface_hub.errors import HfHubHTTPError
 
-    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, HfHubHTTPError)
+    if is_folder(Path(source.dataset)):
+        check_card(Path(source.dataset))
+    # An ImportError is that of a library for a kind of files that is not installed.
+    failures = (
+        *(OSError, ValueError, RuntimeError, ImportError),
+        *(datasets.exceptions.DatasetsError, HfHubHTTPError),
+    )
     try:
         return datasets.load_dataset(
             source.dataset, name=source.config, split=source.split, revision=source.revision
