@@ -18,6 +18,9 @@ MOST_PIXELS = 89_478_485
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM")
 """What is taken for an image. Pillow knows more, and calls other programs for some of these."""
 
+_SHOWN = 200
+"""How many letters of a name a message shows."""
+
 UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
 """What reading, opening and decoding raise on what is no whole image, or is beyond the bounds."""
 
@@ -27,16 +30,16 @@ def image_path(folder: Path, name: str, where: str) -> Path:
 
     The folder may be a link, and so may be what is in it, as long as it leads nowhere else.
     """
-    parts = PurePosixPath(name).parts
+    parts, shown = PurePosixPath(name).parts, repr(name if len(name) <= _SHOWN else f"{name[:_SHOWN]}...")
     if ".." in parts or name.startswith("/"):
         raise UserError(
-            f"{where} names the image {name!r}, which leads out of the folder {folder}; give names that stay "
+            f"{where} names the image {shown}, which leads out of the folder {folder}; give names that stay "
             "in the folder of the images."
         )
     path = folder / name
     if _has_link(folder, parts) and not _leads_into(folder, path):
         raise UserError(
-            f"{where} names the image {name!r}, a link that leads out of the folder {folder}; give the "
+            f"{where} names the image {shown}, a link that leads out of the folder {folder}; give the "
             "folder that really holds the images, or copy them there."
         )
     return path

@@ -32,6 +32,16 @@ def sweep(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def check_name(folder: Path) -> None:
+    """Refuse a folder that cannot be, such as one whose name is too long; it need not be there."""
+    try:
+        folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot look into {folder} ({_reason(error)}); give another folder.") from error
+
+
 def check_writable(folder: Path) -> None:
     """Refuse a folder that takes no files, before work is spent on what shall go there; nothing is made."""
     existing = next(place for place in (folder, *folder.parents) if exists(place))

@@ -62,13 +62,13 @@ class _KarpathyFile(TypedDict):
     images: list[_KarpathyImage]
 
 
-_OFFICIAL = Layout(
+OFFICIAL = Layout(
     TypeAdapter(_CaptionsFile),
     "COCO captions",
     '{"images": [{"id": 42, "file_name": "COCO_val2014_000000000042.jpg"}], '
     '"annotations": [{"image_id": 42, "caption": "A cat."}]}',
 )
-_KARPATHY = Layout(
+KARPATHY = Layout(
     TypeAdapter(_KarpathyFile),
     "Karpathy captions",
     '{"images": [{"cocoid": 42, "filename": "COCO_val2014_000000000042.jpg", "filepath": "val2014", '
@@ -81,13 +81,13 @@ def read_captions(annotations: Path, images: Path, split: str | None = None) -> 
     data = read(annotations, "captions")
     # Karpathy calls ids of COCO by this name to tell them from ids of his own; the official file has no such.
     if b'"cocoid"' in data:
-        rows = _of_karpathy(_KARPATHY.parse(data, annotations), annotations, images, split)
+        rows = _of_karpathy(KARPATHY.parse(data, annotations), annotations, images, split)
     elif split is not None:
         raise UserError(
             f"{annotations} has no splits of its own, as it is not Karpathy's file; leave `split` out."
         )
     else:
-        rows = _of_official(_OFFICIAL.parse(data, annotations), annotations, images)
+        rows = _of_official(OFFICIAL.parse(data, annotations), annotations, images)
     if not rows:
         raise UserError(f"{annotations} holds no captions; give another file.")
     return rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from mmedit_build.errors import UserError
@@ -57,7 +58,7 @@ class Table:
             return int(row[column])
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"{self.name} has {row[column]!r} in the column {column}, where numbers are expected; "
+                f"{self.name} has {short(row[column])} in the column {column}, where numbers are expected; "
                 "give another dataset."
             ) from error
 
@@ -66,7 +67,7 @@ class Table:
         value = row[column]
         if not isinstance(value, str):
             raise UserError(
-                f"{self.name} has {value!r} in the column {column}, where text is expected; "
+                f"{self.name} has {short(value)} in the column {column}, where text is expected; "
                 "give another dataset."
             )
         return value

@@ -29,7 +29,7 @@ class _FactsFile(TypedDict):
     answers: list[str | list[str]]
 
 
-_FACTS = Layout(
+FACTS = Layout(
     TypeAdapter(_FactsFile),
     "Natural Questions",
     '{"questions": ["who wrote hamlet"], "answers": [["William Shakespeare", "Shakespeare"]]}',
@@ -38,7 +38,7 @@ _FACTS = Layout(
 
 def read_fact_file(path: Path) -> list[Fact]:
     """All facts of a file that have an answer, in its order."""
-    content = _FACTS.load(path)
+    content = FACTS.load(path)
     questions, answers = content["questions"], content["answers"]
     if len(questions) != len(answers):
         raise UserError(

@@ -60,15 +60,15 @@ class _AnnotationsFile(TypedDict):
     annotations: list[_Annotation]
 
 
-_QUESTIONS = Layout(
+QUESTIONS = Layout(
     TypeAdapter(_QuestionsFile),
     "VQAv2 questions",
     '{"data_subtype": "val2014", "questions": [{"question_id": 420, "image_id": 42, "question": "Is it?"}]}',
 )
-_ANNOTATIONS = Layout(
+ANNOTATIONS = Layout(
     TypeAdapter(_AnnotationsFile),
     "VQAv2 annotations",
-    '{"annotations": [{"question_id": 420, "question_type": "is it", "answers": [{"answer": "yes"}, ...]}]}',
+    '{"annotations": [{"question_id": 420, "question_type": "is it", "answers": ["yes", "yes"]}]}',
 )
 
 
@@ -79,10 +79,10 @@ def read_questions(
 
     Without `check_images`, images that are not there are found out by whoever opens them.
     """
-    asked = _QUESTIONS.load(questions)
+    asked = QUESTIONS.load(questions)
     if not asked["questions"]:
         raise UserError(f"{questions} holds no questions; give another file.")
-    annotated = _ANNOTATIONS.load(annotations)["annotations"]
+    annotated = ANNOTATIONS.load(annotations)["annotations"]
     by_question = {row["question_id"]: row for row in annotated if row["answers"]}
     rows = []
     for row in asked["questions"][:limit]:

@@ -37,6 +37,12 @@ def test_names_that_lead_out_are_refused_by_the_row(images: Path, name: str) -> 
         image_path(images, name, "Row 1")
 
 
+def test_a_name_without_end_is_shown_in_part(images: Path) -> None:
+    with pytest.raises(UserError, match="xxx") as caught:
+        image_path(images, "/" + "x" * 100_000, "Row 1")
+    assert len(str(caught.value)) < 1000
+
+
 def test_links_may_lead_about_inside_the_folder(images: Path) -> None:
     (images / "link.jpg").symlink_to("val/a.jpg")
     (images / "other").symlink_to(images / "val")
