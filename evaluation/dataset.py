@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
 from evaluation.pictures import key_of_image
-from mmedit_build.easyedit_layout import FILES, EasyEditRow, read_rows
+from mmedit_build.easyedit_layout import FILES, EasyEditRow, place, read_rows
 from mmedit_build.engine import shards
 from mmedit_build.errors import UserError
+from mmedit_build.files import exists, is_file, is_folder
+from mmedit_build.image_files import image_path
 from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Relation, Split, Task
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.work import Work
@@ -108,19 +111,19 @@ def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
 
 def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[Case]:
     path = Path(dataset)
-    if path.is_file():
+    if is_file(path):
         return _of_json(path, images) if (task, split) == _content_of(path) else []
-    if (path / ROWS).is_file():
+    if is_file(path / ROWS):
         return _of_work(Work(path), task, split)
-    if (path / FILES[task, split]).is_file():
+    if is_file(path / FILES[task, split]):
         return _of_json(path / FILES[task, split], images)
     from evaluation.published import read_folder, read_hub
 
-    if (path / "data").is_dir():
+    if is_folder(path / "data"):
         return read_folder(path, task, split, images)
-    if any((path / name).is_file() for name in FILES.values()):
+    if any(is_file(path / name) for name in FILES.values()):
         return []
-    if path.exists() or dataset.count("/") != 1 or dataset.startswith((".", "/")):
+    if exists(path) or dataset.count("/") != 1 or dataset.startswith((".", "/")):
         raise _not_a_dataset(path)
     return read_hub(dataset, task, split, images)
 
@@ -161,30 +164,32 @@ def _of_json(path: Path, images: Path | None) -> list[Case]:
     task, split = _content_of(path)
     folder = images or path.parent
     return [
-        _of_row(row, f"{path.stem}/{number}", task, split, folder)
+        _of_row(
+            row, f"{path.stem}/{number}", task, split, partial(image_path, folder, where=place(path, number))
+        )
         for number, row in enumerate(read_rows(path), start=1)
         if row.alt.strip()
     ]
 
 
-def _of_row(row: EasyEditRow, row_id: str, task: Task, split: Split, images: Path) -> Case:
-    """The layout has one locality item of each kind; either may be empty."""
+def _of_row(row: EasyEditRow, row_id: str, task: Task, split: Split, file: Callable[[str], Path]) -> Case:
+    """The layout has one locality item of each kind; either may be empty. `file` finds an image by name."""
     fact = Item(
         f"{row_id}/loc", row.loc.removeprefix(PREFIX), row.loc_ans, prefixed=row.loc.startswith(PREFIX)
     )
-    other = Item(f"{row_id}/m_loc", row.m_loc_q, row.m_loc_a, image=images / row.m_loc)
+    other = Item(f"{row_id}/m_loc", row.m_loc_q, row.m_loc_a, image=file(row.m_loc))
     return Case(
         id=row_id,
         task=task,
         split=split,
-        image=images / row.image,
+        image=file(row.image),
         image_id=row.image,
         question=row.src,
         question_type="unknown",
         target=row.alt.strip(),
         prediction=row.pred,
         rephrase=row.rephrase or None,
-        image_rephrase=images / row.image_rephrase if row.image_rephrase else None,
+        image_rephrase=file(row.image_rephrase) if row.image_rephrase else None,
         text_locality=(fact,) if fact.question and fact.answer else (),
         image_locality=(other,) if row.m_loc and other.question and other.answer else (),
     )
@@ -221,11 +226,11 @@ def _not_a_dataset(path: Path) -> UserError:
             f"The miniature's dataset {path} is not built yet; build it with `mmedit-build run`, or name "
             "another with --dataset."
         )
-    around = path if path.is_dir() else path.parent
+    around = path if is_folder(path) else path.parent
     near = [place.name for place in around.glob("*") if _is_dataset(place)]
     known = get_close_matches(path.name, near, n=3, cutoff=0.0)
     meant = f" Did you mean {' or '.join(str(around / name) for name in known)}?" if known else ""
-    state = "holds no dataset" if path.exists() else "does not exist"
+    state = "holds no dataset" if exists(path) else "does not exist"
     return UserError(
         f"{path} {state}; give a published dataset, a work folder, MMEdit's JSON, or user/name for the Hub."
         f"{meant}"
@@ -233,7 +238,7 @@ def _not_a_dataset(path: Path) -> UserError:
 
 
 def _is_dataset(place: Path) -> bool:
-    return place.suffix == ".json" or (place / "data").is_dir() or (place / ROWS).is_file()
+    return place.suffix == ".json" or is_folder(place / "data") or is_file(place / ROWS)
 
 
 def _none_found(dataset: str, tasks: Sequence[Task], split: Split, images: Path | None) -> UserError:

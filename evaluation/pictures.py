@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
 from mmedit_build.mllm.images import Image, image_key
 
 
@@ -21,7 +22,7 @@ def key_of_image(image: Image | None) -> str | None:
 def check_there(dataset: str, pictures: Sequence[bytes | Path]) -> None:
     """Refuse a dataset of which no image is there."""
     named = [one for one in pictures if isinstance(one, Path)]
-    if named and len(named) == len(pictures) and not any(one.is_file() for one in named):
+    if named and len(named) == len(pictures) and not any(is_file(one) for one in named):
         raise UserError(
             f"None of the images that {dataset} names is there, such as {named[0]}; give their folder with "
             "--images."

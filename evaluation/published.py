@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import get_args
 
 from evaluation.dataset import Case, Item, Picture
 from mmedit_build.errors import UserError, first_line
-from mmedit_build.rows import Split, Task
+from mmedit_build.image_files import image_path
+from mmedit_build.publishing.columns import SOURCE_IMAGE
+from mmedit_build.publishing.reading import Row, read_table
+from mmedit_build.rows import Relation, Split, Task
 
-Row = dict[str, Any]
 EDIT_COLUMNS = (
     *("id", "image_id", "image_name", "question", "question_type", "target", "prediction", "answers"),
-    *("rephrase", "image_rephrase", "text_locality", "image_locality"),
+    *("rephrase", "image_rephrase", "text_locality", "image_locality", SOURCE_IMAGE),
 )
 POOL_COLUMNS = ("id", "answers")
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
 
 
 def read_folder(folder: Path, task: Task, split: Split, images: Path | None = None) -> list[Case]:
@@ -28,7 +28,7 @@ def read_folder(folder: Path, task: Task, split: Split, images: Path | None = No
         return []
     facts = {row["id"]: row for row in _rows(folder, "text_locality", split, POOL_COLUMNS)}
     asked = {item["id"] for row in rows for item in row["image_locality"] or ()}
-    pool = _rows(folder, "image_locality", split, (*POOL_COLUMNS, "image_name"))
+    pool = _rows(folder, "image_locality", split, (*POOL_COLUMNS, "image_name", SOURCE_IMAGE))
     others = {row["id"]: row for row in pool if row["id"] in asked}
     return [_case(row, (task, split), facts, others, images) for row in rows]
 
@@ -52,23 +52,9 @@ def read_hub(name: str, task: Task, split: Split, images: Path | None = None) ->
 
 
 def _rows(folder: Path, config: str, split: Split, columns: tuple[str, ...]) -> Iterator[Row]:
-    """The rows of a table, one row group after the other; the source's image where it is embedded."""
+    """The rows of a table, with the source's image where it is embedded."""
     for path in sorted((folder / "data" / config).glob(f"{split}-*.parquet")):
-        try:
-            with pq.ParquetFile(path) as file:
-                missing = sorted(set(columns) - set(file.schema_arrow.names))
-                if missing:
-                    raise UserError(
-                        f"{path} lacks the columns {', '.join(missing)}; publish it with this version of "
-                        "mmedit."
-                    )
-                present = [*columns, *({"image"} & set(file.schema_arrow.names))]
-                for group in range(file.num_row_groups):
-                    yield from file.read_row_group(group, columns=present).to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(
-                f"{path} is not a readable Parquet file ({first_line(error)}); publish or copy it again."
-            ) from error
+        yield from read_table(path, config, columns)
 
 
 def _case(
@@ -110,13 +96,19 @@ def _item(item: Row, pool: dict[str, Row], edit: Row, images: Path | None) -> It
             f"The edit {edit['id']} names the locality item {item['id']}, which the dataset does not hold; "
             "publish or copy it again, whole."
         )
+    relation = item.get("relation") or "far"
+    if relation not in RELATIONS:
+        raise UserError(
+            f"The locality item {item['id']} of the edit {edit['id']} has the relation {relation!r}; it is "
+            f"one of {', '.join(RELATIONS)}."
+        )
     about_image = "image_id" in item
     return Item(
         id=item["id"],
         question=item["question"],
         answer=item["answer"],
         answers=tuple(row["answers"] or ()),
-        relation=item.get("relation") or "far",
+        relation=relation,
         image=_picture(row, images) if about_image else None,
         prefixed=not item["id"].startswith("bare/"),
     )
@@ -132,4 +124,4 @@ def _picture(row: Row, images: Path | None) -> Picture:
             f"The dataset names the image {row['image_name']} but does not hold it; give the folder of the "
             "source's images with --images."
         )
-    return images / str(row["image_name"])
+    return image_path(images, str(row["image_name"]), f"The row {row['id']}")

@@ -21,6 +21,7 @@ from mmedit_build.engine.base import Failed, HasId, Rejected, Stage
 from mmedit_build.engine.local import Job, run
 from mmedit_build.engine.shards import NOTHING, Outcome, Shards, Tally, read_rows, write_rows
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import Edit
 from mmedit_build.store import write_atomic
@@ -87,7 +88,7 @@ class Build:
 def rows_of(work: Work, stage: str, name: str = ROWS) -> list[Edit]:
     """The rows that a stage ended with."""
     path = work.stage(stage) / name
-    if not path.exists():
+    if not is_file(path):
         raise UserError(
             f"The stage {stage} is not finished in {work.folder}; "
             f"run `mmedit-build {stage}` or `mmedit-build run` first."
@@ -109,7 +110,7 @@ def check_chain(work: Work, stage: str) -> None:
 def fingerprint(work: Work, stage: str) -> str | None:
     """A digest of the rows that a stage ended with; None if it has none."""
     path = work.stage(stage) / ROWS
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() if path.exists() else None
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() if is_file(path) else None
 
 
 def finish(

@@ -202,9 +202,12 @@ def miniature(
 
 
 def _folder(name: str, work: Path | None) -> Work:
+    from mmedit_build.store import check_name
     from mmedit_build.work import Work
 
-    return Work(work or Path("runs") / name)
+    folder = Work(work or Path("runs") / name)
+    check_name(folder.folder)
+    return folder
 
 
 def _build(  # one parameter for each option of a stage

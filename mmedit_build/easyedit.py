@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from mmedit_build.easyedit_layout import FILES, KEYS, EasyEditRow, dump, place, read_rows
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
+from mmedit_build.image_files import image_path, read_image
 from mmedit_build.rows import Edit, Imagined, Locality, LocalityItem, Rephrase, Split, Task
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.store import write_atomic
@@ -51,9 +53,9 @@ def export_edits(edits: Sequence[Edit], work: Work, out: Path) -> Exported:
         row = to_row(edit)
         rows.setdefault(FILES[edit.task, edit.split], []).append(row)
         _note_images(edit, row, work, images)
-    found = {name: path for name, path in images.items() if path.is_file()}
+    found = {name: path for name, path in images.items() if is_file(path)}
     for name, path in found.items():
-        _keep_or_write(out / name, path.read_bytes())
+        _keep_or_write(out / name, _encoded(path))
     for file, content in rows.items():
         _keep_or_write(out / file, dump(content))
     return Exported(
@@ -66,7 +68,7 @@ def export_edits(edits: Sequence[Edit], work: Work, out: Path) -> Exported:
 
 def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Edit]:
     """The edits of a folder's files; images are looked for in `images`, or beside the files."""
-    present = {key: folder / name for key, name in FILES.items() if (folder / name).is_file()}
+    present = {key: folder / name for key, name in FILES.items() if is_file(folder / name)}
     if not present:
         raise UserError(
             f"{folder} holds none of {', '.join(FILES.values())}; give the folder of these files."
@@ -126,12 +128,12 @@ def _row_id(row: EasyEditRow, task: Task) -> str:
 
 def _to_edit(row: EasyEditRow, key: tuple[str, Task, Split], work: Work, images: Path) -> Edit:
     edit_id, task, split = key
-    rephrased = images / row.image_rephrase
-    digest = hashlib.sha256(rephrased.read_bytes()).hexdigest() if rephrased.is_file() else ""
+    rephrased = image_path(images, row.image_rephrase, "It")
+    digest = hashlib.sha256(_encoded(rephrased)).hexdigest() if is_file(rephrased) else ""
     return Edit(
         id=edit_id,
         task=task,
-        image=work.name(images / row.image),
+        image=work.name(image_path(images, row.image, "It")),
         image_id=_image_id(row.image),
         question=row.src,
         question_type=UNKNOWN,
@@ -176,7 +178,7 @@ def _image_items(row: EasyEditRow, work: Work, images: Path) -> Iterator[Localit
         yield LocalityItem(
             id="okvqa/" + _digest(row.m_loc, row.m_loc_q, row.m_loc_a),
             relation="far",
-            image=work.name(images / row.m_loc) if row.m_loc else None,
+            image=work.name(image_path(images, row.m_loc, "It")) if row.m_loc else None,
             image_id=_image_id(row.m_loc) if row.m_loc else None,
             question=row.m_loc_q,
             answers=(row.m_loc_a,) * bool(row.m_loc_a),
@@ -233,5 +235,12 @@ def _note_images(edit: Edit, row: EasyEditRow, work: Work, images: dict[str, Pat
 
 
 def _keep_or_write(path: Path, data: bytes) -> None:
-    if not (path.is_file() and path.read_bytes() == data):
+    if not (is_file(path) and path.read_bytes() == data):
         write_atomic(path, data)
+
+
+def _encoded(path: Path) -> bytes:
+    try:
+        return read_image(path)
+    except OSError as error:
+        raise UserError(f"Cannot read the image {path} ({error.strerror}); check it.") from error

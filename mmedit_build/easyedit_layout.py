@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from mmedit_build.errors import UserError
+from mmedit_build.json_files import read_json
 from mmedit_build.rows import Split, Task
 
 FILES: dict[tuple[Task, Split], str] = {
@@ -48,12 +49,7 @@ KEYS = tuple(field.name for field in fields(EasyEditRow))
 
 def read_rows(path: Path) -> list[EasyEditRow]:
     """The rows of one file; whatever is not in the layout is refused by name."""
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"Cannot read {path} ({error.strerror}); check its path.") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not whole JSON ({error}); copy or download it again.") from error
+    content = read_json(path, "check its path, and copy or download it again")
     if not isinstance(content, list):
         raise UserError(f"{path} is not a list of rows; give a file in the layout of MMEdit's vqa_eval.json.")
     return [_checked(row, place(path, number)) for number, row in enumerate(content, start=1)]

@@ -18,13 +18,16 @@ RGB = tuple[int, int, int]
 
 COLUMNS = 4
 PICTURE = 256
-"""Width of a picture on its card, and the most that it is high; it is made to fit, never stretched."""
+"""Width of a picture on its card, and the most that it is high; it is made to fit."""
 PADDING = 20
 """Space between the edge of a card and what is on it."""
 GAP = 24
 """Space between cards, and around all of them."""
 CARD_WIDTH = PICTURE + 2 * PADDING
 
+_FLATTEST = 100
+"""How many times longer than wide a picture may be; of a flatter one not a pixel would be left, and it is
+stretched."""
 _FONT_SIZE = 15
 _LINE_HEIGHT = 21
 _BETWEEN_LINES = 7
@@ -84,9 +87,16 @@ def contact_sheet(entries: Sequence[Entry]) -> Image.Image:
     return sheet
 
 
+def drawable(image: Image.Image) -> Image.Image:
+    """The image in RGB, and no flatter than can be drawn small."""
+    width, height = image.size
+    size = (min(width, height * _FLATTEST), min(height, width * _FLATTEST))
+    return image.convert("RGB") if size == image.size else image.convert("RGB").resize(size)
+
+
 def _picture_height(entry: Entry) -> int:
     """As high as the picture is at its full width, but no higher than wide."""
-    return min(PICTURE, round(PICTURE * entry.image.height / entry.image.width))
+    return min(PICTURE, max(1, round(PICTURE * entry.image.height / entry.image.width)))
 
 
 def _card_height(entry: Entry, tallest: int) -> int:
@@ -103,7 +113,7 @@ def _text_left(entry: Entry) -> int:
 
 def _card(entry: Entry, tallest: int, height: int) -> Image.Image:
     card = _frame(height).copy()
-    picture = ImageOps.pad(entry.image.convert("RGB"), (PICTURE, tallest), color=_WHITE)
+    picture = ImageOps.pad(drawable(entry.image), (PICTURE, tallest), color=_WHITE)
     card.paste(picture, (PADDING, PADDING))
     left, top = _text_left(entry), PADDING + tallest + _UNDER_PICTURE
     for line in entry.lines:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import exists
 
 REMEDY = "choose a folder that you may write to and that has room"
 
@@ -21,8 +22,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write a file next to its place, then move it there, making its folder when it is missing."""
     try:
         _write(path, data)
-    except OSError as error:
-        raise UserError(f"Cannot write {path} ({error.strerror}); {REMEDY}.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot write {path} ({_reason(error)}); {REMEDY}.") from error
 
 
 def sweep(folder: Path) -> None:
@@ -31,9 +32,19 @@ def sweep(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def check_name(folder: Path) -> None:
+    """Refuse a folder that cannot be, such as one whose name is too long; it need not be there."""
+    try:
+        folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot look into {folder} ({_reason(error)}); give another folder.") from error
+
+
 def check_writable(folder: Path) -> None:
     """Refuse a folder that takes no files, before work is spent on what shall go there; nothing is made."""
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(place for place in (folder, *folder.parents) if exists(place))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         reason = "no permission to write" if existing.is_dir() else "not a folder"
         raise UserError(f"Cannot write to {folder} ({existing}: {reason}); {REMEDY}.")
@@ -49,8 +60,8 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         place = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise UserError(f"Cannot write to {folder} ({error.strerror}); {REMEDY}.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"Cannot write to {folder} ({_reason(error)}); {REMEDY}.") from error
     try:
         fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -60,6 +71,12 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         yield
     finally:
         os.close(place)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """A ValueError is that of a name with a NUL or with half of a letter."""
+    known = error.strerror if isinstance(error, OSError) else None
+    return known or "no name that a file can have"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mmedit_build.engine.base import Rejected
-from mmedit_build.engine.shards import Tally, read_json
+from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
+from mmedit_build.json_files import read_json
 from mmedit_build.store import write_atomic
 
 _NAMES = re.compile(r"\S*[/\\]\S*|'[^']*'|\d[\d,.]*")
@@ -47,10 +49,10 @@ class Summary(BaseModel):
     @classmethod
     def read(cls, folder: Path) -> Summary | None:
         path = folder / "summary.json"
-        if not path.exists():
+        if not is_file(path):
             return None
         try:
-            return cls.model_validate(read_json(path))
+            return cls.model_validate(read_json(path, "delete its folder and run that stage again"))
         except ValidationError as error:
             raise UserError(f"{path} does not hold counts; delete it and run the stage again.") from error
 

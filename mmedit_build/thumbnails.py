@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import io
 
-import PIL.Image
 import PIL.ImageOps
+
+from mmedit_build.image_files import UNREADABLE, open_encoded
 
 PICTURE = 320
 """The longest side of a picture in pixels."""
 SMALL = 128
 """How long drawings are."""
-UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
-"""What Pillow raises on what is not a whole image."""
 
 
 def data_url(encoded: bytes, size: int = PICTURE, *, lossless: int = SMALL) -> str | None:
@@ -22,7 +21,7 @@ def data_url(encoded: bytes, size: int = PICTURE, *, lossless: int = SMALL) -> s
     One that is no longer than `lossless` keeps all its pixels, and takes up more room for that.
     """
     try:
-        with PIL.Image.open(io.BytesIO(encoded)) as opened:
+        with open_encoded(encoded) as opened:
             opened.draft("RGB", (size, size))
             image = PIL.ImageOps.exif_transpose(opened).convert("RGB")
     except UNREADABLE:

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from mmedit_build.image_files import image_path
 from mmedit_build.store import locked, sweep, write_atomic
 
 STAGES = ("mine", "rephrase", "imagine", "attach")
@@ -51,14 +52,23 @@ class Work:
         return self.folder / "log.txt"
 
     def path(self, image: str) -> Path:
-        """The file of an image that a row names."""
-        return self.folder / image
+        """The file of an image that a row names; a relative name leads nowhere but into the work folder.
+
+        Its own folders, such as `sources`, may be links to another disk.
+        """
+        name = PurePosixPath(image)
+        if name.is_absolute():
+            return Path(image)
+        top = name.parts[0] if len(name.parts) > 1 and ".." not in name.parts else ""
+        return image_path(self.folder / top, str(name.relative_to(top)), f"A row in {self.folder}")
 
     def name(self, image: Path) -> str:
         """How rows name an image: relative to the work folder if it lies in it, absolute if not."""
         absolute = image.absolute()
         folder = self.folder.absolute()
-        return str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)
+        # What is given as W/sources/../photos begins like the work folder, but need not lie in it.
+        within = absolute.is_relative_to(folder) and ".." not in absolute.relative_to(folder).parts
+        return str(absolute.relative_to(folder) if within else absolute)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

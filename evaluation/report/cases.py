@@ -15,6 +15,7 @@ from evaluation.report.pictures import find_cases
 from evaluation.report.runs import Run
 from evaluation.report.sections import setup
 from evaluation.results import CaseResult
+from mmedit_build.image_files import read_image
 from mmedit_build.thumbnails import data_url
 
 CASES = 120
@@ -112,7 +113,7 @@ def _figure(name: str, picture: Picture | None) -> Html:
 
 def _encoded(picture: Picture) -> bytes:
     try:
-        return picture if isinstance(picture, bytes) else picture.read_bytes()
+        return picture if isinstance(picture, bytes) else read_image(picture)
     except OSError:
         return b""
 

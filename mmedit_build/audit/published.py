@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from mmedit_build.audit.samples import Item, Sample
 from mmedit_build.audit.targets import Pictures, Target
 from mmedit_build.errors import UserError
+from mmedit_build.publishing.reading import Row, check_filled, check_types, read_table
 from mmedit_build.rows import SPLITS, TASKS, Split, Task
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ COLUMNS = (
     "image_locality",
 )
 IMAGES = ("image", "image_rephrase")
-Row = dict[str, Any]
 Reader = Callable[[Sequence[str]], Iterator[Row]]
 """Reads the rows of some ids, with their images."""
 
@@ -38,14 +35,19 @@ Reader = Callable[[Sequence[str]], Iterator[Row]]
 def from_folder(name: str, folder: Path) -> Target:
     """A published dataset on disk."""
     samples: list[Sample] = []
-    files: list[Path] = []
+    files: list[tuple[Path, Task]] = []
     for task in TASKS:
         for split in SPLITS:
             found = sorted((folder / "data" / task).glob(f"{split}-*.parquet"))
-            files += found
-            rows = (row for file in found for row in _table(file).to_pylist())
+            files += [(file, task) for file in found]
+            rows = (row for file in found for row in read_table(file, task, COLUMNS))
             samples += _samples(rows, task, split)
-    return _target(name, samples, lambda ids: (row for file in files for row in _with_images(file, set(ids))))
+
+    def read(ids: Sequence[str]) -> Iterator[Row]:
+        for file, task in files:
+            yield from read_table(file, task, ("id", *IMAGES), set(ids))
+
+    return _target(name, samples, read)
 
 
 def from_hub(name: str, revision: str | None = None) -> Target:
@@ -54,9 +56,11 @@ def from_hub(name: str, revision: str | None = None) -> Target:
     parts: list[Dataset] = []
     for (task, split), dataset in _downloaded(name, revision).items():
         parts.append(dataset)
-        _check_columns(dataset.column_names, f"{name} ({task}, {split})")
-        rows = dataset.select_columns(list(COLUMNS)).with_format("arrow")[:].to_pylist()
-        samples += _samples(rows, task, split)
+        where = f"{name} ({task}, {split})"
+        check_types(dataset.features.arrow_schema, task, (*COLUMNS, *IMAGES), where)
+        table = dataset.select_columns(list(COLUMNS)).with_format("arrow")[:]
+        check_filled(table, where)
+        samples += _samples(table.to_pylist(), task, split)
     return _target(name, samples, lambda ids: (row for part in parts for row in _chosen(part, set(ids))))
 
 
@@ -77,39 +81,14 @@ def _encoded(image: Row | None) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def _table(path: Path) -> pa.Table:
-    with _opened(path) as file:
-        _check_columns(file.schema_arrow.names, str(path))
-        return file.read(columns=list(COLUMNS))
-
-
-def _with_images(path: Path, ids: set[str]) -> Iterator[Row]:
-    """The wanted rows of a file; only row groups that have some are read whole."""
-    with _opened(path) as file:
-        columns = ["id", *(name for name in IMAGES if name in file.schema_arrow.names)]
-        for group in range(file.num_row_groups):
-            here = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
-            wanted = [number for number, row_id in enumerate(here) if row_id in ids]
-            if wanted:
-                yield from file.read_row_group(group, columns=columns).take(wanted).to_pylist()
-
-
-def _opened(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(
-            f"{path} is not a readable Parquet file ({error}); publish or copy it again."
-        ) from error
-
-
 def _downloaded(name: str, revision: str | None) -> dict[tuple[Task, Split], Dataset]:
     from datasets import get_dataset_config_names, load_dataset
+    from datasets.exceptions import DatasetsError
 
     try:
         present = set(get_dataset_config_names(name, revision=revision))
         loaded = {task: load_dataset(name, task, revision=revision) for task in TASKS if task in present}
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, DatasetsError) as error:
         # The first line says what happened; the rest may name files of the cache.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -126,14 +105,6 @@ def _chosen(part: Dataset, ids: set[str]) -> list[Row]:
     columns = ["id", *(name for name in IMAGES if name in part.column_names)]
     rows: list[Row] = part.select_columns(columns).select(wanted).with_format("arrow")[:].to_pylist()
     return rows
-
-
-def _check_columns(names: Iterable[str], where: str) -> None:
-    missing = sorted(set(COLUMNS) - set(names))
-    if missing:
-        raise UserError(
-            f"{where} lacks the columns {', '.join(missing)}; publish it with this version of mmedit."
-        )
 
 
 def _samples(rows: Iterable[Row], task: Task, split: Split) -> list[Sample]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import PIL.Image
-
 from mmedit_build.audit.judging import Judge, Kind, Measure
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.samples import Sample
 from mmedit_build.audit.targets import Files, Target, open_target
+from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
 from mmedit_build.rows import SPLITS, TASKS, Split, Task
-from mmedit_build.thumbnails import UNREADABLE
 
 EXAMPLES = 5
 """How many ids the JSON form names for each finding."""
@@ -142,7 +139,7 @@ def percent(share: float) -> str:
 def decodes(encoded: bytes) -> bool:
     """Whether the bytes are a whole image."""
     try:
-        with PIL.Image.open(io.BytesIO(encoded)) as image:
+        with open_encoded(encoded) as image:
             # A JPEG is decoded to a small size, which costs little and finds missing pixels all the same.
             image.draft("RGB", (64, 64))
             image.load()
@@ -211,6 +208,6 @@ def _broken(files: Files | None) -> tuple[int, int]:
 
 def _readable(path: Path) -> bool:
     try:
-        return decodes(path.read_bytes())
+        return decodes(read_image(path))
     except OSError:
         return False

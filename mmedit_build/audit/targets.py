@@ -11,6 +11,8 @@ from mmedit_build.audit.samples import Sample, of_edit, of_row
 from mmedit_build.easyedit_layout import FILES, place, read_rows
 from mmedit_build.engine import shards
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file, is_folder
+from mmedit_build.image_files import image_path, read_image
 from mmedit_build.rows import TASKS, Edit, Split, Task
 from mmedit_build.work import ROWS, STAGES, Work
 
@@ -65,9 +67,9 @@ def load(target: str) -> list[Sample]:
 def open_target(target: str) -> Target:
     """The file or folder of that name if there is one, else the dataset on the Hub (id or id@revision)."""
     path = Path(target)
-    if path.is_file():
+    if is_file(path):
         return _easyedit(target, [path], path.parent)
-    if path.is_dir():
+    if is_folder(path):
         return _folder(target, path)
     match = _HUB_ID.fullmatch(target)
     if match is None:
@@ -122,7 +124,8 @@ def _easyedit(target: str, paths: Iterable[Path], images: Path) -> Target:
         for number, row in enumerate(read_rows(path), start=1):
             sample = of_row(row, place(Path(path.name), number), task, split)
             samples.append(sample)
-            files[sample.id] = Files(images / row.image, images / row.image_rephrase)
+            image, other = (image_path(images, name, sample.id) for name in (row.image, row.image_rephrase))
+            files[sample.id] = Files(image, other)
     if not samples:
         raise UserError(f"{target} holds no rows; give another file.")
     return Target(target, samples, _at_hand(files))
@@ -130,7 +133,7 @@ def _easyedit(target: str, paths: Iterable[Path], images: Path) -> Target:
 
 def _at_hand(files: dict[str, Files]) -> dict[str, Files]:
     """None of the files if no original is there: MMEdit's JSON often lies on a disk without its images."""
-    return files if any(one.image.is_file() for one in files.values()) else {}
+    return files if any(is_file(one.image) for one in files.values()) else {}
 
 
 def _guessed(name: str) -> tuple[Task, Split]:
@@ -141,6 +144,6 @@ def _guessed(name: str) -> tuple[Task, Split]:
 
 def _bytes(path: Path | None) -> bytes | None:
     try:
-        return None if path is None else path.read_bytes()
+        return None if path is None else read_image(path)
     except OSError:
         return None

@@ -20,6 +20,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from mmedit_build.engine.base import Failed, HasId, Json, Out, Rejected
 from mmedit_build.errors import UserError
+from mmedit_build.files import read_bytes
+from mmedit_build.json_files import MOST_BYTES, parse_json, read_json
 from mmedit_build.store import write_atomic
 
 Outcome: TypeAlias = Out | Rejected[Out] | Failed
@@ -126,8 +128,8 @@ class Shards(Generic[Out]):
     def _lines(self, path: Path) -> Iterator[tuple[Key, Outcome[Out]]]:
         try:
             # Bytes, as texts would also be split at the line separators that JSON leaves as they are.
-            for line in path.read_bytes().splitlines():
-                record = json.loads(line)
+            for line in read_bytes(path, MOST_BYTES).splitlines():
+                record = parse_json(line)
                 yield (record["id"], record["of"]), self._load(record)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -193,7 +195,7 @@ def read_rows(path: Path, row_type: type[Out]) -> list[Out]:
     """Rows as `write_rows` wrote them."""
     adapter = TypeAdapter(row_type)
     try:
-        return [adapter.validate_json(line) for line in path.read_bytes().splitlines()]
+        return [adapter.validate_json(line) for line in read_bytes(path, MOST_BYTES).splitlines()]
     except OSError as error:
         raise UserError(
             f"Cannot read {path} ({error.strerror}); run the stage before this one first."
@@ -209,6 +211,10 @@ FORMAT = 1
 never mix."""
 
 
+SHOWN = 120
+"""How many letters of a setting a message shows."""
+
+
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Note the settings of a stage when it begins; refuse to go on under others, naming the difference."""
     path = folder / "manifest.json"
@@ -216,21 +222,16 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     if not path.exists():
         write_atomic(path, json.dumps(wanted, indent=2, sort_keys=True).encode() + b"\n")
         return
-    found = read_json(path)
+    remedy = f"delete {folder} and run that stage again"
+    found = read_json(path, remedy)
+    if not isinstance(found, dict):
+        raise UserError(f"{path} does not hold the settings of a stage; {remedy}.")
     if found != wanted:
         name, before, now = next(_differences(found, wanted))
         raise UserError(
             f"{folder} was begun with other settings: {name} was {before} and is now {now}. "
             f"Choose another folder with --work, or delete {folder} and what came after it."
         )
-
-
-def read_json(path: Path) -> Json:
-    try:
-        content: Json = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not readable; delete its folder and run that stage again.") from error
-    return content
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
@@ -240,4 +241,8 @@ def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, s
             if before.get(key) != now.get(key):
                 yield from _differences(before.get(key), now.get(key), inner)
         return
-    yield name, json.dumps(before), json.dumps(now)
+    yield name, _short(json.dumps(before)), _short(json.dumps(now))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

@@ -13,6 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import read_bytes
+from mmedit_build.json_files import MOST_BYTES, parse_json, read_json
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.facts import facts
 from mmedit_build.miniature.official import (
@@ -73,7 +75,7 @@ class Sources:
 
     def pictures(self) -> dict[str, list[Picture]]:
         """The scenes behind the images, by split."""
-        made_from = json.loads(self.manifest.read_bytes())
+        made_from = read_json(self.manifest, "draw the sources again in a new folder")
         sizes = (made_from["train_images"], made_from["val_images"])
         return split_pictures(made_from["seed"], dict(zip(SPLITS, sizes, strict=True)))
 
@@ -117,10 +119,8 @@ def write_sources(
 
 def is_drawn(out: Path, *, seed: str, train_images: int, val_images: int) -> bool:
     """Whether the folder holds all files of these arguments already."""
-    made_from = {"seed": seed, "train_images": train_images, "val_images": val_images}
-    return (out / MANIFEST).is_file() and json.loads((out / MANIFEST).read_bytes()) == made_from | {
-        "complete": True
-    }
+    wanted = {"seed": seed, "train_images": train_images, "val_images": val_images, "complete": True}
+    return (out / MANIFEST).is_file() and _manifest(out / MANIFEST) == wanted
 
 
 def split_pictures(seed: str, sizes: dict[str, int]) -> dict[str, list[Picture]]:
@@ -144,10 +144,11 @@ def _claim(sources: Sources, made_from: Json) -> None:
         found = _content(sources)
     except OSError as error:
         raise UserError(f"Cannot read {sources.folder} ({error.strerror}); choose another folder.") from error
-    except ValueError:
-        found = None
     if found is None:
-        raise UserError(f"{sources.folder} is in use for something else; choose a new or empty folder.")
+        raise UserError(
+            f"{sources.folder} is in use for something else, or its {MANIFEST} is damaged; choose a new or "
+            "empty folder, or delete that one."
+        )
     if found and {name: found.get(name) for name in made_from} != made_from:
         raise UserError(
             f"{sources.folder} holds a miniature made with another seed or size; "
@@ -158,10 +159,18 @@ def _claim(sources: Sources, made_from: Json) -> None:
 def _content(sources: Sources) -> Json | None:
     """The manifest of a folder, empty where nothing is there yet, None where something else is."""
     if sources.manifest.is_file():
-        found = json.loads(sources.manifest.read_bytes())
-        return found if isinstance(found, dict) and found else None
+        return _manifest(sources.manifest) or None
     free = not sources.folder.exists() or (sources.folder.is_dir() and not any(sources.folder.iterdir()))
     return {} if free else None
+
+
+def _manifest(path: Path) -> Json:
+    """What stands in a manifest, empty if it is not one of ours."""
+    try:
+        found = parse_json(read_bytes(path, MOST_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _write_split(sources: Sources, split: str, pictures: list[Picture]) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
 import PIL.Image
 import PIL.ImageOps
 
 from mmedit_build.errors import UserError
+from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
 
 Image = PIL.Image.Image | bytes | Path
 """A decoded picture, the bytes of an encoded one, or the file that holds it."""
-
-UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
-"""What Pillow raises on broken files, and on pictures so large that they must be a mistake or an attack."""
 
 
 def image_key(image: Image) -> str:
@@ -33,7 +30,7 @@ def open_image(image: Image) -> PIL.Image.Image:
     if isinstance(image, PIL.Image.Image):
         return _upright(image)
     try:
-        return _upright(PIL.Image.open(io.BytesIO(_encoded(image))))
+        return _upright(open_encoded(_encoded(image)))
     except UNREADABLE as error:
         name = image if isinstance(image, Path) else f"a value of {len(image)} bytes"
         raise UserError(
@@ -52,6 +49,6 @@ def _encoded(image: bytes | Path) -> bytes:
     if isinstance(image, bytes):
         return image
     try:
-        return image.read_bytes()
+        return read_image(image)
     except OSError as error:
-        raise UserError(f"Cannot read the image file {image}: check the path.") from error
+        raise UserError(f"Cannot read the image file {image} ({error.strerror}): check the path.") from error

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import exists
+from mmedit_build.image_files import UNREADABLE, open_encoded
+from mmedit_build.json_files import read_json
 from mmedit_build.publishing.columns import CONFIGS, features, image_columns
 from mmedit_build.publishing.files import CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
@@ -21,7 +21,6 @@ from mmedit_build.rows import Edit
 
 SHOWN = 5
 """How many problems the message names."""
-_UNREADABLE = (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError)
 _REMEDY_BUILD = "mend what is named and build it again"
 
 
@@ -52,14 +51,9 @@ def check_folder(folder: Path) -> None:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a dataset folder."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"There is no dataset in {folder} ({MANIFEST} is missing): build it first."
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{folder / MANIFEST} is not JSON: {_REMEDY_BUILD}.") from error
+    if not exists(folder / MANIFEST):
+        raise UserError(f"There is no dataset in {folder} ({MANIFEST} is missing): build it first.")
+    manifest = read_json(folder / MANIFEST, _REMEDY_BUILD)
     if not isinstance(manifest, dict) or not {"files", "rows", "recipe"} <= manifest.keys():
         raise UserError(f"{folder / MANIFEST} is no manifest of a dataset: {_REMEDY_BUILD}.")
     return manifest
@@ -135,9 +129,9 @@ def _decodes(value: dict[str, Any] | None) -> bool:
     """Whether an encoded image is there and whole. Pillow's `verify` alone lets truncated pixels pass."""
     try:
         data = (value or {})["bytes"]
-        PIL.Image.open(io.BytesIO(data)).verify()
-        PIL.Image.open(io.BytesIO(data)).load()
-    except (*_UNREADABLE, KeyError, TypeError):
+        open_encoded(data).verify()
+        open_encoded(data).load()
+    except (*UNREADABLE, KeyError, TypeError):
         return False
     return True
 

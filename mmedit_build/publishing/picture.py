@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 
 from mmedit_build.mllm.images import open_image
 from mmedit_build.rows import TASKS, Edit
-from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet
+from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet, drawable
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
 
@@ -47,5 +47,5 @@ def _pair(images: Sequence[Image.Image]) -> Image.Image:
     side = (PICTURE - _BETWEEN) // 2
     whole = Image.new("RGB", (PICTURE, side), "white")
     for number, image in enumerate(images):
-        whole.paste(ImageOps.contain(image, (side, side)).convert("RGB"), (number * (side + _BETWEEN), 0))
+        whole.paste(ImageOps.contain(drawable(image), (side, side)), (number * (side + _BETWEEN), 0))
     return whole

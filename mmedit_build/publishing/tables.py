@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmedit_build.errors import UserError
+from mmedit_build.image_files import read_image
 from mmedit_build.publishing.columns import CONFIGS, features
 from mmedit_build.rows import SPLITS, Edit, LocalityItem, Split
 from mmedit_build.work import Work
@@ -35,7 +36,7 @@ class Picture:
     def encoded(self) -> Row:
         """What an image column holds."""
         try:
-            return {"bytes": self.path.read_bytes(), "path": self.path.name}
+            return {"bytes": read_image(self.path), "path": self.path.name}
         except OSError as error:
             raise self._missing(error) from error
 

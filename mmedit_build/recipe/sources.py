@@ -80,7 +80,7 @@ class FactFile(Strict):
 
     kind: Literal["file"] = "file"
     path: str
-    """JSON with `questions` and `answers`."""
+    """JSON like {"questions": ["who wrote hamlet"], "answers": [["William Shakespeare", "Shakespeare"]]}."""
 
 
 class HubFacts(HubSet):

@@ -198,7 +198,8 @@ def _checked_bytes(image: Path | bytes | None) -> bytes | None:
     """The encoded image as it is, after a look whether it is one: a broken image shall cost no request."""
     if image is None:
         return None
+    from mmedit_build.image_files import read_image
     from mmedit_build.mllm.images import open_image
 
     open_image(image)
-    return image if isinstance(image, bytes) else image.read_bytes()
+    return image if isinstance(image, bytes) else read_image(image)

@@ -6,14 +6,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NotRequired
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
-from mmedit_build.sources.layout import parse, read
+from mmedit_build.files import is_folder
+from mmedit_build.image_files import image_path
+from mmedit_build.sources.layout import Layout, read
 
 _IN_NAME = re.compile(r"COCO_(\w+)_\d{12}\.")
 
@@ -60,8 +62,18 @@ class _KarpathyFile(TypedDict):
     images: list[_KarpathyImage]
 
 
-_OFFICIAL = TypeAdapter(_CaptionsFile)
-_KARPATHY = TypeAdapter(_KarpathyFile)
+OFFICIAL = Layout(
+    TypeAdapter(_CaptionsFile),
+    "COCO captions",
+    '{"images": [{"id": 42, "file_name": "COCO_val2014_000000000042.jpg"}], '
+    '"annotations": [{"image_id": 42, "caption": "A cat."}]}',
+)
+KARPATHY = Layout(
+    TypeAdapter(_KarpathyFile),
+    "Karpathy captions",
+    '{"images": [{"cocoid": 42, "filename": "COCO_val2014_000000000042.jpg", "filepath": "val2014", '
+    '"split": "val", "sentences": [{"raw": "A cat."}]}]}',
+)
 
 
 def read_captions(annotations: Path, images: Path, split: str | None = None) -> list[CaptionedImage]:
@@ -69,14 +81,13 @@ def read_captions(annotations: Path, images: Path, split: str | None = None) -> 
     data = read(annotations, "captions")
     # Karpathy calls ids of COCO by this name to tell them from ids of his own; the official file has no such.
     if b'"cocoid"' in data:
-        content = parse(_KARPATHY, data, annotations, "Karpathy captions")
-        rows = _of_karpathy(content, annotations, images, split)
+        rows = _of_karpathy(KARPATHY.parse(data, annotations), annotations, images, split)
     elif split is not None:
         raise UserError(
             f"{annotations} has no splits of its own, as it is not Karpathy's file; leave `split` out."
         )
     else:
-        rows = _of_official(parse(_OFFICIAL, data, annotations, "COCO captions"), annotations, images)
+        rows = _of_official(OFFICIAL.parse(data, annotations), annotations, images)
     if not rows:
         raise UserError(f"{annotations} holds no captions; give another file.")
     return rows
@@ -102,7 +113,7 @@ def _of_official(content: _CaptionsFile, annotations: Path, images: Path) -> lis
         CaptionedImage(
             image_id=image["id"],
             subset=subset_of(image["file_name"], otherwise),
-            image=images / image["file_name"],
+            image=image_path(images, image["file_name"], f"Image {image['id']} of {annotations}"),
             captions=tidy(captions[image["id"]]),
         )
         for image in content["images"]
@@ -123,7 +134,9 @@ def _of_karpathy(
         CaptionedImage(
             image_id=image["cocoid"],
             subset=subset_of(image["filename"], image.get("filepath", "coco")),
-            image=folders.image(image["filename"], image.get("filepath")),
+            image=folders.image(
+                image["filename"], image.get("filepath"), f"Image {image['cocoid']} of {annotations}"
+            ),
             captions=tidy(sentence["raw"] for sentence in image["sentences"]),
         )
         for image in content["images"]
@@ -137,11 +150,11 @@ class Folders:
 
     def __init__(self, images: Path) -> None:
         self._images = images
-        self._parts: dict[str | None, Path] = {None: images}
+        self._parts: dict[str | None, PurePosixPath] = {None: PurePosixPath()}
 
-    def image(self, name: str, part: str | None) -> Path:
-        """The path of an image; `part` is val2014 or the like, if the source tells it."""
+    def image(self, name: str, part: str | None, where: str) -> Path:
+        """The path of an image that `where` names; `part` is val2014 or the like, if the source tells it."""
         if part not in self._parts:
-            below = self._images / str(part)
-            self._parts[part] = below if below.is_dir() else self._images
-        return self._parts[part] / name
+            below = PurePosixPath(str(part))
+            self._parts[part] = below if is_folder(self._images / below) else PurePosixPath()
+        return image_path(self._images, str(self._parts[part] / name), where)

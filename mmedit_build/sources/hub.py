@@ -6,10 +6,14 @@ What a dataset holds is told by its columns, never by its id, as ids move and co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_folder
 from mmedit_build.recipe import HubSet
+from mmedit_build.sources.hub_card import check_card
 from mmedit_build.sources.nq import Fact, fact, with_answers
 
 Row = Mapping[str, Any]
@@ -54,7 +58,7 @@ class Table:
             return int(row[column])
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"{self.name} has {row[column]!r} in the column {column}, where numbers are expected; "
+                f"{self.name} has {short(row[column])} in the column {column}, where numbers are expected; "
                 "give another dataset."
             ) from error
 
@@ -63,7 +67,7 @@ class Table:
         value = row[column]
         if not isinstance(value, str):
             raise UserError(
-                f"{self.name} has {value!r} in the column {column}, where text is expected; "
+                f"{self.name} has {short(value)} in the column {column}, where text is expected; "
                 "give another dataset."
             )
         return value
@@ -94,7 +98,13 @@ def _open(source: HubSet) -> Any:
     import datasets
     from huggingface_hub.errors import HfHubHTTPError
 
-    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, HfHubHTTPError)
+    if is_folder(Path(source.dataset)):
+        check_card(Path(source.dataset))
+    # An ImportError is that of a library for a kind of files that is not installed.
+    failures = (
+        *(OSError, ValueError, RuntimeError, ImportError),
+        *(datasets.exceptions.DatasetsError, HfHubHTTPError),
+    )
     try:
         return datasets.load_dataset(
             source.dataset, name=source.config, split=source.split, revision=source.revision

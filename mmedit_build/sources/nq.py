@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
-from mmedit_build.sources.layout import load
+from mmedit_build.sources.layout import Layout
 
 PREFIX = "nq question: "
 """What MMEdit puts before each question, in its files and in what it asks."""
@@ -29,12 +29,16 @@ class _FactsFile(TypedDict):
     answers: list[str | list[str]]
 
 
-_FACTS = TypeAdapter(_FactsFile)
+FACTS = Layout(
+    TypeAdapter(_FactsFile),
+    "Natural Questions",
+    '{"questions": ["who wrote hamlet"], "answers": [["William Shakespeare", "Shakespeare"]]}',
+)
 
 
 def read_fact_file(path: Path) -> list[Fact]:
     """All facts of a file that have an answer, in its order."""
-    content = load(_FACTS, path, "questions", "Natural Questions")
+    content = FACTS.load(path)
     questions, answers = content["questions"], content["answers"]
     if len(questions) != len(answers):
         raise UserError(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import exists, is_folder
+from mmedit_build.image_files import image_path, read_image
 from mmedit_build.recipe import HubPictures
 from mmedit_build.sources.coco import Folders
 from mmedit_build.sources.hub import Table
@@ -29,6 +31,7 @@ class Pictures:
         self._rows: dict[Path, int] = {}
         self._given = None if source.images is None else Folders(Path(source.images))
         self._own = work.sources / slug(source.dataset, source.revision)
+        self._local = Path(source.dataset) if is_folder(Path(source.dataset)) else None
         if self._given is None and COLUMN not in table.columns:
             raise UserError(
                 f"{table.name} holds no images, only {', '.join(table.columns)}; "
@@ -37,10 +40,10 @@ class Pictures:
 
     def place(self, row: int, subset: str, image_id: int, name: str | None = None) -> Path:
         """The image of a row; of several rows with the same image the first one counts."""
-        ours = image_name(subset, image_id)
+        ours, where = image_name(subset, image_id), f"{self._table.name}, row {row},"
         if self._given is not None:
-            return self._given.image(name or ours, subset)
-        path = self._own / subset / ours
+            return self._given.image(name or ours, subset, where)
+        path = image_path(self._own, f"{subset}/{ours}", where)
         self._rows.setdefault(path, row)
         return path
 
@@ -48,30 +51,44 @@ class Pictures:
         """Write these images as the bytes that they are, one at a time, except those that are there."""
         if self._given is not None:
             return
-        missing = [path for path in dict.fromkeys(images) if not path.exists()]
-        cells = self._table.cells(COLUMN, [self._rows[path] for path in missing])
-        for path, cell in zip(missing, cells, strict=True):
-            data = _encoded(cell)
+        missing = [path for path in dict.fromkeys(images) if not exists(path)]
+        rows = [self._rows[path] for path in missing]
+        for path, row, cell in zip(missing, rows, self._table.cells(COLUMN, rows), strict=True):
+            data = self._encoded(cell, row)
             if data is not None:
                 write_atomic(path, data)
             if advance is not None:
                 advance(1)
 
+    def _encoded(self, cell: Any, row: int) -> bytes | None:
+        """The bytes of an image, None for a row without one: whoever opens a missing image finds it out."""
+        data = cell.get("bytes") if isinstance(cell, dict) else cell
+        if isinstance(data, bytes):
+            return data
+        path = cell.get("path") if isinstance(cell, dict) else None
+        return self._read(path, f"{self._table.name}, row {row},") if path else None
+
+    def _read(self, name: str, where: str) -> bytes | None:
+        """The file that a cell names in place of bytes: only one in the folder of a dataset on disk."""
+        if self._local is None:
+            raise UserError(
+                f"{where} names the image {name!r} but does not hold it; download the dataset and give its "
+                "folder, or name the folder of the images as `images` of this source."
+            )
+        # The library makes paths absolute, and may have followed links while it did so.
+        for folder in (self._local.absolute(), self._local.resolve()):
+            name = name.removeprefix(f"{folder}/")
+        try:
+            return read_image(image_path(self._local, name, where))
+        except OSError:
+            return None
+
 
 def slug(dataset: str, revision: str | None) -> str:
     """A folder name for a dataset; folders of the same name, and revisions, are kept apart."""
     folder = Path(dataset)
-    if folder.is_dir():
+    if is_folder(folder):
         digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
         dataset = f"{folder.resolve().name}-{digest[:8]}"
     name = dataset if revision is None else f"{dataset}@{revision}"
     return _UNSAFE.sub("--", name).strip("-.")
-
-
-def _encoded(cell: Any) -> bytes | None:
-    """The bytes of an image, None for a row without one: whoever opens a missing image finds it out."""
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    if isinstance(data, bytes):
-        return data
-    path = cell.get("path") if isinstance(cell, dict) else None
-    return Path(path).read_bytes() if path and Path(path).is_file() else None

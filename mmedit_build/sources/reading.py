@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from mmedit_build.engine.base import HasId
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
 from mmedit_build.recipe import (
     CaptionFiles,
     CaptionSource,
@@ -76,7 +77,7 @@ def read_image_pool(
 
 def missing_images(examples: Iterable[Example], work: Work) -> int:
     """How many images of the examples are not there; rows of missing images fail one by one when mined."""
-    return sum(not work.path(image).is_file() for image in {example.image for example in examples})
+    return sum(not is_file(work.path(image)) for image in {example.image for example in examples})
 
 
 class _Reader:
@@ -171,7 +172,13 @@ class _Reader:
         return source.model_copy(update=changes)
 
     def _path(self, text: str) -> Path:
-        return Path(text.replace(PLACEHOLDER, str(self._work.sources))).expanduser()
+        path = Path(text.replace(PLACEHOLDER, str(self._work.sources)))
+        try:
+            return path.expanduser()
+        except RuntimeError as error:
+            raise UserError(
+                f"There is no home folder {path.parts[0]}; give {text} as a whole path."
+            ) from error
 
 
 def most_given(answers: Sequence[str]) -> str:

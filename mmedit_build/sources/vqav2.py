@@ -11,7 +11,9 @@ from pydantic import BeforeValidator, TypeAdapter
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
-from mmedit_build.sources.layout import load
+from mmedit_build.files import is_file
+from mmedit_build.image_files import image_path
+from mmedit_build.sources.layout import Layout
 
 LEAST_ANSWERS = 4
 """With fewer annotators even an answer that all of them gave would not count as fully right."""
@@ -58,8 +60,16 @@ class _AnnotationsFile(TypedDict):
     annotations: list[_Annotation]
 
 
-_QUESTIONS = TypeAdapter(_QuestionsFile)
-_ANNOTATIONS = TypeAdapter(_AnnotationsFile)
+QUESTIONS = Layout(
+    TypeAdapter(_QuestionsFile),
+    "VQAv2 questions",
+    '{"data_subtype": "val2014", "questions": [{"question_id": 420, "image_id": 42, "question": "Is it?"}]}',
+)
+ANNOTATIONS = Layout(
+    TypeAdapter(_AnnotationsFile),
+    "VQAv2 annotations",
+    '{"annotations": [{"question_id": 420, "question_type": "is it", "answers": ["yes", "yes"]}]}',
+)
 
 
 def read_questions(
@@ -69,10 +79,10 @@ def read_questions(
 
     Without `check_images`, images that are not there are found out by whoever opens them.
     """
-    asked = load(_QUESTIONS, questions, "questions", "VQAv2")
+    asked = QUESTIONS.load(questions)
     if not asked["questions"]:
         raise UserError(f"{questions} holds no questions; give another file.")
-    annotated = load(_ANNOTATIONS, annotations, "annotations", "VQAv2")["annotations"]
+    annotated = ANNOTATIONS.load(annotations)["annotations"]
     by_question = {row["question_id"]: row for row in annotated if row["answers"]}
     rows = []
     for row in asked["questions"][:limit]:
@@ -105,7 +115,9 @@ def _joined(question: _Question, annotation: _Annotation, subset: str, images: P
     check_answers(question["question_id"], annotation["answers"])
     return VqaQuestion(
         question_id=question["question_id"],
-        image=images / image_name(subset, question["image_id"]),
+        image=image_path(
+            images, image_name(subset, question["image_id"]), f"Question {question['question_id']}"
+        ),
         question=question["question"],
         question_type=annotation["question_type"],
         answers=annotation["answers"],
@@ -115,7 +127,7 @@ def _joined(question: _Question, annotation: _Annotation, subset: str, images: P
 
 
 def _check_image(image: Path) -> None:
-    if not image.is_file():
+    if not is_file(image):
         raise UserError(
             f"The image {image.name} is not in {image.parent}; give the folder that holds the images of "
             "these questions."

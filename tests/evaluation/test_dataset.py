@@ -148,6 +148,14 @@ def test_a_broken_file_is_named(work: Path) -> None:
         load_cases(str(work / "dataset"))
 
 
+def rewrite(dataset: Path, changes: dict[str, object]) -> None:
+    """Change the first row of the first table of edits."""
+    path = dataset / "data" / "vqa" / "test-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    first, *others = table.to_pylist()
+    pq.write_table(pa.Table.from_pylist([{**first, **changes}, *others], schema=table.schema), path)
+
+
 def test_what_a_published_row_lacks_is_no_text(work: Path) -> None:
     path = work / "dataset" / "data" / "vqa" / "test-00000-of-00001.parquet"
     table = pq.read_table(path)
@@ -193,6 +201,53 @@ def test_files_of_mmedit_are_read_as_they_are(tmp_path: Path) -> None:
     assert moved[0].image == Path("elsewhere/val2014/a.jpg")
     with pytest.raises(UserError, match=r"no caption edits of the split test; it has vqa \(test\), caption"):
         load_cases(str(tmp_path), "caption")
+
+
+@pytest.mark.parametrize("key", ["image", "image_rephrase", "m_loc"])
+@pytest.mark.parametrize("name", ["/etc/passwd", "../outside.jpg", "link.jpg"])
+def test_no_image_outside_the_folder_is_shown_to_a_model(tmp_path: Path, key: str, name: str) -> None:
+    (tmp_path / "link.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "vqa_eval.json").write_text(json.dumps([row(), row(**{key: name})]))
+    with pytest.raises(UserError, match=r"Row 2 of .*vqa_eval\.json names the image .* leads out of"):
+        load_cases(str(tmp_path), "vqa")
+
+
+def test_names_of_images_in_a_table_lead_nowhere_else_either(work: Path, tmp_path: Path) -> None:
+    publish(Work(work), tmp_path / "named", embedded=False)
+    rewrite(tmp_path / "named", {"image_name": "../outside.jpg"})
+    with pytest.raises(UserError, match=r"The row vqa/val2014/1 names the image .* leads out of the folder"):
+        load_cases(str(tmp_path / "named"), images=work / "images")
+
+
+def test_an_unknown_relation_is_told_with_its_edit(work: Path) -> None:
+    item = {"id": "okvqa/1", "relation": "near", "image_id": 1, "question": "what for", "answer": "fun"}
+    rewrite(work / "dataset", {"image_locality": [item]})
+    with pytest.raises(UserError, match=r"okvqa/1 of the edit vqa/val2014/1 has the relation 'near'"):
+        load_cases(str(work / "dataset"))
+
+
+def test_columns_of_another_type_are_told(work: Path) -> None:
+    path = work / "dataset" / "data" / "text_locality" / "test-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(0, "id", pa.array(range(len(table)))), path)
+    with pytest.raises(UserError, match=r"has the column id of type int64 and not string"):
+        load_cases(str(work / "dataset"))
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b"[" * 9000, b'"\xff"', b"null", b'{"id": 5}', b'{"id": "\\ud800"}']
+)
+def test_rows_of_a_work_folder_that_are_none_are_told(work: Path, line: bytes) -> None:
+    with (work / "attach" / "rows.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(UserError, match=r"rows\.jsonl does not hold rows of this version"):
+        load_cases(str(work))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load_cases(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(

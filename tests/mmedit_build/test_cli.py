@@ -48,6 +48,13 @@ STAGES = ("mine", "rephrase", "imagine", "attach", "publish", "run")
 MINIATURE = (Path(__file__).parents[2] / "recipes" / "miniature.yaml").read_text()
 
 
+@pytest.mark.parametrize("command", ["status", "mine", "publish", "run --dry-run", "export --out x"])
+def test_a_work_folder_that_cannot_be_is_told(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--work", "x" * 300])
+    assert isinstance(result.exception, UserError)
+    assert "(File name too long); give another folder." in str(result.exception)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_plan_needs_nothing_and_leaves_nothing(stage: str, tmp_path: Path) -> None:
     arguments = [stage, "miniature", "--dry-run", "--work", str(tmp_path / "work")]

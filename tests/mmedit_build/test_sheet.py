@@ -93,3 +93,9 @@ def test_pictures_are_enlarged_and_never_stretched() -> None:
 def test_no_entries_are_the_users_mistake() -> None:
     with pytest.raises(UserError, match="at least one picture"):
         contact_sheet([])
+
+
+@pytest.mark.parametrize("size", [(30_000, 2), (2, 30_000), (30_000, 1)])
+def test_a_picture_of_no_height_to_speak_of_is_still_drawn(size: tuple[int, int]) -> None:
+    for others in ([], [_entry()]):
+        assert contact_sheet([_entry(size=size), *others]).width > CARD_WIDTH

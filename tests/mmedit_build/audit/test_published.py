@@ -124,13 +124,13 @@ def test_images_that_are_only_named_are_not_at_hand(tmp_path: Path, make_edit: A
 
 def test_no_image_is_read_for_the_numbers(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[list[str]] = []
-    original = pq.ParquetFile.read
+    original = pq.ParquetFile.read_row_group
 
-    def noting(file: pq.ParquetFile, columns: list[str]) -> Any:
+    def noting(file: pq.ParquetFile, group: int, columns: list[str]) -> Any:
         read.append(columns)
-        return original(file, columns=columns)
+        return original(file, group, columns=columns)
 
-    monkeypatch.setattr(pq.ParquetFile, "read", noting)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noting)
     open_target(str(dataset.folder))
     assert len(read) == 3
     assert not {"image", "image_rephrase"} & {name for columns in read for name in columns}

@@ -116,6 +116,31 @@ def test_pictures_beside_the_json_are_found_and_others_are_not_asked_for(
     assert pictures["Row 1 of vqa_eval.json"].image == original
 
 
+@pytest.mark.parametrize("name", ["{outside}", "../outside.jpg", "link.jpg"])
+@pytest.mark.parametrize("key", ["image", "image_rephrase"])
+def test_no_picture_outside_the_folder_gets_onto_a_page(
+    tmp_path: Path, make_edit: Any, key: str, name: str
+) -> None:
+    _picture(tmp_path / "outside.jpg")
+    row = replace(to_row(make_edit(42)), **{key: name.format(outside=tmp_path / "outside.jpg")})
+    file = _json(tmp_path / "set", "vqa_eval.json", [row])
+    (tmp_path / "set" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    with pytest.raises(UserError, match=r"Row 1 of vqa_eval\.json names the image .*leads out of the folder"):
+        open_target(str(file))
+
+
+def test_rows_of_a_work_folder_lead_nowhere_else_either(tmp_path: Path, make_edit: Any) -> None:
+    write_rows(tmp_path / "work" / "attach" / "rows.jsonl", [make_edit(42, image="../outside.jpg")])
+    with pytest.raises(UserError, match=r"A row in .*work names the image '\.\./outside\.jpg'"):
+        open_target(str(tmp_path / "work"))
+
+
+@pytest.mark.parametrize("target", ["x" * 300, "a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_not_there(target: str) -> None:
+    with pytest.raises(UserError, match="There is no file or folder"):
+        load(target)
+
+
 def test_what_cannot_be_audited_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"neither a work folder .* nor a published dataset"):
         load(str(tmp_path))

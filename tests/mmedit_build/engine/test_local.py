@@ -115,6 +115,28 @@ def test_other_settings_are_refused_by_name(job: Job[Any]) -> None:
         finished(replace(job, settings={"size": {"a": 2}}))
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"null", "does not hold the settings of a stage"),
+        (b"[" * 9000, "is not whole JSON"),
+        (b"{", "is not whole JSON"),
+    ],
+)
+def test_settings_that_are_none_are_told(job: Job[Any], content: bytes, told: str) -> None:
+    finished(job)
+    (job.folder / "manifest.json").write_bytes(content)
+    with pytest.raises(UserError, match=rf"manifest\.json {told}.*delete .*work and run that stage again"):
+        finished(job)
+
+
+def test_a_long_setting_is_shown_in_part(job: Job[Any]) -> None:
+    finished(replace(job, settings={"size": "x" * 5000}))
+    with pytest.raises(UserError, match=r"size was \"xxx.*\.\.\. and is now") as caught:
+        finished(job)
+    assert len(str(caught.value)) < 600
+
+
 def test_two_rows_of_one_id_are_refused(job: Job[Any]) -> None:
     with pytest.raises(UserError, match="n/1"):
         finished(replace(job, rows=[job.rows[0], job.rows[0]]))

@@ -15,7 +15,7 @@ from PIL import Image
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.facts import facts
 from mmedit_build.miniature.questions import QUESTION_TYPES, answer_type
-from mmedit_build.miniature.sources import SPLITS, Sources, split_pictures, write_sources
+from mmedit_build.miniature.sources import SPLITS, Sources, is_drawn, split_pictures, write_sources
 from mmedit_build.miniature.world import Scene, Thing
 from mmedit_build.scoring.vqa import vqa_accuracy
 from mmedit_build.sources.vqav2 import image_name, read_questions
@@ -224,11 +224,12 @@ def test_an_empty_split_is_refused(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("manifest", [b"{", b"[]", b"{}", b"\xff\xfe", b""])
+@pytest.mark.parametrize("manifest", [b"{", b"[]", b"{}", b"\xff\xfe", b"", b"[" * 9000])
 def test_a_manifest_that_is_not_ours_is_left_alone(tmp_path: Path, manifest: bytes) -> None:
     (tmp_path / "miniature.json").write_bytes(manifest)
     with pytest.raises(UserError, match="in use"):
         _written(tmp_path)
+    assert not is_drawn(tmp_path, seed="x", train_images=1, val_images=1)
     assert (tmp_path / "miniature.json").read_bytes() == manifest
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -36,6 +37,13 @@ def test_grey_pictures_become_rgb() -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="check the path"):
         image_key(tmp_path / "none.png")
+
+
+def test_a_pipe_and_a_device_are_no_images(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(UserError, match="not a regular file"):
+            open_image(path)
 
 
 def test_what_is_no_image() -> None:

@@ -129,6 +129,26 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_captions(tmp_path / "none.json", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../private/x.jpg", "val2014/../../x.jpg"])
+def test_names_that_lead_out_of_the_folder_are_refused_with_their_image(
+    tmp_path: Path, official: dict[str, Any], karpathy: dict[str, Any], name: str
+) -> None:
+    official["images"][0]["file_name"] = karpathy["images"][0]["filename"] = name
+    for number, content in enumerate((official, karpathy)):
+        file = write(tmp_path, content, f"{number}.json")
+        with pytest.raises(UserError, match=rf"Image 7 of {file} names the image .* leads out of the folder"):
+            read_captions(file, tmp_path / "images")
+
+
+def test_karpathys_folders_lead_nowhere_else_either(tmp_path: Path, karpathy: dict[str, Any]) -> None:
+    (tmp_path / "private").mkdir()
+    (tmp_path / "images").mkdir()
+    for part in ("../private", str(tmp_path / "private")):
+        karpathy["images"][0]["filepath"] = part
+        with pytest.raises(UserError, match="leads out of the folder"):
+            read_captions(write(tmp_path, karpathy), tmp_path / "images")
+
+
 @pytest.mark.parametrize(
     ("name", "subset"),
     [("COCO_val2014_000000000007.jpg", "val2014"), ("000000000007.jpg", "x"), ("COCO_7.jpg", "x")],

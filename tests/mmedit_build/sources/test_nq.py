@@ -53,12 +53,14 @@ def test_lists_of_different_lengths_are_told(tmp_path: Path) -> None:
 
 
 def test_a_wrong_layout_is_told_with_its_place(tmp_path: Path) -> None:
+    # The layout is MEND's own, so that the sentence has to show it.
     with pytest.raises(
-        UserError, match=r"is not a Natural Questions questions file \(questions\.0: .*string"
+        UserError,
+        match=r'is not a Natural Questions file \(questions\.0: .*string.* looks like \{"questions": \["who',
     ):
         read_fact_file(write(tmp_path, [1], ["me"]))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Cannot read the questions file .*none\.json"):
+    with pytest.raises(UserError, match=r"Cannot read the Natural Questions file .*none\.json"):
         read_fact_file(tmp_path / "none.json")

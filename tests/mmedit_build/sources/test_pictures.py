@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from mmedit_build.errors import UserError
 from mmedit_build.recipe import HubQuestions
 from mmedit_build.sources.hub import Table
 from mmedit_build.sources.pictures import Pictures, slug
@@ -16,19 +19,24 @@ pytestmark = pytest.mark.usefixtures("_own_cache")
 
 @pytest.fixture
 def source(tmp_path: Path) -> HubQuestions:
-    """Three rows: an image by its bytes, none at all, and a file."""
-    file = tmp_path / "other.jpg"
+    """Four rows: an image by its bytes, none at all, and two files of the dataset's folder."""
+    (tmp_path / "set" / "more").mkdir(parents=True)
+    file = tmp_path / "set" / "more" / "other.jpg"
     file.write_bytes(b"from a file")
-    images: list[dict[str, Any] | None] = [
+    return saved(
+        tmp_path / "set",
         {"bytes": b"not even an image", "path": "x.jpg"},
         None,
         {"bytes": None, "path": str(file)},
-    ]
-    features = datasets.Features({"image": datasets.Image()})
-    rows = datasets.Dataset.from_dict({"image": images}, features=features)
-    (tmp_path / "set").mkdir()
-    rows.to_parquet(tmp_path / "set" / "validation.parquet")
-    return HubQuestions(kind="hub", dataset=str(tmp_path / "set"))
+        {"bytes": None, "path": "more/other.jpg"},
+    )
+
+
+def saved(folder: Path, *images: dict[str, Any] | None) -> HubQuestions:
+    """A dataset of these cells; `to_parquet` of the library would put the files into them."""
+    cells = pa.array(images, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    pq.write_table(pa.table({"image": cells}), folder / "validation.parquet")
+    return HubQuestions(kind="hub", dataset=str(folder))
 
 
 def pictures(source: HubQuestions, folder: Path) -> Pictures:
@@ -39,12 +47,33 @@ def test_bytes_are_written_as_they_are_and_what_is_missing_stays_missing(
     tmp_path: Path, source: HubQuestions
 ) -> None:
     store = pictures(source, tmp_path / "work")
-    paths = [store.place(row, "val2014", 7 + row) for row in range(3)]
+    paths = [store.place(row, "val2014", 7 + row) for row in range(4)]
     store.write(paths, None)
     assert paths[0].read_bytes() == b"not even an image"
     assert not paths[1].exists()
-    # What a dataset on disk says in place of bytes is embedded by `to_parquet`.
-    assert paths[2].read_bytes() == b"from a file"
+    assert [path.read_bytes() for path in paths[2:]] == [b"from a file"] * 2
+
+
+@pytest.mark.parametrize("path", ["{outside}", "../outside.jpg", "link.jpg"])
+def test_a_cell_names_no_file_outside_the_dataset(tmp_path: Path, path: str) -> None:
+    outside = tmp_path / "outside.jpg"
+    outside.write_bytes(b"private")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link.jpg").symlink_to(outside)
+    source = saved(tmp_path / "set", {"bytes": None, "path": path.format(outside=outside)})
+    store = pictures(source, tmp_path / "work")
+    with pytest.raises(UserError, match=r"The dataset .*, row 0, names the image .*leads out of the folder"):
+        store.write([store.place(0, "val2014", 7)], None)
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_pipe_in_the_dataset_is_a_missing_image(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    os.mkfifo(tmp_path / "set" / "pipe.jpg")
+    store = pictures(saved(tmp_path / "set", {"bytes": None, "path": "pipe.jpg"}), tmp_path / "work")
+    path = store.place(0, "val2014", 7)
+    store.write([path], None)
+    assert not path.exists()
 
 
 def test_what_is_there_is_not_written_again(tmp_path: Path, source: HubQuestions) -> None:

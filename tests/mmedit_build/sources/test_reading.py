@@ -128,8 +128,14 @@ def test_a_source_named_twice_is_refused(work: Work) -> None:
 
 @pytest.mark.usefixtures("drawn")
 def test_what_is_wrong_with_a_file_is_told(work: Work) -> None:
-    with pytest.raises(UserError, match=r"Cannot read the questions file .*gone\.json"):
+    with pytest.raises(UserError, match=r"Cannot read the VQAv2 questions file .*gone\.json"):
         read(Named(vqa=(questions("val2014", questions="{sources}/gone.json"),)), work)
+
+
+@pytest.mark.usefixtures("drawn")
+def test_the_home_of_nobody_is_told(work: Work) -> None:
+    with pytest.raises(UserError, match=r"no home folder ~nosuchuser"):
+        read(Named(vqa=(questions("val2014", images="~nosuchuser/images"),)), work)
 
 
 @pytest.mark.usefixtures("drawn")

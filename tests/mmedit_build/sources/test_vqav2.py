@@ -107,7 +107,7 @@ def test_a_question_without_answers_is_named(
 def test_a_missing_file_is_named(tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]) -> None:
     paths = write(tmp_path, asked, annotated)
     paths[1].unlink()
-    with pytest.raises(UserError, match=r"Cannot read the annotations file .*No such file"):
+    with pytest.raises(UserError, match=r"Cannot read the VQAv2 annotations file .*No such file"):
         read_questions(*paths)
 
 
@@ -127,6 +127,24 @@ def test_a_missing_field_is_named_with_its_place(
     del asked["questions"][2]["image_id"]
     with pytest.raises(UserError, match=r"questions\.2\.image_id: Field required"):
         read_questions(*write(tmp_path, asked, annotated))
+
+
+def test_a_layout_that_is_not_the_official_one_is_told_by_an_example(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
+) -> None:
+    del asked["data_subtype"]
+    with pytest.raises(
+        UserError, match=r'data_subtype: Field required.* looks like \{"data_subtype": "val2014"'
+    ):
+        read_questions(*write(tmp_path, asked, annotated))
+
+
+def test_a_subset_leads_to_no_image_outside(
+    tmp_path: Path, asked: dict[str, Any], annotated: dict[str, Any]
+) -> None:
+    asked["data_subtype"] = "/../../private/x"
+    with pytest.raises(UserError, match=r"names the image .* leads out of the folder"):
+        read_questions(*write(tmp_path, asked, annotated), check_images=False)
 
 
 def test_files_swapped_by_the_user_are_told_apart(
