@@ -28,11 +28,10 @@ from mmedit_build.errors import UserError
 from mmedit_build.mllm.loading import DTYPES, find_device
 from mmedit_build.recipe import Local
 from mmedit_build.services.asking import model_name
-from mmedit_build.services.chat import ChatRequest, NoReply, Reply
+from mmedit_build.services.chat import NOT_NUMBERS, ChatRequest, NoReply, Reply
 
 TOO_LONG = "reply cut off by max_tokens"
 EMPTY = "empty reply"
-NOT_NUMBERS = "the model's scores are not numbers"
 BELOW_ONE = 1 - 1e-6
 TRIAL = "What is this?"
 CHAT = "a chat model"
