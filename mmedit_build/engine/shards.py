@@ -218,7 +218,7 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         return
     found = read_json(path)
     if found != wanted:
-        name, before, now = next(_differences(found, wanted))
+        name, before, now = next(differences(found, wanted))
         raise UserError(
             f"{folder} was begun with other settings: {name} was {before} and is now {now}. "
             f"Choose another folder with --work, or delete {folder} and what came after it."
@@ -233,11 +233,12 @@ def read_json(path: Path) -> Json:
     return content
 
 
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+def differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+    """What differs in nested settings: its name, what it was, and what it is."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
             inner = f"{name}.{key}" if name else key
             if before.get(key) != now.get(key):
-                yield from _differences(before.get(key), now.get(key), inner)
+                yield from differences(before.get(key), now.get(key), inner)
         return
     yield name, json.dumps(before), json.dumps(now)

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import diffusers
-import transformers
-from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, DiffusionPipeline, ModelMixin
+from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
 from diffusers.utils import logging
-from torch import nn
 
 from mmedit_build.checkpoints import locate
-from mmedit_build.checkpoints.files import Files, find_files
-from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
-from mmedit_build.checkpoints.weights import load_whole, told
+from mmedit_build.checkpoints.weights import told
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.mllm import find_device
 from mmedit_build.mllm.loading import DTYPES
 from mmedit_build.recipe import ImagineStage
 from mmedit_build.services.inversions import check_tokens, find_inversion, teach
+from mmedit_build.services.parts import INDEX, Parts, find_parts
 
 IRREPRODUCIBLE = {"DPMSolverSDEScheduler"}
 """Schedulers whose noise does not come from the generators that are handed to the pipeline. Others that draw
 noise at each step (the ancestral ones, DDPM) take it from each row's own generator, which makes no difference
 here."""
 
-INDEX = "model_index.json"
-SCHEDULER = "scheduler/scheduler_config.json"
-LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 REMEDY = (
     f"give a folder written by a Stable Diffusion pipeline of diffusers (it holds {INDEX}), or the id of one "
     "on the Hub; an id needs a connection, or the model downloaded before"
@@ -42,12 +35,11 @@ Pipeline = Any
 
 def load_generator(config: ImagineStage) -> Pipeline:
     """The pipeline that the recipe names, on its device, with its scheduler and its inversions."""
-    _check_settings(config)
     place = find_device(config.model.device)
     with quiet():
         pipeline = _load(config)
         if config.scheduler is not None:
-            pipeline.scheduler = _scheduler(pipeline, config.scheduler)
+            pipeline.scheduler = _scheduler(pipeline.scheduler, config.scheduler)
         for inversion in config.inversions:
             teach(pipeline, inversion, config)
     pipeline.set_progress_bar_config(disable=True)
@@ -107,81 +99,37 @@ def _check_settings(config: ImagineStage) -> None:
     check_tokens(config)
 
 
-def _load(config: ImagineStage) -> Pipeline:
-    model, to_image = config.model, config.strategy == "image-to-image"
-    auto = AutoPipelineForImage2Image if to_image else AutoPipelineForText2Image
-    with told(f"an image generator for {config.strategy}", model.model, REMEDY):
-        files = _files(config)
-        folder = locate(model.model)
-        if not Path(folder).is_dir():
-            folder = str(DiffusionPipeline.download(folder, revision=model.revision, use_safetensors=True))
-        parts = {name: _network(folder, name, kind, config) for name, kind in _networks(files).items()}
-        pipeline = auto.from_pretrained(folder, dtype=DTYPES[model.dtype], use_safetensors=True, **parts)
-        _check_reading(pipeline, model.model)
-    return pipeline
-
-
-def look_at(config: ImagineStage) -> None:
-    """Refuse settings that cannot be painted with, and a generator whose files do not allow to load it."""
+def look_at(config: ImagineStage) -> Parts:
+    """What a generator consists of, refused if its files or the settings do not allow to paint with it."""
     _check_settings(config)
     find_device(config.model.device)
-    with told(f"an image generator for {config.strategy}", config.model.model, REMEDY):
-        _files(config)
+    with _told(config):
+        parts = find_parts(locate(config.model.model), config.model.revision)
+        parts.check()
+        own = parts.scheduler()
+    if config.scheduler is not None:
+        _scheduler(own, config.scheduler)
     for inversion in config.inversions:
         find_inversion(inversion)
+    return parts
 
 
-def _files(config: ImagineStage) -> Files:
-    files = find_files(locate(config.model.model), config.model.revision, parts=True)
-    if "_class_name" not in files.object(SCHEDULER):
-        raise ValueError(f"its {SCHEDULER} names no scheduler")
-    for name in _networks(files):
-        files.check_weights(name)
-    return files
+def _told(config: ImagineStage) -> AbstractContextManager[None]:
+    return told(f"an image generator for {config.strategy}", config.model.model, REMEDY)
 
 
-def _networks(files: Files) -> dict[str, Any]:
-    """The classes of the networks that a pipeline is made of, by the names of their folders."""
-    kinds = {name: _kind(*value) for name, value in files.object(INDEX).items() if _is_part(value)}
-    return {name: kind for name, kind in kinds.items() if issubclass(kind, nn.Module)}
+def _load(config: ImagineStage) -> Pipeline:
+    parts, dtype = look_at(config), DTYPES[config.model.dtype]
+    to_image = config.strategy == "image-to-image"
+    auto = AutoPipelineForImage2Image if to_image else AutoPipelineForText2Image
+    with _told(config):
+        folder, networks = parts.load(dtype)
+        return auto.from_pretrained(folder, dtype=dtype, use_safetensors=True, **networks)
 
 
-def _is_part(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)
-
-
-def _kind(library: str, name: str) -> type:
-    """A class of diffusers, of transformers, or of one of diffusers' families of pipelines."""
-    if library not in LIBRARIES and not hasattr(diffusers.pipelines, library):
-        raise ValueError(f"{INDEX} names the library {library!r}")
-    module = LIBRARIES.get(library) or getattr(diffusers.pipelines, library)
-    kind: type = getattr(module, name)
-    return kind
-
-
-def _network(folder: str, name: str, kind: Any, config: ImagineStage) -> Any:
-    # Without low_cpu_mem_usage=False diffusers asks for accelerate, model by model.
-    own: dict[str, Any] = {"low_cpu_mem_usage": False} if issubclass(kind, ModelMixin) else {}
-    return load_whole(kind, folder, subfolder=name, torch_dtype=DTYPES[config.model.dtype], **own)
-
-
-def _check_reading(pipeline: Pipeline, name: str) -> None:
-    """Refuse a tokenizer that does not know how much its text encoder reads, as is told beside its words."""
-    tokenizer, encoder = getattr(pipeline, "tokenizer", None), getattr(pipeline, "text_encoder", None)
-    if tokenizer is None or encoder is None:
-        return
-    check_tokenizer(name, tokenizer)
-    check_fits(name, tokenizer, encoder)
-    longest = getattr(encoder.config, "max_position_embeddings", None)
-    if longest is not None and tokenizer.model_max_length > longest:
-        raise UserError(
-            f"The tokenizer of '{name}' allows texts of {tokenizer.model_max_length} tokens, and its text "
-            f"encoder reads {longest}: copy tokenizer/tokenizer_config.json too."
-        )
-
-
-def _scheduler(pipeline: Pipeline, name: str) -> Any:
-    usable = sorted({kind.__name__ for kind in pipeline.scheduler.compatibles} - IRREPRODUCIBLE)
+def _scheduler(own: Any, name: str) -> Any:
+    """The scheduler of that name, set as the checkpoint's own is."""
+    usable = sorted({kind.__name__ for kind in own.compatibles} - IRREPRODUCIBLE)
     if name in IRREPRODUCIBLE:
         raise UserError(
             f"imagine.scheduler {name} draws noise that no seed of ours decides on, so that no image could "
@@ -194,7 +142,7 @@ def _scheduler(pipeline: Pipeline, name: str) -> Any:
             f"{name} is no scheduler that fits this image generator: {hint}Usable: {', '.join(usable)}."
         )
     try:
-        return getattr(diffusers, name).from_config(pipeline.scheduler.config)
+        return getattr(diffusers, name).from_config(own.config)
     except (ImportError, ValueError, NotImplementedError) as error:
         raise UserError(
             f"imagine.scheduler {name} cannot be used here ({first_line(error)}): use another."

@@ -6,6 +6,7 @@ What a dataset holds is told by its columns, never by its id, as ids move and co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from mmedit_build.errors import UserError
@@ -89,17 +90,37 @@ def read_hub_facts(source: HubSet) -> list[Fact]:
     return with_answers(facts, table.name)
 
 
+def look_at(source: HubSet) -> None:
+    """Refuse a dataset that is not there or lacks the split; of its rows none are read or downloaded."""
+    import datasets
+
+    with _told(source):
+        builder = datasets.load_dataset_builder(source.dataset, name=source.config, revision=source.revision)
+        known = {str(name) for name in builder.info.splits or builder.config.data_files or ()}
+        wanted = {part.partition("[")[0] for part in source.split.split("+")}
+        if known and not wanted <= known | {"all"}:
+            raise ValueError(f"its splits are {', '.join(sorted(known))}")
+
+
 def _open(source: HubSet) -> Any:
     # Imported here, as most builds have all sources as files.
     import datasets
-    from huggingface_hub.errors import HfHubHTTPError
 
-    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, HfHubHTTPError)
-    try:
+    with _told(source):
         return datasets.load_dataset(
             source.dataset, name=source.config, split=source.split, revision=source.revision
         )
-    except failures as error:
+
+
+@contextmanager
+def _told(source: HubSet) -> Iterator[None]:
+    """Tell in one sentence what keeps a dataset from being opened."""
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, HfHubHTTPError) as error:
         raise UserError(
             f"Cannot load the dataset {source.dataset}, split {source.split} ({_reason(error)}); check its "
             "id, revision, configuration and split, and the network, or give a folder that holds its files."

@@ -63,7 +63,7 @@ def test_the_confidence_is_that_of_the_words(asker: LocalAsker, drawn: Work) -> 
 def test_what_is_said_by_chance_is_no_answer(drawn: Work, tmp_path: Path) -> None:
     broken = load_asker(LOCAL, tmp_path / "requests.sqlite")
     assert isinstance(broken, LocalAsker)
-    broken.mllm.model.get_submodule("language_model.model.decoder.layers.0.fc1").bias.data[0] = math.nan
+    broken.mllm.model.get_parameter("language_model.model.decoder.layers.0.fc1.bias").data[0] = math.nan
     question = Question(pictures(drawn)[0], "How many things are there?")
     nothing = [NoAnswer("the model's probabilities are not numbers")]
     assert broken.ask([question], max_tokens=10) == nothing
