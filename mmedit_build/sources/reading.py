@@ -173,8 +173,9 @@ class _Reader:
 def placed(source: Hub, work: Work) -> Hub:
     """The source with paths in the places of placeholders."""
     changes = {"dataset": source.dataset.replace(PLACEHOLDER, str(work.sources))}
-    if not isinstance(source, HubFacts) and source.images is not None:
-        changes["images"] = str(path_of(source.images, work))
+    images = None if isinstance(source, HubFacts) else source.images
+    if images is not None:
+        changes["images"] = str(path_of(images, work))
     return source.model_copy(update=changes)
 
 
