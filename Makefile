@@ -1,6 +1,7 @@
 # make demo   builds the miniature benchmark, audits it, and judges every editing method on it
 # make test   all tests
 # make check  linters, types and tests
+# make rows   draws docs/rows.png anew; a test says when it must be
 # Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,7 +12,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 BUILD := demo/miniature
 
-.PHONY: demo test lint check clean
+.PHONY: demo test lint check rows clean
 
 demo: $(INSTALLED)
 	$(BIN)/mmedit-build run miniature --work $(BUILD)
@@ -31,6 +32,9 @@ lint: $(INSTALLED_DEV)
 	$(BIN)/mypy
 
 check: lint test
+
+rows: $(INSTALLED)
+	$(BIN)/python -m mmedit_build.miniature picture --out docs/rows.png
 
 clean:
 	rm -rf build dist demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache

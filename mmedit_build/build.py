@@ -119,6 +119,7 @@ def finish(
     outcomes: Sequence[Outcome[Any]],
     rows: Sequence[Edit],
     left_out: Sequence[Rejected[Any]] = (),
+    chosen_by: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Write what a stage ends with, its rows last: they say that it is finished."""
     folder = work.stage(stage)
@@ -129,7 +130,8 @@ def finish(
     )
     summary = summarize(stage, outcomes, left_out)
     before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
-    summary = summary.model_copy(update={"made_of": before and fingerprint(work, before)})
+    made_of = before and fingerprint(work, before)
+    summary = summary.model_copy(update={"made_of": made_of, "chosen_by": chosen_by})
     summary.write(folder)
     write_rows(folder / ROWS, rows)
     logger.info("%s: finished with %d rows", stage, len(rows))

@@ -222,7 +222,9 @@ def _build(  # one parameter for each option of a stage
     embed_source_images: bool | None = None,
 ) -> None:
     from mmedit_build.build import Build
+    from mmedit_build.choosing import overwriting
     from mmedit_build.console import progress, quiet_loading
+    from mmedit_build.preflight import check_ready
     from mmedit_build.recipe.loading import load_recipe
     from mmedit_build.work import STAGES
 
@@ -234,6 +236,9 @@ def _build(  # one parameter for each option of a stage
     build = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
     quiet_loading()
     stages = (*STAGES, "publish") if stage == "run" else (stage,)
+    check_ready(build, stages[0])
+    if said := overwriting(build, stages):
+        typer.echo(said)
     if dry_run:
         _show_plan(build, stages)
     else:
@@ -250,12 +255,8 @@ def _show_plan(build: Build, stages: tuple[str, ...]) -> None:
 
 def _run(build: Build, stages: tuple[str, ...]) -> None:
     from mmedit_build.console import log_to
-    from mmedit_build.publishing import check_access
     from mmedit_build.steps import STEPS
 
-    config = build.recipe.publish
-    if "publish" in stages and config.repository is not None:
-        check_access(config.repository, config.tag)
     with build.work.locked(), log_to(build.work.log):
         for stage in stages:
             typer.echo(STEPS[stage](build).sentence())

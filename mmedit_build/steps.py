@@ -14,14 +14,15 @@ from mmedit_build.audit.report import Report, faults
 from mmedit_build.audit.run import write_audit
 from mmedit_build.audit.targets import from_edits
 from mmedit_build.build import Build, deciding, finish, kept, rows_of
+from mmedit_build.choosing import DEALING, choice, sizes_of
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.prompts import prompt_id
 from mmedit_build.publishing.picture import write_picture
-from mmedit_build.recipe import Endpoint, Model, Sizes
-from mmedit_build.rows import Edit, Example, LocalityItem, Task
+from mmedit_build.recipe import Endpoint, Model
+from mmedit_build.rows import Edit, Example, LocalityItem
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
@@ -38,8 +39,6 @@ from mmedit_build.work import Work
 
 KNOWN = "known.jsonl"
 """What the base model answers right, as mining found out."""
-DEALING = frozenset({"text_items", "image_items", "same_image", "same_question"})
-"""Settings of attach that only decide how items are dealt, which is done anew each time."""
 
 
 def mine(build: Build) -> Summary:
@@ -56,9 +55,9 @@ def mine(build: Build) -> Summary:
         "draw": deciding(recipe.draw),
     }
     outcomes = build.run("mine", stage, rows, Edit, settings, config.shard_rows)
-    edits, left_out = select(kept(outcomes), _sizes(build), recipe.seed, config.spare)
+    edits, left_out = select(kept(outcomes), sizes_of(recipe), recipe.seed, config.spare)
     write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
-    return finish(build.work, "mine", outcomes, edits, left_out)
+    return finish(build.work, "mine", outcomes, edits, left_out, choice(build, "mine"))
 
 
 def rephrase(build: Build) -> Summary:
@@ -92,7 +91,7 @@ def attach(build: Build) -> Summary:
     """Give each edit locality items."""
     recipe, config = build.recipe, build.recipe.attach
     painted = build.rows_of("imagine")
-    edits, surplus = cut(painted, _sizes(build), recipe.seed)
+    edits, surplus = cut(painted, sizes_of(recipe), recipe.seed)
     pools = pool_items(build)
     stage = Probing(config, recipe.base, build.work)
     settings = {"attach": deciding(config, DEALING), "base": _asked(recipe.base)}
@@ -100,7 +99,7 @@ def attach(build: Build) -> Summary:
     summarize("probe", probed).write(build.work.stage("probe"))
     assigned = assign(edits, kept(probed), rows_of(build.work, "mine", KNOWN), config, recipe.seed)
     left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
-    return finish(build.work, "attach", painted, kept(assigned), left_out)
+    return finish(build.work, "attach", painted, kept(assigned), left_out, choice(build, "attach"))
 
 
 def publish(build: Build) -> Release:
@@ -166,7 +165,7 @@ def examples_to_mine(build: Build) -> list[Example]:
             caption_prompt=caption.prompt if caption else "",
             advance=advance,
         )
-    wanted = [row for row in rows if row.task in _sizes(build)]
+    wanted = [row for row in rows if row.task in sizes_of(build.recipe)]
     places: dict[str, int] = {}
     for place, row in enumerate(wanted):
         places.setdefault(row.image, place)
@@ -187,16 +186,6 @@ def _draw(build: Build) -> None:
     if not is_drawn(build.work.sources, **made_from):
         with build.progress("drawing", None):
             write_sources(build.work.sources, **made_from)
-
-
-def _sizes(build: Build) -> dict[Task, Sizes]:
-    mine = build.recipe.mine
-    sizes: dict[Task, Sizes] = {}
-    if mine.vqa is not None:
-        sizes["vqa"] = mine.vqa.sizes
-    if mine.caption is not None:
-        sizes["caption"] = mine.caption.sizes
-    return sizes
 
 
 def _check_images(work: Work, edits: Sequence[Edit]) -> None:

@@ -33,6 +33,8 @@ class Summary(BaseModel):
     finished: bool = True
     made_of: str | None = None
     """A digest of the rows of the stage before."""
+    chosen_by: dict[str, Any] | None = None
+    """What decided which of the outcomes became rows, in stages that choose."""
 
     def sentence(self) -> str:
         """The counts for people, with what they can do about failed rows."""

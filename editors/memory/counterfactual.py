@@ -11,16 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from editors.base import State
 from mmedit_build.checkpoints import locate
+from mmedit_build.checkpoints.files import find_files
+from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Positions, Query, Row, Scored
-from mmedit_build.mllm.loading import UNLOADABLE
 from mmedit_build.mllm.rows import check_lengths, make_rows, pad_left
 
 BASE = "base"
 """The model that needs no further checkpoint: the first layers of the base model's own language model."""
+
+REMEDY = (
+    f"give a folder or id of a language model with safetensors, or '{BASE}' for the first layers of the "
+    "model's own"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,16 +193,11 @@ def _namesake(name: str, known: Mapping[str, nn.Parameter]) -> nn.Parameter:
 
 
 def _checkpoint(name: str, mllm: MLLM) -> nn.Module:
-    folder = locate(name)
-    try:
+    with told("a counterfactual model", name, REMEDY):
+        folder = locate(name)
+        find_files(folder).check_model(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
         words = AutoTokenizer.from_pretrained(folder).get_vocab()
-        language = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    except UNLOADABLE as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".:")
-        raise UserError(
-            f"Cannot load a counterfactual model from '{name}' ({reason}): give a folder or id of a language "
-            f"model with safetensors, or '{BASE}' for the first layers of the model's own."
-        ) from error
+        language = load_whole(AutoModelForCausalLM, folder, dtype=torch.float32)
     own = mllm.tokenizer.get_vocab()
     if any(own.get(word) != number for word, number in words.items()):
         raise UserError(

@@ -10,15 +10,21 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, DistilBertConfig
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from editors.base import Json, State
 from mmedit_build.checkpoints import locate
-from mmedit_build.errors import UserError
+from mmedit_build.checkpoints.files import find_files
+from mmedit_build.checkpoints.tokenizers import check_fits
+from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.loading import UNLOADABLE
 
 BASE = "base"
 """The classifier that needs no further checkpoint: a small encoder on the base model's token embeddings."""
+REMEDY = (
+    f"give a folder or id of a text encoder with safetensors, or '{BASE}' for one made of the model's own "
+    "embeddings"
+)
 WIDTH, LAYERS, HEADS = 256, 2, 4
 """Of that encoder. Wider token embeddings are reduced to their principal components."""
 THRESHOLD = 0.5
@@ -102,15 +108,13 @@ class Scope(nn.Module):
         """The classifier to start from: `base`, or a folder or id of an encoder checkpoint."""
         if name == BASE:
             return cls(_small_encoder(mllm), _plain(mllm.tokenizer), images=images).to(mllm.device)
-        try:
-            words = AutoTokenizer.from_pretrained(locate(name))
-            encoder = AutoModel.from_pretrained(locate(name), dtype=torch.float32, use_safetensors=True)
-        except UNLOADABLE as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".:")
-            raise UserError(
-                f"Cannot load a scope classifier from '{name}' ({reason}): give a folder or id of a text "
-                f"encoder with safetensors, or '{BASE}' for one made of the model's own embeddings."
-            ) from error
+        with told("a scope classifier", name, REMEDY):
+            folder = locate(name)
+            find_files(folder).check_model(MODEL_MAPPING_NAMES)
+            words = AutoTokenizer.from_pretrained(folder)
+            # Only the vectors of the tokens are read, so that a pooler is not run.
+            encoder = load_whole(AutoModel, folder, unused=("pooler.",), dtype=torch.float32)
+            check_fits(name, words, encoder)
         return cls(encoder, _plain(words), images=images).to(mllm.device)
 
     # Distances

@@ -227,19 +227,20 @@ def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     if not isinstance(found, dict):
         raise UserError(f"{path} does not hold the settings of a stage; {remedy}.")
     if found != wanted:
-        name, before, now = next(_differences(found, wanted))
+        name, before, now = next(differences(found, wanted))
         raise UserError(
             f"{folder} was begun with other settings: {name} was {before} and is now {now}. "
             f"Choose another folder with --work, or delete {folder} and what came after it."
         )
 
 
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+def differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, str, str]]:
+    """What differs in nested settings: its name, what it was, and what it is."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
             inner = f"{name}.{key}" if name else key
             if before.get(key) != now.get(key):
-                yield from _differences(before.get(key), now.get(key), inner)
+                yield from differences(before.get(key), now.get(key), inner)
         return
     yield name, _short(json.dumps(before)), _short(json.dumps(now))
 

@@ -1,4 +1,4 @@
-"""python -m mmedit_build.miniature report: measure the bundled checkpoints."""
+"""python -m mmedit_build.miniature: measure the bundled checkpoints, draw the rows that the README shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def _about() -> None:
-    """The miniature's checkpoints."""
+    """The miniature: its checkpoints, and rows built with them."""
 
 
 @app.command()
@@ -53,6 +53,20 @@ def report(
     _show(measures, as_json)
     if not all(row.holds for row in measures):
         raise typer.Exit(1)
+
+
+@app.command()
+def picture(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("docs/rows.png"),
+) -> None:
+    """Build some rows of the miniature and draw them, as the README shows them; half a minute."""
+    from mmedit_build.console import quiet_loading, show_path
+
+    quiet_loading()
+    from mmedit_build.miniature.picture import draw_rows
+
+    draw_rows(out)
+    show_path("Rows", out)
 
 
 def _show(measures: list[Measure], as_json: bool) -> None:

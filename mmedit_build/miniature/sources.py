@@ -73,6 +73,19 @@ class Sources:
         """`split` is train or validation."""
         return self.folder / "nq" / f"{split}.json"
 
+    def places(self) -> set[Path]:
+        """All files and folders that a recipe can name."""
+        of_split = (
+            self.image_folder,
+            self.vqa_questions,
+            self.vqa_annotations,
+            self.coco_captions,
+            self.okvqa_questions,
+            self.okvqa_annotations,
+        )
+        facts = {self.nq("train"), self.nq("validation")}
+        return facts | {place(split) for place in of_split for split in SPLITS}
+
     def pictures(self) -> dict[str, list[Picture]]:
         """The scenes behind the images, by split."""
         made_from = read_json(self.manifest, "draw the sources again in a new folder")

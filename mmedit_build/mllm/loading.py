@@ -7,44 +7,44 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors import SafetensorError
-from transformers import PretrainedConfig
 
+from mmedit_build.checkpoints.files import CONFIG, Files, find_files
+from mmedit_build.checkpoints.weights import told
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families import FAMILIES
 from mmedit_build.mllm.families.base import Family
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-UNLOADABLE = (OSError, SafetensorError, ValueError, KeyError, RuntimeError)
-"""What transformers raises on files that are missing, broken, or do not fit each other."""
+MODEL = "a model"
 
 
 def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> Family:
     """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device."""
-    place = find_device(device)
-    revision = revision or "main"
-    if dtype not in DTYPES:
-        raise UserError(f"There is no dtype '{dtype}': use one of {', '.join(DTYPES)}.")
-    try:
-        family = _family_class(name, revision).load(name, revision, DTYPES[dtype])
-    except UNLOADABLE as error:
-        raise _no_model(name, str(error)) from error
+    kind = look_at(name, revision=revision, device=device, dtype=dtype)
+    with told(MODEL, name, _remedy(name)):
+        family = kind.load(name, revision or "main", DTYPES[dtype])
     family.model.requires_grad_(False)
     family.model.train(False)
-    family.model.to(place)  # type: ignore[arg-type]  # the stub of `to` lacks this overload
+    family.model.to(find_device(device))  # type: ignore[arg-type]  # the stub of `to` lacks this overload
+    return family
+
+
+def look_at(name: str, *, revision: str | None, device: str, dtype: str) -> type[Family]:
+    """The family of a checkpoint, refused if its files or the settings do not allow to load it."""
+    find_device(device)
+    if dtype not in DTYPES:
+        raise UserError(f"There is no dtype '{dtype}': use one of {', '.join(DTYPES)}.")
+    with told(MODEL, name, _remedy(name)):
+        files = find_files(name, revision)
+        family = _family_class(name, _model_type(files))
+        files.check_weights()
     return family
 
 
 def model_type(name: str, revision: str | None) -> str:
     """The `model_type` of a checkpoint, whether supported or not."""
-    try:
-        config, _ = PretrainedConfig.get_config_dict(name, revision=revision or "main")
-    except UNLOADABLE as error:
-        raise _no_model(name, str(error)) from error
-    kind = config.get("model_type") if isinstance(config, dict) else None
-    if not isinstance(kind, str):
-        raise _no_model(name, "no config.json in it names a model_type")
-    return kind
+    with told(MODEL, name, _remedy(name)):
+        return _model_type(find_files(name, revision))
 
 
 def find_device(name: str) -> torch.device:
@@ -65,8 +65,14 @@ def _has(kind: str, index: str) -> bool:
     return index.isdecimal() and int(index) < number
 
 
-def _family_class(name: str, revision: str) -> type[Family]:
-    kind = model_type(name, revision)
+def _model_type(files: Files) -> str:
+    kind = files.object(CONFIG).get("model_type")
+    if not isinstance(kind, str):
+        raise ValueError(f"its {CONFIG} names no model_type")
+    return kind
+
+
+def _family_class(name: str, kind: str) -> type[Family]:
     if kind not in FAMILIES:
         raise UserError(
             f"'{name}' holds a model of type '{kind}': supported types are {', '.join(sorted(FAMILIES))}."
@@ -75,16 +81,10 @@ def _family_class(name: str, revision: str) -> type[Family]:
     return cast("type[Family]", getattr(importlib.import_module(module), attribute))
 
 
-def _no_model(name: str, reason: str) -> UserError:
-    reason = reason.strip().partition("\n")[0].rstrip(".:")
-    if not Path(name).exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        # The Hub would be said to dislike the id, which it is not.
-        reason = "there is no such folder"
+def _remedy(name: str) -> str:
     if Path(name).is_dir():
-        remedy = "give a folder written by save_pretrained (with safetensors), copied whole"
-    else:
-        remedy = (
-            "give a folder written by save_pretrained, or the id of a model on the Hub; "
-            "an id needs a connection, or the model downloaded before"
-        )
-    return UserError(f"Cannot load a model from '{name}' ({reason}): {remedy}.")
+        return "give a folder written by save_pretrained (with safetensors), copied whole"
+    return (
+        "give a folder written by save_pretrained, or the id of a model on the Hub; "
+        "an id needs a connection, or the model downloaded before"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +98,9 @@ class LocalAsker:
         return cls(mllm, model_name(model), model.batch_size)
 
     def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
-        def said(part: Sequence[Query]) -> list[Answer]:
+        def said(part: Sequence[Query]) -> list[Answer | NoAnswer]:
             written = self.mllm.write(part, max_new_tokens=max_tokens, batch_size=self._batch_size)
-            return [Answer(one.text, one.confidence) for one in written]
+            return [_answer(one.text, one.confidence) for one in written]
 
         return _one_by_one_if_need_be(said, [self._query(question) for question in questions])
 
@@ -111,7 +112,7 @@ class LocalAsker:
     def _again(self, question: Question, answer: Answer, max_tokens: int) -> Answer | NoAnswer:
         same = self.mllm.confirm(self._query(question), answer.text) if answer.text else None
         if same is not None:
-            return Answer(same.text, same.confidence)
+            return _answer(same.text, same.confidence)
         return self.ask([question], max_tokens=max_tokens)[0]
 
     def _query(self, question: Question) -> Query:
@@ -121,8 +122,15 @@ class LocalAsker:
         return Query(question.image, self.mllm.question_prompt(question.text) if asked else question.text)
 
 
+def _answer(text: str, confidence: float | None) -> Answer | NoAnswer:
+    """What a model said, unless its probabilities are no numbers, and its words then mere chance."""
+    if confidence is not None and not math.isfinite(confidence):
+        return NoAnswer("the model's probabilities are not numbers")
+    return Answer(text, confidence)
+
+
 def _one_by_one_if_need_be(
-    run: Callable[[Sequence[Query]], list[Answer]], queries: Sequence[Query]
+    run: Callable[[Sequence[Query]], list[Answer | NoAnswer]], queries: Sequence[Query]
 ) -> list[Answer | NoAnswer]:
     """Run in chunks; where one fails for a reason that lies in a row, such as its image, row by row."""
     results: list[Answer | NoAnswer] = []
@@ -135,7 +143,7 @@ def _one_by_one_if_need_be(
     return results
 
 
-def _alone(run: Callable[[Sequence[Query]], list[Answer]], query: Query) -> Answer | NoAnswer:
+def _alone(run: Callable[[Sequence[Query]], list[Answer | NoAnswer]], query: Query) -> Answer | NoAnswer:
     try:
         return run([query])[0]
     except UserError as error:
@@ -171,7 +179,7 @@ class ServedAsker:
                 continue
             reply = next(replies)
             if isinstance(reply, Reply):
-                answers.append(Answer(reply.text, reply.confidence))
+                answers.append(_answer(reply.text, reply.confidence))
             else:
                 answers.append(NoAnswer(reply.reason))
         return answers

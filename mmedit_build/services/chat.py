@@ -19,6 +19,9 @@ IMAGE_TOKENS = 1000
 MESSAGE_TOKENS = 4
 """What a chat template puts around a message."""
 
+NOT_NUMBERS = "the model's scores are not numbers"
+"""Why a model said nothing of use whose weights or activations went beyond what its precision can hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -10,17 +10,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from transformers.utils.hub import cached_file
 
 from mmedit_build.checkpoints import locate
-from mmedit_build.errors import UserError, first_line
-from mmedit_build.mllm.loading import UNLOADABLE
+from mmedit_build.checkpoints.files import find_files
+from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
+from mmedit_build.checkpoints.weights import load_whole, told
+from mmedit_build.errors import UserError
 from mmedit_build.recipe import Similarity
 
+ENCODER = "an embedding model"
+REMEDY = "give a folder or the id of a sentence-transformers checkpoint, or leave out `similarity`"
 BATCH = 64
 POOLING = "1_Pooling/config.json"
 MOST_TOKENS = 256
 """Longer texts are cut, as those checkpoints do; questions never are so long."""
+
+
+def look_at(similarity: Similarity) -> Any:
+    """The tokenizer of an encoder, refused if the files beside it do not allow to load or use the encoder."""
+    folder, revision = locate(similarity.model), similarity.revision
+    with told(ENCODER, similarity.model, REMEDY):
+        find_files(folder, revision).check_model(MODEL_MAPPING_NAMES)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, revision=revision)
+        pooling = cached_file(folder, POOLING, revision=revision, _raise_exceptions_for_missing_entries=False)
+        if pooling is not None and not averages(Path(pooling)):
+            raise UserError(
+                f"'{similarity.model}' does not average the vectors of its tokens, which is all that is done "
+                "here: name a checkpoint that does, such as sentence-transformers/all-MiniLM-L6-v2."
+            )
+    check_tokenizer(similarity.model, tokenizer)
+    return tokenizer
 
 
 class Embedder:
@@ -33,28 +54,18 @@ class Embedder:
     @classmethod
     def load(cls, similarity: Similarity) -> Embedder:
         """Load the checkpoint that a recipe names."""
-        folder, revision = locate(similarity.model), similarity.revision
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, revision=revision)
-            model = AutoModel.from_pretrained(
-                folder, revision=revision, dtype=torch.float32, use_safetensors=True
+        tokenizer = look_at(similarity)
+        with told(ENCODER, similarity.model, REMEDY):
+            # Vectors are averaged, so that a pooler is not run, and many checkpoints have none.
+            model = load_whole(
+                AutoModel,
+                locate(similarity.model),
+                unused=("pooler.",),
+                revision=similarity.revision,
+                dtype=torch.float32,
             )
-            pooling = cached_file(
-                folder, POOLING, revision=revision, _raise_exceptions_for_missing_entries=False
-            )
-        except UNLOADABLE as error:
-            reason = first_line(error)
-            raise UserError(
-                f"Cannot load an embedding model from '{similarity.model}' ({reason}): give a folder or "
-                "the id of a sentence-transformers checkpoint with safetensors, or leave out `similarity`."
-            ) from error
-        if pooling is not None and not averages(Path(pooling)):
-            raise UserError(
-                f"'{similarity.model}' does not average the vectors of its tokens, which is all that is done "
-                "here: name a checkpoint that does, such as sentence-transformers/all-MiniLM-L6-v2."
-            )
-        nn.Module.eval(model)
-        return cls(model, tokenizer)
+            check_fits(similarity.model, tokenizer, model)
+        return cls(model.eval(), tokenizer)
 
     def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The cosine of each pair's embeddings."""

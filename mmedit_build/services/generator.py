@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,29 +12,34 @@ from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
 from diffusers.utils import logging
 
 from mmedit_build.checkpoints import locate
+from mmedit_build.checkpoints.weights import told
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.mllm import find_device
-from mmedit_build.mllm.loading import DTYPES, UNLOADABLE
+from mmedit_build.mllm.loading import DTYPES
 from mmedit_build.recipe import ImagineStage
-from mmedit_build.services.inversions import check_tokens, teach
+from mmedit_build.services.inversions import check_tokens, find_inversion, teach
+from mmedit_build.services.parts import INDEX, Parts, find_parts
 
 IRREPRODUCIBLE = {"DPMSolverSDEScheduler"}
 """Schedulers whose noise does not come from the generators that are handed to the pipeline. Others that draw
 noise at each step (the ancestral ones, DDPM) take it from each row's own generator, which makes no difference
 here."""
 
+REMEDY = (
+    f"give a folder written by a Stable Diffusion pipeline of diffusers (it holds {INDEX}), or the id of one "
+    "on the Hub; an id needs a connection, or the model downloaded before"
+)
 Pipeline = Any
 """diffusers gives its pipelines no type that tells what they can do."""
 
 
 def load_generator(config: ImagineStage) -> Pipeline:
     """The pipeline that the recipe names, on its device, with its scheduler and its inversions."""
-    _check_settings(config)
     place = find_device(config.model.device)
     with quiet():
         pipeline = _load(config)
         if config.scheduler is not None:
-            pipeline.scheduler = _scheduler(pipeline, config.scheduler)
+            pipeline.scheduler = _scheduler(pipeline.scheduler, config.scheduler)
         for inversion in config.inversions:
             teach(pipeline, inversion, config)
     pipeline.set_progress_bar_config(disable=True)
@@ -94,28 +99,37 @@ def _check_settings(config: ImagineStage) -> None:
     check_tokens(config)
 
 
+def look_at(config: ImagineStage) -> Parts:
+    """What a generator consists of, refused if its files or the settings do not allow to paint with it."""
+    _check_settings(config)
+    find_device(config.model.device)
+    with _told(config):
+        parts = find_parts(locate(config.model.model), config.model.revision)
+        parts.check()
+        own = parts.scheduler()
+    if config.scheduler is not None:
+        _scheduler(own, config.scheduler)
+    for inversion in config.inversions:
+        find_inversion(inversion)
+    return parts
+
+
+def _told(config: ImagineStage) -> AbstractContextManager[None]:
+    return told(f"an image generator for {config.strategy}", config.model.model, REMEDY)
+
+
 def _load(config: ImagineStage) -> Pipeline:
-    model, to_image = config.model, config.strategy == "image-to-image"
+    parts, dtype = look_at(config), DTYPES[config.model.dtype]
+    to_image = config.strategy == "image-to-image"
     auto = AutoPipelineForImage2Image if to_image else AutoPipelineForText2Image
-    try:
-        # Without low_cpu_mem_usage=False diffusers asks for accelerate, model by model.
-        return auto.from_pretrained(
-            locate(model.model),
-            revision=model.revision,
-            dtype=DTYPES[model.dtype],
-            low_cpu_mem_usage=False,
-        )
-    except (*UNLOADABLE, ImportError, AttributeError) as error:
-        raise UserError(
-            f"Cannot load an image generator for {config.strategy} from '{model.model}' "
-            f"({first_line(error)}): give a folder written by a Stable Diffusion pipeline of diffusers (it "
-            "holds model_index.json), or the id of one on the Hub; an id needs a connection, or the model "
-            "downloaded before."
-        ) from error
+    with _told(config):
+        folder, networks = parts.load(dtype)
+        return auto.from_pretrained(folder, dtype=dtype, use_safetensors=True, **networks)
 
 
-def _scheduler(pipeline: Pipeline, name: str) -> Any:
-    usable = sorted({kind.__name__ for kind in pipeline.scheduler.compatibles} - IRREPRODUCIBLE)
+def _scheduler(own: Any, name: str) -> Any:
+    """The scheduler of that name, set as the checkpoint's own is."""
+    usable = sorted({kind.__name__ for kind in own.compatibles} - IRREPRODUCIBLE)
     if name in IRREPRODUCIBLE:
         raise UserError(
             f"imagine.scheduler {name} draws noise that no seed of ours decides on, so that no image could "
@@ -128,7 +142,7 @@ def _scheduler(pipeline: Pipeline, name: str) -> Any:
             f"{name} is no scheduler that fits this image generator: {hint}Usable: {', '.join(usable)}."
         )
     try:
-        return getattr(diffusers, name).from_config(pipeline.scheduler.config)
+        return getattr(diffusers, name).from_config(own.config)
     except (ImportError, ValueError, NotImplementedError) as error:
         raise UserError(
             f"imagine.scheduler {name} cannot be used here ({first_line(error)}): use another."

@@ -71,7 +71,7 @@ def _check_fits(pipeline: Any, inversion: Inversion, embedding: Tensor, model: s
 
 def _embedding(inversion: Inversion) -> Tensor:
     """The one tensor of the file: one row for each vector of the word."""
-    path = _file_of(inversion)
+    path = find_inversion(inversion)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -87,7 +87,8 @@ def _embedding(inversion: Inversion) -> Tensor:
     return embedding
 
 
-def _file_of(inversion: Inversion) -> Path:
+def find_inversion(inversion: Inversion) -> Path:
+    """The file of a textual inversion."""
     if not inversion.file.endswith(SAFE):
         raise UserError(
             f"The textual inversion {inversion.file} is no {SAFE} file, and other formats can run code when "

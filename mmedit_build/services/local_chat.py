@@ -18,17 +18,52 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from mmedit_build.checkpoints import locate
-from mmedit_build.errors import UserError, first_line
-from mmedit_build.mllm.loading import DTYPES, UNLOADABLE, find_device
+from mmedit_build.checkpoints.files import find_files
+from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
+from mmedit_build.checkpoints.weights import load_whole, told
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.loading import DTYPES, find_device
 from mmedit_build.recipe import Local
 from mmedit_build.services.asking import model_name
-from mmedit_build.services.chat import ChatRequest, NoReply, Reply
+from mmedit_build.services.chat import NOT_NUMBERS, ChatRequest, NoReply, Reply
 
 TOO_LONG = "reply cut off by max_tokens"
 EMPTY = "empty reply"
 BELOW_ONE = 1 - 1e-6
+TRIAL = "What is this?"
+CHAT = "a chat model"
+REMEDY = (
+    "give a folder written by save_pretrained (with safetensors), or the id of a chat model on the Hub, "
+    "which needs a connection, or the model downloaded before"
+)
+
+
+def look_at(model: Local) -> Any:
+    """The tokenizer of a chat model, refused if the files beside it do not allow to load the model."""
+    find_device(model.device)
+    folder, revision = locate(model.model), model.revision
+    with told(CHAT, model.model, REMEDY):
+        find_files(folder, revision).check_model(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, revision=revision, padding_side="left")
+        if tokenizer.chat_template is None:
+            raise UserError(f"'{model.model}' has no chat template: name a model that was trained to chat.")
+        if TRIAL not in _rendered(tokenizer, [{"role": "user", "content": TRIAL}]):
+            raise UserError(
+                f"The chat template of '{model.model}' leaves out what is said: give the one that belongs "
+                "to it."
+            )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    check_tokenizer(model.model, tokenizer)
+    return tokenizer
+
+
+def _rendered(tokenizer: Any, messages: list[dict[str, str]]) -> str:
+    text: str = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    return text
 
 
 class LocalChat:
@@ -50,22 +85,15 @@ class LocalChat:
     @classmethod
     def load(cls, model: Local) -> LocalChat:
         """Load the checkpoint that a recipe names."""
-        folder, revision = locate(model.model), model.revision
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, revision=revision, padding_side="left")
-            network = AutoModelForCausalLM.from_pretrained(
-                folder, revision=revision, dtype=DTYPES[model.dtype], use_safetensors=True
+        tokenizer = look_at(model)
+        with told(CHAT, model.model, REMEDY):
+            network = load_whole(
+                AutoModelForCausalLM,
+                locate(model.model),
+                revision=model.revision,
+                dtype=DTYPES[model.dtype],
             )
-        except UNLOADABLE as error:
-            reason = first_line(error)
-            raise UserError(
-                f"Cannot load a chat model from '{model.model}' ({reason}): give a folder written by "
-                "save_pretrained (with safetensors), or the id of a chat model on the Hub."
-            ) from error
-        if tokenizer.chat_template is None:
-            raise UserError(f"'{model.model}' has no chat template: name a model that was trained to chat.")
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+            check_fits(model.model, tokenizer, network)
         nn.Module.to(network.eval(), find_device(model.device))
         return cls(network, tokenizer, model_name(model), model.batch_size)
 
@@ -85,8 +113,7 @@ class LocalChat:
 
     def _text(self, request: ChatRequest) -> str:
         messages = [{"role": message.role, "content": message.text} for message in request.messages]
-        text: str = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return text
+        return _rendered(self._tokenizer, messages)
 
     @torch.inference_mode()
     def _batch(self, requests: Sequence[ChatRequest], texts: Sequence[str]) -> list[Reply | NoReply]:
@@ -116,6 +143,8 @@ class LocalChat:
         self, request: ChatRequest, tokens: list[int], logs: list[float], tokens_in: int
     ) -> Reply | NoReply:
         end = next((index for index, token in enumerate(tokens) if token in self._ends), None)
+        if not all(math.isfinite(log) for log in logs[: None if end is None else end + 1]):
+            return NoReply(NOT_NUMBERS)
         if end is None or end > request.max_tokens:
             return NoReply(TOO_LONG)
         text = self._tokenizer.decode(tokens[:end], skip_special_tokens=True).strip()
@@ -141,6 +170,9 @@ class _Choice(LogitsProcessor):
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """The scores with all tokens forbidden but the chosen one of each row."""
         scores = scores.float()
+        # Where there is a NaN it is the greatest; its row goes on with any token, and is given up in the end.
+        broken = ~scores.amax(dim=-1, keepdim=True).isfinite()
+        scores = scores.masked_fill(broken, 0.0)
         temperatures = self._temperatures.to(scores.device)[:, None]
         chosen = scores.argmax(dim=-1, keepdim=True)
         if temperatures.any():
@@ -150,7 +182,7 @@ class _Choice(LogitsProcessor):
             # Below the last sum, which rounding keeps from being 1, so that no impossible token is met.
             sampled = torch.searchsorted(cumulated, rolled * cumulated[:, -1:] * BELOW_ONE, right=True)
             chosen = torch.where(temperatures > 0, sampled, chosen)
-        self._logs.append(scores.log_softmax(dim=-1).gather(-1, chosen))
+        self._logs.append(scores.log_softmax(dim=-1).gather(-1, chosen).masked_fill(broken, math.nan))
         return torch.full_like(scores, -math.inf).scatter(-1, chosen, 0.0)
 
     def logs(self) -> list[list[float]]:

@@ -8,15 +8,33 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModel, AutoProcessor
+from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
 from mmedit_build import recipe
 from mmedit_build.checkpoints import locate
-from mmedit_build.errors import UserError, first_line
+from mmedit_build.checkpoints.files import find_files
+from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
+from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.mllm import find_device
 from mmedit_build.mllm.images import Image, open_image
-from mmedit_build.mllm.loading import UNLOADABLE
 
+MATCHER = "a model of similarity"
+REMEDY = (
+    "give the folder or the Hub id of a CLIP or SigLIP model; an id needs a connection, or the model "
+    "downloaded before"
+)
 BATCH = 32
+
+
+def look_at(config: recipe.Resemblance, device: str) -> Any:
+    """The processor of a model, refused if the files beside it do not allow to load the model."""
+    find_device(device)
+    name, revision = locate(config.model), config.revision or "main"
+    with told(MATCHER, config.model, REMEDY):
+        find_files(name, revision).check_model(MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES)
+        processor: Any = AutoProcessor.from_pretrained(name, revision=revision)
+        check_tokenizer(config.model, processor.tokenizer)
+    return processor
 
 
 class Resemblance:
@@ -29,23 +47,18 @@ class Resemblance:
 
     @classmethod
     def open(cls, config: recipe.Resemblance, device: str) -> Resemblance:
-        place = find_device(device)
-        name = locate(config.model)
-        try:
-            model = AutoModel.from_pretrained(name, revision=config.revision or "main", dtype=torch.float32)
-            processor = AutoProcessor.from_pretrained(name, revision=config.revision or "main")
+        processor = look_at(config, device)
+        with told(MATCHER, config.model, REMEDY):
+            model = load_whole(
+                AutoModel, locate(config.model), revision=config.revision or "main", dtype=torch.float32
+            )
             # What tokenizers say about their longest text is often a number without meaning.
             most_tokens = model.config.text_config.max_position_embeddings
             if not hasattr(model, "logit_scale"):
                 raise ValueError("it was not trained to match images and texts")
-        except (*UNLOADABLE, ImportError, AttributeError) as error:
-            raise UserError(
-                f"Cannot load a model of similarity from '{config.model}' ({first_line(error)}): give the "
-                "folder or the Hub id of a CLIP or SigLIP model; an id needs a connection, or the model "
-                "downloaded before."
-            ) from error
+            check_fits(config.model, processor.tokenizer, model.text_model)
         model.requires_grad_(False)
-        nn.Module.to(model.eval(), place)
+        nn.Module.to(model.eval(), find_device(device))
         return cls(model, processor, most_tokens)
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ What a dataset holds is told by its columns, never by its id, as ids move and co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -93,22 +94,45 @@ def read_hub_facts(source: HubSet) -> list[Fact]:
     return with_answers(facts, table.name)
 
 
-def _open(source: HubSet) -> Any:
-    # Imported here, as most builds have all sources as files.
+def look_at(source: HubSet) -> None:
+    """Refuse a dataset that is not there or lacks the split; of its rows none are read or downloaded."""
     import datasets
-    from huggingface_hub.errors import HfHubHTTPError
 
     if is_folder(Path(source.dataset)):
         check_card(Path(source.dataset))
+    with _told(source):
+        builder = datasets.load_dataset_builder(source.dataset, name=source.config, revision=source.revision)
+        known = {str(name) for name in builder.info.splits or builder.config.data_files or ()}
+        wanted = {part.partition("[")[0] for part in source.split.split("+")}
+        if known and not wanted <= known | {"all"}:
+            raise ValueError(f"its splits are {', '.join(sorted(known))}")
+
+
+def _open(source: HubSet) -> Any:
+    # Imported here, as most builds have all sources as files.
+    import datasets
+
+    if is_folder(Path(source.dataset)):
+        check_card(Path(source.dataset))
+    with _told(source):
+        return datasets.load_dataset(
+            source.dataset, name=source.config, split=source.split, revision=source.revision
+        )
+
+
+@contextmanager
+def _told(source: HubSet) -> Iterator[None]:
+    """Tell in one sentence what keeps a dataset from being opened."""
+    import datasets
+    from huggingface_hub.errors import HfHubHTTPError
+
     # An ImportError is that of a library for a kind of files that is not installed.
     failures = (
         *(OSError, ValueError, RuntimeError, ImportError),
         *(datasets.exceptions.DatasetsError, HfHubHTTPError),
     )
     try:
-        return datasets.load_dataset(
-            source.dataset, name=source.config, split=source.split, revision=source.revision
-        )
+        yield
     except failures as error:
         raise UserError(
             f"Cannot load the dataset {source.dataset}, split {source.split} ({_reason(error)}); check its "

@@ -35,7 +35,7 @@ PLACEHOLDER = "{sources}"
 """What stands for the folder of drawn sources in the paths of a recipe."""
 
 Row = TypeVar("Row", bound=HasId)
-Hub = TypeVar("Hub", HubQuestions, HubCaptions, HubFacts)
+Hub = TypeVar("Hub", bound=HubQuestions | HubCaptions | HubFacts)
 Captions = Mapping[tuple[str, int], str]
 """One caption of each image, by its subset and id."""
 
@@ -165,20 +165,28 @@ class _Reader:
         return f"{self._folders[image.parent]}/{image.name}"
 
     def _placed(self, source: Hub) -> Hub:
-        """The source with paths in the places of placeholders."""
-        changes = {"dataset": source.dataset.replace(PLACEHOLDER, str(self._work.sources))}
-        if not isinstance(source, HubFacts) and source.images is not None:
-            changes["images"] = str(self._path(source.images))
-        return source.model_copy(update=changes)
+        return placed(source, self._work)
 
     def _path(self, text: str) -> Path:
-        path = Path(text.replace(PLACEHOLDER, str(self._work.sources)))
-        try:
-            return path.expanduser()
-        except RuntimeError as error:
-            raise UserError(
-                f"There is no home folder {path.parts[0]}; give {text} as a whole path."
-            ) from error
+        return path_of(text, self._work)
+
+
+def placed(source: Hub, work: Work) -> Hub:
+    """The source with paths in the places of placeholders."""
+    changes = {"dataset": source.dataset.replace(PLACEHOLDER, str(work.sources))}
+    images = None if isinstance(source, HubFacts) else source.images
+    if images is not None:
+        changes["images"] = str(path_of(images, work))
+    return source.model_copy(update=changes)
+
+
+def path_of(text: str, work: Work) -> Path:
+    """What a path of a recipe means for one work folder."""
+    path = Path(text.replace(PLACEHOLDER, str(work.sources)))
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UserError(f"There is no home folder {path.parts[0]}; give {text} as a whole path.") from error
 
 
 def most_given(answers: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from mmedit_build.recipe import MineCaption, MineVqa
 from mmedit_build.scoring import text
+from mmedit_build.scoring.bounds import within
 from mmedit_build.scoring.caption import Consensus, missing_words, new_words
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 
@@ -37,9 +38,9 @@ def judge_answer(question: str, answers: Sequence[str], prediction: str, config:
     if not text.plain(question):
         return Verdict(target, scores, "the question is empty")
     deciding = scores["accuracy" if config.mode == "official" else "accuracy_evalai"]
-    if deciding > config.most_accuracy:
+    if not within("accuracy", deciding, most=config.most_accuracy):
         return Verdict(target, scores, RIGHT)
-    if scores["agreement"] < config.least_agreement:
+    if not within("agreement", scores["agreement"], least=config.least_agreement):
         return Verdict(target, scores, "annotators disagree")
     return Verdict(target, scores, _false_failure(question, target, prediction, config))
 
@@ -75,10 +76,10 @@ def judge_caption(
 
 
 def _no_failure(prediction: str, scores: dict[str, float], config: MineCaption) -> str | None:
-    if scores["consensus"] > config.most_consensus:
+    if not within("consensus", scores["consensus"], most=config.most_consensus):
         return RIGHT
     if not text.plain(prediction):
         return "no answer"
-    if scores["new_words"] < config.least_new or scores["missing_words"] < config.least_missing:
-        return "differs in style only"
-    return None
+    says_more = within("new_words", scores["new_words"], least=config.least_new)
+    lacks_some = within("missing_words", scores["missing_words"], least=config.least_missing)
+    return None if says_more and lacks_some else "differs in style only"

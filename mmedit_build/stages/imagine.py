@@ -59,7 +59,7 @@ class Imagining:
     _likeness: Likeness | None = field(default=None, init=False, repr=False)
 
     def open(self) -> None:
-        _check_template(self.config)
+        check_template(self.config)
         from mmedit_build.services.painter import Painter
         from mmedit_build.services.resemblance import Resemblance
 
@@ -165,7 +165,8 @@ def attempt_seed(seed: str, row: str, number: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _check_template(config: ImagineStage) -> None:
+def check_template(config: ImagineStage) -> None:
+    """Refuse a prompt that cannot be filled in, or that lacks a caption where all hangs on it."""
     try:
         filled = config.positive.format(caption="a cat")
     except (KeyError, IndexError, ValueError, AttributeError) as error:

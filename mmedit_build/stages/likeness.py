@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmedit_build.recipe import ImagineStage, Quiz
 from mmedit_build.rows import Edit
+from mmedit_build.scoring.bounds import NoNumberError, within
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 
@@ -55,6 +56,16 @@ class Attempt:
         """Whether nothing speaks against it so far."""
         return self.data is not None and self.reason is None and self.failure is None
 
+    def decide(self, name: str, score: float, least: float, reason: str) -> None:
+        """Note a score, and the reason if it is below the least."""
+        try:
+            if not within(name, score, least=least):
+                self.reason = reason
+        except NoNumberError as error:
+            self.failure = str(error)
+        else:
+            self.scores[name] = round(score, 4)
+
     @property
     def rank(self) -> tuple[float, float]:
         """The better, the higher: what keeps the answers, then what fits the caption."""
@@ -80,9 +91,8 @@ class Likeness:
     def _differs(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             if attempt.source is not None and attempt.data is not None:
-                attempt.scores["difference"] = round(_difference(attempt.source, attempt.data), 3)
-                if attempt.scores["difference"] < LEAST_DIFFERENCE:
-                    attempt.reason = UNCHANGED
+                difference = round(_difference(attempt.source, attempt.data), 3)
+                attempt.decide("difference", difference, LEAST_DIFFERENCE, UNCHANGED)
 
     def _resembles(self, attempts: Sequence[Attempt]) -> None:
         config = self.config.resemblance
@@ -91,9 +101,7 @@ class Likeness:
         images = [attempt.data for attempt in attempts if attempt.data is not None]
         cosines = self.resemblance.text_image([attempt.caption for attempt in attempts], images)
         for attempt, cosine in zip(attempts, cosines, strict=True):
-            attempt.scores["resemblance"] = round(cosine, 4)
-            if cosine < config.least:
-                attempt.reason = UNLIKE
+            attempt.decide("resemblance", cosine, config.least, UNLIKE)
 
     def _keeps_answers(self, attempts: Sequence[Attempt]) -> None:
         if self.config.quiz is None or self.asker is None:
@@ -143,10 +151,7 @@ def _mark(
     right = [(item.about_target, item.right(text)) for item, text in zip(items, said, strict=True)]
     known = [ok for about_target, ok in right if not about_target]
     if known:
-        share = sum(known) / len(known)
-        attempt.scores["quiz"] = round(share, 4)
-        if share < least:
-            attempt.reason = QUIZ_FAILED
+        attempt.decide("quiz", sum(known) / len(known), least, QUIZ_FAILED)
     for ok in (ok for about_target, ok in right if about_target):
         attempt.scores["target_seen"] = float(ok)
         if not ok:

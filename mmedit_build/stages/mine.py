@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import MineCaption, MineStage, MineVqa, Model
 from mmedit_build.rows import Edit, Example
+from mmedit_build.scoring.bounds import NoNumberError
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.services.asking import KIND_OF_TASK, Answer, Asker, NoAnswer, Question, load_asker
 from mmedit_build.stages.failures import Verdict, judge_answer, judge_caption
@@ -77,7 +78,10 @@ class Mining:
         if isinstance(answer, NoAnswer) or isinstance(first, NoAnswer):
             return Failed(row.id, answer.reason if isinstance(answer, NoAnswer) else "not answered")
         assert self._asker is not None
-        verdict = self._verdict(row, answer.text, config)
+        try:
+            verdict = self._verdict(row, answer.text, config)
+        except NoNumberError as error:
+            return Failed(row.id, str(error))
         edit = Edit(
             **asdict(row),
             target=verdict.target,

@@ -13,7 +13,16 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
 from mmedit_build.recipe import Local, RephraseStage
 from mmedit_build.rows import Candidate, Edit, Rephrase
-from mmedit_build.services.chat import Chat, ChatRequest, NoReply, Reply, open_chat, prompt_messages
+from mmedit_build.scoring.bounds import NoNumberError, within
+from mmedit_build.services.chat import (
+    NOT_NUMBERS,
+    Chat,
+    ChatRequest,
+    NoReply,
+    Reply,
+    open_chat,
+    prompt_messages,
+)
 from mmedit_build.stages.checks import difference, refusal
 
 if TYPE_CHECKING:
@@ -40,6 +49,8 @@ class _Draft:
     reason: str | None
     scores: dict[str, float] = field(default_factory=dict)
     judged: bool = False
+    undecided: bool = False
+    """Whether it was refused only because something could not be measured or asked."""
 
 
 def question_requests(config: RephraseStage, edits: Sequence[Edit]) -> list[ChatRequest]:
@@ -127,8 +138,9 @@ class _Drafts:
         drafts = self._drafts[row.id]
         if not drafts:
             reason = f"rephrase: {_commonest(_reasons(self._replies[row.id]))}"
-            # A model in this process would say nothing of use again.
-            return Rejected(row.id, reason, row) if self._repeats else Failed(row.id, reason)
+            # A model in this process would say nothing of use again, unless it computed nothing of use.
+            sane = all(one != NOT_NUMBERS for one in _reasons(self._replies[row.id]))
+            return Rejected(row.id, reason, row) if self._repeats and sane else Failed(row.id, reason)
         best = _best(drafts)
         kept = Rephrase(
             text=best.text if best else "",
@@ -140,10 +152,10 @@ class _Drafts:
         )
         if best:
             return replace(row, rephrase=kept)
+        if undecided := [one.reason for one in drafts if one.reason and one.undecided]:
+            # One may yet pass, so it is not the row that is to blame.
+            return Failed(row.id, f"rephrase: {_commonest(undecided)}")
         reasons = [one.reason for one in drafts if one.reason]
-        if MUTE in reasons:
-            # It may yet pass, so it is not the row that is to blame.
-            return Failed(row.id, f"rephrase: {MUTE}")
         return Rejected(row.id, f"rephrase: {_commonest(reasons)}", replace(row, rephrase=kept))
 
     def _embed(self, embedder: Embedder) -> None:
@@ -154,8 +166,12 @@ class _Drafts:
         ]
         cosines = embedder.cosines([(self._questions[name], draft.text) for name, draft in open_])
         for (_, draft), cosine in zip(open_, cosines, strict=True):
-            draft.scores["similarity"] = cosine
-            draft.reason = FAR if cosine < similarity.least else None
+            try:
+                draft.reason = None if within("similarity", cosine, least=similarity.least) else FAR
+            except NoNumberError as error:
+                draft.reason, draft.undecided = str(error), True
+            else:
+                draft.scores["similarity"] = cosine
 
     def _judge(self, judge: Chat) -> None:
         """Ask about the best candidate of each row, then about the next best of those that failed."""
@@ -194,7 +210,7 @@ def _best(drafts: Sequence[_Draft]) -> _Draft | None:
 
 def _take_verdict(draft: _Draft, reply: Reply | NoReply) -> None:
     if isinstance(reply, NoReply):
-        draft.reason = MUTE
+        draft.reason, draft.undecided = MUTE, True
         return
     word = reply.text.strip(" \"'*`.").lower()
     if word.startswith("yes"):

@@ -8,8 +8,10 @@ from typing import Any, Self, cast
 import PIL.Image
 import torch
 from torch import Tensor, nn
-from transformers import Blip2ForConditionalGeneration, Blip2Processor, DynamicCache
+from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, DynamicCache
 
+from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
+from mmedit_build.checkpoints.weights import load_whole
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families.base import Tower
 
@@ -54,23 +56,16 @@ class Blip2:
 
     @classmethod
     def load(cls, folder: str, revision: str, dtype: torch.dtype) -> Self:
-        # Typed Any, as from_pretrained is not typed to return a report too.
-        loaded: Any = Blip2ForConditionalGeneration.from_pretrained(
-            folder, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
-        )
-        model, report = loaded
-        text_config: Any = model.config.text_config
+        text_config: Any = Blip2Config.from_pretrained(folder, revision=revision).text_config
         if text_config.model_type != "opt":
             raise UserError(
                 f"The language model of '{folder}' is '{text_config.model_type}': use a BLIP-2 with OPT."
             )
-        if missing := sorted(report["missing_keys"]):
-            # Transformers fills the gaps with random numbers, and the model would answer nonsense.
-            raise UserError(
-                f"The weights of '{folder}' lack {len(missing)} tensors that its config.json asks for, "
-                f"such as {missing[0]}: give a complete checkpoint."
-            )
-        return cls(model, Blip2Processor.from_pretrained(folder, revision=revision))
+        model = load_whole(Blip2ForConditionalGeneration, folder, revision=revision, dtype=dtype)
+        processor = Blip2Processor.from_pretrained(folder, revision=revision)
+        check_tokenizer(folder, processor.tokenizer)
+        check_fits(folder, processor.tokenizer, model.language_model)
+        return cls(model, processor)
 
     def encode_images(self, images: Sequence[PIL.Image.Image]) -> Tensor:
         pixels = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]

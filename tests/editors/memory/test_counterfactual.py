@@ -96,6 +96,16 @@ def test_other_tokens_are_refused(mllm: MLLM, tmp_path: Path) -> None:
         Counterfactual.load(str(tmp_path), mllm, 6)
 
 
+def test_a_checkpoint_of_no_numbers_is_refused(mllm: MLLM, tmp_path: Path) -> None:
+    config = OPTConfig(vocab_size=400, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, ffn_dim=32)
+    model = OPTForCausalLM(config)
+    model.lm_head.weight.data[3, 3] = float("nan")
+    model.save_pretrained(tmp_path)
+    mllm.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="are not finite numbers in 1 tensors"):
+        Counterfactual.load(str(tmp_path), mllm, 6)
+
+
 def test_what_has_no_room_is_refused(mllm: MLLM) -> None:
     model = Counterfactual.load("base", mllm, 1)
     with pytest.raises(UserError, match="shorten"):

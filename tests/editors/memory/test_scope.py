@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import DistilBertConfig, DistilBertModel
 
 from editors.memory import scope as module
@@ -93,6 +94,19 @@ def test_a_checkpoint_of_an_encoder(mllm: MLLM, tmp_path: Path) -> None:
     torch.testing.assert_close(found._encoded(["a cat"])[0], expected)
     again = Scope.from_state(found.state())
     assert torch.equal(again._encoded(["a cat"]), found._encoded(["a cat"]))
+
+
+def test_half_a_checkpoint_is_refused(mllm: MLLM, tmp_path: Path) -> None:
+    model = DistilBertModel(DistilBertConfig(vocab_size=400, dim=16, n_layers=1, n_heads=2, hidden_dim=32))
+    model.save_pretrained(tmp_path)
+    mllm.tokenizer.save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["transformer.layer.0.ffn.lin1.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(
+        UserError, match=r"lack 1 tensors .* such as transformer\.layer\.0\.ffn\.lin1\.weight"
+    ):
+        Scope.load(str(tmp_path), mllm, images=False)
 
 
 def test_a_missing_checkpoint_is_told(mllm: MLLM, tmp_path: Path) -> None:

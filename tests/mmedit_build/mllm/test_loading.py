@@ -89,7 +89,7 @@ def test_a_name_of_the_hub_that_is_not_at_hand() -> None:
 def test_a_broken_file(folder: str, tmp_path: Path, name: str, content: bytes) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match="copied whole") as caught:
+    with pytest.raises(UserError, match=r"cop(y|ied) .*whole|copied whole") as caught:
         MLLM.load(str(tmp_path), device="cpu")
     assert "\n" not in str(caught.value)
 

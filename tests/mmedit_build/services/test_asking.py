@@ -60,6 +60,16 @@ def test_the_confidence_is_that_of_the_words(asker: LocalAsker, drawn: Work) -> 
     assert answer.confidence == pytest.approx(math.exp(float(scored.token_log_probs.mean())), abs=1e-4)
 
 
+def test_what_is_said_by_chance_is_no_answer(drawn: Work, tmp_path: Path) -> None:
+    broken = load_asker(LOCAL, tmp_path / "requests.sqlite")
+    assert isinstance(broken, LocalAsker)
+    broken.mllm.model.get_parameter("language_model.model.decoder.layers.0.fc1.bias").data[0] = math.nan
+    question = Question(pictures(drawn)[0], "How many things are there?")
+    nothing = [NoAnswer("the model's probabilities are not numbers")]
+    assert broken.ask([question], max_tokens=10) == nothing
+    assert broken.ask_again([question], [Answer("two")], max_tokens=10) == nothing
+
+
 def test_asking_again_is_asking_alone_in_one_pass(asker: LocalAsker, drawn: Work) -> None:
     questions = [Question(image, "What is in the picture?") for image in pictures(drawn)[:20]]
     answers = [one for one in asker.ask(questions, max_tokens=10) if isinstance(one, Answer)]

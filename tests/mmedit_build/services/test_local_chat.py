@@ -85,6 +85,13 @@ def test_a_reply_that_is_cut_off_is_none(tiny: LocalChat) -> None:
     assert isinstance(long, Reply)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_scores_that_are_no_numbers_are_no_reply(temperature: float) -> None:
+    own = chat()
+    own._model.lm_head.weight.data[5, 5] = float("nan")
+    assert own.ask(asked(temperature, 1)) == [NoReply("the model's scores are not numbers")] * len(QUESTIONS)
+
+
 def test_it_is_what_open_chat_opens(tmp_path: Path) -> None:
     opened = open_chat(Local(model="miniature/chat", revision="v1"), tmp_path / "requests.sqlite")
     assert opened.name == "miniature/chat@v1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,10 @@ import PIL.Image
 import pytest
 
 from mmedit_build.recipe import ImagineStage, Local, Quiz
+from mmedit_build.recipe import Resemblance as Bound
 from mmedit_build.rows import Edit
 from mmedit_build.services.asking import Answer, NoAnswer, Question
+from mmedit_build.services.resemblance import Resemblance
 from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNCHANGED, Attempt, Likeness
 
 SOURCE = PIL.Image.effect_mandelbrot((48, 32), (-2, -1.5, 1, 1.5), 60).convert("RGB")
@@ -79,6 +82,18 @@ def test_a_copy_is_no_rendering(edit: Edit) -> None:
     attempt = judged(edit, asker, known=KNOWN, data=png(SOURCE.resize((96, 64))))
     assert (attempt.reason, asker.asked) == (UNCHANGED, [])
     assert 0 < attempt.scores["difference"] < 2
+
+
+def test_a_resemblance_that_is_no_number_is_no_pass(edit: Edit) -> None:
+    bound = Bound(model="miniature/clip", least=0.2)
+    matcher = Resemblance.open(bound, "cpu")
+    for parameter in matcher._model.parameters():
+        parameter.data.fill_(math.nan)
+    attempt = Attempt(edit, 1, "two cats", SOURCE, PAINTED)
+    config = ImagineStage(model=Local(model="none"), resemblance=bound)
+    Likeness(config, {}, matcher, None, ask_target=False).check([attempt])
+    assert (attempt.failure, attempt.passing) == ("resemblance is not a number", False)
+    assert "resemblance" not in attempt.scores
 
 
 def test_known_questions_are_asked_without_the_edits_own(edit: Edit) -> None:

@@ -78,6 +78,14 @@ def test_what_is_kept_is_wrong_and_confirmed(
         assert edit.base == "miniature/mllm"
 
 
+def test_a_score_that_is_no_number_fails_its_row(
+    mining: Mining, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captions = [row for row in examples if row.task == "caption"][:2]
+    monkeypatch.setattr(Consensus, "cider_d", lambda *_: float("nan"))
+    assert list(mining(captions)) == [Failed(row.id, "consensus is not a number") for row in captions]
+
+
 def test_what_the_model_knows_is_kept_apart(outcomes: dict[str, Edit | Rejected[Edit] | Failed]) -> None:
     known = [one for one in outcomes.values() if isinstance(one, Rejected) and one.reason == RIGHT]
     assert len(known) > 150

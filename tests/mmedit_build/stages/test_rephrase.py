@@ -14,6 +14,7 @@ from mmedit_build.prompts import load_prompt, prompt_id
 from mmedit_build.recipe import Endpoint, Local, RephraseStage, Similarity
 from mmedit_build.rows import Edit, Task
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply
+from mmedit_build.services.local_chat import LocalChat
 from mmedit_build.stages.rephrase import Rephrasing, question_requests
 
 MINIATURE = Local(model="miniature/chat", device="cpu")
@@ -152,6 +153,38 @@ def test_a_judge_that_is_silent_or_unclear(run: Any) -> None:
     assert outcome == Failed(row.id, "rephrase: judge: no reply")
     (outcome,) = run(said, [row], judge=JUDGE, verdict=lambda _text, _sample: "It depends.")
     assert outcome.reason == "rephrase: judge: neither yes nor no"
+
+
+def test_a_similarity_that_is_no_number_is_not_the_fault_of_the_row(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            return [float("nan") if "this" in candidate else 0.9 for _, candidate in pairs]
+
+    monkeypatch.setattr("mmedit_build.services.embedding.Embedder.load", lambda _similarity: Broken())
+    said, row = ["What color is this cat?", "Which color does the cat have?"], edit("What color is the cat?")
+    similarity = Similarity(model="any", least=0.5)
+    assert run(said[:1], [row], similarity=similarity) == [
+        Failed(row.id, "rephrase: similarity is not a number")
+    ]
+    (outcome,) = run(said, [row], similarity=similarity)
+    assert outcome.rephrase.text == said[1]
+    assert outcome.rephrase.candidates[0].reason == "similarity is not a number"
+    assert "similarity" not in outcome.rephrase.candidates[0].scores
+
+
+def test_a_chat_model_whose_scores_are_no_numbers_is_not_the_fault_of_the_row(
+    tmp_path: Path,
+) -> None:
+    stage = Rephrasing(RephraseStage(model=MINIATURE, candidates=2), "0", tmp_path / "requests.sqlite")
+    stage.open()
+    assert stage._opened is not None
+    chat = stage._opened.chat
+    assert isinstance(chat, LocalChat)
+    chat._model.lm_head.weight.data[5, 5] = float("nan")
+    row = edit("What color is the cat?")
+    assert list(stage([row])) == [Failed(row.id, "rephrase: the model's scores are not numbers")]
 
 
 def test_embeddings_that_lie_apart_refuse_a_candidate(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmedit_build.errors import UserError
 
-WEIGHTS = Path(__file__).parent / "miniature" / "weights"
+WEIGHTS = Path(__file__).parents[1] / "miniature" / "weights"
 BUNDLED = {
     "miniature/mllm": WEIGHTS / "mllm",
     "miniature/chat": WEIGHTS / "chat",
