@@ -119,7 +119,7 @@ def finish(
     rows: Sequence[Edit],
     left_out: Sequence[Rejected[Any]] = (),
 ) -> Summary:
-    """Write what a stage ends with, its rows last: they say that it is finished."""
+    """Write what a stage ends with, its summary last: it says that it is finished, and of which rows."""
     folder = work.stage(stage)
     rows_left_out = TypeAdapter(dict[str, Edit])
     write_atomic(
@@ -129,8 +129,8 @@ def finish(
     summary = summarize(stage, outcomes, left_out)
     before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
     summary = summary.model_copy(update={"made_of": before and fingerprint(work, before)})
-    summary.write(folder)
     write_rows(folder / ROWS, rows)
+    summary.write(folder)
     logger.info("%s: finished with %d rows", stage, len(rows))
     return summary
 
