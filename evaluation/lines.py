@@ -47,8 +47,10 @@ class Lines(Generic[Line]):
     def add(self, line: Line) -> None:
         """Append one line; once this returns, it is on disk."""
         try:
-            with self.path.open("ab", buffering=0) as file:
+            # Buffered, as what the system takes of a line may be a part only.
+            with self.path.open("ab") as file:
                 file.write(self.kind.dump_json(line) + b"\n")
+                file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise UserError(

@@ -121,7 +121,7 @@ def finish(
     left_out: Sequence[Rejected[Any]] = (),
     chosen_by: Mapping[str, Any] | None = None,
 ) -> Summary:
-    """Write what a stage ends with, its rows last: they say that it is finished."""
+    """Write what a stage ends with, its summary last: it says that it is finished, and of which rows."""
     folder = work.stage(stage)
     rows_left_out = TypeAdapter(dict[str, Edit])
     write_atomic(
@@ -132,8 +132,8 @@ def finish(
     before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
     made_of = before and fingerprint(work, before)
     summary = summary.model_copy(update={"made_of": made_of, "chosen_by": chosen_by})
-    summary.write(folder)
     write_rows(folder / ROWS, rows)
+    summary.write(folder)
     logger.info("%s: finished with %d rows", stage, len(rows))
     return summary
 

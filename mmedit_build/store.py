@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,16 +81,15 @@ def _reason(error: OSError | ValueError) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PARTIAL)
+    temporary = path.parent / f".{uuid.uuid4().hex}{PARTIAL}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        # Made by `open`, unlike by mkstemp, it is for those to read whom the user's umask lets.
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             # A move may reach the disk before the data does, and a power cut leave an empty file.
             os.fsync(file.fileno())
-        # mkstemp makes files that only their owner can read; results are meant to be shared.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

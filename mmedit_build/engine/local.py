@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -54,10 +55,12 @@ def run(job: Job[Out], *, workers: int, retry_failed: bool, advance: Advance) ->
     tally = Tally().add(known[key] for shard in planned for key in shard.keys if key in known)
     logger.info("%s: %d of %d shards to do; %s", job.folder.name, len(todo), len(planned), tally)
     advance(tally.total, tally)
-    for shard, new in _finish_all(job, todo, known, workers):
-        tally.merge(new)
-        logger.info("%s: shard %d finished; %s", job.folder.name, shard.number, tally)
-        advance(new.total, tally)
+    # Closed, so that workers end at once with a run that ends here.
+    with closing(_finish_all(job, todo, known, workers)) as finished:
+        for shard, new in finished:
+            tally.merge(new)
+            logger.info("%s: shard %d finished; %s", job.folder.name, shard.number, tally)
+            advance(new.total, tally)
     for shard in planned:
         if not shards.path(shard).exists():
             shards.write(shard, [known[key] for key in shard.keys])
@@ -76,7 +79,7 @@ def _known(shards: Shards[Out], planned: Sequence[Shard], retry_failed: bool) ->
 
 def _finish_all(
     job: Job[Out], todo: Sequence[Shard], known: Mapping[Key, Outcome[Out]], workers: int
-) -> Iterator[tuple[Shard, Tally]]:
+) -> Generator[tuple[Shard, Tally]]:
     tasks = [(shard, {key: known[key] for key in shard.keys if key in known}) for shard in todo]
     if not tasks:
         return
@@ -153,7 +156,11 @@ def _in_processes(
         _environment_of(workers),
         ProcessPoolExecutor(workers, context, _open_worker, (job.stage, job.shards, log_files())) as pool,
     ):
-        futures = {pool.submit(_finish_in_worker, *task): task[0] for task in tasks}
+        others = multiprocessing.active_children()
+        # Each task that finds no idle worker starts one.
+        with _interrupts_held_back():
+            futures = {pool.submit(_finish_in_worker, *task): task[0] for task in tasks}
+        ours = [process for process in multiprocessing.active_children() if process not in others]
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -162,8 +169,24 @@ def _in_processes(
                 "A worker process ended before its time, perhaps for lack of memory; what was finished is "
                 "kept. Run the same command again, with fewer --workers."
             ) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            # Nobody waits for the shards under way, and workers hear of no Ctrl-C themselves.
+            for process in ours:
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C, which a terminal sends to all processes, reaches this one afterwards, and those started inside
+    never: the first to be told ends the others, in whatever they are."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from mmedit_build.publishing.card import Story, card_text
 from mmedit_build.publishing.check import check_edits, check_folder
 from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.hub import Preview, Published, check_access, preview, publish
-from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text, refuse_secrets
+from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import Edit
@@ -64,10 +64,8 @@ def _write(
     parts = [write_table(table, folder, embedded=embedded) for table in make_tables(edits, work)]
     location = recipe.publish.repository or work.dataset.name
     card = card_text(Story(edits, recipe, counts, audit, parts, folder, location))
-    refuse_secrets({CARD: card}, recipe)
     write_atomic(folder / CARD, card.encode())
     manifest = manifest_text(edits, recipe, counts, audit, parts, read_files(folder))
-    refuse_secrets({MANIFEST: manifest}, recipe)
     write_atomic(folder / MANIFEST, manifest.encode())
     write_atomic(folder / CHECKSUMS, checksums(read_files(folder)).encode())
 

@@ -15,8 +15,9 @@ from mmedit_build.files import exists
 from mmedit_build.image_files import UNREADABLE, open_encoded
 from mmedit_build.json_files import read_json
 from mmedit_build.publishing.columns import CONFIGS, features, image_columns
-from mmedit_build.publishing.files import CHECKSUMS, MANIFEST, checksums, read_files
+from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
+from mmedit_build.publishing.secrets import refuse_secrets
 from mmedit_build.rows import Edit
 
 SHOWN = 5
@@ -40,12 +41,12 @@ def check_edits(edits: Sequence[Edit]) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a dataset folder with broken files, wrong tables, broken images, duplicates or leaks."""
+    """Refuse a dataset folder with broken files, wrong tables, secrets, broken images or leaks."""
     manifest = read_manifest(folder)
     problems = list(_file_problems(folder, manifest))
     if not problems:
         paths = sorted(folder.glob("data/*/*.parquet"))
-        problems = list(_schema_problems(paths, manifest)) or list(_content_problems(paths, manifest))
+        problems = list(_schema_problems(paths, manifest)) or list(_content_problems(folder, paths, manifest))
     _refuse(problems, "This dataset cannot be published", _REMEDY_BUILD)
 
 
@@ -100,7 +101,7 @@ def _schema_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterato
         yield f"the tables hold {rows} rows, but the manifest says {manifest['rows']}"
 
 
-def _content_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterator[str]:
+def _content_problems(folder: Path, paths: Sequence[Path], manifest: dict[str, Any]) -> Iterator[str]:
     tables: Tables = {}
     for path in paths:
         config, split = _place(path)
@@ -108,7 +109,11 @@ def _content_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterat
         texts = [name for name in features(config, embedded=False) if name not in images]
         rows = pq.read_table(path, columns=texts).to_pylist()
         tables.setdefault(config, {}).setdefault(split, []).extend(rows)
-        yield from _image_problems(path, images)
+    # First of all, as other problems are told with words of the tables.
+    about = {name: (folder / name).read_text(encoding="utf-8") for name in (CARD, MANIFEST)}
+    refuse_secrets(about, tables, manifest["recipe"])
+    for path in paths:
+        yield from _image_problems(path, image_columns(_place(path)[0], embedded=_embedded(manifest)))
     yield from duplicates(tables)
     yield from leaks(tables)
     yield from loose_ends(tables)

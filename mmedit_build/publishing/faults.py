@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 
-from httpx2 import TransportError
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+from httpx2 import RequestError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    FileMetadataError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+)
 
 from mmedit_build.errors import UserError
 
@@ -26,6 +33,8 @@ _BY_STATUS = {
     413: "The Hub does not take files of this size for {repository} (413): publish fewer edits at a time.",
     429: "The Hub wants fewer requests for now (429); " + AGAIN + " later.",
 }
+# What the client raises over answers that are not the Hub's, such as a page to log in to a network.
+_NONSENSE = (ValueError, TypeError, LookupError, AttributeError, EntryNotFoundError, FileMetadataError)
 
 
 @contextmanager
@@ -51,10 +60,19 @@ def _sentence(error: BaseException, repository: str) -> str | None:
         return "The Hub cannot be reached because HF_HUB_OFFLINE is set: unset it to publish."
     if isinstance(error, HfHubHTTPError):
         return _of_status(error.response.status_code, repository)
-    if isinstance(error, TransportError):
+    if isinstance(error, RequestError):
         return f"The connection to the Hub failed ({type(error).__name__}); {AGAIN}."
     cause = error.__cause__ or error.__context__
-    return _sentence(cause, repository) if cause else None
+    sentence = _sentence(cause, repository) if cause else None
+    if sentence is None and isinstance(error, _NONSENSE) and _is_of_the_client(error):
+        return f"What answered is not the Hub, or not all of it ({type(error).__name__}); {AGAIN}."
+    return sentence
+
+
+def _is_of_the_client(error: BaseException) -> bool:
+    """Whether it was raised inside the Hub's client: errors of ours stay bugs."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(str(frame.f_globals.get("__name__")).startswith("huggingface_hub") for frame in frames)
 
 
 def _of_status(status: int, repository: str) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypedDict
 
-from mmedit_build.errors import UserError
 from mmedit_build.publishing.files import File
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
@@ -23,9 +21,6 @@ Audit = Mapping[str, int | float]
 """What an audit of the edits measured, by the name of the measure."""
 
 _WHERE_TO = ("repository", "private", "tag")
-_SHORTEST_SECRET = 8
-"""Servers that want no key are often given a word such as EMPTY, which may stand in any text."""
-_TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
@@ -33,9 +28,9 @@ def resolved(recipe: Recipe) -> dict[str, Any]:
     under a second tag, the same dataset is the same bytes."""
     fields: dict[str, Any] = recipe.model_dump(mode="json")
     fields["publish"] = {name: value for name, value in fields["publish"].items() if name not in _WHERE_TO}
-    for section, name in _keys(fields, "base_url"):
+    for section in sections(fields, "base_url"):
         # Refuses an address that holds a key.
-        section[name] = address(section[name])
+        section["base_url"] = address(section["base_url"])
     named: dict[str, Any] = _without_folders(fields)
     return named
 
@@ -91,26 +86,12 @@ def manifest_text(
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
-def refuse_secrets(texts: Mapping[str, str], recipe: Recipe) -> None:
-    """Refuse texts that hold the value of a variable in which keys are kept; by the name of the text."""
-    fields = recipe.model_dump(mode="json")
-    variables = {section[name] for section, name in _keys(fields, "key_variable")}
-    for variable in sorted(variables.union(_TOKEN_VARIABLES)):
-        value = os.environ.get(variable, "")
-        for name, text in texts.items():
-            if len(value) >= _SHORTEST_SECRET and value in text:
-                raise UserError(
-                    f"{name} would show the value of the environment variable {variable}: take the key out "
-                    "of the recipe and of the names of its files and models."
-                )
-
-
-def _keys(fields: Any, wanted: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every place in nested fields that has this key."""
+def sections(fields: Any, name: str) -> Iterator[dict[str, Any]]:
+    """Every section of nested fields that has a field of this name."""
     if isinstance(fields, dict):
-        if wanted in fields:
-            yield fields, wanted
+        if name in fields:
+            yield fields
         fields = list(fields.values())
     if isinstance(fields, list):
         for value in fields:
-            yield from _keys(value, wanted)
+            yield from sections(value, name)

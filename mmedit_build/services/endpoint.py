@@ -17,8 +17,8 @@ from mmedit_build.services.cache import LEASE_SECONDS, Cache, Spent, request_key
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply, tokens_cost
 from mmedit_build.services.health import Health, backoff
 from mmedit_build.services.keys import address, find_key, quiet_wires
+from mmedit_build.services.replies import RATE_LIMIT, Trouble, most_bytes
 from mmedit_build.services.sending import Sender, worst_tokens
-from mmedit_build.services.wire import RATE_LIMIT, Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class EndpointChat:
         return listed
 
     async def _ask_all(self, wanted: Mapping[str, ChatRequest]) -> dict[str, Reply | NoReply]:
-        async with Sender(self._model, self._key, logprobs=self._logprobs) as sender:
+        most = max(map(most_bytes, wanted.values()), default=0)
+        async with Sender(self._model, self._key, logprobs=self._logprobs, most_bytes=most) as sender:
             run = _Run(self._model, self._cache, self._health, sender)
             pulse = asyncio.create_task(run.keep_claims())
             try:

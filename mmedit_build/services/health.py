@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.keys import NO_KEY, Key, address
+from mmedit_build.services.replies import REDIRECT, Trouble
 from mmedit_build.services.sending import CANNOT_CONNECT
-from mmedit_build.services.wire import Trouble
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
@@ -119,6 +119,12 @@ class Health:
             return UserError(
                 f"{self._address} does not know the model {self._model.model!r}, or is not the address of "
                 f"such a server ({self.words(trouble)}): correct `model` or `base_url` (which includes /v1)."
+            )
+        if trouble.reason == REDIRECT:
+            return UserError(
+                f"{self._address} sends requests on to another address ({self.words(trouble)}), where "
+                "questions and pictures are not sent: if it is right, make it the `base_url` (which includes "
+                "/v1)."
             )
         return UserError(
             f"{self._address} wants to be paid ({self.words(trouble)}): top up the account and run again, "

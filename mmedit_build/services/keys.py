@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
+from mmedit_build.secrecy import hide, shows
 
 OPENAI_HOST = "api.openai.com"
 NO_KEY = "none"
@@ -28,7 +29,11 @@ class Key:
 
     def redact(self, text: str) -> str:
         """A text of foreign origin, without the key."""
-        return text.replace(self._value, "[key]") if self._value else text
+        return hide(text, self._value or "")
+
+    def shows_in(self, text: str) -> bool:
+        """Whether a text of foreign origin holds the key."""
+        return shows(text, self._value or "")
 
     def __repr__(self) -> str:
         return "Key(hidden)"

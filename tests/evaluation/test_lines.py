@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,27 @@ def test_a_broken_line_is_told_by_its_number(lines: Lines[int]) -> None:
     lines.path.write_text("3\nthree\n4\n")
     with pytest.raises(UserError, match=r"Line 2 of .*numbers\.jsonl is no number"):
         lines.read()
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file may grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_half_a_line_is_an_error_and_mended_by_the_next_command(lines: Lines[int]) -> None:
+    lines.add(1)
+    with room_for(5), pytest.raises(UserError, match="make room"):
+        lines.add(123_456)
+    assert lines.path.read_bytes() == b"1\n123"
+    assert lines.begin() == [1]
+    lines.add(123_456)
+    assert lines.read() == [1, 123_456]
 
 
 def test_no_room_is_told(tmp_path: Path) -> None:

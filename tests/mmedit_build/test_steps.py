@@ -18,7 +18,7 @@ import torch
 from datasets import load_dataset
 
 from mmedit_build.audit.report import audit, faults
-from mmedit_build.build import Build, rows_of
+from mmedit_build.build import Build, finish, rows_of
 from mmedit_build.console import quiet_loading, silent
 from mmedit_build.errors import UserError
 from mmedit_build.plan import plan
@@ -120,6 +120,17 @@ def test_every_row_tells_where_it_comes_from(built: Build) -> None:
         assert edit.rephrase.prompt.partition("#")[0] in ("rephrase", "caption")
         assert built.work.path(edit.imagined.image).is_file()
         assert edit.scores
+
+
+def test_a_stage_is_said_to_be_finished_once_its_rows_are_there(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+    (work.stage("mine") / "rows.jsonl" / "in the way").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"rows\.jsonl"):
+        finish(work, "mine", [], [])
+    assert summaries(work) == []
+    shutil.rmtree(work.stage("mine") / "rows.jsonl")
+    finish(work, "mine", [], [])
+    assert [one.finished for one in summaries(work)] == [True]
 
 
 def test_a_second_run_changes_nothing(built: Build) -> None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,52 +184,3 @@ def test_what_stands_beside_a_row_decides_with_it(job: Job[Any]) -> None:
     assert seen(job)[50:] == ["n/7"]
     finished(replace(job, beside={"n/7": "new"}))
     assert len(seen(job)) == 51
-
-
-SLEEPING = """
-import sys, time
-from pathlib import Path
-from mmedit_build.engine.local import Job, run
-from mmedit_build.rows import Candidate
-from tests.mmedit_build.engine.conftest import Number
-
-class Sleeping:
-    def open(self):
-        import os
-        Path(sys.argv[1], str(os.getpid())).touch()
-    def __call__(self, rows):
-        time.sleep(120)
-        return rows
-
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    job = Job(folder / "work", Sleeping(), [Number(str(n), n) for n in range(4)], Number, {}, 1)
-    run(job, workers=2, retry_failed=False, advance=lambda number, tally: None)
-"""
-
-
-def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "sleeping.py"
-    script.write_text(SLEEPING)
-    pids = tmp_path / "pids"
-    pids.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    parent = subprocess.Popen([sys.executable, script, pids], env=environment)
-    wait_until(lambda: len([path for path in pids.iterdir() if path.is_file()]) == 2)
-    workers = [int(path.name) for path in pids.iterdir() if path.is_file()]
-    parent.kill()
-    parent.wait()
-    wait_until(lambda: not any(map(alive, workers)))
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has buried yet does not."""
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def wait_until(done: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mmedit_build.recipe import Endpoint
+from mmedit_build.services.chat import ChatRequest, Message, NoReply, Reply
+from mmedit_build.services.endpoint import EndpointChat
+
+KEY = "sk-very-secret-0123456789"
 HANG_SECONDS = 1.5
 """Longer than the timeout of the tests' clients."""
 
@@ -76,6 +84,23 @@ def completion(text: str) -> dict[str, Any]:
     return {**names, "choices": [choice], "usage": usage}
 
 
+def change(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    """Changes the first choice of a completion."""
+    return lambda answer: answer["choices"][0].update(fields)
+
+
+EMPTY = {"change": change(message={"role": "assistant", "content": ""})}
+CUT_OFF = {"change": change(finish_reason="length")}
+
+
+def request(text: str, **fields: Any) -> ChatRequest:
+    return ChatRequest((Message("user", text),), **({"temperature": 1.0, "max_tokens": 64} | fields))
+
+
+def texts(outcomes: list[Reply | NoReply]) -> list[str]:
+    return [one.text if isinstance(one, Reply) else f"NO: {one.reason}" for one in outcomes]
+
+
 def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -98,7 +123,8 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
             answer = completion(f"reply to {seen.text}")
             step.get("change", lambda _answer: None)(answer)
             body = step.get("body")
-            data = (json.dumps(answer) if body is None else body).encode()
+            data = json.dumps(answer) if body is None else body
+            data = data.encode() if isinstance(data, str) else data
             good = not step.keys() - {"headers", "good"}
             if good or step.get("good"):
                 server.bill(seen.text)
@@ -126,17 +152,32 @@ class _Quiet(ThreadingHTTPServer):
         """Nothing: clients that gave up are part of the tests."""
 
 
-@pytest.fixture
-def chat_server() -> Iterator[ChatServer]:
+@contextmanager
+def serving() -> Iterator[ChatServer]:
     told = ChatServer()
     server = _Quiet(("127.0.0.1", 0), _handler(told))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     told.url = f"http://127.0.0.1:{server.server_port}/v1"
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def other_server() -> Iterator[ChatServer]:
+    """Where nothing should arrive."""
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +186,20 @@ def _fast_and_direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmedit_build.services.health.FIRST_WAIT", 0.02)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def open_chat(chat_server: Any, tmp_path: Path) -> Callable[..., EndpointChat]:
+    def opened(**fields: Any) -> EndpointChat:
+        known = {"model": "m", "base_url": chat_server.url, "timeout": 1.0}
+        return EndpointChat(Endpoint(**(known | fields)), tmp_path / "requests.sqlite")
+
+    return opened
+
+
+@pytest.fixture
+def unused_url() -> str:
+    """Where no server is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/v1"

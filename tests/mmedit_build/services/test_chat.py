@@ -29,8 +29,9 @@ from mmedit_build.services.chat import (
     open_chat,
     prompt_messages,
 )
+from mmedit_build.services.replies import retry_after
 from mmedit_build.services.sending import worst_tokens
-from mmedit_build.services.wire import media_type, payload, retry_after
+from mmedit_build.services.wire import media_type, payload
 
 SERVING = all(find_spec(name) is not None for name in ("accelerate", "fastapi", "uvicorn"))
 ENDPOINT = Endpoint(model="m", price=Price(input=1.0, output=10.0, currency="EUR"))
@@ -90,6 +91,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after({"retry-after": "-3"}) == 0.0
     assert retry_after({"retry-after": "nan"}) is None
     assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({"retry-after": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}) is None
+    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 +99999999"}) is None
     later = datetime.now(UTC) + timedelta(seconds=30)
     assert retry_after({"retry-after": format_datetime(later, usegmt=True)}) == pytest.approx(30, abs=2)
     assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0

@@ -22,9 +22,11 @@ import pytest
 import yaml
 from huggingface_hub import HfApi
 
-Fault = int | Literal["cut"]
+Fault = int | Literal["cut", "html", "list"]
+"""A status, no answer at all, or one with status 200 that is not the Hub's."""
 Tree = dict[str, bytes]
 Json = dict[str, Any]
+FOREIGN = {"html": b"<html><h1>Please log in</h1></html>", "list": b"[1]"}
 RESOLVE = socket.getaddrinfo
 
 
@@ -141,13 +143,16 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None:
             self.hub.faults[route].pop(0)
         if fault == "cut":
-            self.rfile.read(10)
+            if self.headers.get("Content-Length"):
+                self.rfile.read(10)
             self.close_connection = True
             return
         self.data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             if isinstance(fault, int):
                 raise Reply(fault, {"error": f"scripted, with {self.hub.token}"})
+            if fault in FOREIGN:
+                raise Reply(200, FOREIGN[fault], Content_Type="text/html")
             self.authorize(route)
             getattr(self, f"on_{route}", self.on_unknown)(**(match.groupdict() if match else {}))
         except Reply as reply:
@@ -320,6 +325,8 @@ def client(hub: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> HfApi:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    resolve = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", resolve)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_TOKEN", hub.token)
     monkeypatch.setattr(huggingface_hub.utils._http, "time", SimpleNamespace(sleep=lambda _: None))

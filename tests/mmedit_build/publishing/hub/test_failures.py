@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,35 @@ def test_a_failure_leaves_nothing_half_published(
     hub.faults = {}
     assert send(client, folder, hub, "v2").changed
     assert remote(hub) == local(folder)
+
+
+@pytest.mark.parametrize("fault", ["html", "list", "cut"])
+@pytest.mark.parametrize("route", ["create", "info", "refs", "tree", "preupload", "batch", "commit", "tag"])
+def test_whatever_answers_instead_of_the_hub_is_one_sentence(
+    hub: Any, world: Any, client: HfApi, route: str, fault: Any
+) -> None:
+    folder = world.build()
+    hub.faults = {route: [fault] * 20}
+    with suppress(UserError):
+        send(client, folder, hub, "v1.0")
+    hub.faults = {}
+    send(client, folder, hub, "v1.0")
+    assert remote(hub) == local(folder)
+
+
+@pytest.mark.parametrize("fault", ["html", "list", "cut"])
+def test_whatever_is_delivered_instead_of_files_is_one_sentence(
+    hub: Any, world: Any, client: HfApi, fault: Any
+) -> None:
+    published = send(client, world.build(), hub)
+    hub.faults = {"resolve": [fault] * 100}
+    with pytest.raises(UserError, match="run the command again"), told(hub.name):
+        client.snapshot_download(hub.name, repo_type="dataset", revision=published.commit)
+
+
+def test_a_bug_of_ours_is_no_fault_of_the_hub(hub: Any) -> None:
+    with pytest.raises(TypeError), told(hub.name):
+        raise TypeError("ours")
 
 
 def test_a_lost_tag_is_made_up_for_by_the_next_run(hub: Any, world: Any, client: HfApi) -> None:
