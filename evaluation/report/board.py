@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from evaluation.experiment import UNEDITED
 from evaluation.metrics import METRICS, PROTOCOLS, Protocol
 from evaluation.report.runs import Run
-from evaluation.results import CaseResult
-from evaluation.summary import Estimate, Measure, estimate, headline, images_of, values
+from evaluation.summary import Estimate, estimated, headline
 from mmedit_build.rows import Task
 
 NAMES = {
@@ -96,11 +95,6 @@ def make_board(task: Task, runs: Sequence[Run]) -> Board:
                 if found is not None:
                     estimates[protocol, column, run.name] = found
     return Board(task, runs, protocols, looks, estimates)
-
-
-def estimated(results: Sequence[CaseResult], of: Measure) -> Estimate | None:
-    """The mean of some results with its interval."""
-    return estimate(values(results, of), images_of(results))
 
 
 def percent(share: float) -> str:

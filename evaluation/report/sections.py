@@ -13,7 +13,6 @@ from evaluation.report.board import (
     Board,
     Look,
     bound,
-    estimated,
     in_words,
     is_unedited,
     percent,
@@ -25,7 +24,7 @@ from evaluation.report.runs import Run, by_family
 from evaluation.report.svg import clip, mark
 from evaluation.report.tables import cost_table
 from evaluation.results import RunResult
-from evaluation.summary import by_question_type, count_skipped, headline
+from evaluation.summary import by_question_type, count_skipped, estimated, headline
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "legacy": "Legacy: forced along the target",

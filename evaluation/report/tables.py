@@ -18,9 +18,9 @@ from evaluation.summary import (
     by_question_type,
     difference,
     estimate,
+    estimated,
     headline,
     images_of,
-    values,
 )
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
@@ -156,7 +156,7 @@ def score_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
             for of, by_id in all_values(run.results).items():
                 for name in groups:
                     values_of_type = {one: value for one, value in by_id.items() if one in ids[name]}
-                    found = estimate(values_of_type, images_of(run.results))
+                    found = estimate(values_of_type, images_of(run.results), share=of.percent)
                     if found is not None:
                         yield (task, run.name, *_place(of), name, *_numbers(found))
 
@@ -180,7 +180,7 @@ def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
 
 def _of(run: Run, measure: Measure, question_type: str | None = None) -> Estimate | None:
     results = [one for one in run.results if question_type in (None, one.question_type)]
-    return estimate(values(results, measure), images_of(results))
+    return estimated(results, measure)
 
 
 def _cell(found: Estimate | None, of: Measure) -> str:

@@ -103,8 +103,8 @@ def test_the_main_table_has_a_row_for_each_method(folder: Path) -> None:
     assert table.header == ("method", "Rel", "T-Gen", "I-Gen", "T-Loc", "I-Loc", "I-Loc near")
     assert [row[0] for row in table.rows] == ["unedited", "ft_a", "mend"]
     assert table.rows[1][1:] == (
-        *("50.0 [0.0, 100.0]", "-", "-"),
-        *("100.0 [100.0, 100.0]", "50.0 [50.0, 50.0]", "50.0 [50.0, 50.0]"),
+        *("50.0 [13.0, 87.0]", "-", "-"),
+        *("100.0 [51.0, 100.0]", "50.0 [29.9, 70.1]", "50.0 [29.9, 70.1]"),
     )
     assert table.note.startswith("Rel, T-Gen, I-Gen: exact match; T-Loc: top-1; I-Loc, I-Loc near: top-10.")
 
@@ -171,7 +171,7 @@ def test_the_page_tells_costs_types_and_skips(folder: Path) -> None:
 
 def test_latex_escapes_what_it_must(folder: Path) -> None:
     text = latex(main_table("vqa", "wild", find_runs([folder])["vqa"]))
-    assert r"ft\_a & 50.0 [0.0, 100.0] & - & -" in text
+    assert r"ft\_a & 50.0 [13.0, 87.0] & - & -" in text
     assert text.count(r"\\") == 4
     assert r"\begin{tabular}{lrrrrrr}" in text
 
