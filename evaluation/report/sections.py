@@ -20,7 +20,7 @@ from evaluation.report.board import (
 from evaluation.report.formats import NO_VALUE
 from evaluation.report.markup import Html, join, tag
 from evaluation.report.overview import family_row
-from evaluation.report.runs import Run, by_family
+from evaluation.report.runs import Run, by_family, notes, setup
 from evaluation.report.svg import clip, mark
 from evaluation.report.tables import cost_table
 from evaluation.results import RunResult
@@ -116,14 +116,9 @@ def warnings(board: Board) -> Html:
             "The methods were not judged on the same edits, so their numbers may differ for that alone."
         )
     if len({setup(run) for run in board.runs}) > 1:
-        lines.append("There is more than one model, dataset or way of asking; see what was run.")
+        lines.append("There is more than one model, dataset or way of asking, as the names of runs say.")
+    lines += notes(board.runs)
     return join(tag("p", one, class_="warning") for one in lines)
-
-
-def setup(run: Run) -> tuple[str, ...]:
-    """What runs share whose edits are the same questions to the same model."""
-    settings = run.header.settings
-    return (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
 
 
 def type_tables(board: Board) -> Html:

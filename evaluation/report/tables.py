@@ -10,7 +10,7 @@ from pathlib import Path
 from evaluation.metrics import METRICS, Protocol
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, latex
 from evaluation.report.overview import overview_table
-from evaluation.report.runs import Run, split
+from evaluation.report.runs import Run, notes, split
 from evaluation.summary import (
     Estimate,
     Measure,
@@ -126,7 +126,8 @@ def markdown(runs: dict[Task, list[Run]]) -> str:
         for protocol in METRICS:
             tables += type_tables(task, protocol, split(of_task)[0])
         tables += [overview_table(task, of_task), cost_table(task, of_task)]
-    return "# Results\n\n" + "\n".join(as_markdown(table) for table in tables) + _skips(runs)
+    texts = "\n".join(as_markdown(table) for table in tables)
+    return f"# Results\n\n{texts}{_skips(runs)}{_notes(runs)}"
 
 
 def _skips(runs: dict[Task, list[Run]]) -> str:
@@ -137,6 +138,11 @@ def _skips(runs: dict[Task, list[Run]]) -> str:
         for reason, number in run.header.skipped.items()
     ]
     return "\n## Skipped edits\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _notes(runs: dict[Task, list[Run]]) -> str:
+    lines = [f"- {TASK_TITLES[task]}, {note}" for task, of_task in runs.items() for note in notes(of_task)]
+    return "\n## Notes\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def as_csv(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> str:

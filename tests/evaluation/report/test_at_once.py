@@ -93,7 +93,7 @@ def test_one_number_is_told_alone_and_single_methods_once(make_runs: Any) -> Non
     alone = replace(noted(single, batch=False), name="poor (single)")
     section = at_once(make_board("vqa", []), several)
     assert "One patch makes 10 edits" in section
-    section = at_once(make_board("vqa", []), [*several, alone, replace(alone, name="poor (2) (single)")])
+    section = at_once(make_board("vqa", []), [*several, alone, replace(alone, name="poor, own (single)")])
     assert section.count("poor makes one edit at a time.") == 1
 
 
