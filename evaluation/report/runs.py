@@ -16,6 +16,9 @@ from evaluation.tracing.records import find_traces
 from mmedit_build.errors import UserError
 from mmedit_build.rows import TASKS, Task
 
+SINGLE = " (single)"
+"""What the names of methods that make one edit at a time end with, among those that make several."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -146,7 +149,7 @@ def split(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
         return first, []
     several = {run.header.settings.method for run in edited if run.at_once > 1}
     shown = [
-        replace(run, name=f"{run.name} (single)") if run.single else run
+        replace(run, name=run.name + SINGLE) if run.single else run
         for run in edited
         if run.header.settings.method in several or run.single
     ]

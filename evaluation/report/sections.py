@@ -11,17 +11,17 @@ from evaluation.report.board import (
     ABOUT,
     NAMES,
     Board,
-    Look,
     bound,
     in_words,
     is_unedited,
     percent,
 )
 from evaluation.report.formats import NO_VALUE
+from evaluation.report.looks import Look
 from evaluation.report.markup import Html, join, tag
 from evaluation.report.overview import family_row
 from evaluation.report.runs import Run, by_family, notes, setup
-from evaluation.report.svg import clip, mark
+from evaluation.report.svg import clip_name, mark
 from evaluation.report.tables import cost_table
 from evaluation.results import RunResult
 from evaluation.summary import by_question_type, count_skipped, estimated, headline
@@ -151,7 +151,7 @@ def type_tables(board: Board) -> Html:
 def _type_table(board: Board, protocol: Protocol, column: str, types: dict[str, int]) -> Html:
     of = headline(board.task, protocol)[column]
     groups = {run.name: by_question_type(run.results) for run in board.runs}
-    names = [tag("th", tag("span", clip(run.name, 16)), scope="col") for run in board.runs]
+    names = [tag("th", tag("span", clip_name(run.name, 16)), scope="col") for run in board.runs]
     rows = []
     for name, count in types.items():
         cells = []

@@ -19,11 +19,11 @@ from mmedit_build.rows import Task
 from tests.pages import Reader
 
 
-def runs_of(make_runs: Any, *numbers: int, **plan: Any) -> list[Run]:
+def runs_of(make_runs: Any, *numbers: int, seed: int = 0, **plan: Any) -> list[Run]:
     """Runs of all methods for each number of edits at once, in the order of reports."""
     found: list[Run] = []
     for number in numbers:
-        for run in make_runs(settings={"at_once": number}, **plan)["vqa"]:
+        for run in make_runs(settings={"at_once": number, "seed": seed}, **plan)["vqa"]:
             if run.header.settings.method == "unedited" and number > numbers[0]:
                 continue
             results = [replace(one, at_once=min(number, 3)) for one in run.results]
@@ -76,6 +76,17 @@ def test_each_method_has_a_line_in_its_own_color(make_runs: Any) -> None:
     assert "poor@75: Reliability, wild: 25.0 (95% interval" in section
     assert "One patch makes 1, 10 or 75 edits" in section
     assert "a group of 3." in section
+
+
+def test_lines_of_several_runs_of_a_method_have_names_of_their_own(make_runs: Any) -> None:
+    runs = [
+        replace(run, name=f"{run.name}, seed {seed}")
+        for seed in (0, 1)
+        for run in runs_of(make_runs, 1, 10, skills={"good": 1.0}, seed=seed)
+    ]
+    section = at_once(make_board("vqa", []), runs)
+    for name in ("good, seed 0", "good, seed 1"):
+        assert section.count(f">{name}</text>") == 12
 
 
 def test_without_single_edits_methods_keep_their_colors_too(make_runs: Any) -> None:

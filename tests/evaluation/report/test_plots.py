@@ -3,8 +3,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from evaluation.report.board import make_board
-from evaluation.report.plots import agreements, bars, radars, tradeoffs
+from evaluation.report.plots import NAME, agreements, bars, radars, tradeoffs
+from evaluation.report.svg import clip_name
 
 
 def board_of(make_runs: Any, **plan: Any) -> Any:
@@ -59,3 +62,18 @@ def test_what_nobody_was_asked_is_not_drawn(make_runs: Any) -> None:
     runs = make_runs(skips=tuple(f"made-up/{number}" for number in range(8)), skills={"good": 1.0})["vqa"]
     board = make_board("vqa", runs)
     assert bars(board) == radars(board) == tradeoffs(board) == agreements(board) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("serac-image", "serac-image"),
+        ("ft, seed 1", "ft, seed 1"),
+        ("ft on connector", "ft on connect…"),
+        ("serac-image, own", "serac-im…, own"),
+        ("ft, blip2-opt-2.7b, seed 1", "ft….7b, seed 1"),
+    ],
+)
+def test_names_are_clipped_where_they_tell_least(name: str, shown: str) -> None:
+    assert clip_name(name, NAME) == shown
+    assert len(shown) <= NAME
