@@ -20,6 +20,7 @@ from evaluation.options import (
     PartNames,
     Precision,
     TaskName,
+    folder_of_results,
 )
 from evaluation.tracing.cli import trace
 from mmedit_build.errors import UserError, run_app
@@ -27,6 +28,8 @@ from mmedit_build.errors import UserError, run_app
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
     from evaluation.experiment import Experiment
+    from evaluation.report.runs import Run
+    from mmedit_build.rows import Task
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -149,7 +152,10 @@ def fit(
 
 @app.command()
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report.", show_default="the first DIR")
     ] = None,
@@ -159,7 +165,9 @@ def report(
 
     Folders of `mmedit-eval trace` join the page.
     """
-    _write_report(folders, out or folders[0], images)
+    from evaluation.report.runs import find_runs
+
+    _write_report(find_runs(folders), folders, out or folders[0], images)
 
 
 app.command()(trace)
@@ -232,23 +240,26 @@ def _evaluate(experiment: Experiment) -> None:
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
-    folders, failed = settled(lambda: evaluate_all(experiment, progress))
-    for table in tables(find_runs(folders)):
-        Console().print(table)
-    show_path("Results", experiment.out)
-    _write_report(folders, experiment.out, experiment.images)
+    done, failed = settled(lambda: evaluate_all(experiment, progress))
+    if done:
+        # Of all that stands there, whichever command wrote it.
+        runs = find_runs([experiment.out])
+        for table in tables(runs):
+            Console().print(table)
+        show_path("Results", experiment.out)
+        _write_report(runs, [experiment.out], experiment.out, experiment.images)
     if failed is not None:
         raise failed
 
 
-def _write_report(folders: Sequence[Path], out: Path, images: Path | None) -> None:
+def _write_report(
+    runs: dict[Task, list[Run]], folders: Sequence[Path], out: Path, images: Path | None
+) -> None:
     from evaluation.report.page import write_page
-    from evaluation.report.runs import find_runs
     from evaluation.report.tables import write_tables
     from evaluation.tracing.records import find_traces
     from mmedit_build.console import show_path
 
-    runs = find_runs(folders)
     for path in write_tables(runs, out):
         show_path(path.suffix.removeprefix(".").upper(), path)
     show_path("Page", write_page(runs, out, images, find_traces(folders)))

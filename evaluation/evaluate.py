@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -61,15 +61,15 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
     check_there(experiment.dataset, [case.image for case in cases])
     mllm = load_model(experiment)
     attempts = Attempts[Path]()
-    for task in TASKS:
-        of_task = [case for case in cases if case.task == task]
-        if of_task:
-            bench = Bench(experiment, mllm, task, of_task, progress)
+    of_task = {task: [case for case in cases if case.task == task] for task in TASKS}
+    benches = [Bench(experiment, mllm, task, found, progress) for task, found in of_task.items() if found]
+    # Nothing is written before it is known what is refused: such a command leaves all as it was.
+    for bench, wanted in [(bench, bench.accepted(editors, attempts)) for bench in benches]:
+        if wanted or not editors:
             attempts.done.append(bench.unedited())
-            for name, editor in editors.items():
-                for at_once in bench.sizes:
-                    with attempts.at(name, task):
-                        attempts.done.append(bench.judge(name, editor, at_once))
+        for name, at_once in wanted:
+            with attempts.at(name, bench.task):
+                attempts.done.append(bench.judge(name, editors[name], at_once))
     attempts.check()
     return attempts.done
 
@@ -151,11 +151,25 @@ class Bench:
     def _train_edits(self, cases: Sequence[Case]) -> list[TrainEdit]:
         return [train_edit(case, self.mllm, self.experiment.prompts) for case in cases]
 
+    def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
+        """The methods, with how many edits at once, whose results may be added to what stands there."""
+        folder, new = self._run(UNEDITED)
+        folder.check(new.settings)
+        accepted: list[tuple[str, int]] = []
+        for name, editor in editors.items():
+            for at_once in self.sizes:
+                with attempts.at(name, self.task):
+                    check_batch(editor, at_once)
+                    folder, new = self._run(name, editor, at_once)
+                    check_dealt(self.wanted, at_once, folder.check(new.settings))
+                    accepted.append((name, at_once))
+        return accepted
+
     def unedited(self) -> Path:
         """The row of no edit at all."""
-        folder = ResultFolder(self.experiment.out / self.task / UNEDITED)
+        folder, new = self._run(UNEDITED)
         with folder.locked():
-            header, results = folder.begin(self._header(UNEDITED, {}))
+            header, results = folder.begin(new)
             known = {result.id for result in results}
             missing = [case for case in self.wanted if case.id not in known]
             if missing:
@@ -172,15 +186,14 @@ class Bench:
 
     def judge(self, name: str, editor: Editor, at_once: int = 1) -> Path:
         """The results of a method with so many edits at once, as far as they are not there yet."""
-        check_batch(editor, at_once)
-        new = self._header(name, editor.config.model_dump(mode="json"), at_once)
-        folder = ResultFolder(self.experiment.out / self.task / new.settings.name)
+        folder, new = self._run(name, editor, at_once)
         with folder.locked():
             header, results = folder.begin(new)
             check_dealt(self.wanted, at_once, results)
             known = {result.id for result in results}
             if any(case.id not in known for case in self.wanted):
-                header = self._judge(name, editor, known, folder, folder.resume(header))
+                header = with_fit(header, self.fit(name, editor), folder.folder)
+                header = self._judge(editor, known, folder, folder.resume(header))
             self._end(folder, header)
         return folder.folder
 
@@ -195,9 +208,8 @@ class Bench:
             )
 
     def _judge(
-        self, name: str, editor: Editor, known: Collection[str], folder: ResultFolder, header: RunResult
+        self, editor: Editor, known: Collection[str], folder: ResultFolder, header: RunResult
     ) -> RunResult:
-        header = with_fit(header, self.fit(name, editor), folder.folder)
         tell(editor, self.judging, self.wanted)
         witness = Witness.of(editor, self.mllm, header.about)
         judging = replace(self.judging, seen=witness.see)
@@ -230,16 +242,20 @@ class Bench:
             return run_batches(judging, editor, self.wanted, at_once, known, reuse=reuse)
         return (run if reuse else run_plain)(judging, editor, self.wanted, known)
 
-    def _header(self, name: str, config: dict[str, object], at_once: int = 1) -> RunResult:
-        return new_header(
+    def _run(
+        self, name: str, editor: Editor | None = None, at_once: int = 1
+    ) -> tuple[ResultFolder, RunResult]:
+        """Where the results of a method are, and the header that they begin with."""
+        header = new_header(
             self.experiment,
             self.task,
             name,
-            config,
+            {} if editor is None else editor.config.model_dump(mode="json"),
             device=self.mllm.device,
             digests=(self._model_digest, self.digest),
             at_once=at_once,
         )
+        return ResultFolder(self.experiment.out / self.task / header.settings.name), header
 
     @cached_property
     def _model_digest(self) -> str:

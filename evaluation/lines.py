@@ -39,8 +39,8 @@ class Lines(Generic[Line]):
                 lines.append(self.kind.validate_json(line))
             except ValidationError as error:
                 raise UserError(
-                    f"Line {number} of {self.path} is no {self.name} of this version of mmedit; delete the "
-                    "line and run the same command again."
+                    f"Line {number} of {self.path} is no {self.name} of this version of mmedit "
+                    f"({_reason(error)}); delete the line and run the same command again."
                 ) from error
         return lines
 
@@ -59,5 +59,14 @@ class Lines(Generic[Line]):
 
     def _data(self) -> tuple[bytes, bytes]:
         """What is in the file, and its whole lines."""
+        if self.path.exists() and not self.path.is_file():
+            raise UserError(f"{self.path} is not a file of {self.name}s; move it away.")
         data = self.path.read_bytes() if self.path.exists() else b""
         return data, data[: data.rfind(b"\n") + 1]
+
+
+def _reason(error: ValidationError) -> str:
+    """The first fault of a line, and where in it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmedit_build.errors import UserError
+
 Dtype = Literal["float32", "float16", "bfloat16"]
 MethodNames = Annotated[
     str | None, typer.Option("--method", help="A method, a comma list of them, or all; see list.")
@@ -43,3 +45,10 @@ Cache = Annotated[
 ExperimentFile = Annotated[
     Path | None, typer.Option("--config", help="Experiment file (YAML); options given here come first.")
 ]
+
+
+def folder_of_results(name: str) -> Path:
+    """The folder that an argument names; an empty one would mean the folder one is in."""
+    if not name or not Path(name).is_dir():
+        raise UserError(f"There is no folder '{name}'; give folders that mmedit-eval wrote.")
+    return Path(name)

@@ -6,17 +6,19 @@ same settings goes on after the last whole line.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from evaluation.about import About
 from evaluation.differences import differences
 from evaluation.lines import Lines
-from evaluation.metrics import Protocol
+from evaluation.metrics import METRICS, Protocol
 from evaluation.probes import Kind
 from mmedit_build.errors import UserError
 from mmedit_build.rows import Relation, Split, Task
@@ -25,7 +27,23 @@ from mmedit_build.store import locked, write_atomic
 HEADER = "run.json"
 LINES = "results.jsonl"
 
-Scores = dict[Protocol, dict[str, float]]
+
+def _check_scores(scores: dict[Protocol, dict[str, float]]) -> dict[Protocol, dict[str, float]]:
+    """Refuse scores that there are not, and numbers that no score can be."""
+    for protocol, found in scores.items():
+        for name, score in found.items():
+            metric = METRICS[protocol].get(name)
+            if metric is None:
+                raise ValueError(f"there is no score {name} of the {protocol} protocol")
+            if not 0 <= score <= (1 if metric.percent else inf):
+                raise ValueError(f"{protocol} {name} cannot be {score}")
+    return scores
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0)]
+Natural = Annotated[int, Field(ge=0)]
+Scores = Annotated[dict[Protocol, dict[str, Finite]], AfterValidator(_check_scores)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +60,11 @@ class ProbeResult:
     before: str | None
     after: str | None
     """Raw answers; None if the protocol `wild` was left out."""
-    log_prob_before: float
-    log_prob_after: float
+    log_prob_before: Finite
+    log_prob_after: Finite
     """log p(target | image, prompt)."""
-    target_tokens: int
-    written_tokens: int
+    target_tokens: Natural
+    written_tokens: Natural
     """Of the answer after the edit."""
     scores: Scores
 
@@ -66,11 +84,11 @@ class CaseResult:
     skipped: str | None = None
     """Why there are no scores."""
     probes: tuple[ProbeResult, ...] = ()
-    plan_seconds: float = 0.0
+    plan_seconds: Seconds = 0.0
     """To make the patch; of one for several edits, the edit's share."""
-    probe_seconds: float = 0.0
+    probe_seconds: Seconds = 0.0
     """To apply it, put all probes and undo it; side by side, the edit's share."""
-    changed: int = 0
+    changed: Natural = 0
     """Parameters of the model that the patch changes."""
     at_once: int = 1
     """Edits of its group, for which one patch was planned."""
@@ -156,16 +174,27 @@ class ResultFolder:
 
     def begin(self, header: RunResult) -> tuple[RunResult, list[CaseResult]]:
         """Note the settings, or refuse to go on under others; the header and the results that are there."""
-        if not (self.folder / HEADER).exists():
+        earlier = self._earlier(header.settings)
+        if earlier is None:
             self.write_header(header)
-            return header, self._lines.begin()
+        return earlier or header, _once(self._lines.begin())
+
+    def check(self, settings: Settings) -> list[CaseResult]:
+        """As `begin`, but change nothing; the results that are there."""
+        self._earlier(settings)
+        return _once(self._lines.read())
+
+    def _earlier(self, settings: Settings) -> RunResult | None:
+        """The header that is there, of the same settings."""
+        if not (self.folder / HEADER).exists():
+            return None
         earlier = read_header(self.folder)
-        for name, before, now in differences(*map(_content, (earlier.settings, header.settings))):
+        for name, before, now in differences(*map(_content, (earlier.settings, settings))):
             raise UserError(
                 f"{self.folder} holds results of other settings: {name} was {before} and is now {now}. "
                 "Choose another folder with --out, or delete it."
             )
-        return earlier, self._lines.begin()
+        return earlier
 
     def resume(self, header: RunResult) -> RunResult:
         """Note that results are being added."""
@@ -184,7 +213,7 @@ class ResultFolder:
 
 def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
     """Header and lines of a folder, whether its run is finished or not."""
-    return read_header(folder), _lines(folder).read()
+    return read_header(folder), _once(_lines(folder).read())
 
 
 def read_header(folder: Path) -> RunResult:
@@ -195,6 +224,11 @@ def read_header(folder: Path) -> RunResult:
         raise UserError(
             f"{path} is not the header of results of this version of mmedit; delete {folder} and run again."
         ) from error
+
+
+def _once(results: Iterable[CaseResult]) -> list[CaseResult]:
+    """The last result of each edit: lines may have been joined or copied by hand."""
+    return list({result.id: result for result in results}.values())
 
 
 def _lines(folder: Path) -> Lines[CaseResult]:

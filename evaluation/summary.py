@@ -1,19 +1,18 @@
 """From the results of edits to means with intervals, and to differences between methods.
 
-A mean is over edits; an edit with several items of a kind counts with their mean. Intervals are bootstrap
-percentiles at 95%, where images are drawn rather than edits: edits of one image are not independent.
+A mean is over edits; an edit with several items of a kind counts with their mean. Intervals are over images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.intervals import bootstrap, wilson
 from evaluation.metrics import METRICS, Protocol
 from evaluation.probes import KINDS, Kind
 from evaluation.results import CaseResult, ProbeResult
@@ -22,8 +21,6 @@ from mmedit_build.rows import Task
 Near = Literal["far", "near", "same_image", "same_question"]
 """Which locality items; near are those on the edit's image and those with its question."""
 RELATIONS: tuple[Near, ...] = ("far", "near", "same_image", "same_question")
-DRAWS = 2000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +84,23 @@ def all_values(results: Sequence[CaseResult]) -> dict[Measure, dict[str, float]]
     return {measure: means[measure] for measure in sorted(means, key=_order)}
 
 
-def estimate(found: Mapping[str, float], images: Mapping[str, str], *, seed: int = 0) -> Estimate | None:
-    """The mean of some edits' values; `images` gives the image of each edit. None of no edits."""
+def estimate(
+    found: Mapping[str, float], images: Mapping[str, str], *, share: bool = False, seed: int = 0
+) -> Estimate | None:
+    """The mean of some edits' values; `images` gives the image of each edit. None of no edits.
+
+    The values of a `share` lie between 0 and 1.
+    """
     if not found:
         return None
     sums, counts = _by_image(found, images)
-    means = _drawn_means(sums, counts, seed)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), len(found), len(sums))
+    low, high = wilson(sums, counts) if share else bootstrap(sums, counts, seed)
+    return Estimate(float(sums.sum() / counts.sum()), low, high, len(found), len(sums))
+
+
+def estimated(results: Sequence[CaseResult], measure: Measure) -> Estimate | None:
+    """The mean of a measure."""
+    return estimate(values(results, measure), images_of(results), share=measure.percent)
 
 
 def difference(
@@ -165,17 +171,3 @@ def _by_image(
     places = [numbers.setdefault(images[name], len(numbers)) for name in found]
     sums = np.bincount(places, weights=list(found.values())).astype(np.float64)
     return sums, np.bincount(places).astype(np.float64)
-
-
-def _drawn_means(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """The mean of as many images as there are, drawn with replacement, many times."""
-    times = _times(len(sums), seed)
-    means: NDArray[np.float64] = (times @ sums) / (times @ counts)
-    return means
-
-
-@lru_cache(maxsize=8)
-def _times(number: int, seed: int) -> NDArray[np.float64]:
-    """How often each image is drawn, in each of the draws; the same for all measures."""
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=DRAWS)
-    return drawn.astype(np.float64)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from math import log10
 
 from evaluation.metrics import Protocol
-from evaluation.report.board import COLORS, NAMES, SHAPES, Board, Look, in_words, make_board
+from evaluation.report.board import NAMES, Board, in_words, make_board
+from evaluation.report.looks import make_looks
 from evaluation.report.markup import Html, join, tag
-from evaluation.report.runs import Run
+from evaluation.report.runs import SINGLE, Run
 from evaluation.report.sections import PROTOCOL_TITLES, main_table, warnings
-from evaluation.report.svg import TICKS, Scale, clip, figure, line, mark, panel, text
+from evaluation.report.svg import TICKS, Scale, clip_name, figure, line, mark, panel, text
 
 LINE = 13.0
 """Between the names at the ends of lines, at least."""
@@ -53,15 +53,10 @@ def _left_over(run: Run) -> set[int]:
 
 
 def _board(board: Board, runs: Sequence[Run]) -> Board:
-    """The numbers of the runs, each with the look that its method has in other plots."""
-    lines = list(_lines(runs))
-    looks: dict[str, Look] = {}
-    for place, of in enumerate(lines):
-        names = [name for run in of for name in (run.name, _method(run))]
-        known = [board.looks[name] for name in names if name in board.looks]
-        look = known[0] if known else Look(place % COLORS, place % SHAPES)
-        looks |= {run.name: look for run in of}
-    return replace(make_board(board.task, runs), looks=looks)
+    """The numbers of the runs, each with the look that it has in other plots."""
+    looks = make_looks(runs) | board.looks
+    alone = {run.name: looks.get(run.name.removesuffix(SINGLE), looks[run.name]) for run in runs}
+    return make_board(board.task, runs, looks | alone)
 
 
 def _method(run: Run) -> str:
@@ -127,7 +122,9 @@ def _names(board: Board, ends: Sequence[tuple[float, float, Run]]) -> list[Html]
     for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
         paint = board.looks[run.name].paint
         drawn.append(line(x + 8, y, _NAMES - 4, place, "course thin", stroke=paint))
-        drawn.append(text(_NAMES, place + 4, clip(run.header.settings.method, 14), "name"))
+        settings = run.header.settings
+        name = settings.method + run.name.removeprefix(settings.name)
+        drawn.append(text(_NAMES, place + 4, clip_name(name, 14), "name"))
     return drawn
 
 

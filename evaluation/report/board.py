@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from evaluation.experiment import UNEDITED
 from evaluation.metrics import METRICS, PROTOCOLS, Protocol
+from evaluation.report.looks import Looks, make_looks
 from evaluation.report.runs import Run
-from evaluation.results import CaseResult
-from evaluation.summary import Estimate, Measure, estimate, headline, images_of, values
+from evaluation.summary import Estimate, estimated, headline
 from mmedit_build.rows import Task
 
 NAMES = {
@@ -29,21 +29,6 @@ ABOUT = {
     "I-Loc": "other questions about other images",
     "I-Loc near": "other questions about the edit's image, and its question about others",
 }
-COLORS = 7
-SHAPES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How the marks of a method look in all plots."""
-
-    color: int | None
-    """None is gray."""
-    shape: int
-
-    @property
-    def paint(self) -> str:
-        return "var(--none)" if self.color is None else f"var(--m{self.color})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +39,7 @@ class Board:
     runs: Sequence[Run]
     protocols: tuple[Protocol, ...]
     """Those that any of the runs has."""
-    looks: dict[str, Look]
-    """By the names of runs."""
+    looks: Looks
     estimates: dict[tuple[Protocol, str, str], Estimate]
     """By protocol, column and run."""
 
@@ -82,12 +66,9 @@ def is_unedited(run: Run) -> bool:
     return run.header.settings.method == UNEDITED
 
 
-def make_board(task: Task, runs: Sequence[Run]) -> Board:
-    """All headline numbers of some runs of a task."""
+def make_board(task: Task, runs: Sequence[Run], looks: Looks | None = None) -> Board:
+    """All headline numbers of some runs of a task; `looks` are those of the whole page, if there is more."""
     protocols = tuple(one for one in PROTOCOLS if any(one in run.header.settings.protocols for run in runs))
-    edited = [run.name for run in runs if not is_unedited(run)]
-    looks = {run.name: Look(None, 0) for run in runs}
-    looks |= {name: Look(place % COLORS, place % SHAPES) for place, name in enumerate(edited)}
     estimates: dict[tuple[Protocol, str, str], Estimate] = {}
     for protocol in protocols:
         for column, of in headline(task, protocol).items():
@@ -95,12 +76,7 @@ def make_board(task: Task, runs: Sequence[Run]) -> Board:
                 found = estimated(run.results, of)
                 if found is not None:
                     estimates[protocol, column, run.name] = found
-    return Board(task, runs, protocols, looks, estimates)
-
-
-def estimated(results: Sequence[CaseResult], of: Measure) -> Estimate | None:
-    """The mean of some results with its interval."""
-    return estimate(values(results, of), images_of(results))
+    return Board(task, runs, protocols, looks or make_looks(runs), estimates)
 
 
 def percent(share: float) -> str:

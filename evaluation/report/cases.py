@@ -12,8 +12,7 @@ from evaluation.report.answers import RELATIONS, Judged, answers_table, cut, out
 from evaluation.report.board import Board
 from evaluation.report.markup import Html, join, tag
 from evaluation.report.pictures import find_cases
-from evaluation.report.runs import Run
-from evaluation.report.sections import setup
+from evaluation.report.runs import Run, setup
 from evaluation.results import CaseResult
 from mmedit_build.image_files import read_image
 from mmedit_build.thumbnails import data_url

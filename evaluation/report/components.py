@@ -14,7 +14,7 @@ from evaluation.report.svg import clip, figure, line, panel, text
 
 HEAD = 18
 """Height of a method's name above its bars."""
-_PAINTS = {part: f"var(--m{number})" for number, part in enumerate(PARTS)}
+_PAINTS = {part: f"var(--p{number})" for number, part in enumerate(PARTS)}
 
 Study = Mapping[str, Mapping[Part, Run]]
 """The runs that have results, by method and part."""

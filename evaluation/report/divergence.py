@@ -9,7 +9,7 @@ from statistics import median
 from evaluation.report.board import Board
 from evaluation.report.markup import Html, join
 from evaluation.report.runs import Run
-from evaluation.report.svg import Scale, clip, dot, figure, line, panel, text
+from evaluation.report.svg import Scale, clip_name, dot, figure, line, panel, text
 from evaluation.summary import Measure, values
 
 FLOOR = 1e-8
@@ -86,7 +86,7 @@ def _row(board: Board, run: Run, found: dict[str, float], scale: Scale, top: flo
     at = _place(middle, scale)
     return join(
         [
-            text(0, top + 14, clip(run.name, 14), "name"),
+            text(0, top + 14, clip_name(run.name, 14), "name"),
             *points,
             line(at, top, at, top + STEP - 6, "median"),
             text(340, top + 14, _short(middle), "value", "end"),

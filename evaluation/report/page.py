@@ -12,6 +12,7 @@ from evaluation.report.cases import Cards, filters, make_cards
 from evaluation.report.components import components
 from evaluation.report.divergence import divergences
 from evaluation.report.formats import TASK_TITLES
+from evaluation.report.looks import make_looks
 from evaluation.report.markup import Html, join, tag
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
@@ -44,7 +45,8 @@ def write_page(
 def render(runs: dict[Task, list[Run]], images: Path | None = None, traces: Sequence[Path] = ()) -> bytes:
     """The page, in UTF-8."""
     parts = {task: split(of_task) for task, of_task in runs.items()}
-    boards = [make_board(task, first) for task, (first, _) in parts.items()]
+    looks = make_looks([run for of_task in runs.values() for run in of_task])
+    boards = [make_board(task, first, looks) for task, (first, _) in parts.items()]
     whole = [replace(board, runs=runs[board.task]) for board in boards]
     body = [
         tag("h1", TITLE),

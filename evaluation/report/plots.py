@@ -10,7 +10,18 @@ from evaluation.report.board import NAMES, Board, in_words, percent
 from evaluation.report.labels import HEIGHT, Box, Point, place
 from evaluation.report.markup import Html, join
 from evaluation.report.runs import Run
-from evaluation.report.svg import Scale, bar, clip, figure, line, mark, panel, percent_grid, polygon, text
+from evaluation.report.svg import (
+    Scale,
+    bar,
+    clip_name,
+    figure,
+    line,
+    mark,
+    panel,
+    percent_grid,
+    polygon,
+    text,
+)
 from evaluation.summary import Estimate
 
 CENTER = (110.0, 108.0)
@@ -47,7 +58,7 @@ def _bar_panel(board: Board, column: str) -> Html:
     rows: list[str] = []
     for number, run in enumerate(board.runs):
         top = 30 + step * number
-        rows.append(text(0, top + step / 2, clip(run.name, NAME), "name"))
+        rows.append(text(0, top + step / 2, clip_name(run.name, NAME), "name"))
         for place_, protocol in enumerate(reversed(board.protocols)):
             rows.append(
                 score_bar(board, protocol, column, run, top + 12 * place_, board.looks[run.name].paint)
@@ -98,7 +109,7 @@ def _radar(board: Board, run: Run) -> Html:
         for column, angle, (x, y) in zip(columns, angles, _ring(angles, [1.13] * len(angles)), strict=True)
     ]
     shapes = [_shape(board, protocol, run, columns, angles) for protocol in board.protocols]
-    return panel(clip(run.name, 24), 196, *rings, *spokes, *shapes, *names, width=216)
+    return panel(clip_name(run.name, 24), 196, *rings, *spokes, *shapes, *names, width=216)
 
 
 def _shape(
@@ -165,7 +176,7 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
         x, y = board.of(*across, run.name), board.of(*up, run.name)
         if x is None or y is None:
             continue
-        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip(run.name, 22))
+        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, 22))
         tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
         points.append(point)
         here = _arms(point, x, y)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from editors.families import METHOD_FAMILIES
+from evaluation.differences import differences
 from evaluation.experiment import UNEDITED
-from evaluation.results import HEADER, CaseResult, RunResult, Settings, read_results
+from evaluation.report.names import names
+from evaluation.results import HEADER, CaseResult, RunResult, read_results
+from evaluation.tracing.records import find_traces
 from mmedit_build.errors import UserError
 from mmedit_build.rows import TASKS, Task
+
+SINGLE = " (single)"
+"""What the names of methods that make one edit at a time end with, among those that make several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,8 @@ class Run:
     name: str
     header: RunResult
     results: Sequence[CaseResult]
+    folders: tuple[Path, ...] = ()
+    """Where it was found: several that hold the very same run are shown as one."""
 
     @property
     def task(self) -> Task:
@@ -45,32 +53,73 @@ class Run:
 def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     """All results below some folders by task, the unedited model's first and the others by their families."""
     # The same folder may be named in several ways.
-    found = {path.parent.resolve(): path.parent for folder in folders for path in folder.rglob(HEADER)}
-    if not found:
-        raise UserError(
-            f"There are no results in {', '.join(map(str, folders))}; give folders that mmedit-eval wrote."
-        )
-    runs = [Run("", *read_results(folder)) for folder in sorted(found.values())]
+    found = {path.parent.resolve(): path.parent for path in _headers(folders)}
+    runs = [Run("", *read_results(folder), (folder,)) for folder in sorted(found.values())]
+    # One that has only begun, or could not be, has nothing to show.
+    runs = [run for run in runs if run.results]
+    if not runs:
+        raise _nothing(folders)
     return {task: of_task for task in TASKS if (of_task := _named([run for run in runs if run.task == task]))}
 
 
-def _named(runs: Sequence[Run]) -> list[Run]:
-    """The runs by their methods, with a number where a method comes more than once.
+def _headers(folders: Sequence[Path]) -> Iterator[Path]:
+    """Where runs are noted; a folder without any, and without traces, was given by mistake."""
+    for folder in folders:
+        headers = list(folder.rglob(HEADER))
+        if not headers and not find_traces([folder]):
+            raise _nothing([folder])
+        yield from headers
 
-    The unedited model comes once for each set of settings: its results are the same in every folder.
-    """
-    named: dict[str, Run] = {}
-    unedited: list[Settings] = []
-    for run in runs:
-        settings = run.header.settings
-        if settings.method == UNEDITED:
-            if any(_same(settings, other) for other in unedited):
-                continue
-            unedited.append(settings)
-        number = sum(one.header.settings.name == settings.name for one in named.values()) + 1
-        name = settings.name if number == 1 else f"{settings.name} ({number})"
-        named[name] = Run(name, run.header, run.results)
-    return sorted(named.values(), key=_place)
+
+def _nothing(folders: Sequence[Path]) -> UserError:
+    return UserError(
+        f"There are no results in {', '.join(map(str, folders))}; give folders that mmedit-eval wrote."
+    )
+
+
+def notes(runs: Sequence[Run]) -> list[str]:
+    """Which runs were found more than once; the unedited model is judged along with every method."""
+    return [
+        f"{run.name}: {' and '.join(map(str, run.folders))} hold the very same run, which is shown once."
+        for run in runs
+        if len(run.folders) > 1 and run.header.settings.method != UNEDITED
+    ]
+
+
+def _named(runs: Sequence[Run]) -> list[Run]:
+    """The runs of a task, each once, by names that tell them apart."""
+    kept: list[Run] = []
+    # What has most is taken first, as others may hold a part of it.
+    for run in sorted(runs, key=lambda run: (-len(run.header.settings.protocols), -len(run.results))):
+        place = next((place for place, one in enumerate(kept) if _holds(one, run)), None)
+        if place is None:
+            kept.append(run)
+        else:
+            kept[place] = replace(kept[place], folders=(*kept[place].folders, *run.folders))
+    found = names([(run.header, run.folders[0]) for run in kept])
+    return sorted((replace(run, name=name) for run, name in zip(kept, found, strict=True)), key=_place)
+
+
+def _holds(one: Run, other: Run) -> bool:
+    """Whether a run has all that another one came to."""
+    first, second = one.header.settings, other.header.settings
+    if first.method == second.method == UNEDITED:
+        same = setup(one) == setup(other) and {*first.protocols} >= {*second.protocols}
+        return same and {result.id for result in one.results} >= {result.id for result in other.results}
+    if any(differences(asdict(first), asdict(second))):
+        return False
+    known = {result.id: _timeless(result) for result in one.results}
+    return all(known.get(result.id) == _timeless(result) for result in other.results)
+
+
+def _timeless(result: CaseResult) -> CaseResult:
+    return replace(result, plan_seconds=0.0, probe_seconds=0.0)
+
+
+def setup(run: Run) -> tuple[str, ...]:
+    """What runs share whose edits are the same questions to the same model."""
+    settings = run.header.settings
+    return (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
 
 
 def _place(run: Run) -> tuple[bool, int, str, int, str]:
@@ -100,16 +149,8 @@ def split(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
         return first, []
     several = {run.header.settings.method for run in edited if run.at_once > 1}
     shown = [
-        replace(run, name=f"{run.name} (single)") if run.single else run
+        replace(run, name=run.name + SINGLE) if run.single else run
         for run in edited
         if run.header.settings.method in several or run.single
     ]
     return first, shown
-
-
-def _same(one: Settings, other: Settings) -> bool:
-    first, second = (
-        (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
-        for settings in (one, other)
-    )
-    return first == second

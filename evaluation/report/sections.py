@@ -11,21 +11,20 @@ from evaluation.report.board import (
     ABOUT,
     NAMES,
     Board,
-    Look,
     bound,
-    estimated,
     in_words,
     is_unedited,
     percent,
 )
 from evaluation.report.formats import NO_VALUE
+from evaluation.report.looks import Look
 from evaluation.report.markup import Html, join, tag
 from evaluation.report.overview import family_row
-from evaluation.report.runs import Run, by_family
-from evaluation.report.svg import clip, mark
+from evaluation.report.runs import Run, by_family, notes, setup
+from evaluation.report.svg import clip_name, mark
 from evaluation.report.tables import cost_table
 from evaluation.results import RunResult
-from evaluation.summary import by_question_type, count_skipped, headline
+from evaluation.summary import by_question_type, count_skipped, estimated, headline
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "legacy": "Legacy: forced along the target",
@@ -117,14 +116,9 @@ def warnings(board: Board) -> Html:
             "The methods were not judged on the same edits, so their numbers may differ for that alone."
         )
     if len({setup(run) for run in board.runs}) > 1:
-        lines.append("There is more than one model, dataset or way of asking; see what was run.")
+        lines.append("There is more than one model, dataset or way of asking, as the names of runs say.")
+    lines += notes(board.runs)
     return join(tag("p", one, class_="warning") for one in lines)
-
-
-def setup(run: Run) -> tuple[str, ...]:
-    """What runs share whose edits are the same questions to the same model."""
-    settings = run.header.settings
-    return (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
 
 
 def type_tables(board: Board) -> Html:
@@ -157,7 +151,7 @@ def type_tables(board: Board) -> Html:
 def _type_table(board: Board, protocol: Protocol, column: str, types: dict[str, int]) -> Html:
     of = headline(board.task, protocol)[column]
     groups = {run.name: by_question_type(run.results) for run in board.runs}
-    names = [tag("th", tag("span", clip(run.name, 16)), scope="col") for run in board.runs]
+    names = [tag("th", tag("span", clip_name(run.name, 16)), scope="col") for run in board.runs]
     rows = []
     for name, count in types.items():
         cells = []

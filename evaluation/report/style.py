@@ -1,19 +1,26 @@
 """How the page of a report looks, besides what all pages share.
 
-The colors of methods were searched for: the least difference of any two is as large as can be, also to eyes
-that lack one of the three kinds of cones, and each has a contrast of at least 3 with the page.
+The colors of methods (a hue for each family, in three shades) and of parts of a model were searched for: the
+least difference of any two is as large as can be, also to eyes that lack one of the three kinds of cones, and
+each has a contrast of at least 3 with the page.
 """
 
 from __future__ import annotations
 
 STYLE = """
 :root {
-  --m0: #00517c; --m1: #cd7a23; --m2: #1aa25f; --m3: #b2799c; --m4: #544e00; --m5: #8366cf; --m6: #93003d;
+  --m00: #2b5f83; --m01: #1877c8; --m02: #189ac9; --m10: #8f0920; --m11: #c65809; --m12: #db7161;
+  --m20: #144310; --m21: #405a43; --m22: #709480; --m30: #652342; --m31: #961870; --m32: #cb289c;
+  --m40: #804a04; --m41: #817341; --m42: #ad8b39; --m50: #323886; --m51: #6e3ae9; --m52: #9474fc;
+  --p0: #00517c; --p1: #cd7a23; --p2: #1aa25f;
   --none: #7b8088; --accent: #0b6fb3;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --m0: #0080c9; --m1: #f2af70; --m2: #0ecfc6; --m3: #ac5c95; --m4: #81862e; --m5: #c7b1ff; --m6: #d76b6c;
+    --m00: #0472c1; --m01: #7792b8; --m02: #a4d8fb; --m10: #c13f15; --m11: #fc4b01; --m12: #e8a57d;
+    --m20: #067c44; --m21: #5bccb2; --m22: #27f4ac; --m30: #8e5f6c; --m31: #d86268; --m32: #ffcddd;
+    --m40: #9a9346; --m41: #c5d56e; --m42: #a9fe51; --m50: #8646f6; --m51: #c070f3; --m52: #c2a6fa;
+    --p0: #0080c9; --p1: #f2af70; --p2: #0ecfc6;
     --none: #8b9098; --accent: #5cb3ec;
   }
 }

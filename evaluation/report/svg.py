@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi, sin
 
-from evaluation.report.board import Look
+from evaluation.report.looks import Look
 from evaluation.report.markup import Html, join, number, tag
 
 WIDTH = 340
@@ -94,6 +94,15 @@ def percent_grid(x: Scale, y: Scale) -> Html:
 def clip(words: str, length: int) -> str:
     """At most so many characters."""
     return words if len(words) <= length else f"{words[: length - 1]}…"
+
+
+def clip_name(name: str, length: int) -> str:
+    """The same of a run's name, whose end tells it from others of its method."""
+    method, _, rest = name.partition(", ")
+    if len(name) <= length or not rest:
+        return clip(name, length)
+    head = min(len(method), max(4, length - len(rest) - 3))
+    return f"{name[:head]}…{name[head + 1 + len(name) - length :]}"
 
 
 def _tip(tip: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from evaluation.metrics import METRICS, Protocol
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, latex
 from evaluation.report.overview import overview_table
-from evaluation.report.runs import Run, split
+from evaluation.report.runs import Run, notes, split
 from evaluation.summary import (
     Estimate,
     Measure,
@@ -18,9 +18,9 @@ from evaluation.summary import (
     by_question_type,
     difference,
     estimate,
+    estimated,
     headline,
     images_of,
-    values,
 )
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
@@ -126,7 +126,8 @@ def markdown(runs: dict[Task, list[Run]]) -> str:
         for protocol in METRICS:
             tables += type_tables(task, protocol, split(of_task)[0])
         tables += [overview_table(task, of_task), cost_table(task, of_task)]
-    return "# Results\n\n" + "\n".join(as_markdown(table) for table in tables) + _skips(runs)
+    texts = "\n".join(as_markdown(table) for table in tables)
+    return f"# Results\n\n{texts}{_skips(runs)}{_notes(runs)}"
 
 
 def _skips(runs: dict[Task, list[Run]]) -> str:
@@ -137,6 +138,11 @@ def _skips(runs: dict[Task, list[Run]]) -> str:
         for reason, number in run.header.skipped.items()
     ]
     return "\n## Skipped edits\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _notes(runs: dict[Task, list[Run]]) -> str:
+    lines = [f"- {TASK_TITLES[task]}, {note}" for task, of_task in runs.items() for note in notes(of_task)]
+    return "\n## Notes\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def as_csv(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
@@ -156,7 +162,7 @@ def score_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
             for of, by_id in all_values(run.results).items():
                 for name in groups:
                     values_of_type = {one: value for one, value in by_id.items() if one in ids[name]}
-                    found = estimate(values_of_type, images_of(run.results))
+                    found = estimate(values_of_type, images_of(run.results), share=of.percent)
                     if found is not None:
                         yield (task, run.name, *_place(of), name, *_numbers(found))
 
@@ -180,7 +186,7 @@ def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
 
 def _of(run: Run, measure: Measure, question_type: str | None = None) -> Estimate | None:
     results = [one for one in run.results if question_type in (None, one.question_type)]
-    return estimate(values(results, measure), images_of(results))
+    return estimated(results, measure)
 
 
 def _cell(found: Estimate | None, of: Measure) -> str:

@@ -1,7 +1,7 @@
 """Means of traces over prompts, by what a position is, and the layers that they suggest to edit.
 
-A prompt counts with the mean over its positions of a role. Intervals are those of all reports: bootstrap
-percentiles at 95%, images drawn rather than their questions.
+A prompt counts with the mean over its positions of a role. Intervals are bootstrap percentiles at 95%,
+images drawn rather than their questions.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from evaluation.cli import app
+from evaluation.tracing.records import Settings, begin
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import write_sources
 
@@ -83,7 +84,7 @@ def test_methods_are_judged_and_reported(dataset: Path, tmp_path: Path) -> None:
     assert [json.loads(line)["id"] for line in lines] == ["vqa/test/100", "vqa/test/101"]
     output = run("report", str(tmp_path / "out"))
     assert f"CSV: {tmp_path / 'out' / 'scores.csv'}" in output
-    assert "| oracle | 100.0 [100.0, 100.0] |" in (tmp_path / "out" / "tables.md").read_text()
+    assert "| oracle | 100.0 [34.2, 100.0] |" in (tmp_path / "out" / "tables.md").read_text()
 
 
 def test_a_protocol_can_be_left_out(dataset: Path, tmp_path: Path) -> None:
@@ -157,7 +158,51 @@ def test_what_can_be_done_is_reported_before_a_failure_is_told(dataset: Path, tm
     assert isinstance(result.exception, UserError)
     assert str(result.exception).startswith("All is done but ike for vqa: ")
     assert f"Page: {tmp_path / 'out' / 'report.html'}" in result.stdout
-    assert "| oracle | 100.0 [100.0, 100.0] |" in (tmp_path / "out" / "tables.md").read_text()
+    assert "| oracle | 100.0 [34.2, 100.0] |" in (tmp_path / "out" / "tables.md").read_text()
+
+
+def test_a_report_covers_all_that_stands_in_its_folder(dataset: Path, tmp_path: Path) -> None:
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    some = ["--dataset", str(dataset), "--task", "vqa", "--device", "cpu", "--out", str(out)]
+    some += ["--cache", str(cache), "--protocol", "legacy"]
+    settings = Settings(
+        model="m",
+        model_digest="1",
+        dataset="d",
+        dataset_digest="2",
+        layers=2,
+        window=1,
+        noise=3.0,
+        samples=1,
+        seed=0,
+        guess="content",
+        subjects={},
+    )
+    begin(out / "traced", settings)
+    run("--method", "oracle", "--limit", "2", *some)
+    output = run("--method", "ft", "--limit", "2", "--at-once", "1,2", *some)
+    page = (out / "report.html").read_text()
+    assert "Causal tracing" in page
+    for name in ("unedited", "oracle", "ft", "ft@2"):
+        assert f"| {name} |" in (out / "tables.md").read_text()
+        assert f"\n{name} &" in (out / "tables.tex").read_text()
+        assert f"vqa,{name}," in (out / "scores.csv").read_text()
+        assert f"<b>{name}</b>" in page
+        assert name in output
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    file = tmp_path / "mine.yaml"
+    file.write_text("methods: {ft: {options: {steps: 1}}}")
+    with pytest.raises(UserError, match=r"config\.steps was .* and is now 1"):
+        run("--config", str(file), "--limit", "3", *some)
+    with pytest.raises(UserError, match="at once"):
+        run("--method", "oracle", "--at-once", "2", "--limit", "4", *some)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["", "nowhere"])
+def test_a_folder_that_is_not_there_has_no_report(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"There is no folder '{name}'; give folders"):
+        run("report", str(tmp_path), name)
 
 
 def test_a_wrong_model_is_told_with_the_nearest(dataset: Path, tmp_path: Path) -> None:

@@ -62,6 +62,21 @@ def test_half_a_line_is_an_error_and_mended_by_the_next_command(lines: Lines[int
     assert lines.read() == [1, 123_456]
 
 
+def test_a_broken_line_is_told_with_its_fault(lines: Lines[int]) -> None:
+    lines.path.write_text("3\n1.5\n")
+    with pytest.raises(
+        UserError, match=r"Line 2 of .* is no number .*\(Input should be a valid integer.*\); "
+    ):
+        lines.read()
+
+
+def test_what_is_no_file_is_told(lines: Lines[int]) -> None:
+    lines.path.mkdir()
+    for work in (lines.read, lines.begin):
+        with pytest.raises(UserError, match=r"numbers\.jsonl is not a file of numbers; move it away"):
+            work()
+
+
 def test_no_room_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make room"):
         Lines(tmp_path / "nowhere" / "numbers.jsonl", TypeAdapter(int), "number").add(1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,54 @@ def test_a_line_broken_in_the_midst_is_told_by_its_number(tmp_path: Path) -> Non
     folder.add(result("c"))
     with pytest.raises(UserError, match=rf"Line 2 of {tmp_path / LINES}"):
         folder.begin(HEAD)
+
+
+def test_an_edit_that_is_there_more_than_once_counts_once(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path)
+    folder.begin(HEAD)
+    for one in (result("a", changed=1), result("b"), result("a", changed=2)):
+        folder.add(one)
+    expected = [result("a", changed=2), result("b")]
+    assert read_results(tmp_path)[1] == expected
+    assert ResultFolder(tmp_path).begin(HEAD)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("top1", "7", "legacy top1 cannot be 7.0"),
+        ("top1", "-0.1", "legacy top1 cannot be -0.1"),
+        ("top1", "NaN", "finite"),
+        ("kl", "-1", "wild kl cannot be -1.0"),
+        ("kl", "Infinity", "finite"),
+        ("log_prob_after", "NaN", "finite"),
+        ("plan_seconds", "-1", "greater than or equal to 0"),
+        ("probe_seconds", "NaN", "finite"),
+        ("changed", "-1", "greater than or equal to 0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_by_file_and_line(
+    place: str, value: str, told: str, tmp_path: Path
+) -> None:
+    folder = ResultFolder(tmp_path)
+    folder.begin(HEAD)
+    folder.add(result("a"))
+    folder.add(result("b"))
+    path = tmp_path / LINES
+    first, second = path.read_text().strip().split("\n")
+    broken, found = re.subn(rf'"{place}":[^,}}]+', f'"{place}":{value}', second)
+    assert found == 1
+    path.write_text(f"{first}\n{broken}\n")
+    with pytest.raises(UserError, match=rf"Line 2 of {path} is no result .*{told}"):
+        read_results(tmp_path)
+
+
+def test_scores_that_there_are_not_are_told_by_file_and_line(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path)
+    folder.begin(HEAD)
+    folder.add(result("a", probes=(replace(PROBE, scores={"legacy": {"bleu": 0.5}}),)))
+    with pytest.raises(UserError, match=r"Line 1 of .*there is no score bleu of the legacy protocol"):
+        read_results(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from evaluation.summary import (
     by_question_type,
     difference,
     estimate,
+    estimated,
     headline,
     images_of,
     values,
@@ -57,21 +60,23 @@ def test_the_mean_is_over_edits_and_not_over_images() -> None:
     assert (found.mean, found.edits, found.images) == (0.75, 4, 2)
 
 
-def test_an_interval_of_many_independent_edits_is_that_of_the_normal_distribution() -> None:
+@pytest.mark.parametrize("share", [False, True])
+def test_an_interval_of_many_independent_edits_is_that_of_the_normal_distribution(share: bool) -> None:
     rng = np.random.default_rng(1)
     scores = {str(i): float(rng.random() < 0.3) for i in range(2000)}
-    found = estimate(scores, {name: name for name in scores})
+    found = estimate(scores, {name: name for name in scores}, share=share)
     assert found is not None
     half = 1.96 * (found.mean * (1 - found.mean) / 2000) ** 0.5
     assert found.low == pytest.approx(found.mean - half, abs=0.002)
     assert found.high == pytest.approx(found.mean + half, abs=0.002)
 
 
-def test_edits_of_one_image_widen_the_interval() -> None:
+@pytest.mark.parametrize("share", [False, True])
+def test_edits_of_one_image_widen_the_interval(share: bool) -> None:
     scores = {str(i): float(i < 200) for i in range(400)}
-    alone = estimate(scores, {name: name for name in scores})
+    alone = estimate(scores, {name: name for name in scores}, share=share)
     # Images of ten edits that all have the same score: as good as a tenth of the edits.
-    together = estimate(scores, {name: str(int(name) // 10) for name in scores})
+    together = estimate(scores, {name: str(int(name) // 10) for name in scores}, share=share)
     assert alone is not None
     assert together is not None
     ratio = (together.high - together.low) / (alone.high - alone.low)
@@ -90,6 +95,22 @@ def test_one_image_has_no_spread_and_no_edit_no_estimate() -> None:
     assert found is not None
     assert (found.low, found.mean, found.high) == pytest.approx((0.3, 0.3, 0.3))
     assert estimate({}, {}) is None
+
+
+def test_a_share_is_never_known_for_sure() -> None:
+    right = [result(number, probe("reliability", 1.0)) for number in range(35)]
+    found = estimated(right, RELIABILITY)
+    assert found is not None
+    assert (found.low, found.mean, found.high) == pytest.approx((0.901, 1.0, 1.0), abs=0.001)
+    assert estimated([], RELIABILITY) is None
+
+
+def test_numbers_that_are_no_share_have_their_own_range() -> None:
+    kl = Measure("wild", "text_locality", "kl", "far")
+    one = replace(probe("text_locality", 0.0, "far"), scores={"wild": {"kl": 7.5}})
+    found = estimated([result(number, one) for number in range(35)], kl)
+    assert found is not None
+    assert (found.low, found.mean, found.high) == (7.5, 7.5, 7.5)
 
 
 def test_differences_are_those_of_the_edits_that_both_have() -> None:

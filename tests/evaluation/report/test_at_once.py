@@ -19,11 +19,11 @@ from mmedit_build.rows import Task
 from tests.pages import Reader
 
 
-def runs_of(make_runs: Any, *numbers: int, **plan: Any) -> list[Run]:
+def runs_of(make_runs: Any, *numbers: int, seed: int = 0, **plan: Any) -> list[Run]:
     """Runs of all methods for each number of edits at once, in the order of reports."""
     found: list[Run] = []
     for number in numbers:
-        for run in make_runs(settings={"at_once": number}, **plan)["vqa"]:
+        for run in make_runs(settings={"at_once": number, "seed": seed}, **plan)["vqa"]:
             if run.header.settings.method == "unedited" and number > numbers[0]:
                 continue
             results = [replace(one, at_once=min(number, 3)) for one in run.results]
@@ -78,6 +78,17 @@ def test_each_method_has_a_line_in_its_own_color(make_runs: Any) -> None:
     assert "a group of 3." in section
 
 
+def test_lines_of_several_runs_of_a_method_have_names_of_their_own(make_runs: Any) -> None:
+    runs = [
+        replace(run, name=f"{run.name}, seed {seed}")
+        for seed in (0, 1)
+        for run in runs_of(make_runs, 1, 10, skills={"good": 1.0}, seed=seed)
+    ]
+    section = at_once(make_board("vqa", []), runs)
+    for name in ("good, seed 0", "good, seed 1"):
+        assert section.count(f">{name}</text>") == 12
+
+
 def test_without_single_edits_methods_keep_their_colors_too(make_runs: Any) -> None:
     first, several = split(runs_of(make_runs, 10, 75))
     board = make_board("vqa", first)
@@ -93,7 +104,7 @@ def test_one_number_is_told_alone_and_single_methods_once(make_runs: Any) -> Non
     alone = replace(noted(single, batch=False), name="poor (single)")
     section = at_once(make_board("vqa", []), several)
     assert "One patch makes 10 edits" in section
-    section = at_once(make_board("vqa", []), [*several, alone, replace(alone, name="poor (2) (single)")])
+    section = at_once(make_board("vqa", []), [*several, alone, replace(alone, name="poor, own (single)")])
     assert section.count("poor makes one edit at a time.") == 1
 
 

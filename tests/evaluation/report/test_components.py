@@ -70,6 +70,6 @@ def test_a_run_that_has_just_begun_has_no_place_yet(make_runs: Any) -> None:
 
 def test_a_second_run_of_the_same_is_another_group(make_runs: Any) -> None:
     runs = make_runs(skills=SKILLS)["vqa"]
-    again = [replace(run, name=f"{run.name} (2)") for run in runs if run.name.startswith("ft")]
+    again = [replace(run, name=f"{run.name}, seed 1") for run in runs if run.name.startswith("ft")]
     plot = components(make_board("vqa", [*runs, *again]))
-    assert re.findall(r'class="name"[^>]*>([^<]*)</text>', plot)[:3] == ["ft", "mend", "ft (2)"]
+    assert re.findall(r'class="name"[^>]*>([^<]*)</text>', plot)[:3] == ["ft", "mend", "ft, seed 1"]

@@ -3,8 +3,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from evaluation.report.board import make_board
-from evaluation.report.plots import agreements, bars, radars, tradeoffs
+from evaluation.report.plots import NAME, agreements, bars, radars, tradeoffs
+from evaluation.report.svg import clip_name
 
 
 def board_of(make_runs: Any, **plan: Any) -> Any:
@@ -25,7 +28,7 @@ def test_bars_are_as_long_as_their_numbers(make_runs: Any) -> None:
 
 def test_bars_say_their_numbers_with_intervals(make_runs: Any) -> None:
     plot = bars(board_of(make_runs))
-    assert "poor, Reliability, wild: 25.0 (95% interval 0 to 75.0), 8 edits" in plot
+    assert "poor, Reliability, wild: 25.0 (95% interval 3.9 to 73.4), 8 edits" in plot
     assert ">25.0</text>" in plot
 
 
@@ -40,7 +43,7 @@ def test_scatters_have_a_mark_and_a_name_for_each_method(make_runs: Any) -> None
     assert plot.count("<svg") == 6
     assert plot.count('class="mark"') == 18
     assert plot.count(">poor</text>") == 6
-    assert "good: Reliability 100.0 (95% interval 100 to 100), 8 edits; Text locality 100.0" in plot
+    assert "good: Reliability 100.0 (95% interval 51.0 to 100), 8 edits; Text locality 100.0" in plot
 
 
 def test_protocols_are_compared_only_where_there_are_two(make_runs: Any) -> None:
@@ -59,3 +62,18 @@ def test_what_nobody_was_asked_is_not_drawn(make_runs: Any) -> None:
     runs = make_runs(skips=tuple(f"made-up/{number}" for number in range(8)), skills={"good": 1.0})["vqa"]
     board = make_board("vqa", runs)
     assert bars(board) == radars(board) == tradeoffs(board) == agreements(board) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("serac-image", "serac-image"),
+        ("ft, seed 1", "ft, seed 1"),
+        ("ft on connector", "ft on connect…"),
+        ("serac-image, own", "serac-im…, own"),
+        ("ft, blip2-opt-2.7b, seed 1", "ft….7b, seed 1"),
+    ],
+)
+def test_names_are_clipped_where_they_tell_least(name: str, shown: str) -> None:
+    assert clip_name(name, NAME) == shown
+    assert len(shown) <= NAME

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluation.report.board import COLORS
+from evaluation.experiment import PARTS
+from evaluation.report.looks import HUES, SHADES
 from evaluation.report.style import STYLE
 from mmedit_build.page import BASE_STYLE
 
@@ -56,11 +57,15 @@ def lab(color: Floats) -> Floats:
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+METHODS = [f"m{hue}{shade}" for hue in range(HUES) for shade in range(SHADES)]
+STUDIED = [f"p{number}" for number in range(len(PARTS))]
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_marks_and_texts_can_be_seen(dark: bool) -> None:
     known = colors(dark)
     for ground in (known["paper"], known["card"]):
-        marks = [known[f"m{number}"] for number in range(COLORS)] + [known["none"]]
+        marks = [known[name] for name in (*METHODS, *STUDIED, "none")]
         assert min(contrast(mark, ground) for mark in marks) >= 3
         assert (
             min(contrast(known[name], ground) for name in ("ink", "soft", "accent", "never", "clean")) >= 4.5
@@ -70,6 +75,22 @@ def test_marks_and_texts_can_be_seen(dark: bool) -> None:
 @pytest.mark.parametrize("eyes", EYES)
 @pytest.mark.parametrize("dark", [False, True])
 def test_methods_differ_in_color_for_all_eyes(dark: bool, eyes: str) -> None:
-    known = colors(dark)
-    seen = [lab(np.array(EYES[eyes]) @ known[f"m{number}"]) for number in range(COLORS)]
-    assert min(float(np.linalg.norm(one - other)) for one, other in combinations(seen, 2)) > 15
+    known = {name: lab(np.array(EYES[eyes]) @ color) for name, color in colors(dark).items()}
+    assert least([known[name] for name in METHODS]) > 11
+    assert least([known[name] for name in STUDIED]) > 15
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_family_has_one_hue(dark: bool) -> None:
+    known = {name: lab(color) for name, color in colors(dark).items()}
+    hues = {name: complex(*known[name][1:]) / abs(complex(*known[name][1:])) for name in METHODS}
+    means = [sum(hues[f"m{hue}{shade}"] for shade in range(SHADES)) for hue in range(HUES)]
+    for name in METHODS:
+        angles = [abs(np.angle(hues[name] / mean, deg=True)) for mean in means]
+        assert int(np.argmin(angles)) == int(name[1])
+        assert min(angles) < 20
+
+
+def least(known: list[Floats]) -> float:
+    """The least difference of any two colors."""
+    return min(float(np.linalg.norm(one - other)) for one, other in combinations(known, 2))
