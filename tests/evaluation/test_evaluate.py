@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from editors import EDITORS, load_editor
+from editors.saving import read_state
 from evaluation.attempts import MethodsFailedError
 from evaluation.dataset import load_cases
-from evaluation.evaluate import THREADS, evaluate, fit, load_model
+from evaluation.evaluate import THREADS, Bench, evaluate, fit, load_editors, load_model
 from evaluation.experiment import Experiment, Method
 from evaluation.memory import peak, reset_peak
 from evaluation.results import LINES, CaseResult, read_results
@@ -193,6 +195,52 @@ def test_what_an_editor_learned_is_kept(experiment: Experiment) -> None:
     assert header.fit_seconds == pytest.approx(learned[0].seconds)
     assert all(result.scored for result in results)
     assert fit(change(experiment, methods={"ft": Method()}), progress) == []
+
+
+def test_the_seed_is_that_of_every_editor_that_draws_unless_its_options_name_one(
+    experiment: Experiment,
+) -> None:
+    methods = {"ft": Method(), "mine": Method(editor="rome", options={"seed": 5}), "mend": Method()}
+    found = load_editors(change(experiment, methods=methods, seed=3))
+    seeds = {name: editor.config.model_dump().get("seed") for name, editor in found.items()}
+    assert seeds == {"ft": None, "mine": 5, "mend": 3}
+    # Nobody who gave no seed gets other numbers, or learns anew: it is that of the editors' defaults.
+    for name in EDITORS:
+        (editor,) = load_editors(change(experiment, methods={name: Method()})).values()
+        assert editor.config == load_editor(name).config
+
+
+def test_another_seed_is_learned_and_judged_anew(experiment: Experiment) -> None:
+    drawing = {"t-patcher": Method(options={"steps": 5, "memory": 40})}
+    some = change(experiment, methods=drawing | {"ft": Method(options={"steps": 1})}, task="vqa", limit=1)
+    for seed in (0, 1, 0):
+        evaluate(change(some, seed=seed, out=some.out / str(seed)), progress)
+    runs = [read_results(some.out / seed / "vqa" / "t-patcher") for seed in ("0", "1")]
+    assert [header.settings.config["seed"] for header, _ in runs] == [0, 1]
+    assert runs[0][0].fit != runs[1][0].fit
+    assert runs[0][1][0].probes != runs[1][1][0].probes
+    tuned = [read_results(some.out / seed / "vqa" / "ft")[1][0].probes for seed in ("0", "1")]
+    assert tuned[0] == tuned[1]
+    with pytest.raises(UserError, match=r"seed was 0 and is now 1"):
+        evaluate(change(some, seed=1, out=some.out / "0"), progress)
+
+
+def test_editors_learn_from_the_train_split_alone_also_where_another_is_judged(
+    experiment: Experiment,
+) -> None:
+    methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 0, "retains": 0})}
+    some = change(experiment, methods=methods, task="vqa", split="test")
+    [learned] = fit(some, progress)
+    shown = read_state(learned.path)[0].fields["ids"]
+    bench = Bench(some, load_model(some), "vqa", load_cases(some.dataset, "vqa", "test"), progress)
+    train, validation = ([one.edit.id for one in part] for part in bench.train)
+    assert shown == train
+    assert train
+    assert validation
+    assert all(name.startswith("vqa/train/") for name in (*train, *validation))
+    known = {case.id: case.image_id for case in load_cases(some.dataset, "vqa", "train")}
+    assert known.keys() == {*train, *validation}
+    assert not {known[name] for name in train} & {known[name] for name in validation}
 
 
 def test_results_of_what_was_learned_otherwise_are_not_added_to(experiment: Experiment) -> None:
