@@ -15,7 +15,7 @@ from editors.base import Editor, Learner, State, TrainEdit
 from mmedit_build.mllm import MLLM
 
 NOTHING_LEARNED = 1e-30
-"""A learning rate at which what was learned is what it started from, and the last bits of it at most."""
+"""A learning rate so low that what was learned is what it started from."""
 START = {"steps": 1, "batch_size": 2, "lr": NOTHING_LEARNED}
 FEW = {"samples": 3, "prefix_count": 2}
 IKE = {"encoder": "base", "copies": 1, "updates": 1, "retains": 2}
