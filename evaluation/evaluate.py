@@ -104,6 +104,8 @@ def load_model(experiment: Experiment) -> MLLM:
         revision=experiment.revision,
         device=experiment.device,
         dtype=experiment.dtype,
+        # MMEdit's code puts nothing between image and prompt.
+        bos=experiment.prompts == "family",
     )
     size = sum(parameter.numel() for parameter in mllm.model.parameters())
     if size < SMALL and THREADS not in os.environ:

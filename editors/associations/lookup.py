@@ -95,7 +95,7 @@ def _after_subject(mllm: MLLM, query: Query, row: Row, subject: str) -> int:
     """The position of the token that holds the subject's last letter."""
     # The last time that it occurs: a text before the prompt may happen to hold it too.
     letter = query.prompt.rindex(subject) + len(subject) - 1
-    token = mllm.tokenizer(query.prompt).char_to_token(letter)
+    token = mllm.tokenizer(query.prompt, add_special_tokens=mllm.bos).char_to_token(letter)
     return row.n_image + int(token) - row.length
 
 

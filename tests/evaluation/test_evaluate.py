@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from editors import EDITORS, load_editor
+from editors.keys import model_key
 from editors.saving import read_state
 from evaluation.attempts import MethodsFailedError
 from evaluation.dataset import load_cases
@@ -262,6 +263,12 @@ def test_the_peak_is_that_of_what_was_done_since() -> None:
     torch.zeros(30_000_000).add_(1)
     assert of == "process"
     assert peak(device)[0] - before > 80_000_000
+
+
+def test_raw_prompts_begin_with_nothing_and_are_another_model_to_what_is_kept(experiment: Experiment) -> None:
+    raw, family = (load_model(change(experiment, prompts=prompts)) for prompts in ("raw", "family"))
+    assert (raw.bos, family.bos) == (False, True)
+    assert model_key(raw) != model_key(family)
 
 
 @pytest.mark.parametrize(("wished", "threads"), [(None, 1), ("2", 2)])

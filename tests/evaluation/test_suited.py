@@ -31,7 +31,7 @@ def test_a_model_of_a_known_type_gets_what_was_published_for_it(blip2: str) -> N
         load_editor(name, method.options)
 
 
-PUBLISHED = {
+PUBLISHED: dict[str, dict[str, object]] = {
     "ft": {"steps": 15, "lr": 2e-4},
     "ike": {"variant": "easyedit"},
     "ke": {"steps": 30000, "validate_every": 5000, "rephrases": False, "smoothing": 0.0, "penalty": "l2"},

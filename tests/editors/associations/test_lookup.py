@@ -46,6 +46,11 @@ def test_a_subject_is_looked_up_at_its_last_token_behind_the_image(mllm: MLLM, w
     assert place == without + 5
 
 
+def test_a_subject_is_found_where_no_bos_is_before_it(folder: str, mllm: MLLM, wish: Edit) -> None:
+    bare = MLLM.load(folder, device="cpu", bos=False)
+    assert looked_up(bare, wish.query, "boats")[0] == looked_up(mllm, wish.query, "boats")[0] - 1
+
+
 def test_the_subject_of_the_prompt_counts_not_that_of_the_text_before_it(mllm: MLLM, wish: Edit) -> None:
     query = replace(wish.query, prompt=f"two boats. {PROMPT}")
     assert looked_up(mllm, query, "boats")[1].endswith("two boats. Question: how many boats")
