@@ -15,7 +15,7 @@ from editors.base import Editor, Learner, State, TrainEdit
 from mmedit_build.mllm import MLLM
 
 NOTHING_LEARNED = 1e-30
-"""A learning rate so low that what was learned is what it started from."""
+"""A learning rate so low that numbers stay what they started from, but for those that start as 0."""
 START = {"steps": 1, "batch_size": 2, "lr": NOTHING_LEARNED}
 FEW = {"samples": 3, "prefix_count": 2}
 IKE = {"encoder": "base", "copies": 1, "updates": 1, "retains": 2}
@@ -43,8 +43,8 @@ DRAWN = [
     Drawn("mend", "network", "down", START | {"rates_lr": NOTHING_LEARNED}),
     Drawn("rome", "contexts", "2", FEW),
     Drawn("rome", "texts", "prefixes", FEW),
-    Drawn("serac", "classifier", "scope.encoder", START),
-    Drawn("serac-image", "classifier", "scope.encoder", START),
+    Drawn("serac", "classifier", "q_lin.weight", START),
+    Drawn("serac-image", "classifier", "q_lin.weight", START),
     Drawn("t-patcher", "memory", "train", {"memory": 40}),
     Drawn("t-patcher", "values", "values", {"memory": 40, "steps": 2}, planned=True),
 ]
