@@ -9,16 +9,18 @@ G is a sum of outer products, one for each position, and so the masked gradient 
 vectors: the change keeps its low rank, and is handled by its factors.
 
 Differences: as in VLKEB, listed weights only are edited, and the image enters by way of the gradient alone;
-the prediction that is read is what the model at hand says; rephrases are learned along with the edit; several
-edits are looked at side by side, each with a text of its own; the text may be longer than 32 tokens, which a
-caption fills before the target comes; the learning rates stay where they are after the warm-up unless they
-are told to fall (`lr_falls`); the margin shrinks at any validation in which enough targets come out, of edits
-and of their rephrases; a change is made once, where the published code may repeat it up to five times; the
-best of the checkpoints is kept; edits that are planned together are the sum of what each gets alone. The
-gradient is taken of the plain loss, as published.
+the prediction that is read is what the model at hand says; rephrases are learned along with the edit (see
+`rephrases`); several edits are looked at side by side, each with a text of its own; the text may be longer
+than 32 tokens, which a caption fills before the target comes; the first update of the warm-up has one share
+of the learning rate, where it is 0 in the published code; the rates stay where they are after it unless they
+are told to fall (`lr_falls`); penalty kl is taken of locality probes at all positions, in the published code
+of other edits' answers; the margin shrinks at any validation in which enough targets come out, of all that
+is learned; a change is made once, where the published code may repeat it up to five times; the best of the
+checkpoints is kept; edits that are planned together are the sum of what each gets alone. The gradient is
+taken of the plain loss, as published.
 
 VLKEB's numbers for BLIP-2: layers -3 to -1, lr 3e-4, which falls after a warm-up of 1,000, batches of one
-edit, 30,000 steps, penalty l2, smoothing 0, and no loss on rephrases.
+edit, 30,000 steps, a validation each 5,000 (its epoch), penalty l2, smoothing 0, and no loss on rephrases.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
@@ -45,7 +46,7 @@ from editors.learning.hypernetworks import (
 )
 from editors.learning.lessons import Lesson
 from editors.learning.practice import Practice
-from editors.losses import target_nll
+from editors.losses import smoothed_nll, target_nll
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Query, Scored
 from mmedit_build.recipe.fields import Count
@@ -75,6 +76,8 @@ class KEConfig(HypernetworkConfig):
     """Of the labels, in the loss that trains the network."""
     penalty: Literal["kl", "l2"] = "kl"
     """What is held within the margin: how far answers elsewhere move, or the mean square of the change."""
+    rephrases: bool = True
+    """Whether rephrases are learned along with their edit."""
     multiplier_lr: PositiveFloat = 0.1
     """Learning rate of the penalty's Lagrange multiplier."""
     text_tokens: Count = 64
@@ -196,7 +199,7 @@ class KEPractice(Practice):
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         patches = self.patches(lessons)
-        made = smoothed(self._asked(patches, lessons), self._config.smoothing)
+        made = smoothed_nll(self._asked(patches, lessons), self._config.smoothing)
         if self._config.penalty == "kl":
             penalty = self.locality(patches, lessons, rng)
         else:
@@ -218,16 +221,13 @@ class KEPractice(Practice):
         return score
 
     def _asked(self, patches: Sequence[LowRankPatch], lessons: Sequence[Lesson]) -> list[Scored]:
-        """What is said to each edit and its rephrases."""
-        numbers = [number for one in lessons for number in (one.inner, one.text_rephrase, one.image_rephrase)]
-        return self.scored(patches, numbers, [owner for owner in range(len(lessons)) for _ in range(3)])
-
-
-def smoothed(scored: Sequence[Scored], smoothing: float) -> Tensor:
-    """-log p of the target's tokens with smoothed labels, as the mean over queries."""
-    return torch.stack(
-        [F.cross_entropy(one.target_logits, one.target_ids, label_smoothing=smoothing) for one in scored]
-    ).mean()
+        """What is said to each edit and to the rephrases that are learned."""
+        asked = [
+            (one.inner, one.text_rephrase, one.image_rephrase) if self._config.rephrases else (one.inner,)
+            for one in lessons
+        ]
+        owners = [owner for owner, numbers in enumerate(asked) for _ in numbers]
+        return self.scored(patches, [number for numbers in asked for number in numbers], owners)
 
 
 def size(patch: LowRankPatch) -> Tensor:

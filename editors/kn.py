@@ -8,20 +8,24 @@ changes by -old_weight E[old] + new_weight E[new], where E is the sum of the inp
 
 Differences: the old answer is what the model itself writes, as an edit does not say it (the Eleuther code
 does so too); the prompt's forms stand in for the paraphrases of ParaRel; enhancing and suppressing act
-wherever an answer is predicted, in the published code at the last position alone. The share of forms is set
-as in the paper, where 2 to 5 neurons shall remain on average: `fit` does that on train edits.
+wherever an answer is predicted, in the published code at the last position alone; gradients are looked at
+where the paper says, at the end of each step, and in its code at the beginning. The share of forms is set as
+in the paper, where 2 to 5 neurons shall remain on average: `fit` does that on train edits, and goes on until
+it is so, where the paper's code makes six steps at most. `common` compares train edits of all sorts, in that
+code the facts of one relation.
 
-Published numbers: threshold 0.2, 20 steps, the share from 0.7 in steps of 0.05, old_weight 1 and new_weight 8
-(paper, for BERT); threshold 0.3, 20 inclusive steps, share 0.5, both weights 2 (the Eleuther code); threshold
-0.2, no refinement (the baseline of ROME). With new_weight 8 a small model says nothing but the new answer.
+Published: threshold 0.2, 20 steps, the share from 0.7 in steps of 0.05, weights 1 and 8 of embeddings brought
+to the column's length (`relative`), `agreement: enough`, `common` 0.1 (the paper's code, for BERT); threshold
+0.3, 20 inclusive steps, share 0.5, both weights 2 of embeddings as they are (the Eleuther code); threshold
+0.2, no refinement (the baseline of ROME).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -29,23 +33,20 @@ from torch import Tensor
 
 from editors.base import Edit, State, TrainEdit
 from editors.families import MethodFamily
-from editors.neurons.attribution import Kind, Place, Rule, attributions, coarse, path, refined
+from editors.neurons.attribution import Rule, attributions, path
+from editors.neurons.choosing import Agreement, Kind, Place, coarse, common, refined, share_leaving
 from editors.neurons.patches import ColumnPatch, ScaledNeurons
 from editors.neurons.rewordings import FORMS, Forms, reworded
 from editors.patches.weights import Factors
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count, Share, Strict
 
-START, STEP = 0.7, 0.05
-"""Where the search for the share starts, and how far it goes at a time."""
-FEW, MANY = 2, 5
-"""How many neurons shall remain on average."""
 NEW_TOKENS = 16
 """As long as an old answer may be."""
 
 
 class KNConfig(Strict):
-    """As the paper, in fewer steps and not to the end of long answers; with the weights of the code."""
+    """As the paper, in fewer steps and not to the end of long answers, and with Eleuther's weights."""
 
     mode: Literal["edit", "erase", "suppress", "enhance"] = "edit"
     """What becomes of the neurons: edit puts the new answer in the place of the old one, erase takes their
@@ -55,7 +56,13 @@ class KNConfig(Strict):
     threshold_of: Kind = "share"
     """share: of the highest score; fixed: of the score itself; percentile: of its rank, in percent."""
     share: Share | None = None
-    """A neuron is kept if it counts for a larger share of the forms; by default fit finds the share."""
+    """A neuron is kept if it counts for so large a share of the forms; by default fit finds the share."""
+    agreement: Agreement = "more"
+    """more: it has to count for more than the share, as in the Eleuther code; enough: for the share or more,
+    and for three forms at least, as in the paper's code."""
+    common: Share | None = None
+    """Neurons that more than this share of the sampled train edits have are left as they are, since they are
+    not about a single fact; by default none are."""
     forms: Forms = FORMS
     """The forms of the prompt, with {prompt} or {question} in the place of the prompt or bare question."""
     steps: Count = 5
@@ -68,8 +75,23 @@ class KNConfig(Strict):
     """How much of the old answer's embedding is taken off."""
     new_weight: float = 2.0
     """How much of the new answer's is put on."""
+    relative: bool = False
+    """Whether the embeddings are first brought to the length of the column, as in the paper's code."""
     sample: Count = 12
-    """On how many train edits fit looks for the share."""
+    """On how many train edits fit looks for the share and for common neurons."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything is to be found on train edits."""
+        return self.share is None or self.common is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What was found on train edits."""
+
+    share: float
+    common: tuple[Place, ...] = ()
 
 
 class KN:
@@ -81,43 +103,55 @@ class KN:
 
     def __init__(self, config: KNConfig) -> None:
         self.config = config
-        self._share: float | None = None
+        self._learned: _Learned | None = None
 
     # Learning
 
     def steps(self, train: Sequence[TrainEdit]) -> int:
-        return 0 if self.config.share is not None else min(self.config.sample, len(train))
+        return min(self.config.sample, len(train)) if self.config.learns else 0
 
     def fit(
         self,
         mllm: MLLM,
         train: Sequence[TrainEdit],
-        validation: Sequence[TrainEdit],  # noqa: ARG002  # one number is not overfitted
+        validation: Sequence[TrainEdit],  # noqa: ARG002  # a few numbers are not overfitted
         *,
         work: Path,  # noqa: ARG002  # too short to be interrupted
         advance: Callable[[int], None],
     ) -> None:
-        if self.config.share is not None:
-            self._share = self.config.share
+        config = self.config
+        if not config.learns:
+            self._learned = self._told()
             return
-        edits = [one.edit for one in train[: self.config.sample]]
+        edits = [one.edit for one in train[: config.sample]]
         answers = mllm.generate([edit.query for edit in edits], max_new_tokens=NEW_TOKENS)
         found = []
         for edit, old in zip(edits, answers, strict=True):
             found.append(self._sets(mllm, edit, old))
             advance(1)
-        self._share = share_leaving([sets for sets in found if sets])
+        found = [sets for sets in found if sets]
+        share = share_leaving(found, config.agreement) if config.share is None else config.share
+        kept = [refined(sets, share, config.agreement) for sets in found]
+        self._learned = _Learned(share, () if config.common is None else tuple(common(kept, config.common)))
 
     def fitted(self) -> State:
-        return State(fields={"share": self._known()})
+        known = self._known()
+        return State(fields={"share": known.share, "common": known.common})
 
     def restore(self, mllm: MLLM, state: State) -> None:  # noqa: ARG002  # needs no model
-        self._share = float(str(state.fields["share"]))
+        places = cast("Sequence[Any]", state.fields["common"])
+        self._learned = _Learned(
+            float(str(state.fields["share"])), tuple((int(a), int(b)) for a, b in places)
+        )
 
-    def _known(self) -> float:
-        if self._share is None:
+    def _known(self) -> _Learned:
+        if self._learned is None:
             raise ValueError("the editor has to be fitted, or restored, before it plans")
-        return self._share
+        return self._learned
+
+    def _told(self) -> _Learned:
+        """What the options say of it."""
+        return _Learned(self.config.share or 0.0)
 
     # Planning
 
@@ -131,15 +165,17 @@ class KN:
             return column_patch(mllm, {place: -_column(mllm, place) for place in together})
         changes: dict[Place, Tensor] = {}
         for edit, old, places in zip(edits, answers, found, strict=True):
-            change = self._change(mllm, old, edit.target)
+            said = embedded(mllm, old), embedded(mllm, edit.target)
             for place in places:
+                change = self._change(_column(mllm, place), *said)
                 changes[place] = changes[place] + change if place in changes else change
         return column_patch(mllm, changes)
 
     def neurons(self, mllm: MLLM, edit: Edit, old: str) -> list[Place]:
         """The neurons (layer, number) that an answer to the edit's prompt is due to."""
-        share = self._known() if self.config.share is None else self.config.share
-        return refined(self._sets(mllm, edit, old), share)
+        known = self._known() if self.config.learns else self._told()
+        found = refined(self._sets(mllm, edit, old), known.share, self.config.agreement)
+        return [place for place in found if place not in known.common]
 
     def _sets(self, mllm: MLLM, edit: Edit, old: str) -> list[set[Place]]:
         """The neurons found for each form; none at all where the model says nothing."""
@@ -150,24 +186,11 @@ class KN:
         scores = attributions(mllm, queries, path(config.steps, config.rule), config.tokens)
         return [coarse(one, config.threshold, config.threshold_of) for one in scores]
 
-    def _change(self, mllm: MLLM, old: str, new: str) -> Tensor:
-        """What is put on each column of an edit: (out,)."""
-        old_sum, new_sum = (embedded(mllm, text) for text in (old, new))
-        return self.config.new_weight * new_sum - self.config.old_weight * old_sum
-
-
-def share_leaving(found: Sequence[Sequence[set[Place]]]) -> float:
-    """The share that leaves a few neurons of each fact on average, going from START one way or the other."""
-
-    def left(tick: int) -> float:
-        return fmean([len(refined(sets, tick * STEP)) for sets in found] or [FEW])
-
-    tick, last = round(START / STEP), round(1 / STEP) - 1
-    while left(tick) < FEW and tick > 0:
-        tick -= 1
-    while left(tick) > MANY and tick < last and left(tick + 1) >= FEW:
-        tick += 1
-    return tick * STEP
+    def _change(self, column: Tensor, old: Tensor, new: Tensor) -> Tensor:
+        """What is put on a column, for the embeddings of the answers: (out,)."""
+        if self.config.relative:
+            old, new = (column.norm() / one.norm() * one for one in (old, new))
+        return self.config.new_weight * new - self.config.old_weight * old
 
 
 def embedded(mllm: MLLM, text: str) -> Tensor:

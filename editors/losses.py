@@ -16,6 +16,21 @@ def target_nll(scored: Sequence[Scored]) -> Tensor:
     return torch.stack([-one.token_log_probs.mean() for one in scored])
 
 
+def smoothed_nll(scored: Sequence[Scored], smoothing: float) -> Tensor:
+    """-log p of the target with smoothed labels, as the mean over its tokens and then over queries.
+
+    Of each label's weight 1, `smoothing` goes to all other tokens alike, as in the code of KE and T-Patcher.
+    """
+    return torch.stack([_smoothed(one, smoothing) for one in scored]).mean()
+
+
+def _smoothed(scored: Scored, smoothing: float) -> Tensor:
+    log_probs = scored.target_logits.log_softmax(dim=-1)
+    other = smoothing / (log_probs.shape[1] - 1)
+    said = log_probs.gather(1, scored.target_ids[:, None])[:, 0]
+    return -((1 - smoothing - other) * said + other * log_probs.sum(dim=1)).mean()
+
+
 def locality_kl(before: Sequence[Scored], after: Sequence[Scored]) -> Tensor:
     """KL(before || after) of the next token, as the mean over all positions that were scored; in float32.
 

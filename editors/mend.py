@@ -9,10 +9,12 @@ sign); several edits are looked at side by side, where the published batch is on
 together are the sum of what each gets alone; missing rephrases are stood in for by the edit itself; of
 several locality items one of each sort is drawn for each step; features that never varied count as 0, and
 rows that are no numbers do not enter the statistics; the best of the checkpoints is kept, where MMEdit's code
-keeps the last one.
+keeps the last one. All gradients of an edit enter the statistics before any is normalized; in the published
+code those of one weight are normalized before the next weight's are counted, which differs in the first tens
+of edits. Each update is of `accumulate` batches, in the published code the first one of one more.
 
-MMEdit's numbers for BLIP-2 OPT: layers -3 to -1, rank 1920, lr and rates_lr 1e-6, 30,000 batches of one edit,
-accumulate 2.
+MMEdit's numbers for BLIP-2 OPT: layers -3 to -1, rank 1920, lr and rates_lr 1e-6, 30,000 batches of one edit
+(20,000 in the paper), accumulate 2.
 """
 
 from __future__ import annotations

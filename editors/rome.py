@@ -18,7 +18,9 @@ at one position has to bring forth the whole target: short answers take, of whol
 
 Differences: C is taken of the train split's questions and images, not of Wikipedia, with a ridge on its
 diagonal; the texts before prompts all begin with one of five words. The published code reads the answers at a
-chosen layer, which all its configurations set to the last one, as here.
+chosen layer, which all its configurations set to the last one, as here. It counts the first word into the
+length of a text, here `prefix_tokens` come after it. Told to look up the last token of the prompt, it takes
+the last position of a padded row, which the code of MEMIT calls a mistake; here it is that token.
 
 Published for GPT-2 XL: layer 17 of 48, lr 0.5, 20 steps, clamp 4 (3 for GPT-2 medium), decay 0.5, kl 0.0625,
 10 texts of 5 tokens and 10 of 10, C of 100,000 documents.

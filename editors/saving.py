@@ -50,10 +50,10 @@ def read_state(path: Path) -> tuple[State, str]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            state = State(
-                {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118  # no mapping
-                json.loads(header["fields"]),
-            )
+            # Cloned, as tensors in a file lie at any address, and what does not lie as fresh tensors do is
+            # summed in another order: results would differ in their last bits.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # no mapping
+            state = State(tensors, json.loads(header["fields"]))
             return state, header["kind"]
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"Cannot read {path}: it is no state of an editor or patch, or not whole.") from error

@@ -4,14 +4,17 @@ Mitchell et al., "Memory-Based Model Editing at Scale" (arXiv 2206.06520), on mu
 A query is in scope if exp(-d^2) > 0.5, where d is the distance of its vector to that of the nearest edit; the
 counterfactual model then gets "{edit's prompt} {target} {query}" in the place of the query.
 
-Differences from MMEdit's code: the classifier does not see answers (see `router`); what the counterfactual
-model sees of the image passes a projection that is trained and kept, where the published one is random and
-never trained; the counterfactual model learns where an answer ends, as free answers need; several edits are
+Differences from MMEdit's code: the classifier does not see answers (see `router`), of an edit neither, where
+SERAC's own code shows it the edit's prompt and answer with marks between them; what the counterfactual model
+sees of the image is what the base model sees (for BLIP-2 2,560 numbers at each position, in MMEdit's code the
+Q-Former's 768), by way of a projection that is trained and kept, where the published one is random and never
+trained; the counterfactual model learns where an answer ends, as free answers need; several edits are
 looked at together; the learning rate falls; dropout is off, so that runs repeat; no hard negatives are looked
 for; the best of the checkpoints is kept.
 
 MMEdit's numbers for BLIP-2 OPT: classifier distilbert-base-cased, counterfactual facebook/opt-125m, objective
-mixture, mixing soft, router leaking, negatives [text], lr 1e-5 throughout, 50,000 batches of one edit.
+mixture, mixing soft, router leaking, negatives [text], lr 1e-5 throughout, 50,000 batches of one edit (15,000
+in the paper).
 """
 
 from __future__ import annotations

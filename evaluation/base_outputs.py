@@ -28,7 +28,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 from mmedit_build.store import write_atomic
 
-VERSION = 1
+VERSION = 2
 CHUNK = 128
 """Probes that are asked and saved together."""
 

@@ -19,6 +19,7 @@ from evaluation.options import (
     ModelName,
     PartNames,
     Precision,
+    Seed,
     TaskName,
     folder_of_results,
 )
@@ -68,7 +69,7 @@ def evaluate(
     images: Images = None,
     device: Device = None,
     dtype: Precision = None,
-    seed: Annotated[int | None, typer.Option(help="Of whatever a method draws.", show_default="0")] = None,
+    seed: Seed = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Queries at a time.", show_default="32")
     ] = None,
@@ -121,6 +122,7 @@ def fit(
     images: Images = None,
     device: Device = None,
     dtype: Precision = None,
+    seed: Seed = None,
     cache: Cache = None,
 ) -> None:
     """Train the editors of methods that learn; otherwise that is done when they are first used."""
@@ -136,6 +138,7 @@ def fit(
         "images": images,
         "device": device,
         "dtype": dtype,
+        "seed": seed,
         "cache": cache,
     }
     experiment = _experiment(method, config, changes)

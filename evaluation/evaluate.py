@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from editors import load_editor
+from editors import editor_class, load_editor
 from editors.base import Editor, Learner, TrainEdit
 from editors.fitting import Fit, ensure_fitted
 from editors.keys import model_key
@@ -45,9 +45,16 @@ THREADS = "OMP_NUM_THREADS"
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
-def load_editors(methods: dict[str, Method]) -> dict[str, Editor]:
+def load_editors(experiment: Experiment) -> dict[str, Editor]:
     """The editors of the methods; mistakes in their names and options are told before any work."""
-    return {name: load_editor(method.editor or name, method.options) for name, method in methods.items()}
+    return {name: _editor(name, method, experiment.seed) for name, method in experiment.methods.items()}
+
+
+def _editor(name: str, method: Method, seed: int) -> Editor:
+    """An editor that draws by this seed, if it draws at all and its options name no seed of its own."""
+    editor = method.editor or name
+    drawing = {"seed": seed} if "seed" in editor_class(editor).Config.model_fields else {}
+    return load_editor(editor, drawing | method.options)
 
 
 def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
@@ -55,7 +62,7 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
 
     A method that cannot run is told at the end, when the others have their results.
     """
-    editors = load_editors(experiment.methods)
+    editors = load_editors(experiment)
     check_writable(experiment.out)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     check_there(experiment.dataset, [case.image for case in cases])
@@ -76,7 +83,7 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
 
 def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
     """Let the experiment's methods learn what they have not learned yet."""
-    editors = load_editors(experiment.methods)
+    editors = load_editors(experiment)
     train = load_cases(experiment.dataset, experiment.task, "train", experiment.images)
     mllm = load_model(experiment)
     attempts = Attempts[Fit]()
@@ -97,6 +104,8 @@ def load_model(experiment: Experiment) -> MLLM:
         revision=experiment.revision,
         device=experiment.device,
         dtype=experiment.dtype,
+        # MMEdit's code puts nothing between image and prompt.
+        bos=experiment.prompts == "family",
     )
     size = sum(parameter.numel() for parameter in mllm.model.parameters())
     if size < SMALL and THREADS not in os.environ:

@@ -71,7 +71,7 @@ class Experiment(Strict):
     """Parts of the model, as a list or a comma list: a run of each method that can be told which part to edit
     for each of them. Left out, methods edit what their options say."""
     seed: int = 0
-    """Of whatever an editor draws."""
+    """Of whatever editors draw, when they learn too, but for those whose options name a seed of their own."""
     batch_size: Count = 32
     """Queries that go through the model at a time."""
     reuse: bool = True

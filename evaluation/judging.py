@@ -55,6 +55,7 @@ class Judging:
     prompts: Prompts = "family"
     batch_size: int = 32
     seed: int = 0
+    """Of what editors draw from torch's own generator; those of the project have a seed of their own."""
     seen: Callable[[Patch], None] | None = None
     """Shown each patch that is planned."""
 

@@ -36,6 +36,10 @@ TaskName = Annotated[str | None, typer.Option(help="vqa or caption.", show_defau
 Images = Annotated[Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
 Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights.", show_default="float32")]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Of whatever methods draw, unless their options name one.", show_default="0"),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

@@ -134,15 +134,18 @@ def _reduce(scored: Scored, probe: Probe, positions: Positions, before: Output |
         return output
     known = None if before is None else before.events
     events = _events(target) if known is None else torch.from_numpy(known).to(target.device).long()
-    top = (
-        scored.logits.topk(min(RANKS, scored.logits.shape[1]), dim=-1).indices if positions == "all" else None
-    )
     return replace(
         output,
-        top=None if top is None else _ids(top),
+        top=_ids(_top(scored)) if positions == "all" else None,
         events=_ids(events),
         spread=_floats(_spread(target, events)),
     )
+
+
+def _top(scored: Scored) -> Tensor:
+    """The likeliest tokens at each position. Of several that are the likeliest, argmax takes the first."""
+    logits = scored.logits.scatter(1, scored.argmax[:, None], torch.inf)
+    return logits.topk(min(RANKS, logits.shape[1]), dim=-1).indices
 
 
 def _events(logits: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor
@@ -51,8 +52,8 @@ class AssociationConfig(ValueConfig):
     writes them."""
     prefix_count: int = Field(default=3, ge=0)
     """How many texts the model writes."""
-    prefix_tokens: Count = 5
-    """How many tokens each of them has after its first word."""
+    prefix_tokens: Count | Annotated[tuple[Count, ...], Field(min_length=1)] = 5
+    """How many tokens each of them has after its first word; of several numbers they take turns."""
     essence: str = "what is this?"
     """The question about the image that shall be answered as before, for edits that have no subject."""
     samples: Count = 1000
@@ -135,8 +136,10 @@ class AssociationEditor(ABC):
     def _texts(self, mllm: MLLM) -> tuple[str, ...]:
         if self.config.prefixes is not None:
             return tuple(self.config.prefixes)
-        config = self.config
-        return tuple(write_prefixes(mllm, config.prefix_count, config.prefix_tokens, config.seed))
+        tokens = self.config.prefix_tokens
+        turns = itertools.cycle((tokens,) if isinstance(tokens, int) else tokens)
+        lengths = list(itertools.islice(turns, self.config.prefix_count))
+        return tuple(write_prefixes(mllm, lengths, self.config.seed))
 
     def _covariance(self, mllm: MLLM, second: Tensor) -> Covariance:
         return Covariance(second, self.config.ridge, mllm.device)

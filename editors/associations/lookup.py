@@ -95,7 +95,7 @@ def _after_subject(mllm: MLLM, query: Query, row: Row, subject: str) -> int:
     """The position of the token that holds the subject's last letter."""
     # The last time that it occurs: a text before the prompt may happen to hold it too.
     letter = query.prompt.rindex(subject) + len(subject) - 1
-    token = mllm.tokenizer(query.prompt).char_to_token(letter)
+    token = mllm.tokenizer(query.prompt, add_special_tokens=mllm.bos).char_to_token(letter)
     return row.n_image + int(token) - row.length
 
 
@@ -136,15 +136,16 @@ def layer_name(mllm: MLLM, layer: int) -> str:
     return names[0]
 
 
-def write_prefixes(mllm: MLLM, number: int, tokens: int, seed: int) -> list[str]:
-    """Texts drawn from the model, to stand before prompts."""
+def write_prefixes(mllm: MLLM, lengths: Sequence[int], seed: int) -> list[str]:
+    """Texts drawn from the model, to stand before prompts: so many tokens of each after its first word."""
     random = torch.Generator().manual_seed(seed)
-    texts = [STARTS[index % len(STARTS)] for index in range(number)]
-    for _ in range(tokens):
-        scored = mllm.score([Query(None, text) for text in texts], positions="all")
+    texts = [STARTS[index % len(STARTS)] for index in range(len(lengths))]
+    for written in range(max(lengths, default=0)):
+        growing = [index for index, length in enumerate(lengths) if length > written]
+        scored = mllm.score([Query(None, texts[index]) for index in growing], positions="all")
         best = [one.logits[-1].cpu().topk(TOP) for one in scored]
         drawn = [torch.multinomial(one.values.softmax(dim=0), 1, generator=random) for one in best]
         ids = [one.indices[place].tolist() for one, place in zip(best, drawn, strict=True)]
-        said = [str(mllm.tokenizer.decode(one, skip_special_tokens=True)) for one in ids]
-        texts = [text + one for text, one in zip(texts, said, strict=True)]
+        for index, one in zip(growing, ids, strict=True):
+            texts[index] += str(mllm.tokenizer.decode(one, skip_special_tokens=True))
     return [" ".join(text.split()) for text in texts]

@@ -94,7 +94,9 @@ class Counterfactual(nn.Module):
         length = len(seen[0]) if seen else 0
         told = [replace(query, prompt=prompt) for query, prompt in zip(queries, prompts, strict=True)]
         targets = not new_tokens
-        asked, given = (make_rows(mllm.tokenizer, side, length, targets=targets) for side in (queries, told))
+        asked, given = (
+            make_rows(mllm.tokenizer, side, length, targets=targets, bos=mllm.bos) for side in (queries, told)
+        )
         given = [replace(row, target_ids=(*row.target_ids, *ends)) for row in given]
         limit = self.language.config.max_position_embeddings
         check_lengths([row.length for row in given], [query.prompt for query in queries], new_tokens, limit)

@@ -1,4 +1,4 @@
-"""Which neurons an answer is due to: integrated gradients, and the sets of neurons they choose.
+"""How much of an answer each neuron is due to: integrated gradients.
 
 Formulas of Dai et al., "Knowledge Neurons in Pretrained Transformers" (arXiv 2104.08696). Activations are
 taken at the input of the linear module that leads out of an MLP, so always after the activation function.
@@ -6,7 +6,6 @@ taken at the input of the linear module that leads out of an MLP, so always afte
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,10 +21,8 @@ CHUNK = 64
 
 Rule = Literal["right", "inclusive"]
 """Where the gradient is looked at: j/m for j = 1 to m, or m points from 0 to 1 with both ends."""
-Kind = Literal["share", "fixed", "percentile"]
-"""What a threshold is of: the highest score, the scores themselves, or their ranks in percent."""
 Place = tuple[int, int]
-"""A neuron (layer, number) or a token (query, number)."""
+"""A token (query, number)."""
 
 
 def path(steps: int, rule: Rule) -> Tensor:
@@ -116,22 +113,3 @@ def _cells(batch: Batch, places: Sequence[Place]) -> tuple[Tensor, Tensor]:
     columns = [width - batch.rows[i].length + batch.rows[i].prompt_length - 1 + t for i, t in places]
     device = batch.valid.device
     return torch.tensor([i for i, _ in places], device=device), torch.tensor(columns, device=device)
-
-
-# Choosing
-
-
-def coarse(scores: Tensor, threshold: float, kind: Kind) -> set[Place]:
-    """The neurons (layer, number) whose score lies above a threshold, strictly: scores (layers, neurons)."""
-    limit: float | Tensor = threshold
-    if kind == "share":
-        limit = threshold * scores.max()
-    elif kind == "percentile":
-        limit = scores.flatten().quantile(threshold / 100)
-    return {(int(layer), int(number)) for layer, number in (scores > limit).nonzero()}
-
-
-def refined(sets: Sequence[set[Place]], share: float) -> list[Place]:
-    """The neurons that are in more than this share of the sets, each once and in order."""
-    counts = Counter(place for found in sets for place in found)
-    return sorted(place for place, count in counts.items() if count > share * len(sets))

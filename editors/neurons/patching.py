@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from editors.losses import smoothed_nll
 from editors.neurons.patches import AddedNeurons, Neurons
 from editors.neurons.remembered import Memories
 from mmedit_build.mllm import MLLM, Below, Scored
@@ -126,7 +127,7 @@ class Patching:
         config = self._config
         own = self._own()
         return (
-            smoothed_nll(self._scored(), config.smoothing)
+            smoothed_nll([self._scored()], config.smoothing)
             + config.activation_weight * activation_loss(own, config.top_activation)
             + config.memory_weight * memory_loss(self.neurons.before_activation(memory), own, config)
         )
@@ -135,7 +136,7 @@ class Patching:
         """Whether the edit is made, and the loss on the validation memory; tells the schedule."""
         with torch.no_grad():
             scored = self._scored()
-            schedule.step(smoothed_nll(scored, self._config.smoothing).item())
+            schedule.step(smoothed_nll([scored], self._config.smoothing).item())
             excited = self.neurons.before_activation(self._memories.validation)
             made = bool((scored.target_logits.argmax(dim=-1) == scored.target_ids).all())
             return made, memory_loss(excited, self._own(), self._config).item()
@@ -151,14 +152,6 @@ class Patching:
 
 
 # The losses, on values before the activation
-
-
-def smoothed_nll(scored: Scored, smoothing: float) -> Tensor:
-    """-log p(target) with smoothed labels, as the mean over its tokens."""
-    log_probs = scored.target_logits.log_softmax(dim=-1)
-    other = smoothing / (log_probs.shape[1] - 1)
-    said = log_probs.gather(1, scored.target_ids[:, None])[:, 0]
-    return -((1 - smoothing - other) * said + other * log_probs.sum(dim=1)).mean()
 
 
 def activation_loss(own: Tensor, top: int) -> Tensor:

@@ -35,8 +35,11 @@ class MLLM:
     a `Below` that the caller keeps (see `first_layer`).
     """
 
-    def __init__(self, family: Family, name: str) -> None:
+    def __init__(self, family: Family, name: str, *, bos: bool = True) -> None:
         self.name = name
+        self.bos = bos
+        """Whether prompts begin with what the tokenizer puts before a text. Models expect it; MMEdit's code
+        leaves it out."""
         self.counts = Counts()
         self._family = family
         self._passes = Passes(family, self.counts)
@@ -45,10 +48,16 @@ class MLLM:
 
     @classmethod
     def load(
-        cls, name: str, *, revision: str | None = None, device: str = "auto", dtype: str = "float32"
+        cls,
+        name: str,
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "float32",
+        bos: bool = True,
     ) -> MLLM:
         """Load a checkpoint folder or Hub id. `device`: auto, cpu, cuda or mps."""
-        return cls(load_family(name, revision=revision, device=device, dtype=dtype), name)
+        return cls(load_family(name, revision=revision, device=device, dtype=dtype), name, bos=bos)
 
     # Scoring and generating
 
@@ -140,7 +149,7 @@ class MLLM:
 
     def have_room(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:
         """Whether each query has room, with its target or with so many new tokens in the target's place."""
-        rows = make_rows(self.tokenizer, queries, self._family.image_length, targets=not new_tokens)
+        rows = self._tokenized(queries, new_tokens)
         return [row.length + new_tokens <= self._family.max_positions for row in rows]
 
     # Images
@@ -252,10 +261,14 @@ class MLLM:
         if isinstance(queries, Below):
             rows: Sequence[Row] = queries.rows
         else:
-            rows = make_rows(self.tokenizer, queries, self._family.image_length, targets=not new_tokens)
+            rows = self._tokenized(queries, new_tokens)
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
         check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
         return rows
+
+    def _tokenized(self, queries: Sequence[Query], new_tokens: int) -> list[Row]:
+        length = self._family.image_length
+        return make_rows(self.tokenizer, queries, length, targets=not new_tokens, bos=self.bos)
 
     def _part(
         self, queries: Sequence[Query], rows: Sequence[Row], indices: Sequence[int], memory: Memory

@@ -20,7 +20,7 @@ SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The positions of one query: `n_image` of the image, then the prompt (BOS included), then the target."""
+    """The positions of one query: `n_image` of the image, then the prompt (with BOS), then the target."""
 
     n_image: int
     prompt_ids: tuple[int, ...]
@@ -37,14 +37,19 @@ class Row:
 
 
 def make_rows(
-    tokenizer: PreTrainedTokenizerBase, queries: Sequence[Query], image_length: int, *, targets: bool
+    tokenizer: PreTrainedTokenizerBase,
+    queries: Sequence[Query],
+    image_length: int,
+    *,
+    targets: bool,
+    bos: bool = True,
 ) -> list[Row]:
-    """Tokenize queries; without `targets` the rows end with the prompt."""
+    """Tokenize queries; without `targets` the rows end with the prompt, without `bos` nothing begins them."""
     if not queries:
         return []
     # Prompt and target are tokenized apart and joined: tokenized together, the border could fall inside a
     # token, and what precedes the target would depend on the target.
-    prompts = tokenizer([query.prompt for query in queries])["input_ids"]
+    prompts = tokenizer([query.prompt for query in queries], add_special_tokens=bos)["input_ids"]
     answers = [_spaced(query.target) if targets else "" for query in queries]
     endings = tokenizer(answers, add_special_tokens=False)["input_ids"]
     rows = [

@@ -27,6 +27,7 @@ SIGMA = 6.0
 _TOKEN = re.compile(
     r"\d+(?:[.,:/]\d+)*(?:(?:-[^\W_]+)+|[a-z]+\b)?"  # 5, 1,000, 10:30, 5-year-old, 2nd
     r"|(?:[a-z]\.){2,}"  # u.s.
+    r"|o'clock\b"
     r"|[^\W\d_]+(?:[-.][^\W_]+)*?(?=n't\b)|n't\b|'(?:s|m|d|re|ve|ll)\b"  # do|n't, dog|'s
     r"|can(?=not\b)|[^\W_]+(?:-[^\W_]+)*|[&$%#@+=]"
 )
@@ -52,7 +53,10 @@ def tokenize(caption: str) -> list[str]:
     """The words in lower case without punctuation.
 
     They are those of the Penn Treebank tokenizer, which caption scores are computed with: "dog's" and "don't"
-    are two words each, "in-line" is one. Unlike there, "and/or" is two, and "St." has no full stop.
+    are two words each, "in-line" and "o'clock" are one. Unlike there, a slash parts words ("and/or", "w/"),
+    abbreviations have no full stop ("St.", "Mr.", "no.") and other apostrophes are no letters ("y'all" is two
+    words, "'n'" and "'80s" are n and 80s); "gonna" and "wanna" are one word each, and neither brackets
+    ("-lrb-" there) nor "!!" are words. These are all that 400 awkward captions showed.
     """
     return _TOKEN.findall(lowered(caption))
 

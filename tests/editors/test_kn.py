@@ -10,9 +10,10 @@ import torch
 from pydantic import ValidationError
 
 from editors.base import Edit, TrainEdit
-from editors.kn import FEW, KN, MANY, KNConfig, embedded, share_leaving
-from editors.neurons.attribution import Place
+from editors.kn import KN, KNConfig, embedded
+from editors.neurons.choosing import Place
 from editors.neurons.patches import ColumnPatch, ScaledNeurons
+from editors.saving import read_state, write_state
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
 
@@ -139,34 +140,42 @@ def test_neurons_for_an_answer_matter_to_it(mllm: MLLM, edits: list[Edit]) -> No
     assert sure["suppress"] < plain < sure["enhance"]
 
 
+@pytest.mark.usefixtures("given")
+def test_relative_weights_are_multiples_of_the_column(mllm: MLLM, edits: list[Edit]) -> None:
+    before = weights(mllm)
+    patch = make(relative=True, old_weight=1.0, new_weight=8.0).plan(mllm, edits[:1])
+    old, new = (sum_of(mllm, text) for text in ("red", "two boats"))
+    with patch.applied(mllm):
+        after = weights(mllm)
+    for layer, number in FOUND:
+        column = before[layer][:, number]
+        expected = column.norm() * (8 * new / new.norm() - old / old.norm())
+        torch.testing.assert_close(after[layer][:, number] - column, expected)
+
+
+def test_neurons_of_fact_after_fact_are_left_alone(mllm: MLLM, edits: list[Edit], tmp_path: Path) -> None:
+    train = [TrainEdit(edit) for edit in edits]
+    told: list[int] = []
+    editor = make(common=0.5, threshold=0.05)
+    with pytest.raises(ValueError, match="fit"):
+        editor.plan(mllm, edits[:1])
+    editor.fit(mllm, train, train, work=tmp_path, advance=told.append)
+    assert sum(told) == editor.steps(train) == 3
+    answers = mllm.generate([edit.query for edit in edits], max_new_tokens=16)
+    plain = [make(threshold=0.05).neurons(mllm, *pair) for pair in zip(edits, answers, strict=True)]
+    shared = {place for one in plain for place in one if sum(place in other for other in plain) >= 2}
+    assert 0 < len(shared) < len(set(plain[0]))
+    again = make(common=0.5, threshold=0.05)
+    write_state(tmp_path / "state", editor.fitted(), "fitted")
+    again.restore(mllm, read_state(tmp_path / "state")[0])
+    for one in (editor, again):
+        found = [one.neurons(mllm, *pair) for pair in zip(edits, answers, strict=True)]
+        assert found == [[place for place in places if place not in shared] for places in plain]
+
+
 def test_a_longer_share_of_forms_keeps_fewer_neurons(mllm: MLLM, edits: list[Edit]) -> None:
     few, many = (set(make(share=share).neurons(mllm, edits[0], "red")) for share in (0.5, 0.0))
     assert few < many
-
-
-def sets(*sizes: int) -> list[set[Place]]:
-    """Neurons found for each form: nested, so that some are found more often than others."""
-    return [{(0, number) for number in range(size)} for size in sizes]
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        ([sets(3, 3, 3, 3)], 0.7),
-        # Four in all forms are few enough; forty are left by smaller shares.
-        ([sets(40, 40, 40, 4)], 0.75),
-        # None is in all forms, three are in half of them.
-        ([sets(3, 3, 0, 0)], 0.45),
-        ([sets(1, 1, 1, 1)], 0.0),
-        ([sets(40, 40, 40, 40)], 0.95),
-        # A share that would leave too few is not taken.
-        ([sets(40, 40, 40, 1)], 0.7),
-        ([], 0.7),
-    ],
-)
-def test_the_share_leaves_a_few_neurons(found: list[list[set[Place]]], expected: float) -> None:
-    assert (FEW, MANY) == (2, 5)
-    assert share_leaving(found) == pytest.approx(expected)
 
 
 def test_fitting_finds_the_share(mllm: MLLM, edits: list[Edit], tmp_path: Path) -> None:
@@ -184,7 +193,7 @@ def test_fitting_finds_the_share(mllm: MLLM, edits: list[Edit], tmp_path: Path) 
     assert again.neurons(mllm, edits[0], "red") == make(share=share).neurons(mllm, edits[0], "red")
     fixed = make(share=0.3)
     fixed.fit(mllm, train, train, work=tmp_path, advance=told.append)
-    assert fixed.fitted().fields == {"share": 0.3}
+    assert fixed.fitted().fields == {"share": 0.3, "common": ()}
     assert fixed.steps(train) == 0
 
 

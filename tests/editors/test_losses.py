@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from editors.losses import locality_kl, target_nll
+from editors.losses import locality_kl, smoothed_nll, target_nll
 from mmedit_build.mllm import MLLM, Query, Scored
 
 
@@ -20,6 +20,18 @@ def test_target_nll_is_the_mean_over_the_tokens_of_each_target() -> None:
     other = scored([[0.9, 0.05, 0.05], [0.2, 0.2, 0.6]], [0], first=1)
     expected = [-(math.log(0.25) + math.log(0.8)) / 2, -math.log(0.2)]
     assert target_nll([one, other]).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_labels_are_smoothed_over_all_other_tokens() -> None:
+    logits = torch.randn(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    one, other = Scored(logits, torch.tensor([2, 0, 6]), 2), Scored(logits[:1], torch.tensor([3]))
+    labels = torch.full((3, 7), 0.1 / 6, dtype=torch.float64)
+    labels[range(3), [2, 0, 6]] = 0.9
+    expected = -(labels * logits[2:].log_softmax(dim=1)).sum(dim=1).mean()
+    assert smoothed_nll([one], 0.1).item() == pytest.approx(expected.item(), abs=1e-12)
+    apart = [smoothed_nll([single], 0.1).item() for single in (one, other)]
+    assert smoothed_nll([one, other], 0.1).item() == pytest.approx(sum(apart) / 2, abs=1e-12)
+    assert smoothed_nll([one], 0.0).item() == pytest.approx(target_nll([one]).item(), abs=1e-12)
 
 
 def test_locality_kl_is_the_mean_over_all_positions_and_leads_no_gradient_to_the_reference() -> None:

@@ -35,6 +35,13 @@ def test_tensors_and_fields_come_back(tmp_path: Path) -> None:
         assert found.tensors[name].dtype == tensor.dtype
 
 
+def test_tensors_lie_as_fresh_ones_do_however_long_the_header_is(tmp_path: Path) -> None:
+    for letters in range(8):
+        write_state(tmp_path / "state", State({"a": torch.ones(9)}, {"text": "x" * letters}), "of a test")
+        found, _ = read_state(tmp_path / "state")
+        assert found.tensors["a"].data_ptr() % 64 == 0
+
+
 def test_a_patch_without_tensors_is_a_file_too(tmp_path: Path) -> None:
     patch = PromptPatch(("New Fact: é", "\nPrompt: "), (0,), bare=True)
     save_patch(patch, tmp_path / "patch")

@@ -52,6 +52,10 @@ def answered(right: Sequence[bool], image: str = "a.jpg", kind: str = "color") -
     ]
 
 
+def test_an_answer_is_right_from_half_the_credit_on() -> None:
+    assert [Answered(question(), "red", credit).right for credit in (0.49, 0.5, 1.0)] == [False, True, True]
+
+
 def test_each_answer_is_scored_against_its_question() -> None:
     rows = [question(1, answer="red"), question(2, answer="cat"), question(3, answer="dog")]
 

@@ -122,7 +122,7 @@ def test_a_run_goes_on_group_by_group_with_the_same_numbers(
     assert recording.planned == [[case.id for case in cases[start : start + 2]] for start in (2, 4)]
 
 
-def test_a_group_is_seeded_by_its_edits(
+def test_what_an_editor_draws_of_torch_is_seeded_by_the_edits_and_the_run(
     cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
 ) -> None:
     judging, editor = make_judging(), make_editor("low rank")
@@ -136,9 +136,11 @@ def test_a_group_is_seeded_by_its_edits(
     for group in (cases[:2], cases[:2], cases[1:3], cases[:1]):
         judging.patch(editor, group)
     judging.plan(editor, cases[0])
+    replace(judging, seed=1).plan(editor, cases[0])
     assert drawn[0].equal(drawn[1])
     assert not drawn[0].equal(drawn[2])
     assert drawn[3].equal(drawn[4])
+    assert not drawn[4].equal(drawn[5])
 
 
 def test_a_group_that_cannot_be_made_costs_no_other_one(

@@ -128,6 +128,18 @@ def test_fit_tells_when_there_is_nothing_to_learn(dataset: Path, tmp_path: Path)
     assert "ft: nothing to learn." in output
 
 
+def test_fit_learns_for_the_seed_that_is_given(dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("methods: {rome: {options: {samples: 2, prefix_count: 0}}}")
+    some = ["fit", "--config", str(file), "--dataset", str(dataset), "--task", "vqa", "--device", "cpu"]
+    some += ["--cache", str(tmp_path / "cache")]
+    assert ["Had" in run(*some, *seed) for seed in ([], ["--seed", "1"], ["--seed", "0"])] == [
+        False,
+        False,
+        True,
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

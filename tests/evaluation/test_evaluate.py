@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from editors import EDITORS, load_editor
+from editors.keys import model_key
+from editors.saving import read_state
 from evaluation.attempts import MethodsFailedError
 from evaluation.dataset import load_cases
-from evaluation.evaluate import THREADS, evaluate, fit, load_model
+from evaluation.evaluate import THREADS, Bench, evaluate, fit, load_editors, load_model
 from evaluation.experiment import Experiment, Method
 from evaluation.memory import peak, reset_peak
 from evaluation.results import LINES, CaseResult, read_results
@@ -196,6 +199,52 @@ def test_what_an_editor_learned_is_kept(experiment: Experiment) -> None:
     assert fit(change(experiment, methods={"ft": Method()}), progress) == []
 
 
+def test_the_seed_is_that_of_every_editor_that_draws_unless_its_options_name_one(
+    experiment: Experiment,
+) -> None:
+    methods = {"ft": Method(), "mine": Method(editor="rome", options={"seed": 5}), "mend": Method()}
+    found = load_editors(change(experiment, methods=methods, seed=3))
+    seeds = {name: editor.config.model_dump().get("seed") for name, editor in found.items()}
+    assert seeds == {"ft": None, "mine": 5, "mend": 3}
+    # Nobody who gave no seed gets other numbers, or learns anew: it is that of the editors' defaults.
+    for name in EDITORS:
+        (editor,) = load_editors(change(experiment, methods={name: Method()})).values()
+        assert editor.config == load_editor(name).config
+
+
+def test_another_seed_is_learned_and_judged_anew(experiment: Experiment) -> None:
+    drawing = {"t-patcher": Method(options={"steps": 5, "memory": 40})}
+    some = change(experiment, methods=drawing | {"ft": Method(options={"steps": 1})}, task="vqa", limit=1)
+    for seed in (0, 1, 0):
+        evaluate(change(some, seed=seed, out=some.out / str(seed)), progress)
+    runs = [read_results(some.out / seed / "vqa" / "t-patcher") for seed in ("0", "1")]
+    assert [header.settings.config["seed"] for header, _ in runs] == [0, 1]
+    assert runs[0][0].fit != runs[1][0].fit
+    assert runs[0][1][0].probes != runs[1][1][0].probes
+    tuned = [read_results(some.out / seed / "vqa" / "ft")[1][0].probes for seed in ("0", "1")]
+    assert tuned[0] == tuned[1]
+    with pytest.raises(UserError, match=r"seed was 0 and is now 1"):
+        evaluate(change(some, seed=1, out=some.out / "0"), progress)
+
+
+def test_editors_learn_from_the_train_split_alone_also_where_another_is_judged(
+    experiment: Experiment,
+) -> None:
+    methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 0, "retains": 0})}
+    some = change(experiment, methods=methods, task="vqa", split="test")
+    [learned] = fit(some, progress)
+    shown = read_state(learned.path)[0].fields["ids"]
+    bench = Bench(some, load_model(some), "vqa", load_cases(some.dataset, "vqa", "test"), progress)
+    train, validation = ([one.edit.id for one in part] for part in bench.train)
+    assert shown == train
+    assert train
+    assert validation
+    assert all(name.startswith("vqa/train/") for name in (*train, *validation))
+    known = {case.id: case.image_id for case in load_cases(some.dataset, "vqa", "train")}
+    assert known.keys() == {*train, *validation}
+    assert not {known[name] for name in train} & {known[name] for name in validation}
+
+
 def test_results_of_what_was_learned_otherwise_are_not_added_to(experiment: Experiment) -> None:
     methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 1, "retains": 1})}
     some = change(experiment, methods=methods, task="vqa", holdout=0.4)
@@ -215,6 +264,12 @@ def test_the_peak_is_that_of_what_was_done_since() -> None:
     torch.zeros(30_000_000).add_(1)
     assert of == "process"
     assert peak(device)[0] - before > 80_000_000
+
+
+def test_raw_prompts_begin_with_nothing_and_are_another_model_to_what_is_kept(experiment: Experiment) -> None:
+    raw, family = (load_model(change(experiment, prompts=prompts)) for prompts in ("raw", "family"))
+    assert (raw.bos, family.bos) == (False, True)
+    assert model_key(raw) != model_key(family)
 
 
 @pytest.mark.parametrize(("wished", "threads"), [(None, 1), ("2", 2)])

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from editors.associations.base import MOMENTS, AssociationEditor
+from editors.associations.lookup import write_prefixes
 from editors.associations.moments import draw_contexts, mixed, second_moments
 from editors.base import Edit, TrainEdit
 from editors.fitting import ensure_fitted
@@ -66,6 +68,14 @@ def test_texts_are_given_or_written(
         (one,) = rome.contexts(mllm, edits[:1])
         assert len(one.rewriting) == number + 1
         assert again.contexts(mllm, edits[:1]) == [one]
+
+
+def test_lengths_of_texts_take_turns(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:
+    rome = ROME(ROMEConfig(prefix_count=3, prefix_tokens=(1, 4)))
+    fitted(rome, mllm, train, tmp_path)
+    assert rome.fitted().fields["prefixes"] == tuple(write_prefixes(mllm, [1, 4, 1], seed=0))
+    with pytest.raises(ValidationError):
+        ROMEConfig(prefix_tokens=())
 
 
 def test_without_train_edits_there_is_nothing_to_learn_from(mllm: MLLM, tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def test_a_subject_is_looked_up_at_its_last_token_behind_the_image(mllm: MLLM, w
     assert place == without + 5
 
 
+def test_a_subject_is_found_where_no_bos_is_before_it(folder: str, mllm: MLLM, wish: Edit) -> None:
+    bare = MLLM.load(folder, device="cpu", bos=False)
+    assert looked_up(bare, wish.query, "boats")[0] == looked_up(mllm, wish.query, "boats")[0] - 1
+
+
 def test_the_subject_of_the_prompt_counts_not_that_of_the_text_before_it(mllm: MLLM, wish: Edit) -> None:
     query = replace(wish.query, prompt=f"two boats. {PROMPT}")
     assert looked_up(mllm, query, "boats")[1].endswith("two boats. Question: how many boats")
@@ -100,10 +105,17 @@ def test_what_modules_take_in_and_give_out(mllm: MLLM, mixture: list[Query]) -> 
 
 def test_texts_are_drawn_from_the_model(mllm: MLLM) -> None:
     before = Snapshot(mllm)
-    texts = write_prefixes(mllm, 7, 4, seed=0)
+    texts = write_prefixes(mllm, [4] * 7, seed=0)
     before.assert_unchanged(mllm)
     assert [text.startswith(STARTS[number % 5]) for number, text in enumerate(texts)] == [True] * 7
     assert len(set(texts)) == 7
-    assert write_prefixes(mllm, 7, 4, seed=0) == texts
-    assert write_prefixes(mllm, 7, 4, seed=1) != texts
-    assert write_prefixes(mllm, 0, 4, seed=0) == []
+    assert write_prefixes(mllm, [4] * 7, seed=0) == texts
+    assert write_prefixes(mllm, [4] * 7, seed=1) != texts
+    assert write_prefixes(mllm, [], seed=0) == []
+
+
+def test_texts_may_have_different_lengths(mllm: MLLM) -> None:
+    short, long = write_prefixes(mllm, [2, 2], seed=0), write_prefixes(mllm, [6, 2], seed=0)
+    assert long[1] == short[1]
+    assert long[0].startswith(short[0])
+    assert len(mllm.tokenizer(long[0])["input_ids"]) > len(mllm.tokenizer(short[0])["input_ids"])

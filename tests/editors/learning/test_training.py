@@ -99,6 +99,20 @@ def test_all_edits_are_seen_before_any_is_seen_again(tmp_path: Path) -> None:
     assert orders[0][:NUMBER] != orders[0][NUMBER : 2 * NUMBER]
 
 
+def test_what_losses_draw_is_told_by_seed_and_batch(tmp_path: Path) -> None:
+    drawn: list[float] = []
+
+    class Drawing(Fitting):
+        def loss(self, chosen: Sequence[int], rng: random.Random) -> Tensor:
+            drawn.append(rng.random())
+            return super().loss(chosen, rng)
+
+    for number, seed in enumerate((0, 0, 1)):
+        run(Drawing(), tmp_path / str(number), steps=3, seed=seed)
+    assert drawn[:3] == drawn[3:6]
+    assert len(set(drawn)) == 6
+
+
 def test_gradients_of_several_batches_make_one_update(tmp_path: Path) -> None:
     class Quiet(Fitting):
         def loss(self, chosen: Sequence[int], rng: random.Random) -> Tensor:  # noqa: ARG002  # without noise

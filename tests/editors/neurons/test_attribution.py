@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from editors.neurons.attribution import Rule, attributions, coarse, path, refined
+from editors.neurons.attribution import Rule, attributions, path
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
 
@@ -121,26 +120,3 @@ def test_queries_are_explained_alike_together_and_alone(mllm: MLLM, asked: list[
 def test_the_way_is_cut_as_told() -> None:
     torch.testing.assert_close(path(4, "right"), torch.tensor([0.25, 0.5, 0.75, 1.0]))
     torch.testing.assert_close(path(5, "inclusive"), torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
-
-
-SCORES = torch.tensor([[0.1, 0.2, 0.5], [1.0, -2.0, 0.3]])
-
-
-def test_neurons_lie_above_the_threshold_strictly() -> None:
-    assert coarse(SCORES, 0.2, "share") == {(0, 2), (1, 0), (1, 2)}
-    assert coarse(SCORES, 0.5, "fixed") == {(1, 0)}
-    limit = np.percentile(SCORES.numpy(), 60)
-    assert coarse(SCORES, 60, "percentile") == {(i, j) for i, j in np.argwhere(SCORES.numpy() > limit)}
-    for threshold in (1.0, 1.5):
-        assert coarse(SCORES, threshold, "share") == set()
-    assert coarse(torch.zeros(2, 3), 0.2, "share") == set()
-    assert coarse(-SCORES.abs(), 0.2, "share") == set()
-
-
-def test_refined_neurons_are_in_more_than_a_share_of_the_sets() -> None:
-    sets = [{(0, 1), (1, 1)}, {(0, 1), (0, 0)}, {(0, 1)}, {(1, 1)}]
-    assert refined(sets, 0.5) == [(0, 1)]
-    assert refined(sets, 0.49) == [(0, 1), (1, 1)]
-    assert refined(sets, 0.0) == [(0, 0), (0, 1), (1, 1)]
-    assert refined(sets, 0.75) == []
-    assert refined([], 0.5) == []

@@ -17,10 +17,9 @@ from editors.neurons.patching import (
     activation_loss,
     find_mistake,
     memory_loss,
-    smoothed_nll,
 )
 from editors.neurons.remembered import Memories
-from mmedit_build.mllm import MLLM, Scored
+from mmedit_build.mllm import MLLM
 from tests.editors.conftest import Snapshot
 
 
@@ -51,17 +50,6 @@ def test_the_worst_count_among_all_copies() -> None:
     everything = PatchingConfig(gamma=0.0, beta=0.0, top_memory=10_000)
     mean = (remembered[:, None] - own).exp().mean() + remembered.exp().mean()
     assert memory_loss(remembered, own, everything).item() == pytest.approx(mean.item(), abs=1e-12)
-
-
-def test_labels_are_smoothed() -> None:
-    logits = torch.randn(3, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    scored = Scored(logits, torch.tensor([2, 0, 6]))
-    other = 0.1 / 6
-    labels = torch.full((3, 7), other, dtype=torch.float64)
-    labels[range(3), [2, 0, 6]] = 0.9
-    expected = -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
-    assert smoothed_nll(scored, 0.1).item() == pytest.approx(expected.item(), abs=1e-12)
-    assert smoothed_nll(scored, 0.0).item() == pytest.approx(-scored.token_log_probs.mean().item(), abs=1e-12)
 
 
 @pytest.fixture

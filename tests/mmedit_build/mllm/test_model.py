@@ -25,6 +25,27 @@ def test_score_equals_plain_forward(mllm: MLLM, mixture: list[Query], plain_logi
         torch.testing.assert_close(scored.logits, plain_logits(query).detach(), rtol=0, atol=1e-5)
 
 
+def test_without_bos_the_prompt_itself_stands_after_the_image(
+    folder: str, mllm: MLLM, hf: Blip2ForConditionalGeneration, mixture: list[Query]
+) -> None:
+    bare = MLLM.load(folder, device="cpu", bos=False)
+    queries = mixture[:2]
+    for query, scored, plain in zip(
+        queries,
+        bare.score(queries, positions="all"),
+        mllm.score(queries, positions="all"),
+        strict=True,
+    ):
+        ids = mllm.tokenizer(f"{query.prompt} {query.target}", add_special_tokens=False)["input_ids"]
+        embedded = hf.get_input_embeddings()(torch.tensor([ids]))
+        if query.image is not None:
+            embedded = torch.cat([mllm.image_features([query.image])[0][None], embedded], dim=1)
+        expected = hf.language_model(inputs_embeds=embedded).logits[0].detach()
+        torch.testing.assert_close(scored.logits, expected, rtol=0, atol=1e-5)
+        assert len(scored.logits) == len(plain.logits) - 1
+        assert scored.first == plain.first - 1
+
+
 def test_batched_equals_single(mllm: MLLM, mixture: list[Query]) -> None:
     batched = mllm.score(mixture, positions="all")
     for query, together in zip(mixture, batched, strict=True):

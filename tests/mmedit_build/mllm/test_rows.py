@@ -28,6 +28,17 @@ def test_layout(tokenizer: PreTrainedTokenizerBase) -> None:
     assert with_image.prompt_length + len(with_image.target_ids) == with_image.length
 
 
+def test_nothing_begins_a_row_where_that_is_wished(tokenizer: PreTrainedTokenizerBase) -> None:
+    queries = [Query(b"not looked at", "the cat", "red"), Query(None, "the cat", "red")]
+    for row, plain in zip(
+        make_rows(tokenizer, queries, 5, targets=True, bos=False),
+        make_rows(tokenizer, queries, 5, targets=True),
+        strict=True,
+    ):
+        assert (row.n_image, row.target_ids) == (plain.n_image, plain.target_ids)
+        assert row.prompt_ids == plain.prompt_ids[1:]
+
+
 def test_targets_get_one_leading_space(tokenizer: PreTrainedTokenizerBase) -> None:
     targets = ["red", " red", "\nred", ""]
     rows = make_rows(tokenizer, [Query(None, "is it", target) for target in targets], 5, targets=True)
@@ -48,9 +59,8 @@ def test_targets_can_be_left_out(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def test_a_row_of_nothing_is_refused(tokenizer: Any) -> None:
-    tokenizer.backend_tokenizer.post_processor = None  # no BOS
     with pytest.raises(UserError, match="neither image nor prompt"):
-        make_rows(tokenizer, [Query(None, "", "red")], 5, targets=True)
+        make_rows(tokenizer, [Query(None, "", "red")], 5, targets=True, bos=False)
 
 
 def test_batches_hold_rows_of_similar_length() -> None:

@@ -124,6 +124,8 @@ def test_what_cannot_be_scored(consensus: Consensus) -> None:
         ('a sign saying "stop" & go', "a sign saying stop & go"),
         ("made in the U.S.", "made in the u.s."),
         ("5-year-old's 2nd cake", "5-year-old 's 2nd cake"),
+        ("five o'clock and 5 O\u2019Clock", "five o'clock and 5 o'clock"),
+        ("and/or y'all w/ St. Mr. (no. 5) '80s 'n' gonna!!", "and or y all w st mr no 5 80s n gonna"),
         ("a café", "a café"),
         ("", ""),
     ],
