@@ -8,6 +8,8 @@ from collections.abc import Callable
 from io import TextIOWrapper
 
 EXIT_CODE = 2
+LONGEST = 300
+"""Letters of what others wrote that one of our sentences quotes."""
 
 
 class UserError(Exception):
@@ -17,6 +19,12 @@ class UserError(Exception):
 def first_line(error: Exception) -> str:
     """What a library's error says first, as part of a sentence of ours."""
     return str(error).strip().partition("\n")[0].rstrip(".:")
+
+
+def shortened(text: str) -> str:
+    """Words of others as part of a sentence of ours: on one line, and cut in the middle if there are many."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def run_app(app: Callable[[], object]) -> None:
