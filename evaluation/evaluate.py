@@ -137,7 +137,13 @@ class Bench:
         )
         probes = [probe for case in self.wanted for probe in judging.probes(case)]
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
-            judging.base.complete(self.mllm, probes, batch_size=experiment.batch_size, advance=advance)
+            judging.base.complete(
+                self.mllm,
+                probes,
+                experiment.protocols,
+                batch_size=experiment.batch_size,
+                advance=advance,
+            )
         return judging
 
     @cached_property
