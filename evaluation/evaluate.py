@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,7 +34,8 @@ from evaluation.scoring import Scorer
 from evaluation.summary import count_skipped
 from evaluation.telling import tell
 from mmedit_build.checkpoints import locate
-from mmedit_build.console import Advance
+from mmedit_build.console import Advance, log_to
+from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import check_writable
@@ -42,6 +44,9 @@ SMALL = 10**8
 """Parameters of a model whose steps are so short that a second thread only makes them wait for each other."""
 THREADS = "OMP_NUM_THREADS"
 """Where users say how many threads they want."""
+LOG = "log.txt"
+"""Of what was done, in the folder of the results."""
+logger = logging.getLogger(__name__)
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
@@ -61,17 +66,22 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
     check_there(experiment.dataset, [case.image for case in cases])
     mllm = load_model(experiment)
     attempts = Attempts[Path]()
-    for task in TASKS:
-        of_task = [case for case in cases if case.task == task]
-        if of_task:
-            bench = Bench(experiment, mllm, task, of_task, progress)
-            attempts.done.append(bench.unedited())
-            for name, editor in editors.items():
-                for at_once in bench.sizes:
-                    with attempts.at(name, task):
-                        attempts.done.append(bench.judge(name, editor, at_once))
+    with log_to(experiment.out / LOG):
+        for task in TASKS:
+            of_task = [case for case in cases if case.task == task]
+            if of_task:
+                _judge_all(Bench(experiment, mllm, task, of_task, progress), editors, attempts)
     attempts.check()
     return attempts.done
+
+
+def _judge_all(bench: Bench, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> None:
+    """The unedited model and all methods on one task."""
+    attempts.done.append(bench.unedited())
+    for name, editor in editors.items():
+        for at_once in bench.sizes:
+            with attempts.at(name, bench.task):
+                attempts.done.append(bench.judge(name, editor, at_once))
 
 
 def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
@@ -218,6 +228,8 @@ class Bench:
                     header = replace(header, about=witness.about)
                     folder.write_header(header)
                 folder.add(result)
+                if result.skipped is not None:
+                    logger.warning("%s: %s skipped: %s", name, result.id, shortened(result.skipped))
                 advance(1, "" if result.scored else "some skipped")
         size, of = peak(self.mllm.device)
         return replace(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mmedit_build.errors import UserError, run_app
+from mmedit_build.errors import UserError, resumable, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -253,6 +253,6 @@ def _run(build: Build, stages: tuple[str, ...]) -> None:
     config = build.recipe.publish
     if "publish" in stages and config.repository is not None:
         check_access(config.repository, config.tag)
-    with build.work.locked(), log_to(build.work.log):
+    with resumable(), build.work.locked(), log_to(build.work.log):
         for stage in stages:
             typer.echo(STEPS[stage](build).sentence())
