@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, cast
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, shortened
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -61,12 +61,12 @@ def load_editor(name: str, options: Mapping[str, object] | None = None) -> Edito
 
 
 def _complaint(name: str, found: type[Editor], detail: ErrorDetails) -> str:
-    option = ".".join(str(part) for part in detail["loc"])
+    option = shortened(".".join(str(part) for part in detail["loc"]))
     known = found.Config.model_fields
     if detail["type"] == "extra_forbidden":
         return f"Editor '{name}' has no option '{option}'{_hint(option, known)} Options: {', '.join(known)}."
     where = f"Option '{option}' of editor" if option else "The options of editor"
-    return f"{where} '{name}' cannot be {detail['input']!r}: {detail['msg']}."
+    return f"{where} '{name}' cannot be {shortened(repr(detail['input']))}: {detail['msg']}."
 
 
 def _hint(word: str, known: Mapping[str, object]) -> str:

@@ -26,7 +26,7 @@ from editors.losses import target_nll
 from editors.patches.weights import WeightPatch, seen_afresh
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.recipe.fields import Strict
+from mmedit_build.recipe.fields import Count, Strict
 
 CHUNK = 16
 """Edits whose gradients are computed at a time when many are learned together."""
@@ -42,7 +42,7 @@ class FTConfig(Strict):
     """With adam the decay is part of the gradient, with adamw it is taken off the weights directly."""
     lr: float = Field(default=2e-4, ge=0)
     """Learning rate."""
-    steps: int = Field(default=15, ge=1)
+    steps: Count = 15
     """The most steps that are taken."""
     weight_decay: float = Field(default=0.01, ge=0)
     """As the optimizer takes it."""
@@ -59,7 +59,7 @@ class FTLConfig(FTConfig):
     """As in FT."""
     lr: float = Field(default=5e-4, ge=0)
     """Learning rate."""
-    steps: int = Field(default=25, ge=1)
+    steps: Count = 25
     """The most steps that are taken."""
     weight_decay: float = Field(default=0.0, ge=0)
     """As the optimizer takes it."""

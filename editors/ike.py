@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from editors.base import Edit, State, TrainEdit
@@ -29,7 +28,7 @@ from editors.patches.overlays import PromptPatch, bare_prompt
 from editors.sentences import MINILM, Encode, load_encoder
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.recipe.fields import Strict
+from mmedit_build.recipe.fields import Strict, Whole
 
 COPY, UPDATE, RETAIN = KINDS = ("copy", "update", "retain")
 
@@ -40,11 +39,11 @@ class IKEConfig(Strict):
     encoder: str = MINILM
     """What finds similar edits: a folder or id of a sentence-transformers checkpoint, or `base` for the mean
     of the model's own input embeddings."""
-    copies: int = Field(default=4, ge=0)
+    copies: Whole = 4
     """Demonstrations that ask for the fact as it was told."""
-    updates: int = Field(default=12, ge=0)
+    updates: Whole = 12
     """Demonstrations that ask for it in other words."""
-    retains: int = Field(default=16, ge=0)
+    retains: Whole = 16
     """Demonstrations that ask something else."""
     self_copy: bool = True
     """Whether the edit's own copy demonstration follows those of others."""

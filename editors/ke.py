@@ -49,7 +49,7 @@ from editors.learning.practice import Practice
 from editors.losses import smoothed_nll, target_nll
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Query, Scored
-from mmedit_build.recipe.fields import Count
+from mmedit_build.recipe.fields import Count, Whole
 
 LSTM_WIDTH = 128
 CONDITION_WIDTH = 1024
@@ -68,7 +68,7 @@ class KEConfig(HypernetworkConfig):
 
     lr: PositiveFloat = 3e-4
     """Learning rate of RMSprop."""
-    warmup: int = Field(default=20, ge=0)
+    warmup: Whole = 20
     """Updates in which the learning rates rise to their height."""
     scale: PositiveFloat = 1.0
     """The change of a gate that is fully open."""

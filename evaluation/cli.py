@@ -24,7 +24,7 @@ from evaluation.options import (
     folder_of_results,
 )
 from evaluation.tracing.cli import trace
-from mmedit_build.errors import UserError, run_app
+from mmedit_build.errors import UserError, resumable, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def evaluate(
         "reuse": reuse,
         "cache": cache,
     }
-    _evaluate(_experiment(method, config, changes))
+    with resumable():
+        _evaluate(_experiment(method, config, changes))
 
 
 @app.command()
@@ -126,10 +127,6 @@ def fit(
     cache: Cache = None,
 ) -> None:
     """Train the editors of methods that learn; otherwise that is done when they are first used."""
-    from evaluation.attempts import settled
-    from evaluation.evaluate import fit as fit_all
-    from mmedit_build.console import progress, quiet_loading, show_path
-
     changes = {
         "model": model,
         "dataset": dataset,
@@ -141,16 +138,8 @@ def fit(
         "seed": seed,
         "cache": cache,
     }
-    experiment = _experiment(method, config, changes)
-    quiet_loading()
-    fits, failed = settled(lambda: fit_all(experiment, progress))
-    for done in fits:
-        typer.echo(f"{'Had learned' if done.cached else 'Learned'} in {done.seconds:.1f} s.")
-        show_path("Editor", done.path)
-    if failed is not None:
-        raise failed
-    if not fits:
-        typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
+    with resumable():
+        _fit(_experiment(method, config, changes))
 
 
 @app.command()
@@ -231,6 +220,22 @@ def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]
         if left_out:
             typer.echo(f"Left out, as they cannot be told which part to edit: {', '.join(left_out)}.")
     return experiment.model_copy(update={"methods": methods})
+
+
+def _fit(experiment: Experiment) -> None:
+    from evaluation.attempts import settled
+    from evaluation.evaluate import fit as fit_all
+    from mmedit_build.console import progress, quiet_loading, show_path
+
+    quiet_loading()
+    fits, failed = settled(lambda: fit_all(experiment, progress))
+    for done in fits:
+        typer.echo(f"{'Had learned' if done.cached else 'Learned'} in {done.seconds:.1f} s.")
+        show_path("Editor", done.path)
+    if failed is not None:
+        raise failed
+    if not fits:
+        typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
 
 
 def _evaluate(experiment: Experiment) -> None:

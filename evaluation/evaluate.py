@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -33,7 +34,8 @@ from evaluation.scoring import Scorer
 from evaluation.summary import count_skipped
 from evaluation.telling import tell
 from mmedit_build.checkpoints import locate
-from mmedit_build.console import Advance
+from mmedit_build.console import Advance, log_to
+from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import check_writable
@@ -42,6 +44,9 @@ SMALL = 10**8
 """Parameters of a model whose steps are so short that a second thread only makes them wait for each other."""
 THREADS = "OMP_NUM_THREADS"
 """Where users say how many threads they want."""
+LOG = "log.txt"
+"""Of what was done, in the folder of the results."""
+logger = logging.getLogger(__name__)
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
@@ -71,14 +76,27 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
     of_task = {task: [case for case in cases if case.task == task] for task in TASKS}
     benches = [Bench(experiment, mllm, task, found, progress) for task, found in of_task.items() if found]
     # Nothing is written before it is known what is refused: such a command leaves all as it was.
-    for bench, wanted in [(bench, bench.accepted(editors, attempts)) for bench in benches]:
-        if wanted or not editors:
-            attempts.done.append(bench.unedited())
-        for name, at_once in wanted:
-            with attempts.at(name, bench.task):
-                attempts.done.append(bench.judge(name, editors[name], at_once))
+    accepted = [(bench, bench.accepted(editors, attempts)) for bench in benches]
+    judged = [(bench, wanted) for bench, wanted in accepted if wanted or not editors]
+    if judged:
+        with log_to(experiment.out / LOG):
+            for bench, wanted in judged:
+                _judge_all(bench, editors, wanted, attempts)
     attempts.check()
     return attempts.done
+
+
+def _judge_all(
+    bench: Bench,
+    editors: Mapping[str, Editor],
+    wanted: Sequence[tuple[str, int]],
+    attempts: Attempts[Path],
+) -> None:
+    """The unedited model and the methods, each with so many edits at once, on one task."""
+    attempts.done.append(bench.unedited())
+    for name, at_once in wanted:
+        with attempts.at(name, bench.task):
+            attempts.done.append(bench.judge(name, editors[name], at_once))
 
 
 def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
@@ -146,7 +164,13 @@ class Bench:
         )
         probes = [probe for case in self.wanted for probe in judging.probes(case)]
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
-            judging.base.complete(self.mllm, probes, batch_size=experiment.batch_size, advance=advance)
+            judging.base.complete(
+                self.mllm,
+                probes,
+                experiment.protocols,
+                batch_size=experiment.batch_size,
+                advance=advance,
+            )
         return judging
 
     @cached_property
@@ -233,6 +257,9 @@ class Bench:
                     header = replace(header, about=witness.about)
                     folder.write_header(header)
                 folder.add(result)
+                if result.skipped is not None:
+                    reason = shortened(result.skipped)
+                    logger.warning("%s: %s skipped: %s", header.settings.name, result.id, reason)
                 advance(1, "" if result.scored else "some skipped")
         size, of = peak(self.mllm.device)
         return replace(

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from editors import EDITORS
 from evaluation.dataset import DEFAULT, check_name
 from evaluation.metrics import PROTOCOLS, Protocol
 from evaluation.probes import Prompts
-from mmedit_build.errors import UserError
-from mmedit_build.recipe.fields import Count, Dtype, Strict
+from mmedit_build.errors import UserError, shortened
+from mmedit_build.recipe.fields import Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
+from mmedit_build.strict_yaml import read_file
 
 SANITY = ("oracle",)
 """Editors that test the evaluation; `all` does not mean them."""
@@ -23,6 +24,8 @@ Part = Literal["vision", "connector", "language"]
 PARTS: tuple[Part, ...] = get_args(Part)
 UNEDITED = "unedited"
 """How results name the model without any edit."""
+ALL = "all"
+"""Stands for every method in the lists that commands take."""
 
 
 class Method(Strict):
@@ -37,7 +40,7 @@ class Method(Strict):
 class Experiment(Strict):
     """All that results depend on, and where they go."""
 
-    methods: dict[str, Method] = Field(default_factory=dict)
+    methods: dict[Name, Method] = Field(default_factory=dict)
     """By the names that results have."""
     model: str = "miniature/mllm"
     """A bundled checkpoint, a folder, or an id on the Hub."""
@@ -79,6 +82,14 @@ class Experiment(Strict):
     holdout: float = Field(default=0.1, gt=0, lt=1)
     """The share of the train split's images that learning editors are validated on."""
 
+    @field_validator("methods")
+    @classmethod
+    def _own_names(cls, given: dict[str, Method]) -> dict[str, Method]:
+        for name in (UNEDITED, ALL):
+            if name in given:
+                raise ValueError(f"{name} cannot be the name of a method, as it has a meaning of its own")
+        return given
+
     @field_validator("parts", mode="before")
     @classmethod
     def _names(cls, given: object) -> object:
@@ -97,17 +108,28 @@ def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
-        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
-            check_name("key of an experiment", place, Experiment.model_fields)
-        if place == "task":
-            check_name("task", str(first["input"]), ("vqa", "caption"))
-        if place.startswith("protocols"):
-            check_name("protocol", str(first["input"]), PROTOCOLS)
-        if place.startswith("parts"):
-            check_name("part of a model", str(first["input"]), PARTS)
-        raise UserError(f"{file or 'The command'} gives {place} a wrong value: {first['msg']}.") from error
+        raise UserError(_mistake(file, error.errors()[0])) from error
+
+
+def _mistake(file: Path | None, error: ErrorDetails) -> str:
+    """What is wrong in a sentence; a UserError of its own for words that are near to known ones."""
+    steps = [str(step) for step in error["loc"]]
+    place, given = shortened(".".join(steps)), shortened(str(error["input"]))
+    where = file or "The command"
+    if error["type"] == "extra_forbidden" and len(steps) == 1:
+        check_name("key of an experiment", place, Experiment.model_fields)
+    if place == "task":
+        check_name("task", given, ("vqa", "caption"))
+    if place.startswith("protocols"):
+        check_name("protocol", given, PROTOCOLS)
+    if place.startswith("parts"):
+        check_name("part of a model", given, PARTS)
+    if len(steps) == 3 and steps[::2] == ["methods", "[key]"]:
+        return (
+            f"{where} calls a method {given!r}; give it a name of letters, digits, '.', '_' and '-', at most "
+            "60 of them, that begins with a letter or a digit."
+        )
+    return f"{where} gives {place} a wrong value: {error['msg'].removeprefix('Value error, ')}."
 
 
 def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
@@ -116,18 +138,14 @@ def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
     valid = {**everything, **{name: Method() for name in SANITY}}
     chosen: list[str] = []
     for name in (name.strip() for name in names.split(",") if name.strip()):
-        if name != "all":
-            check_name("method", name, [*valid, "all"])
-        chosen += everything if name == "all" else [name]
+        if name != ALL:
+            check_name("method", name, [*valid, ALL])
+        chosen += everything if name == ALL else [name]
     return {name: valid[name] for name in dict.fromkeys(chosen)}
 
 
 def _parsed(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"Cannot read the experiment {file} ({reason}); give a YAML file.") from error
+    content = read_file(file, f"the experiment {file}")
     if not isinstance(content, dict):
         raise UserError(
             f"The experiment {file} is not a YAML mapping; give fields such as model and methods."

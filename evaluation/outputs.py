@@ -45,8 +45,8 @@ class Output:
     """Of locality probes: the likeliest tokens of the unedited model at the target's positions (T, K)."""
     spread: Floats | None = None
     """Log-probabilities of `events`, and in the last column of all other tokens together (T, K + 1)."""
-    text: str = ""
-    """What the model wrote."""
+    text: str | None = None
+    """What the model wrote; None if it was not let write."""
     written: int = 0
     """In how many tokens."""
 
@@ -74,16 +74,17 @@ class Measure:
 
         `before` are the outputs of the unedited model, whose events the spread is then told of.
         """
-        outputs = self._scored(lend, probes, queries, before)
-        return self._written(lend, probes, queries, outputs) if "wild" in self.protocols else outputs
+        outputs = self.scored(lend, probes, queries, before)
+        return self.written(lend, probes, queries, outputs) if "wild" in self.protocols else outputs
 
-    def _scored(
+    def scored(
         self,
         lend: Lend,
         probes: Sequence[Probe],
         queries: Sequence[Query],
-        before: Sequence[Output] | None,
+        before: Sequence[Output] | None = None,
     ) -> list[Output]:
+        """All but what the model writes."""
         everywhere = {i for i, probe in enumerate(probes) if probe.is_locality and "legacy" in self.protocols}
         outputs: dict[int, Output] = {}
         for positions in WHERE:
@@ -97,7 +98,7 @@ class Measure:
                     outputs[i] = _reduce(one, probes[i], positions, None if before is None else before[i])
         return [outputs[i] for i in range(len(probes))]
 
-    def _written(
+    def written(
         self, lend: Lend, probes: Sequence[Probe], queries: Sequence[Query], outputs: Sequence[Output]
     ) -> list[Output]:
         """The outputs with what the model writes; probes with the same limit go together."""

@@ -42,7 +42,7 @@ class Scorer:
             log_prob_before=log_prob(before),
             log_prob_after=log_prob(after),
             target_tokens=len(after.target),
-            written_tokens=after.written,
+            written_tokens=after.written if wild else 0,
             scores=scores,
         )
 
@@ -56,6 +56,7 @@ class Scorer:
         return scores
 
     def _edit(self, case: Case, after: Output) -> dict[str, float]:
+        assert after.text is not None
         scores = {"match": metrics.match(after.text, [case.target])}
         if case.task == "caption":
             assert self._consensus is not None
@@ -84,6 +85,8 @@ def _legacy_locality(before: Output, after: Output) -> dict[str, float]:
 def _wild_locality(probe: Probe, before: Output, after: Output) -> dict[str, float]:
     assert before.spread is not None
     assert after.spread is not None
+    assert before.text is not None
+    assert after.text is not None
     return {
         "unchanged": metrics.unchanged(before.text, after.text),
         "right": metrics.match(after.text, probe.answers),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mmedit_build.errors import UserError, run_app
+from mmedit_build.errors import UserError, resumable, run_app
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -257,6 +257,6 @@ def _run(build: Build, stages: tuple[str, ...]) -> None:
     from mmedit_build.console import log_to
     from mmedit_build.steps import STEPS
 
-    with build.work.locked(), log_to(build.work.log):
+    with resumable(), build.work.locked(), log_to(build.work.log):
         for stage in stages:
             typer.echo(STEPS[stage](build).sentence())

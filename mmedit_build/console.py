@@ -1,8 +1,9 @@
-"""What the commands show on the terminal besides tables: progress, and where results lie."""
+"""What the commands show besides tables, progress and where results lie, and what they log."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +24,12 @@ from rich.progress import (
 from rich.text import Text
 
 from mmedit_build.errors import UserError
+from mmedit_build.meter import Meter
 from mmedit_build.store import REMEDY
 
-LOGGER = "mmedit_build"
+LOGGERS = ("mmedit_build", "editors", "evaluation")
+"""Whose words go into log files."""
+logger = logging.getLogger(__name__)
 
 
 class _Rate(ProgressColumn):
@@ -44,23 +48,46 @@ class Advance(Protocol):
 
 @contextmanager
 def progress(label: str, total: int | None) -> Iterator[Advance]:
-    """A bar on stderr with rate and time left; without a total it only shows that something goes on."""
+    """Progress on stderr with rate and time left, and in the log: on a terminal a bar, elsewhere a line every
+    so often. Without a total it only shows that something goes on."""
+    console = Console(stderr=True)
+    meter = Meter(label, total, logger.info if console.is_terminal else _say)
+    meter.begin()
+    try:
+        if console.is_terminal:
+            with _bar(console, meter) as advance:
+                yield advance
+        else:
+            yield meter.advance
+    finally:
+        meter.end()
+
+
+@contextmanager
+def _bar(console: Console, meter: Meter) -> Iterator[Advance]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         _Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total, note="")
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(meter.label, total=meter.total, note="")
 
         def advance(number: int, note: str = "") -> None:
             bar.update(task, advance=number, note=note)
+            meter.advance(number, note)
 
         yield advance
+
+
+def _say(line: str) -> None:
+    logger.info(line)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 @contextmanager
@@ -80,7 +107,7 @@ class _Log(logging.FileHandler):
 
 def log_files() -> list[Path]:
     """Where mmedit logs to now."""
-    handlers = logging.getLogger(LOGGER).handlers
+    handlers = logging.getLogger(LOGGERS[0]).handlers
     return [Path(handler.baseFilename) for handler in handlers if isinstance(handler, _Log)]
 
 
@@ -88,19 +115,22 @@ def log_files() -> list[Path]:
 def log_to(path: Path) -> Iterator[None]:
     """Meanwhile, append what mmedit logs to a file."""
     try:
-        handler = _Log(path, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _Log(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UserError(f"Cannot write {path} ({error.strerror}); {REMEDY}.") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    ours = logging.getLogger(LOGGER)
-    level = ours.level
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    ours = [logging.getLogger(name) for name in LOGGERS]
+    levels = [one.level for one in ours]
+    for one in ours:
+        one.addHandler(handler)
+        one.setLevel(logging.INFO)
     try:
         yield
     finally:
-        ours.setLevel(level)
-        ours.removeHandler(handler)
+        for one, level in zip(ours, levels, strict=True):
+            one.setLevel(level)
+            one.removeHandler(handler)
         handler.close()
 
 

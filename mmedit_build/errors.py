@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 
 EXIT_CODE = 2
+STOPPED = 130
+"""The exit code of what a user stopped with Ctrl-C, as shells have it."""
+LONGEST = 300
+"""Letters of what others wrote that one of our sentences quotes."""
 
 
 class UserError(Exception):
@@ -17,6 +22,22 @@ class UserError(Exception):
 def first_line(error: Exception) -> str:
     """What a library's error says first, as part of a sentence of ours."""
     return str(error).strip().partition("\n")[0].rstrip(".:")
+
+
+def shortened(text: str) -> str:
+    """Words of others as part of a sentence of ours: on one line, and cut in the middle if there are many."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Tells who stops the work inside with Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped. The same command goes on where it stopped.\n")
+        sys.exit(STOPPED)
 
 
 def run_app(app: Callable[[], object]) -> None:

@@ -35,7 +35,7 @@ from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
-from mmedit_build.recipe.fields import Count, Share
+from mmedit_build.recipe.fields import Count, Share, Whole
 
 MOMENTS = "moments"
 """The folder, beside those that fits work in, where all editors keep second moments."""
@@ -50,7 +50,7 @@ class AssociationConfig(ValueConfig):
     prefixes: tuple[str, ...] | None = None
     """Texts that are put before the prompt, so that the edit holds in other contexts; left out, the model
     writes them."""
-    prefix_count: int = Field(default=3, ge=0)
+    prefix_count: Whole = 3
     """How many texts the model writes."""
     prefix_tokens: Count | Annotated[tuple[Count, ...], Field(min_length=1)] = 5
     """How many tokens each of them has after its first word; of several numbers they take turns."""

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from mmedit_build.errors import UserError
-from mmedit_build.recipe.fields import Count, Strict
+from mmedit_build.recipe.fields import Count, Strict, Whole
 from mmedit_build.store import write_atomic
 
 CHECKPOINT = "checkpoint.pt"
@@ -33,7 +33,7 @@ class TrainingConfig(Strict):
     """Batches whose gradients make one update."""
     lr: PositiveFloat = 1e-4
     """Learning rate."""
-    warmup: int = Field(default=0, ge=0)
+    warmup: Whole = 0
     """Updates in which the learning rates rise to their height."""
     lr_falls: bool = False
     """Whether the learning rates then fall in a straight line, to nothing after the last of the steps."""

@@ -14,7 +14,7 @@ from editors.losses import smoothed_nll
 from editors.neurons.patches import AddedNeurons, Neurons
 from editors.neurons.remembered import Memories
 from mmedit_build.mllm import MLLM, Below, Scored
-from mmedit_build.recipe.fields import Count, Share, Strict
+from mmedit_build.recipe.fields import Count, Share, Strict, Whole
 
 PLATEAU = 0.05
 """By what share the loss on the edit has to fall, or the learning rate is halved."""
@@ -37,7 +37,7 @@ class PatchingConfig(Strict):
     """The most steps that one edit may take."""
     validate_every: Count = 10
     """Steps between two looks at whether the edit is made."""
-    validate_from: int = Field(default=20, ge=0)
+    validate_from: Whole = 20
     """Steps before a look may end it."""
     smoothing: Share = 0.1
     """Of the labels."""

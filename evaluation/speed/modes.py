@@ -122,7 +122,9 @@ def _round(
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
         probes = [probe for case in setting.cases for probe in judging.probes(case)]
         with working(mllm, number) as unedited:
-            judging.base.complete(mllm, probes, batch_size=judging.batch_size, advance=lambda _: None)
+            judging.base.complete(
+                mllm, probes, judging.scorer.protocols, batch_size=judging.batch_size, advance=lambda _: None
+            )
         with working(mllm, number) as reusing:
             results = list(run(judging, editor, setting.cases))
         mllm = setting.mllm()
@@ -186,7 +188,9 @@ def memory_of(method: str, setting: Setting, state: State | None, *, plain: bool
         mllm = setting.mllm()
         judging = setting.judging(mllm, Path(folder))
         probes = [probe for case in setting.cases for probe in judging.probes(case)]
-        judging.base.complete(mllm, probes, batch_size=judging.batch_size, advance=lambda _: None)
+        judging.base.complete(
+            mllm, probes, judging.scorer.protocols, batch_size=judging.batch_size, advance=lambda _: None
+        )
         del mllm, judging
         return pool.submit(_remembered, method, setting, state, Path(folder), plain).result()
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmedit_build.errors import resumable
+
 
 def trace(
     model: Annotated[
@@ -79,7 +81,9 @@ def trace(
         seed=seed,
         batch_size=batch_size,
     )
-    show(run(wish, progress))
+    with resumable():
+        traced = run(wish, progress)
+    show(traced)
     write_pictures(out)
     show_path("Traces", out)
     show_path("Page", write_page(out))

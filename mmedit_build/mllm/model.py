@@ -45,6 +45,7 @@ class MLLM:
         self._passes = Passes(family, self.counts)
         self._features = Features(family, self.counts)
         self._plain = False
+        self._known_parts: dict[str, dict[str, nn.Parameter]] = {}
 
     @classmethod
     def load(
@@ -241,7 +242,10 @@ class MLLM:
 
     def part(self, what: str) -> dict[str, nn.Parameter]:
         """Parameters by dotted name. `what`: vision, connector, language, layer.N, mlp.N or a pattern."""
-        return parts.parameters(self._family, what)
+        # Kept, as walking over all modules takes longer than planning a small edit.
+        if what not in self._known_parts:
+            self._known_parts[what] = parts.parameters(self._family, what)
+        return dict(self._known_parts[what])
 
     def layer_of(self, name: str) -> int | None:
         """The decoder layer that holds a parameter; None for one that lies in no decoder layer."""

@@ -41,7 +41,7 @@ from mmedit_build.recipe.stages import (
 class Recipe(Strict):
     """Everything about one benchmark."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)
     """Of the work folder and of the dataset."""
     about: str
     """One sentence for people."""

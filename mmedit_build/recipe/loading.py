@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Hashable
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, shortened
 from mmedit_build.recipe import Recipe
+from mmedit_build.strict_yaml import parse, read_file
 
 MINIATURE = "miniature"
 SHOWN = 3
@@ -30,7 +28,7 @@ def bundled() -> list[str]:
 
 def load_recipe(name: str = MINIATURE) -> Recipe:
     """A bundled recipe by its name, or one of the user's by its path."""
-    content = _parse(_read(name), name)
+    content = _read(name)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
@@ -39,9 +37,9 @@ def load_recipe(name: str = MINIATURE) -> Recipe:
         raise UserError(f"The recipe {name} has mistakes: {'; '.join(mistakes[:SHOWN])}{more}.") from error
 
 
-def _read(name: str) -> str:
+def _read(name: str) -> Any:
     if name in bundled():
-        return (files("recipes") / f"{name}.yaml").read_text(encoding="utf-8")
+        return parse((files("recipes") / f"{name}.yaml").read_text(encoding="utf-8"), f"the recipe {name}")
     path = Path(name)
     if path.suffix not in (".yaml", ".yml") and not os.path.exists(name):  # noqa: PTH110
         near = get_close_matches(name, bundled(), n=1)
@@ -49,35 +47,12 @@ def _read(name: str) -> str:
         raise UserError(
             f"There is no bundled recipe {name!r}; give one of {', '.join(bundled())}, or a YAML file.{hint}"
         )
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"Cannot read the recipe {name} ({error}); give a YAML file in UTF-8.") from error
-
-
-def _parse(text: str, name: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_Strict)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"The recipe {name} is not YAML ({reason}); correct it there.") from error
-
-
-class _Strict(yaml.SafeLoader):
-    """As the safe loader, but a key may stand only once in its section."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key, times in Counter(keys).items():
-            if times > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"{key} stands {times} times in the section that begins in line {line}")
-        return super().construct_mapping(node, deep)
+    return read_file(path, f"the recipe {name}")
 
 
 def _mistake(error: ErrorDetails) -> str:
     place = [str(step) for step in error["loc"]]
-    where = ".".join(place) or "the whole file"
+    where = shortened(".".join(place)) or "the whole file"
     if error["type"] == "extra_forbidden":
         return f"{where} is not a key of a recipe{_nearest(place)}"
     if error["type"] == "missing":

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from mmedit_build.recipe.fields import Count, Dtype, Strict, by_kind
+from mmedit_build.recipe.fields import Count, Dtype, Strict, Whole, by_kind
 
 
 class Local(Strict):
@@ -50,7 +50,7 @@ class Endpoint(Strict):
     """Requests under way at the same time."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds after which a request is tried again."""
-    retries: int = Field(default=6, ge=0)
+    retries: Whole = 6
     """How often a request is tried again after a rate limit, a server's error or a cut connection."""
     price: Price | None = None
     """Needed for an estimate of the cost and for `max_cost`."""

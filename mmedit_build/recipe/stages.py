@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mmedit_build.recipe.fields import Count, Share, Strict
+from mmedit_build.recipe.fields import Count, Share, Strict, Whole
 from mmedit_build.recipe.models import Local, Model
 from mmedit_build.recipe.sources import FactSource, QuestionSource
 
@@ -198,9 +198,9 @@ class AttachStage(Strict):
     """Far text items per edit."""
     image_items: Count = 1
     """Far image items per edit."""
-    same_image: int = Field(default=1, ge=0)
+    same_image: Whole = 1
     """Near items per edit: another question on its image."""
-    same_question: int = Field(default=1, ge=0)
+    same_question: Whole = 1
     """Near items per edit: its question on another image."""
     only_right: bool = True
     """Take only what the base model answers right."""

@@ -174,7 +174,7 @@ class _Reader:
 def placed(source: Hub, work: Work) -> Hub:
     """The source with paths in the places of placeholders."""
     changes = {"dataset": source.dataset.replace(PLACEHOLDER, str(work.sources))}
-    images = None if isinstance(source, HubFacts) else source.images
+    images = getattr(source, "images", None)  # facts have none
     if images is not None:
         changes["images"] = str(path_of(images, work))
     return source.model_copy(update=changes)

@@ -28,6 +28,11 @@ def test_options_go_over_the_defaults() -> None:
         ("ft", {"step": 3}, "Editor 'ft' has no option 'step'; did you mean 'steps'? Options: part, "),
         ("ft", {"steps": 0}, "Option 'steps' of editor 'ft' cannot be 0: "),
         ("ft", {"optimizer": "sgd"}, "Option 'optimizer' of editor 'ft' cannot be 'sgd': "),
+        (
+            "ft",
+            {"steps": 10**30},
+            "Option 'steps' of editor 'ft' cannot be 1000000000000000000000000000000: Input should be less",
+        ),
     ],
 )
 def test_mistakes_are_told_with_the_nearest_name(name: str, options: dict[str, object], message: str) -> None:

@@ -275,7 +275,7 @@ def make_judging(mllm: MLLM, cases: list[Case], tmp_path: Path) -> Callable[...,
         base = BaseOutputs.open(tmp_path / "unedited")
         judging = Judging(mllm=mllm, base=base, scorer=Scorer(cases, protocols), **changes)
         probes = [probe for case in cases for probe in judging.probes(case)]
-        base.complete(mllm, probes, batch_size=8, advance=lambda _: None)
+        base.complete(mllm, probes, protocols, batch_size=8, advance=lambda _: None)
         return judging
 
     return make

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.base_outputs import BaseOutputs, folder_of, key_of, pack, unpack
+from evaluation.base_outputs import BaseOutputs, folder_of, key_of
 from evaluation.dataset import Case
 from evaluation.judging import Judging
+from evaluation.metrics import PROTOCOLS, Protocol
 from evaluation.outputs import EVENTS, Output
+from evaluation.packed_outputs import pack, save, unpack
 from evaluation.probes import Probe, make_probes
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
@@ -25,10 +27,12 @@ def assert_equal(one: Output, other: Output) -> None:
         assert left is None or (left.dtype == right.dtype and np.array_equal(left, right))
 
 
-def complete(base: BaseOutputs, mllm: MLLM, probes: list[Probe]) -> tuple[int, list[int]]:
+def complete(
+    base: BaseOutputs, mllm: MLLM, probes: list[Probe], protocols: Sequence[Protocol] = PROTOCOLS
+) -> tuple[int, list[int]]:
     """Rows that went through layers, and what progress heard."""
     before, told = mllm.counts.layers, list[int]()
-    base.complete(mllm, probes, batch_size=8, advance=told.append)
+    base.complete(mllm, probes, protocols, batch_size=8, advance=told.append)
     return mllm.counts.layers - before, told
 
 
@@ -53,6 +57,55 @@ def test_only_what_is_new_is_asked(mllm: MLLM, cases: list[Case], tmp_path: Path
     assert 0 < work <= 25 * mllm.n_layers
     assert told == [len(first), 1]
     assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
+def test_free_answers_are_asked_for_only_where_a_protocol_reads_them(
+    mllm: MLLM, cases: list[Case], tmp_path: Path
+) -> None:
+    probes = [probe for case in cases for probe in make_probes(case, mllm)]
+    whole = BaseOutputs.open(tmp_path / "at once")
+    all_work, _ = complete(whole, mllm, probes)
+    base = BaseOutputs.open(tmp_path / "one by one")
+    forced, _ = complete(base, mllm, probes, ["legacy"])
+    # One pass for each probe.
+    assert forced == len({key_of(probe) for probe in probes}) * mllm.n_layers
+    assert {one.text for one in base.of(probes)} == {None}
+    # Another protocol adds what it lacks, and asks for nothing else again.
+    base = BaseOutputs.open(tmp_path / "one by one")
+    written, told = complete(base, mllm, probes, ["wild"])
+    assert forced + written == all_work
+    assert sum(told) == len(probes)
+    for one in (base, BaseOutputs.open(tmp_path / "one by one")):
+        assert complete(one, mllm, probes)[0] == 0
+        for left, right in zip(one.of(probes), whole.of(probes), strict=True):
+            assert_equal(left, right)
+
+
+def test_a_run_that_wants_less_takes_nothing_away(mllm: MLLM, cases: list[Case], tmp_path: Path) -> None:
+    probes = make_probes(cases[0], mllm)
+    base = BaseOutputs.open(tmp_path)
+    complete(base, mllm, probes)
+    # As two commands leave them that began at the same time.
+    save(tmp_path, {key: replace(one, text=None, written=0) for key, one in base.known.items()})
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+    again = BaseOutputs.open(tmp_path)
+    assert complete(again, mllm, probes)[0] == 0
+    for left, right in zip(again.of(probes), base.of(probes), strict=True):
+        assert_equal(left, right)
+
+
+def test_no_room_for_an_answer_matters_only_where_one_is_wanted(
+    mllm: MLLM, cases: list[Case], tmp_path: Path
+) -> None:
+    probe = make_probes(cases[0], mllm)[0]
+    long = [replace(probe, new_tokens=10**4)]
+    base = BaseOutputs.open(tmp_path)
+    complete(base, mllm, long, ["legacy"])
+    assert base.knows(long)
+    complete(base, mllm, long, ["wild"])
+    assert not base.knows(long)
+    with pytest.raises(UserError):
+        base.of(long)
 
 
 def test_outputs_are_those_of_the_model(
@@ -94,7 +147,8 @@ def test_packed_outputs_come_back_as_they_were() -> None:
         events=numbers.reshape(3, 2),
         spread=np.ones((3, 3), np.float32),
     )
-    for outputs in ({"a": bare}, {"a": full}, {"a": bare, "b": full, "c": bare}):
+    silent = replace(full, text=None, written=0)
+    for outputs in ({"a": bare}, {"a": full}, {"a": bare, "b": full, "c": silent}):
         found = unpack(pack(outputs))
         assert list(found) == list(outputs)
         for name, output in outputs.items():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,45 @@ def test_a_file_is_changed_by_what_the_command_says(tmp_path: Path) -> None:
         ("modl: x", {}, "no key of an experiment 'modl'; did you mean 'model'"),
         ("limit: 0", {}, r"mine\.yaml gives limit a wrong value"),
         ("[1]", {}, "not a YAML mapping"),
-        ("a: [", {}, "give a YAML file"),
+        ("a: [", {}, "as YAML .*; correct it there"),
+        ("seed: 1\nseed: 2", {}, "seed stands 2 times in the section that begins in line 1"),
+        ("seed: 2001-99-99", {}, "as YAML .*month must be in"),
+        ("seed: " + "9" * 5000, {}, "as YAML .*integer string conversion"),
+        ("out: " + "[" * 3000, {}, "as YAML .*recursion"),
+        ("limit: 1" + "0" * 30, {}, "gives limit a wrong value: .*less than or equal to 1000000000"),
         ("", {"task": "vga"}, "no task 'vga'; did you mean 'vqa'"),
         ("", {"protocols": ["wield"]}, "no protocol 'wield'; did you mean 'wild'"),
         ("methods: {ft: {optons: {}}}", {}, r"gives methods\.ft\.optons a wrong value"),
+        ("methods: {unedited: {editor: ft}}", {}, "unedited cannot be the name of a method"),
+        ("methods: {all: {editor: ft}}", {}, "all cannot be the name of a method"),
+        ("methods: {ft: {options: {1: 2}}}", {}, r"gives methods\.ft\.options\.1\.\[key\] a wrong value"),
     ],
 )
 def test_mistakes_are_named(text: str, changes: dict[str, Any], told: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(text or "{}")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=told) as caught:
         make_experiment(file, changes)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "name", ["../../outside", "/tmp/outside", "", "[/]", "a b", "ft@10", ".hidden", "n" * 61, "n" * 900, "\n"]
+)
+def test_names_of_methods_are_names(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps({"methods": {name: {"editor": "ft"}}}))
+    with pytest.raises(UserError, match=r"calls a method '.*; give it a name of letters, digits") as caught:
+        make_experiment(file, {})
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("name", ["ft", "FT-6_b.2", "4", "n" * 60])
+def test_ordinary_names_of_methods_are_taken(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(json.dumps({"methods": {name: {"editor": "ft"}}}))
+    assert list(make_experiment(file, {}).methods) == [name]
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from evaluation.evaluate import LOG
 from evaluation.results import LINES, CaseResult, read_results
 
 CODE = "import torch; torch.set_num_threads(1); from evaluation.cli import main; main()"
@@ -83,3 +85,18 @@ def test_a_killed_evaluation_goes_on_to_the_same_numbers(dataset: Path, tmp_path
     assert len(expected) == 1 + len(METHODS)
     assert all(one.scored for results in expected.values() for one in results)
     assert numbers(rough / "out") == expected
+
+
+def test_ctrl_c_tells_that_the_same_command_goes_on(dataset: Path, tmp_path: Path) -> None:
+    command = start(tmp_path, dataset)
+    while not any(tmp_path.glob("out/vqa/ft-vision/*.jsonl")):
+        assert command.poll() is None
+        time.sleep(0.005)
+    command.send_signal(signal.SIGINT)
+    _, told = command.communicate(timeout=60)
+    lines = told.decode().splitlines()
+    assert (command.returncode, lines[-1]) == (130, "Stopped. The same command goes on where it stopped.")
+    # stderr is a file here, so progress came as lines, and it is in the log too.
+    assert "vqa: ft-vision: 0 of 4" in lines
+    asked = r" INFO vqa: asking the unedited model: 24 of 24 in 0:0\d:\d\d"
+    assert re.search(asked, (tmp_path / "out" / LOG).read_text())

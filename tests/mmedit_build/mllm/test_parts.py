@@ -31,6 +31,18 @@ def test_a_pattern(mllm: MLLM) -> None:
     assert list(mllm.part(f"{LAYERS}.[45].fc2.weight")) == [f"{LAYERS}.{i}.fc2.weight" for i in (4, 5)]
 
 
+def test_a_part_is_looked_for_once(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = list(mllm.part("layer.2"))
+
+    def walk() -> None:
+        raise AssertionError("parameters are listed anew")
+
+    monkeypatch.setattr(mllm.model, "named_parameters", walk)
+    # What a caller does to its own copy is nobody else's matter.
+    mllm.part("layer.2").clear()
+    assert list(mllm.part("layer.2")) == names
+
+
 @pytest.mark.parametrize("what", ["visoin", "layer.6", "mlp.-7", "layer.one"])
 def test_unknown_parts(mllm: MLLM, what: str) -> None:
     with pytest.raises(UserError, match=r"\d"):
