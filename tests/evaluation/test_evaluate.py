@@ -18,7 +18,7 @@ from evaluation.dataset import load_cases
 from evaluation.evaluate import THREADS, Bench, evaluate, fit, load_editors, load_model
 from evaluation.experiment import Experiment, Method
 from evaluation.memory import peak, reset_peak
-from evaluation.results import LINES, CaseResult, read_results
+from evaluation.results import HEADER, LINES, CaseResult, read_results
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 
@@ -249,10 +249,10 @@ def test_results_of_what_was_learned_otherwise_are_not_added_to(experiment: Expe
     methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 1, "retains": 1})}
     some = change(experiment, methods=methods, task="vqa", holdout=0.4)
     [_, folder] = evaluate(change(some, limit=2), progress)
-    before = (folder / LINES).read_bytes()
+    before = [(folder / name).read_bytes() for name in (LINES, HEADER)]
     with pytest.raises(UserError, match=r"learned from other train edits.*--out"):
         evaluate(change(some, holdout=0.8), progress)
-    assert (folder / LINES).read_bytes() == before
+    assert [(folder / name).read_bytes() for name in (LINES, HEADER)] == before
     [_, folder] = evaluate(some, progress)
     assert len(read_results(folder)[1]) == 4
 
