@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from mmedit_build.engine.base import HasId
 from mmedit_build.errors import UserError
@@ -173,11 +173,11 @@ class _Reader:
 
 def placed(source: Hub, work: Work) -> Hub:
     """The source with paths in the places of placeholders."""
-    changes = {"dataset": source.dataset.replace(PLACEHOLDER, str(work.sources))}
+    changes: dict[str, str] = {"dataset": source.dataset.replace(PLACEHOLDER, str(work.sources))}
     images = getattr(source, "images", None)  # facts have none
     if images is not None:
         changes["images"] = str(path_of(images, work))
-    return source.model_copy(update=changes)
+    return cast("Hub", source.model_copy(update=changes))
 
 
 def path_of(text: str, work: Work) -> Path:
