@@ -45,4 +45,4 @@ def query_fields(query: Query | None) -> list[str | None] | None:
     if query is None:
         return None
     image = None if query.image is None else image_key(query.image)
-    return [image, query.prompt, query.target]
+    return [image, query.prompt, query.target, query.form]

@@ -75,9 +75,11 @@ class AddedNeurons(HookPatch):
                 "apply the patch to the model it was planned for."
             )
         added: list[Tensor] = []
+        # Gated MLPs have activations that never fall silent.
+        activation = mlp.activation if mlp.gate is None else F.relu
 
         def see(_: Batch, x: Tensor, y: Tensor) -> Tensor:
-            added[:] = [mlp.activation(neurons.before_activation(x)) @ neurons.values]
+            added[:] = [activation(neurons.before_activation(x)) @ neurons.values]
             return y
 
         def add(_: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001  # what went in was seen before

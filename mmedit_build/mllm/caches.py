@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +11,9 @@ from transformers.cache_utils import DynamicLayer
 
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.rows import Row
+
+Known = Callable[[int], tuple[Tensor, Tensor]]
+"""From a layer that does not run to what it would give to attend to: keys and values of a whole batch."""
 
 
 class _Room(DynamicLayer):
@@ -22,11 +25,6 @@ class _Room(DynamicLayer):
         self._length = 0
         self._store: tuple[Tensor, Tensor] | None = None
 
-    def hold(self, keys: Tensor, values: Tensor, length: int) -> None:
-        """Take up tensors (batch, heads, size, head width) whose first `length` positions are known."""
-        self.lazy_initialization(keys, values)
-        self._store, self._length = (keys, values), length
-
     def update(
         self,
         key_states: Tensor,
@@ -37,7 +35,8 @@ class _Room(DynamicLayer):
         rows, heads, new, width = key_states.shape
         if self._store is None:
             shape = rows, heads, self._size, width
-            self.hold(key_states.new_empty(shape), value_states.new_empty(shape), 0)
+            self.lazy_initialization(key_states, value_states)
+            self._store = key_states.new_empty(shape), value_states.new_empty(shape)
         assert self._store is not None
         end = self._length + new
         for store, states in zip(self._store, (key_states, value_states), strict=True):
@@ -47,25 +46,31 @@ class _Room(DynamicLayer):
         return self.keys, self.values
 
 
-def cache_of(part: Below, n_layers: int, new_tokens: int) -> DynamicCache:
-    """A cache for prompts and so many tokens more, which knows the prompts below `part.layer`."""
-    width = max(row.prompt_length for row in part.rows)
-    size = width + new_tokens
-    rooms = [_Room(size) for _ in range(n_layers)]
+def cache_for(rows: Sequence[Row], n_layers: int, new_tokens: int) -> DynamicCache:
+    """An empty cache for these prompts and so many tokens more."""
+    size = max(row.prompt_length for row in rows) + new_tokens
     cache = DynamicCache()
-    cache.layers = list(rooms)
-    if part.layer == 0:
-        return cache
-    if part.keys_values is None:
-        raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
-    layers, both, heads, _, head_width = part.keys_values[0].shape
-    # Zeros, as the padding is attended to with weight 0, which would not make nothing of a NaN.
-    store = part.keys_values[0].new_zeros(layers, both, len(part), heads, size, head_width)
-    for i, kept in enumerate(part.keys_values):
-        store[:, :, i, :, width - kept.shape[3] : width] = kept
-    for layer, room in enumerate(rooms[: part.layer]):
-        room.hold(store[layer, 0], store[layer, 1], width)
+    cache.layers = [_Room(size) for _ in range(n_layers)]
     return cache
+
+
+def known_below(part: Below) -> Known:
+    """Keys and values of any layer below `part.layer`, the prompts padded on the left."""
+    known = part.keys_values
+    if part.layer and known is None:
+        raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
+    width = max(row.prompt_length for row in part.rows)
+
+    def of_layer(layer: int) -> tuple[Tensor, Tensor]:
+        assert known is not None
+        _, both, heads, _, head_width = known[0].shape
+        # Zeros, as the padding is attended to with weight 0, which would not make nothing of a NaN.
+        store = known[0].new_zeros(both, len(part), heads, width, head_width)
+        for i, kept in enumerate(known):
+            store[:, i, :, width - kept.shape[3] :] = kept[layer]
+        return store[0], store[1]
+
+    return of_layer
 
 
 class Keeper:
@@ -74,9 +79,10 @@ class Keeper:
     The rest, padding and targets included, goes as soon as the layer is done.
     """
 
-    def __init__(self, rows: Sequence[Row], n_layers: int) -> None:
+    def __init__(self, rows: Sequence[Row], known: int, n_layers: int) -> None:
+        """`known` layers run, of the `n_layers` that a cache has to have."""
         self._rows = rows
-        self._n_layers = n_layers
+        self._n_layers = known
         self.kept: list[Tensor] = []
         self.cache = DynamicCache()
         self.cache.layers = [_Passing(self, layer) for layer in range(n_layers)]

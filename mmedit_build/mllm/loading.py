@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from transformers import PretrainedConfig
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, PretrainedConfig
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families import FAMILIES
@@ -19,20 +19,49 @@ UNLOADABLE = (OSError, SafetensorError, ValueError, KeyError, RuntimeError)
 """What transformers raises on files that are missing, broken, or do not fit each other."""
 
 
-def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> Family:
+def load_family(name: str, *, revision: str | None, device: str, dtype: str, template: str) -> Family:
     """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device."""
     place = find_device(device)
     revision = revision or "main"
-    if dtype not in DTYPES:
-        raise UserError(f"There is no dtype '{dtype}': use one of {', '.join(DTYPES)}.")
+    precision = find_dtype(dtype, place)
+    family_class = _family_class(name, revision)
     try:
-        family = _family_class(name, revision).load(name, revision, DTYPES[dtype])
+        family = _loaded(family_class, name, revision, precision, template)
     except UNLOADABLE as error:
         raise _no_model(name, str(error)) from error
     family.model.requires_grad_(False)
     family.model.train(False)
     family.model.to(place)  # type: ignore[arg-type]  # the stub of `to` lacks this overload
     return family
+
+
+def find_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The precision of that name; "auto" is bfloat16 on CUDA and float32 elsewhere."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise UserError(f"There is no dtype '{name}': use one of auto, {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def _loaded(
+    family_class: type[Family], name: str, revision: str, dtype: torch.dtype, template: str
+) -> Family:
+    # Typed Any, as from_pretrained is not typed to return a report too.
+    found: Any = AutoModelForImageTextToText.from_pretrained(
+        name, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True
+    )
+    model, report = found
+    if missing := sorted(report["missing_keys"]):
+        # Transformers fills the gaps with random numbers, and the model would answer nonsense.
+        raise UserError(
+            f"The weights of '{name}' lack {len(missing)} tensors that its config.json asks for, "
+            f"such as {missing[0]}: give a complete checkpoint."
+        )
+    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    # With Pillow everywhere: other ways to resize an image give other numbers.
+    processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+    return family_class(model, tokenizer, processor, template)
 
 
 def model_type(name: str, revision: str | None) -> str:

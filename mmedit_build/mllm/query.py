@@ -13,15 +13,20 @@ from mmedit_build.mllm.images import Image
 
 Positions = Literal["target", "all"]
 """Where logits are wanted: where the target tokens are predicted, or at every image and text position."""
+Form = Literal["turn", "plain", "raw"]
+"""How a prompt is put to the model: as a whole turn of its user, by the model's template; as it stands, after
+the image; or as the code of MMEdit and VLKEB puts it, which is without the token that begins a text in some
+families."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A prompt, the image before it if there is one, and the target that scoring appends."""
+    """A user's text, the image that it is about if there is one, and the target that scoring appends."""
 
     image: Image | None
     prompt: str
     target: str = ""
+    form: Form = "turn"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

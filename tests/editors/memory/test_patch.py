@@ -184,7 +184,7 @@ def test_images_join_the_decision(mllm: MLLM, make: Make, pictures: list[PIL.Ima
     shares, _ = patch.route(mllm, queries)
     assert patch.scope.log_image_scale is not None
     scale = float(patch.scope.log_image_scale.exp())
-    seen = [one.flatten() for one in mllm.image_features(pictures)]
+    seen = [one.flatten() for one in mllm.image_features([Query(one, "") for one in pictures])]
     for share, one in zip(shares[1:3], seen[1:], strict=True):
         cosine = float(nn.functional.cosine_similarity(one, seen[0], dim=0))
         assert float(share) == pytest.approx(math.exp(-scale * (1 - cosine)), rel=1e-4)

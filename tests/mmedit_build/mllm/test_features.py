@@ -18,7 +18,9 @@ def test_features_equal_plain_ones(
     processor = Blip2Processor.from_pretrained(folder)
     pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
     expected = hf.get_image_features(pixels).pooler_output.detach()
-    torch.testing.assert_close(torch.stack(mllm.image_features(pictures)), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        torch.stack(mllm.image_features([Query(one, "") for one in pictures])), expected, rtol=0, atol=1e-5
+    )
 
 
 def test_each_distinct_image_is_encoded_once(mllm: MLLM, mixture: list[Query]) -> None:
@@ -34,7 +36,8 @@ def test_bytes_and_file_of_one_picture_are_one_image(
 ) -> None:
     file = tmp_path / "a.png"
     pictures[0].save(file)
-    mllm.image_features([file, file.read_bytes(), pictures[0], pictures[0].copy()])
+    images = [file, file.read_bytes(), pictures[0], pictures[0].copy()]
+    mllm.image_features([Query(image, "") for image in images])
     assert mllm.counts.vision == 2  # encoded and decoded forms are told apart, copies are not
 
 
@@ -73,12 +76,13 @@ def test_gradients_reach_vision_and_connector_when_asked(mllm: MLLM, mixture: li
 
 
 def test_fresh_features_ends_after_an_exception(mllm: MLLM, pictures: list[PIL.Image.Image]) -> None:
-    mllm.image_features(pictures)
+    queries = [Query(picture, "") for picture in pictures]
+    mllm.image_features(queries)
     try:
         with mllm.fresh_features(), mllm.fresh_features():
             raise RuntimeError
     except RuntimeError:
-        mllm.image_features(pictures)
+        mllm.image_features(queries)
     assert mllm.counts.vision == len(pictures)
 
 
