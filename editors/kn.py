@@ -176,7 +176,7 @@ def embedded(mllm: MLLM, text: str) -> Tensor:
     (ids,) = answer_ids(mllm.tokenizer, [text], [True])
     # By the module, as some models scale what they embed.
     with torch.no_grad():
-        found: Tensor = mllm.embed_tokens(torch.tensor(ids, device=mllm.device)).sum(dim=0)
+        found: Tensor = mllm.embed_tokens(torch.tensor(ids, dtype=torch.long, device=mllm.device)).sum(dim=0)
     return found
 
 

@@ -20,8 +20,8 @@ class Below(Sequence[Query]):
     from `layer` on. It stays right as long as nothing below `layer` changes.
     `hidden` holds one tensor (length, width) per query, without padding: at layer 0 token embeddings with the
     features of the image in their places. `deep` holds for each query what the model adds of its image after
-    the first layers, one tensor (image positions, width) for each of those layers; none where nothing is still
-    to be added. `keys_values` holds, for generating, what the layers below attend to in each prompt:
+    the first layers, one tensor (image positions, width) for each of those layers; none where nothing is
+    still to be added. `keys_values` holds, for generating, what the layers below attend to in each prompt:
     (layer, 2, heads, prompt length, head width).
     """
 

@@ -64,7 +64,7 @@ class Features:
         return Memory() if self._fresh else self._memory
 
     def layouts(self, queries: Sequence[Query], memory: Memory) -> list[Layout | None]:
-        """How the image of each query lies in its row; no weight has a part in that, so it is kept for good."""
+        """How the image of each query lies in its row. No weight has a part in that, so it is kept."""
         fixed = self._family.fixed_layout
         if fixed is not None:
             return [None if query.image is None else fixed for query in queries]

@@ -15,6 +15,7 @@ from mmedit_build.mllm import parts
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.features import Features, Memory
+from mmedit_build.mllm.identity import identity
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
@@ -202,6 +203,11 @@ class MLLM:
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self._family.tokenizer
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What decides about the answers of this model besides its weights; where it lies does not."""
+        return identity(self._family)
 
     def question_prompt(self, question: str) -> str:
         """The user's text by which this family is asked a question about an image."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from mmedit_build.mllm.below import Below
-from mmedit_build.mllm.caches import Keeper, Known, cache_for, known_below
+from mmedit_build.mllm.caches import Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.query import Positions, Scored
 from mmedit_build.mllm.rows import Row, pad_left
-from mmedit_build.mllm.runner import run_layers, run_next
+from mmedit_build.mllm.runner import Cache, run_layers, run_next
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,7 @@ class Passes:
             return part
         hidden, valid = pad_left(part.hidden)
         keeper = Keeper(part.rows, layer, self.n_layers) if for_generation else None
-        cache = None if keeper is None else keeper.cache
-        hidden = self._run(hidden, Batch(indices, part.rows, valid), part.deep, range(layer), cache)
+        hidden = self._run(hidden, Batch(indices, part.rows, valid), part.deep, range(layer), keeper)
         width = hidden.shape[1]
         # Cloned, since views would keep the padded batch alive.
         lifted = tuple(hidden[i, width - row.length :].clone() for i, row in enumerate(part.rows))
@@ -95,9 +93,9 @@ class Passes:
         prompts = [hidden[: row.prompt_length] for hidden, row in zip(part.hidden, part.rows, strict=True)]
         rows = [row.cut(0) for row in part.rows]
         hidden, valid = pad_left(prompts)
-        cache, kept = cache_for(part.rows, self.n_layers, new_tokens), known_below(part)
+        cache = Prompts(part, self.n_layers, new_tokens)
         batch = Batch(indices, rows, valid)
-        hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers), cache, kept)
+        hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers), cache)
         places = torch.tensor([row.following for row in rows], device=hidden.device)
         stop_ids = torch.tensor(stops, dtype=torch.long, device=hidden.device)
         done = torch.zeros_like(places, dtype=torch.bool)
@@ -121,19 +119,16 @@ class Passes:
         batch: Batch,
         deep: Sequence[Sequence[Tensor]],
         layers: range,
-        cache: DynamicCache | None = None,
-        kept: Known | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         self.counts.layers += len(layers) * len(hidden)
         self.running = batch
         try:
-            return run_layers(
-                self.family, hidden, batch.valid, batch.rows, deep, layers, cache=cache, kept=kept
-            )
+            return run_layers(self.family, hidden, batch.valid, batch.rows, deep, layers, cache=cache)
         finally:
             self.running = None
 
-    def _next(self, ids: Tensor, places: Tensor, batch: Batch, cache: DynamicCache) -> Tensor:
+    def _next(self, ids: Tensor, places: Tensor, batch: Batch, cache: Cache) -> Tensor:
         self.counts.layers += self.n_layers * len(ids)
         self.running = batch
         try:

@@ -171,8 +171,8 @@ def _expanded(
     letters = [_letters(span, start, query.prompt) for span in spans]
     if any(token == family.image_id and own for token, own in zip(ids, letters, strict=True)):
         raise UserError(
-            f"The query {shorten(query.prompt, SHOWN)!r} holds {family.image_token}, which stands for an image: "
-            "leave it out, the image is put in its place without it."
+            f"The query {shorten(query.prompt, SHOWN)!r} holds {family.image_token}, which stands for an "
+            "image: leave it out, the image is put in its place without it."
         )
     counts = iter(() if layout is None else layout.counts)
     # A template that does not say where the image stands has it before everything.

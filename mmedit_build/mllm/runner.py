@@ -1,8 +1,8 @@
 """Runs some of a model's decoder layers by calling the model's own text trunk.
 
 Masks, rotary tables, sliding windows and whatever else stands between and around layers stay the model's
-code. Layers that need not run hand on their input for the time of the call, and what is known enters where the
-first one runs.
+code. Layers that need not run hand on their input for the time of the call, and what is known enters where
+the first one runs.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 
-from mmedit_build.mllm.caches import Known
+from mmedit_build.mllm.caches import Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.rows import Row
+
+Cache = Prompts | Keeper
 
 
 def run_layers(
@@ -29,8 +30,7 @@ def run_layers(
     deep: Sequence[Sequence[Tensor]],
     layers: range,
     *,
-    cache: DynamicCache | None = None,
-    kept: Known | None = None,
+    cache: Cache | None = None,
 ) -> Tensor:
     """What leaves the last of these layers when `hidden` (rows, positions, width) enters the first.
 
@@ -38,7 +38,7 @@ def run_layers(
     it belongs to the head.
     """
     places = _places(rows, hidden, valid)
-    with _only(family, layers, hidden, kept) as left:
+    with _only(family, layers, hidden) as left:
         family.trunk(
             inputs_embeds=hidden,
             attention_mask=valid.long(),
@@ -50,11 +50,11 @@ def run_layers(
     return left[0]
 
 
-def run_next(family: Family, ids: Tensor, places: Tensor, valid: Tensor, cache: DynamicCache) -> Tensor:
+def run_next(family: Family, ids: Tensor, places: Tensor, valid: Tensor, cache: Cache) -> Tensor:
     """All layers on one further token of each row; `places` (rows) are the positions of these."""
     axes = family.axes
     position_ids = places[:, None] if axes == 1 else places[None, :, None].expand(axes, -1, 1)
-    with _only(family, range(len(family.layers)), None, None) as left:
+    with _only(family, range(len(family.layers)), None) as left:
         family.trunk(
             inputs_embeds=family.embed_tokens(ids)[:, None],
             attention_mask=valid.long(),
@@ -76,7 +76,7 @@ def _places(rows: Sequence[Row], hidden: Tensor, valid: Tensor) -> Tensor:
 
 
 @contextmanager
-def _only(family: Family, chosen: range, hidden: Tensor | None, kept: Known | None) -> Iterator[list[Tensor]]:
+def _only(family: Family, chosen: range, hidden: Tensor | None) -> Iterator[list[Tensor]]:
     """Inside, the trunk runs these layers alone: `hidden` enters the first, and what leaves is yielded."""
     layers, norm = family.layers, family.norm
     left: list[Tensor] = []
@@ -90,7 +90,7 @@ def _only(family: Family, chosen: range, hidden: Tensor | None, kept: Known | No
     with ExitStack() as undo:
         for index, layer in enumerate(layers):
             if index not in chosen:
-                undo.callback(_replace(layer, partial(_stand_in, index, kept)))
+                undo.callback(_replace(layer, partial(_stand_in, index)))
         after = layers[chosen.stop] if chosen.stop < len(layers) else norm
         # Where nothing runs, both stand at the same module, and entering comes first.
         undo.callback(after.register_forward_pre_hook(leave).remove)
@@ -100,12 +100,10 @@ def _only(family: Family, chosen: range, hidden: Tensor | None, kept: Known | No
         yield left
 
 
-def _stand_in(
-    index: int, kept: Known | None, hidden_states: Tensor, past_key_values: Any = None, **_: Any
-) -> Tensor:
+def _stand_in(index: int, hidden_states: Tensor, past_key_values: Cache | None = None, **_: Any) -> Tensor:
     """In the place of a layer: its input, and what is known of its keys and values."""
-    if past_key_values is not None and kept is not None:
-        past_key_values.update(*kept(index), index)
+    if past_key_values is not None:
+        past_key_values.reveal(index)
     return hidden_states
 
 

@@ -109,7 +109,7 @@ class Family:
         # Typed Any, as the attributes of configs and modules are not typed.
         self.config: Any = model.config
         self.text_config: Any = model.config.get_text_config()
-        self.trunk = cast("nn.Module", model.get_submodule(self.trunk_path))
+        self.trunk = model.get_submodule(self.trunk_path)
         text = model.get_submodule(self.text_path)
         self.layers = cast("nn.ModuleList", text.get_submodule("layers"))
         self.norm = text.get_submodule(self.norm_name)
@@ -150,12 +150,22 @@ class Family:
             return chat_templates(self.tokenizer, self.written_image) or self.plain
         return self.plain if template == PLAIN else parse_template(template)
 
+    @property
+    def all_templates(self) -> dict[Form, Templates]:
+        """What stands around prompts of each form."""
+        return {"turn": self.templates, "plain": self.plain, "raw": self.raw}
+
     def template(self, form: Form, *, with_image: bool) -> Template:
         """What stands around a prompt."""
-        templates = {"turn": self.templates, "plain": self.plain, "raw": self.raw}[form]
+        templates = self.all_templates[form]
         return templates.image if with_image else templates.text
 
-    def positions(self, ids: Sequence[int], image: Sequence[int], layout: Layout | None) -> Tensor:
+    def positions(
+        self,
+        ids: Sequence[int],
+        image: Sequence[int],  # noqa: ARG002  # families differ in what they look at
+        layout: Layout | None,  # noqa: ARG002
+    ) -> Tensor:
         """How the text model counts the positions of a row whose image stands at the given places."""
         return torch.arange(len(ids))
 
@@ -166,7 +176,7 @@ class Family:
         """How every image lies in a row; None if that depends on the image."""
         return None
 
-    def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:
+    def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:  # noqa: ARG002
         """Vision tower and connector. Features are no views of each other's memory."""
         inputs = self.image_processor(images=list(images), return_tensors="pt")
         found: Any = self.encode({name: inputs[name] for name in self.image_inputs if name in inputs})
@@ -181,7 +191,7 @@ class Family:
         placed["pixel_values"] = placed["pixel_values"].to(self.model.dtype)
         return cast("Any", self.model).get_image_features(**placed)
 
-    def layout(self, features: Tensor, number: int, inputs: Mapping[str, Any]) -> Layout:
+    def layout(self, features: Tensor, number: int, inputs: Mapping[str, Any]) -> Layout:  # noqa: ARG002
         """How an image with these features lies in a row; `inputs` are those of a call, this one the n-th."""
         return Layout(self.image_token, (len(features),))
 
@@ -200,7 +210,11 @@ class Family:
         return hidden
 
     def extras(
-        self, rows: Sequence[Row], deep: Sequence[Sequence[Tensor]], hidden: Tensor, start: int
+        self,
+        rows: Sequence[Row],  # noqa: ARG002
+        deep: Sequence[Sequence[Tensor]],  # noqa: ARG002
+        hidden: Tensor,  # noqa: ARG002
+        start: int,  # noqa: ARG002
     ) -> dict[str, Any]:
         """What else the trunk has to be told of a batch (rows, positions, width) that enters at a layer."""
         return {}

@@ -9,11 +9,13 @@ from typing import Any, cast
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from mmedit_build.errors import UserError
 from mmedit_build.mllm.families.base import Family, MLPPaths, Tower
 from mmedit_build.mllm.rendering import Template, Templates
 from mmedit_build.mllm.rows import Layout
 
 NO_TOKEN = -1
+LANGUAGES = ("opt", "llama")
 
 
 class Blip2(Family):
@@ -35,7 +37,12 @@ class Blip2(Family):
     question_template = "Question: {question} Short answer:"
 
     def __init__(self, model: PreTrainedModel, *parts: Any) -> None:
-        self._opt = model.config.get_text_config().model_type == "opt"
+        kind = model.config.get_text_config().model_type
+        if kind not in LANGUAGES:
+            raise UserError(
+                f"The language model of this BLIP-2 is of type '{kind}': use {' or '.join(LANGUAGES)}."
+            )
+        self._opt = kind == "opt"
         if self._opt:
             self.trunk_path = self.text_path = "language_model.model.decoder"
             self.norm_name = "final_layer_norm"
@@ -54,11 +61,12 @@ class Blip2(Family):
 
     @cached_property
     def fixed_layout(self) -> Layout | None:
-        return Layout(self.image_token, (int(self.config.num_query_tokens),))
+        # No text holds the image, which stands before all of it.
+        return Layout("", (int(self.config.num_query_tokens),))
 
     @property
     def image_id(self) -> int:
-        # Older checkpoints name no placeholder. None is needed, as no text holds the image.
+        # Older checkpoints name no placeholder, and none is needed.
         found = self.config.image_token_id
         return NO_TOKEN if found is None else int(found)
 

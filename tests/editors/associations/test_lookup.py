@@ -35,7 +35,7 @@ def looked_up(mllm: MLLM, query: Query, subject: str | None) -> tuple[int, str]:
     where = places(mllm, [(query, subject)], 2)
     (row,) = where.below.rows
     place = row.length + where.offsets[0]
-    return place, str(mllm.tokenizer.decode(list(row.prompt_ids)[: place - row.n_image + 1]))
+    return place, str(mllm.tokenizer.decode(list(row.ids)[len(row.image) : place + 1]))
 
 
 def test_a_subject_is_looked_up_at_its_last_token_behind_the_image(mllm: MLLM, wish: Edit) -> None:

@@ -146,7 +146,7 @@ def test_written_answers_are_the_likeliest_tokens(
         (told,) = counterfactual.told(mllm, [replace(query, target="")], [f"{CAT} red {CAT}"])
         ids: list[int] = []
         for log_prob in one.token_log_probs:
-            row = replace(told, row=replace(told.row, target_ids=tuple(ids)))
+            row = replace(told, row=replace(told.row.cut(0), ids=(*told.row.cut(0).ids, *ids)))
             best = counterfactual.score([row], "all")[0].logits[-1].log_softmax(dim=-1).max(dim=-1)
             assert float(best.values) == pytest.approx(log_prob, abs=1e-4)
             ids.append(int(best.indices))
