@@ -23,7 +23,8 @@ def identity(family: Family) -> dict[str, object]:
     processor = family.image_processor
     return {
         "family": [type(family).__name__, family.version],
-        "config": _pruned(model.config.to_dict()),
+        # What differs from the defaults: other releases of transformers have more fields.
+        "config": _pruned(model.config.to_diff_dict()),
         "attention": model.config._attn_implementation,
         "stops": None if model.generation_config is None else model.generation_config.eos_token_id,
         "tokenizer": family.tokenizer.backend_tokenizer.to_str(),
