@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families.base import Family, MLPPaths, Tower
-from mmedit_build.mllm.rendering import Template, Templates
+from mmedit_build.mllm.rendering import IMAGE, Template, Templates
 from mmedit_build.mllm.rows import Layout
 
 NO_TOKEN = -1
@@ -49,6 +49,10 @@ class Blip2(Family):
             self.mlp_paths = MLPPaths("fc1", "fc2")
             self.attention_path = "self_attn.out_proj"
         super().__init__(model, *parts)
+        # MiniGPT-4's norm after the vision tower has one of its own, which the class does not know.
+        eps = getattr(self.config.vision_config, "post_layernorm_eps", None)
+        if eps is not None:
+            cast("Any", model.get_submodule("vision_model.post_layernorm")).eps = eps
 
     @property
     def plain(self) -> Templates:
@@ -57,12 +61,17 @@ class Blip2(Family):
 
     @property
     def raw(self) -> Templates:
-        return Templates(Template(begins=False), Template(begins=False))
+        alone = Template(begins=False)
+        if self._opt:
+            return Templates(alone, alone)
+        # MiniGPT-4 there, which is told that a human speaks, but not where its own turn begins.
+        begun = str(self.tokenizer.bos_token)
+        return Templates(Template(f"{begun}###Human: <Img>{IMAGE}</Img> "), alone)
 
     @cached_property
     def fixed_layout(self) -> Layout | None:
-        # No text holds the image, which stands before all of it.
-        return Layout("", (int(self.config.num_query_tokens),))
+        # With an OPT no text holds the image, which stands before all of it.
+        return Layout("" if self._opt else self.image_token, (int(self.config.num_query_tokens),))
 
     @property
     def image_id(self) -> int:
