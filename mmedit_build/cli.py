@@ -203,7 +203,9 @@ def miniature(
 
 @app.command()
 def convert(
-    model: Annotated[Literal["minigpt4"], typer.Argument(help="What the files are.", metavar="MODEL")],
+    model: Annotated[  # noqa: ARG001  # there is but one
+        Literal["minigpt4"], typer.Argument(help="What the files are.", metavar="MODEL")
+    ],
     files: Annotated[list[Path], typer.Argument(help="Files and folders as they were published.")],
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
     image_size: Annotated[

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from editors.base import Edit
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Below, Query
 from mmedit_build.mllm.rows import Row

@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.mllm import MLLM, Batch, Below, Query
 
 Site = Literal["hidden", "mlp", "attention"]

@@ -241,8 +241,8 @@ def _save(
     missing, unexpected = model.load_state_dict(own, strict=False, assign=True)
     if missing or unexpected:
         raise UserError(
-            f"The files do not make a MiniGPT-4: {len(missing)} tensors are missing and {len(unexpected)} are "
-            f"too many, such as {[*missing, *unexpected][0]}; give the files as they were published."
+            f"The files do not make a MiniGPT-4: {len(missing)} tensors are missing and {len(unexpected)} "
+            f"are too many, such as {next(iter([*missing, *unexpected]))}; give the files as published."
         )
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 import pytest
@@ -100,7 +101,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Ten
     torch.save({"model": parts[1]}, files[1])
     torch.save({"model": projection}, files[2])
     tokenizer = llama_tokenizer()
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    sizes["num_attention_heads"] = 2
     config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=128, **sizes)
     LlamaForCausalLM(config).save_pretrained(folder / "vicuna")
     tokenizer.save_pretrained(folder / "vicuna")
