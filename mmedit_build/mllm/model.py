@@ -157,6 +157,14 @@ class MLLM:
         deep = tuple(single.deep[0] for single in singles)
         return Below(layer, tuple(queries), tuple(rows), hidden, deep, tuple(kept) or None)
 
+    def kept_bytes(self, row: Row, layer: int, *, for_generation: bool) -> int:
+        """What a `Below` of this layer takes for a row."""
+        config = self._family.text_config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        attended = 2 * layer * heads * head * row.prompt_length if for_generation else 0
+        return (row.length * config.hidden_size + attended) * self.dtype.itemsize
+
     def have_room(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:
         """Whether each query has room, with its target or with so many new tokens in the target's place."""
         rows = self.rows(queries, targets=not new_tokens)
@@ -307,8 +315,22 @@ class MLLM:
 def _in_batches(
     rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[int]], list[Result]]
 ) -> list[Result]:
-    """Run batches of rows of similar length and put the results back in order."""
+    """Run batches of rows of similar length and put the results back in order.
+
+    A batch that the device has no memory for is run in halves, and all after it in batches of that size.
+    """
     results: dict[int, Result] = {}
-    for indices in batches([row.length for row in rows], batch_size):
-        results.update(zip(indices, run(indices), strict=True))
+    waiting = list(batches([row.length for row in rows], batch_size))[::-1]
+    while waiting:
+        indices = waiting.pop()
+        try:
+            found = run(indices)
+        except torch.OutOfMemoryError:
+            if len(indices) == 1:
+                raise
+            rest = [index for batch in (indices, *waiting[::-1]) for index in batch]
+            half = len(indices) // 2
+            waiting = [rest[start : start + half] for start in range(0, len(rest), half)][::-1]
+            continue
+        results.update(zip(indices, found, strict=True))
     return [results[i] for i in range(len(rows))]

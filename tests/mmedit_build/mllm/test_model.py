@@ -250,3 +250,23 @@ def test_confirm_refuses_what_would_not_be_written(
     # Without an end, whatever was written would go on.
     monkeypatch.setattr(type(mllm), "stop_ids", ())
     assert mllm.confirm(mixture[0], written.text or "x") is None
+
+
+def test_a_batch_without_memory_is_run_in_smaller_ones(mllm: MLLM, mixture: list[Query]) -> None:
+    expected, sizes = mllm.score(mixture), []
+
+    def no_room(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.append(len(inputs[0]))
+        if sizes[-1] > most:
+            raise torch.OutOfMemoryError
+
+    handle = mllm.layer(2).register_forward_pre_hook(no_room)
+    most = 2
+    for one, other in zip(expected, mllm.score(mixture, batch_size=5), strict=True):
+        torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-5)
+    assert sizes == [5, 2, 2, 2]
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        mllm.generate(mixture, max_new_tokens=2)
+    handle.remove()
+    assert mllm.running is None
