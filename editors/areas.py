@@ -1,13 +1,9 @@
-"""What of a model a patch touches, told from the names of what it touches."""
+"""What of a model a patch touches, told in words from the names of its parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from editors.base import Patch
-from editors.neurons.patches import AddedNeurons, ColumnPatch, ScaledNeurons
-from editors.patches.overlays import PromptPatch, RoutedPatch
-from editors.patches.weights import LowRankPatch, WeightPatch
 from mmedit_build.mllm import MLLM
 
 Area = Mapping[str, tuple[int, ...]]
@@ -19,32 +15,6 @@ MODULES = {"qformer": "Q-Former"}
 """What is called by a name of its own, by the first step of its parameters' names."""
 
 
-def area(patch: Patch, mllm: MLLM) -> Area:
-    """What the patch touches; nothing of a patch whose kind is not known."""
-    found: Area = {}
-    match patch:
-        case ColumnPatch(factors=factors):
-            found = {"neurons of the MLP": _layers(mllm, factors)}
-        case LowRankPatch(factors=factors):
-            found = _of_parameters(mllm, factors)
-        case WeightPatch(deltas=deltas):
-            found = _of_parameters(mllm, deltas)
-        case AddedNeurons(layer=layer):
-            found = {"beside the MLP": (mllm.layer_index(layer),)}
-        case ScaledNeurons(chosen=chosen):
-            found = {"neurons of the MLP": _layers(mllm, [f"{name}.weight" for name in chosen])}
-        case PromptPatch():
-            found = {"the prompt": ()}
-        case RoutedPatch():
-            found = {"nothing, as another model answers": ()}
-    return found
-
-
-def preserves(patch: Patch) -> bool:
-    """Whether all parameters of the model stay as they are where the patch acts."""
-    return not isinstance(patch, WeightPatch | LowRankPatch)
-
-
 def joined(areas: Iterable[Area]) -> Area:
     """What any of the areas has."""
     found: dict[str, set[int]] = {}
@@ -54,13 +24,14 @@ def joined(areas: Iterable[Area]) -> Area:
     return {what: tuple(sorted(layers)) for what, layers in found.items()}
 
 
-def _layers(mllm: MLLM, names: Iterable[str]) -> tuple[int, ...]:
+def layers_of(mllm: MLLM, names: Iterable[str]) -> tuple[int, ...]:
     """The decoder layers of parameters that are in decoder layers."""
     found = {mllm.layer_of(name) for name in names}
     return tuple(sorted(layer for layer in found if layer is not None))
 
 
-def _of_parameters(mllm: MLLM, names: Iterable[str]) -> Area:
+def area_of(mllm: MLLM, names: Iterable[str]) -> Area:
+    """Where parameters lie."""
     own = set(names)
     parts = {title: mllm.part(part).keys() for part, title in PARTS.items()}
     whole = [title for title, of in parts.items() if own == of]
@@ -84,6 +55,8 @@ def _inside(mllm: MLLM, layer: int, names: set[str]) -> str:
         return WHOLE
     mlp = mllm.mlp(layer)
     places = {"first matrix of the MLP": mlp.up.name, "second matrix of the MLP": mlp.down.name}
+    if mlp.gate is not None:
+        places["gate of the MLP"] = mlp.gate.name
     for what, place in places.items():
         if all(name.startswith(f"{place}.") for name in names):
             return what

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
+from editors.areas import Area
 from editors.families import MethodFamily
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
@@ -145,6 +146,13 @@ class Patch(Protocol):
     @property
     def changed(self) -> int:
         """How many parameters of the model it changes."""
+
+    @property
+    def preserves(self) -> bool:
+        """Whether all parameters of the model stay as they are where it acts."""
+
+    def touched(self, mllm: MLLM) -> Area:
+        """What of the model it acts on, and in which decoder layers."""
 
     def state(self) -> State:
         """All that `from_state` needs; see `editors.saving` for files."""

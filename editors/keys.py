@@ -17,10 +17,8 @@ SAMPLED = 4096
 
 
 def model_key(mllm: MLLM) -> str:
-    """A digest of an unedited model: architecture, tokenizer, BOS, precision, a sample of every parameter."""
-    config = mllm.model.config.to_json_string(use_diff=False)
-    vocabulary = json.dumps(mllm.tokenizer.get_vocab(), sort_keys=True)
-    digest = hashlib.sha256(f"{config}\n{vocabulary}{'' if mllm.bos else ' no BOS'}".encode())
+    """A digest of an unedited model: all that decides about its answers, and a sample of every parameter."""
+    digest = hashlib.sha256(json.dumps(mllm.identity, sort_keys=True, default=str).encode())
     for name, parameter in mllm.model.named_parameters():
         flat = parameter.detach().flatten()
         sample = flat[:: max(1, len(flat) // SAMPLED)].cpu().contiguous().view(torch.uint8)
@@ -45,4 +43,4 @@ def query_fields(query: Query | None) -> list[str | None] | None:
     if query is None:
         return None
     image = None if query.image is None else image_key(query.image)
-    return [image, query.prompt, query.target]
+    return [image, query.prompt, query.target, query.form]

@@ -39,6 +39,7 @@ from editors.neurons.patches import ColumnPatch, ScaledNeurons
 from editors.neurons.rewordings import FORMS, Forms, reworded
 from editors.patches.weights import Factors
 from mmedit_build.mllm import MLLM
+from mmedit_build.mllm.rows import answer_ids
 from mmedit_build.recipe.fields import Count, Share, Strict
 
 NEW_TOKENS = 16
@@ -195,9 +196,11 @@ class KN:
 
 def embedded(mllm: MLLM, text: str) -> Tensor:
     """The sum of the input embeddings of a text's tokens, as they stand in an answer."""
-    words = text if text[:1].isspace() else f" {text}"
-    ids = mllm.tokenizer(words, add_special_tokens=False)["input_ids"]
-    return mllm.embed_tokens.weight.detach()[torch.tensor(ids, device=mllm.device)].sum(dim=0)
+    (ids,) = answer_ids(mllm.tokenizer, [text], [True])
+    # By the module, as some models scale what they embed.
+    with torch.no_grad():
+        found: Tensor = mllm.embed_tokens(torch.tensor(ids, dtype=torch.long, device=mllm.device)).sum(dim=0)
+    return found
 
 
 def column_patch(mllm: MLLM, changes: dict[Place, Tensor]) -> ColumnPatch:

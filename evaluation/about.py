@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from editors.areas import area, joined, preserves
+from editors.areas import joined
 from editors.base import Editor, Learner, Patch
 from mmedit_build.mllm import MLLM
 
@@ -45,6 +45,6 @@ class Witness:
     def see(self, patch: Patch) -> None:
         self.about = replace(
             self.about,
-            preserves=self.about.preserves and preserves(patch),
-            area=dict(joined([self.about.area, area(patch, self.mllm)])),
+            preserves=self.about.preserves and patch.preserves,
+            area=dict(joined([self.about.area, patch.touched(self.mllm)])),
         )

@@ -37,6 +37,7 @@ from mmedit_build.checkpoints import locate
 from mmedit_build.console import Advance, log_to
 from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
+from mmedit_build.mllm.rendering import CHECKPOINT, RAW
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import check_writable
 
@@ -122,8 +123,7 @@ def load_model(experiment: Experiment) -> MLLM:
         revision=experiment.revision,
         device=experiment.device,
         dtype=experiment.dtype,
-        # MMEdit's code puts nothing between image and prompt.
-        bos=experiment.prompts == "family",
+        template=RAW if experiment.prompts == "raw" else CHECKPOINT,
     )
     size = sum(parameter.numel() for parameter in mllm.model.parameters())
     if size < SMALL and THREADS not in os.environ:

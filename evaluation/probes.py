@@ -3,9 +3,10 @@
 In both protocols a question about an image is asked as the model's family asks it (`mllm.question_prompt`),
 a caption by its beginning, and a fact as it stands: just as the dataset was mined. With the prompts `raw`
 all is asked as MMEdit's code asks it since November 2025: edits and their rephrases bare, facts after
-"nq question: ", and only the questions of image locality in the template; no BOS stands before a prompt (see
-`MLLM.bos`). Before that date, and so for the numbers that the paper has, edits stood in the template too.
-Images are prepared as the checkpoint says (for BLIP-2 OPT 224 pixels a side), in MMEdit's code at 364.
+"nq question: ", and only the questions of image locality in the template; the model renders no turns, and
+for BLIP-2 no BOS stands before a prompt (the template `raw` of `MLLM.load`). Before that date, and so for the
+numbers that the paper has, edits stood in the template too. Images are prepared as the checkpoint says (for
+BLIP-2 OPT 224 pixels a side), in MMEdit's code at 364.
 """
 
 from __future__ import annotations

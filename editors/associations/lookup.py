@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from editors.base import Edit
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Below, Query
 from mmedit_build.mllm.rows import Row
@@ -61,7 +61,8 @@ def make_contexts(
     fitting = [query for query, room in zip(others, mllm.have_room(others), strict=True) if room]
     kept = None
     if found is not None:
-        kept = replace(asked, prompt=found)
+        # Nothing follows the subject, as a chat turn would.
+        kept = replace(asked, prompt=found, form="plain")
     elif asked.image is not None:
         kept = replace(asked, prompt=mllm.question_prompt(essence))
     return Contexts((asked, *fitting), kept, found)
@@ -85,18 +86,18 @@ def places(mllm: MLLM, queries: Sequence[tuple[Query, str | None]], layer: int) 
     """Queries with the subjects that they are looked up by."""
     below = mllm.below([query for query, _ in queries], layer)
     offsets = [
-        -len(row.target_ids) - 1 if subject is None else _after_subject(mllm, query, row, subject)
+        -len(row.target_ids) - 1 if subject is None else _after_subject(query, row, subject)
         for (query, subject), row in zip(queries, below.rows, strict=True)
     ]
     return Places(below, tuple(offsets))
 
 
-def _after_subject(mllm: MLLM, query: Query, row: Row, subject: str) -> int:
-    """The position of the token that holds the subject's last letter."""
+def _after_subject(query: Query, row: Row, subject: str) -> int:
+    """The position of the token that holds the subject's last letter, from the end of the row."""
     # The last time that it occurs: a text before the prompt may happen to hold it too.
     letter = query.prompt.rindex(subject) + len(subject) - 1
-    token = mllm.tokenizer(query.prompt, add_special_tokens=mllm.bos).char_to_token(letter)
-    return row.n_image + int(token) - row.length
+    place = next(i for i, span in enumerate(row.letters) if span and span[0] <= letter < span[1])
+    return place - row.length
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from editors.base import State, TrainEdit
 from editors.keys import model_key, query_fields
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from editors.saving import read_state, write_state
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query

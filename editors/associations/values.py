@@ -17,7 +17,7 @@ from torch import Tensor
 
 from editors.associations.lookup import Contexts, Places, look, places
 from editors.losses import target_nll
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.mllm import MLLM, Batch, Query, Scored
 from mmedit_build.recipe.fields import Count, Strict
 

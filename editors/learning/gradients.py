@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from editors.losses import target_nll
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.mllm import MLLM, Batch, Query
 
 

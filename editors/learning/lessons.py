@@ -94,7 +94,7 @@ class Pool:
         self.budget = Budget(limit)
         self._mllm = mllm
         self._queries: list[Query] = []
-        self._numbers: dict[tuple[str, str, str], int] = {}
+        self._numbers: dict[tuple[str, ...], int] = {}
         self._lifted: dict[int, Kept[Below]] = {}
 
     def lesson(self, train: TrainEdit) -> Lesson:
@@ -112,7 +112,7 @@ class Pool:
     def add(self, query: Query) -> int:
         """The number of a query."""
         image = "" if query.image is None else image_key(query.image)
-        number = self._numbers.setdefault((image, query.prompt, query.target), len(self._queries))
+        number = self._numbers.setdefault((image, query.prompt, query.target, query.form), len(self._queries))
         if number == len(self._queries):
             self._queries.append(query)
         return number

@@ -19,7 +19,7 @@ from mmedit_build.checkpoints.files import find_files
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Positions, Query, Row, Scored
-from mmedit_build.mllm.rows import check_lengths, make_rows, pad_left
+from mmedit_build.mllm.rows import check_lengths, pad_left
 
 BASE = "base"
 """The model that needs no further checkpoint: the first layers of the base model's own language model."""
@@ -90,19 +90,14 @@ class Counterfactual(nn.Module):
 
         With `new_tokens` these take the place of the targets; `ends` are tokens that shall follow a target.
         """
-        seen = mllm.image_features([query.image for query in queries if query.image is not None])
-        length = len(seen[0]) if seen else 0
         told = [replace(query, prompt=prompt) for query, prompt in zip(queries, prompts, strict=True)]
-        targets = not new_tokens
-        asked, given = (
-            make_rows(mllm.tokenizer, side, length, targets=targets, bos=mllm.bos) for side in (queries, told)
-        )
-        given = [replace(row, target_ids=(*row.target_ids, *ends)) for row in given]
+        asked, given = (mllm.rows(side, targets=not new_tokens) for side in (queries, told))
+        given = [replace(row, ids=(*row.ids, *ends)) for row in given]
         limit = self.language.config.max_position_embeddings
         check_lengths([row.length for row in given], [query.prompt for query in queries], new_tokens, limit)
-        views = iter(seen)
+        views = iter(mllm.image_features([query for query in told if query.image is not None]))
         return [
-            Told(row, next(views) if row.n_image else None, plain.length)
+            Told(row, next(views) if row.image else None, plain.length)
             for row, plain in zip(given, asked, strict=True)
         ]
 
@@ -141,11 +136,13 @@ class Counterfactual(nn.Module):
         return [_until_stop(*pair, stops) for pair in zip(found.sequences.tolist(), log_probs, strict=True)]
 
     def _embedded(self, told: Told) -> Tensor:
-        ids = torch.tensor(told.row.prompt_ids + told.row.target_ids, device=self.projection.weight.device)
-        words: Tensor = self.language.get_input_embeddings()(ids)
+        ids = torch.tensor(told.row.ids, device=self.projection.weight.device)
+        places = torch.tensor(told.row.image, dtype=torch.long, device=ids.device)
+        # The placeholder may lie outside of the vocabulary.
+        words: Tensor = self.language.get_input_embeddings()(ids.index_fill(0, places, 0))
         if told.seen is None:
             return words
-        return torch.cat([self.projection(told.seen.to(self.projection.weight)), words])
+        return words.index_copy(0, places, self.projection(told.seen.to(self.projection.weight)))
 
     # Keeping
 

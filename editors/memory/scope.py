@@ -48,7 +48,7 @@ def places(mllm: MLLM, queries: Sequence[Query], texts: Sequence[str], *, images
     """The places of queries that are looked at with these texts."""
     if not images:
         return [Place(text) for text in texts]
-    seen = iter(mllm.image_features([query.image for query in queries if query.image is not None]))
+    seen = iter(mllm.image_features([query for query in queries if query.image is not None]))
     return [
         Place(text, None if query.image is None else _direction(next(seen)))
         for query, text in zip(queries, texts, strict=True)

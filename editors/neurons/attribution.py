@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.mllm import MLLM, Batch, Query
 
 CHUNK = 64

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from editors.areas import Area, layers_of
 from editors.base import State
-from editors.patches.side_by_side import Hook, HookPatch, hooked
+from editors.patches.hooks import Hook, HookPatch, hooked
 from editors.patches.weights import LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query
+
+NEURONS = "neurons of the MLP"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +78,11 @@ class AddedNeurons(HookPatch):
                 "apply the patch to the model it was planned for."
             )
         added: list[Tensor] = []
+        # Gated MLPs have activations that never fall silent.
+        activation = mlp.activation if mlp.gate is None else F.relu
 
         def see(_: Batch, x: Tensor, y: Tensor) -> Tensor:
-            added[:] = [mlp.activation(neurons.before_activation(x)) @ neurons.values]
+            added[:] = [activation(neurons.before_activation(x)) @ neurons.values]
             return y
 
         def add(_: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001  # what went in was seen before
@@ -90,6 +95,9 @@ class AddedNeurons(HookPatch):
         one = self.neurons
         biases = None if one.biases is None else one.biases.to(device)
         return Neurons(one.keys.to(device), one.values.to(device), biases)
+
+    def touched(self, mllm: MLLM) -> Area:
+        return {"beside the MLP": (mllm.layer_index(self.layer),)}
 
     @property
     def changed(self) -> int:
@@ -117,6 +125,9 @@ class ColumnPatch(LowRankPatch):
     def changed(self) -> int:
         return sum(pair.left.numel() for pair in self.factors.values())
 
+    def touched(self, mllm: MLLM) -> Area:
+        return {NEURONS: layers_of(mllm, self.factors)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledNeurons(HookPatch):
@@ -142,6 +153,9 @@ class ScaledNeurons(HookPatch):
             return torch.where(answering(batch, x.shape[1])[..., None], y + added, y)
 
         return scale
+
+    def touched(self, mllm: MLLM) -> Area:
+        return {NEURONS: layers_of(mllm, [f"{name}.weight" for name in self.chosen])}
 
     @property
     def changed(self) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, cast
 
+from editors.areas import Area
 from editors.base import Model, Overlay, State, mllm_of
 from mmedit_build.mllm import MLLM, Below, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
@@ -37,6 +38,13 @@ class PromptPatch:
     @property
     def changed(self) -> int:
         return 0
+
+    @property
+    def preserves(self) -> bool:
+        return True
+
+    def touched(self, mllm: MLLM) -> Area:  # noqa: ARG002
+        return {"the prompt": ()}
 
     def state(self) -> State:
         return State(fields={"pieces": self.pieces, "spare": self.spare, "bare": self.bare})
@@ -115,6 +123,13 @@ class RoutedPatch(ABC):
 
     def first_layer(self, mllm: MLLM) -> int | None:
         return mllm.n_layers
+
+    @property
+    def preserves(self) -> bool:
+        return True
+
+    def touched(self, mllm: MLLM) -> Area:  # noqa: ARG002
+        return {"nothing, as another model answers": ()}
 
 
 class _Routed(Overlay):

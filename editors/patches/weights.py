@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from editors.areas import Area, area_of
 from editors.base import Model, State, mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
@@ -35,6 +36,13 @@ class WeightPatch:
     @property
     def changed(self) -> int:
         return sum(delta.numel() for delta in self.deltas.values())
+
+    @property
+    def preserves(self) -> bool:
+        return False
+
+    def touched(self, mllm: MLLM) -> Area:
+        return area_of(mllm, self.deltas)
 
     def state(self) -> State:
         return State(self.deltas)
@@ -78,6 +86,13 @@ class LowRankPatch:
     @property
     def changed(self) -> int:
         return sum(pair.left.shape[0] * pair.right.shape[1] for pair in self.factors.values())
+
+    @property
+    def preserves(self) -> bool:
+        return False
+
+    def touched(self, mllm: MLLM) -> Area:
+        return area_of(mllm, self.factors)
 
     def state(self) -> State:
         sides = {f"{name}:left": pair.left for name, pair in self.factors.items()}

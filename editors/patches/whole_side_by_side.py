@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from editors.base import Patch
-from editors.patches.side_by_side import Beside, Hook
+from editors.patches.hooks import Hook
+from editors.patches.side_by_side import Beside
 from editors.patches.weights import WeightPatch
 from mmedit_build.mllm import MLLM, Batch
 

@@ -208,5 +208,9 @@ def _remembered(method: str, setting: Setting, state: State | None, outputs: Pat
     for _ in judge(judging, editor, cases):
         pass
     images = {probe.query.image for case in cases for probe in judging.probes(case)} - {None}
-    features = 0 if plain else sum(one.nbytes for one in mllm.image_features([one for one in images if one]))
+    features = (
+        0
+        if plain
+        else sum(one.nbytes for one in mllm.image_features([Query(one, "") for one in images if one]))
+    )
     return Memory(model, mllm.kept + features, peak(mllm.device)[0])

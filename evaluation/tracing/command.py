@@ -179,7 +179,7 @@ class Tracer:
     def _spread(self, query: Query) -> float:
         """The standard deviation of what noise is put on: this image's embeddings, or those of all tokens."""
         if query.image is not None:
-            return float(self.mllm.image_features([query.image])[0].float().std())
+            return float(self.mllm.image_features([query])[0].float().std())
         return float(self.mllm.embed_tokens.weight.float().std())
 
 

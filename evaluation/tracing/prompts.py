@@ -21,6 +21,7 @@ from evaluation.probes import Probe, make_probes
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.images import image_key
+from mmedit_build.mllm.rows import Span
 
 Kind = Literal["text", "image"]
 KINDS: tuple[Kind, ...] = ("text", "image")
@@ -119,16 +120,24 @@ def lay_out(mllm: MLLM, query: Query, subjects: Mapping[str, str], guess: Guess)
     if query.image is None:
         given = given or _guessed(question, guess)
     span = None if given is None else _find(given, question, start)
-    row = mllm.below([query], 0).rows[0]
-    spans = _token_spans(mllm, query.prompt)
+    (row,) = mllm.rows([query], targets=False)
+    numbers = {place: number for number, place in enumerate(row.image, start=1)}
+    words = [place for place in range(row.length) if place not in numbers]
+    spans = [row.letters[place] or NOWHERE for place in words]
     corners = (start, start + len(question))
-    text = list(_text_roles(spans, span, corners, is_fact=query.image is None))
-    seen: list[Role] = ["image"] * row.n_image
-    names = [f"image {number}" for number in range(1, row.n_image + 1)]
-    tokens = (*names, *(str(mllm.tokenizer.decode([token])).strip() for token in row.prompt_ids))
-    inside = [row.n_image + place for place, one in enumerate(spans) if span and _overlap(one, span)]
-    corrupted = range(row.n_image) if row.n_image else inside
-    return Layout(tokens, (*seen, *text), tuple(corrupted), given)
+    roles: dict[int, Role] = dict.fromkeys(numbers, "image")
+    roles |= zip(words, _text_roles(spans, span, corners, is_fact=query.image is None), strict=True)
+    inside = [place for place, one in zip(words, spans, strict=True) if span and _overlap(one, span)]
+    return Layout(
+        tuple(_name(mllm, token, numbers.get(place)) for place, token in enumerate(row.ids)),
+        tuple(roles[place] for place in range(row.length)),
+        row.image or tuple(inside),
+        given,
+    )
+
+
+def _name(mllm: MLLM, token: int, number: int | None) -> str:
+    return f"image {number}" if number else str(mllm.tokenizer.decode([token])).strip()
 
 
 def guess_subject(question: str) -> str | None:
@@ -147,7 +156,8 @@ def _guessed(question: str, guess: Guess) -> str:
     return (guess_subject(question) if guess == "content" else None) or question.strip()
 
 
-Span = tuple[int, int]
+NOWHERE: Span = (0, 0)
+"""The letters of a token that is no part of the user's text."""
 
 
 def _find(subject: str, question: str, offset: int) -> Span:
@@ -156,13 +166,6 @@ def _find(subject: str, question: str, offset: int) -> Span:
     if not subject.strip() or place < 0:
         raise UserError(f"The subject {subject!r} does not occur in the question {question!r}; correct it.")
     return offset + place, offset + place + len(subject)
-
-
-def _token_spans(mllm: MLLM, prompt: str) -> list[Span]:
-    """The letters of each token of a prompt; none for special tokens."""
-    spans = mllm.tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"]
-    # Some tokenizers count the space before a word in; the space belongs to no part of the prompt.
-    return [(end - len(prompt[start:end].lstrip()), end) for start, end in spans]
 
 
 def _overlap(one: Span, other: Span) -> bool:

@@ -14,13 +14,13 @@ on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from editors.patches.side_by_side import Hook, hooked
+from editors.patches.hooks import Hook, hooked
 from mmedit_build.mllm import MLLM, Batch, Below, Query
 
 Site = Literal["hidden", "mlp", "attention"]
@@ -98,11 +98,14 @@ class Runs:
         self._mllm, self._query, self._batch_size = mllm, query, batch_size
         known = mllm.below([query], 0)
         # One token of the target stays, as the model is asked what it gives for it; nothing sees it.
-        self._row = replace(known.rows[0], target_ids=known.rows[0].target_ids[:1])
+        self._row = known.rows[0].cut(1)
         self.length = self._row.prompt_length
         embedded = known.hidden[0][: self._row.length]
         rows = embedded.repeat(len(noise) + 1, 1, 1)
         rows[1:, list(corrupted)] += noise.to(rows)
+        # What is added of the image further up is as noisy as the image below.
+        levels = known.deep[0] if self._row.image == self.corrupted else ()
+        self._deep = [known.deep[0], *(tuple(level + one.to(level) for level in levels) for one in noise)]
         self._look(rows)
 
     def masks(self, cells: Sequence[Sequence[int]]) -> Tensor:
@@ -118,7 +121,7 @@ class Runs:
 
         def run(cells: Tensor, samples: Tensor) -> Tensor:
             mask = masks[cells].to(clean.device)[:, :, None]
-            return self._ask(layer + 1, torch.where(mask, clean, corrupted[samples]))
+            return self._ask(layer + 1, torch.where(mask, clean, corrupted[samples]), samples)
 
         return self._in_batches(masks, run)
 
@@ -131,7 +134,7 @@ class Runs:
             mask = masks[cells].to(corrupted.device)[:, :, None]
             hooks = {self._names[place]: _restoring(self._clean[place], mask) for place in places}
             with hooked(self._mllm, hooks):
-                return self._ask(first, corrupted[samples])
+                return self._ask(first, corrupted[samples], samples)
 
         return self._in_batches(masks, run)
 
@@ -149,31 +152,52 @@ class Runs:
         for layer in range(self.n_layers):
             self._names["mlp", layer] = self._mllm.mlp(layer).down.name
             self._names["attention", layer] = self._mllm.attention(layer).name
-        seen: dict[str, list[Tensor]] = {name: [] for name in (*layers, *self._names.values())}
-        hooks = {name: _keeping(kept, whole=name in layers) for name, kept in seen.items()}
+        states: list[list[Tensor]] = [[] for _ in layers]
+        outputs: dict[str, list[Tensor]] = {name: [] for name in self._names.values()}
+        hooks = {name: _keeping(kept) for name, kept in outputs.items()}
+        # What enters a layer is more than what left the one before, where the model adds to it in between.
+        between = [None, *states]
+        for number, name in enumerate(layers):
+            leaving = states[-1] if number == self.n_layers - 1 else None
+            hooks[name] = _passing(between[number], leaving)
+        numbers = torch.arange(len(rows)).split(self._batch_size)
         with hooked(self._mllm, hooks):
-            logits = torch.cat([self._logits(0, part) for part in rows.split(self._batch_size)])
-        self._states = [rows, *(torch.cat(seen[name]) for name in layers)]
-        self._clean = {place: seen[name][0][0] for place, name in self._names.items()}
+            logits = torch.cat([self._logits(0, rows[part], part) for part in numbers])
+        self._states = [rows, *(torch.cat(state) for state in states)]
+        self._clean = {place: outputs[name][0][0] for place, name in self._names.items()}
         self.token = int(logits[0].argmax())
         self.p_clean, self.p_corrupted = logits[0, self.token], logits[1:, self.token]
 
-    def _ask(self, layer: int, hidden: Tensor) -> Tensor:
-        """p(answer) of each row (rows, positions, width), from the input of a layer on."""
-        return self._logits(layer, hidden)[:, self.token]
+    def _ask(self, layer: int, hidden: Tensor, samples: Tensor) -> Tensor:
+        """p(answer) of corrupted rows (rows, positions, width), from the input of a layer on."""
+        return self._logits(layer, hidden, samples + 1)[:, self.token]
 
-    def _logits(self, layer: int, hidden: Tensor) -> Tensor:
+    def _logits(self, layer: int, hidden: Tensor, numbers: Tensor) -> Tensor:
         number = len(hidden)
-        below = Below(layer, (self._query,) * number, (self._row,) * number, tuple(hidden))
+        deep = tuple(self._deep[i] for i in numbers.tolist())
+        below = Below(layer, (self._query,) * number, (self._row,) * number, tuple(hidden), deep)
         scored = self._mllm.score(below, batch_size=number)
         return torch.cat([one.target_logits for one in scored]).softmax(dim=-1).cpu()
 
 
-def _keeping(kept: list[Tensor], *, whole: bool) -> Hook:
-    """Keep what comes out: of all rows, or of the first, which is the clean one."""
+def _keeping(kept: list[Tensor]) -> Hook:
+    """Keep what comes out of the first row, which is the clean one."""
 
     def keep(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001
-        kept.append(y if whole else y[:1])
+        kept.append(y[:1])
+        return y
+
+    return keep
+
+
+def _passing(entering: list[Tensor] | None, leaving: list[Tensor] | None) -> Hook:
+    """Keep what goes into a layer, and what comes out."""
+
+    def keep(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001
+        if entering is not None:
+            entering.append(x)
+        if leaving is not None:
+            leaving.append(y)
         return y
 
     return keep

@@ -13,11 +13,16 @@ TRIAL = ["What is this?", "a photo of what is on the left of the cat"]
 
 def check_tokenizer(name: str, tokenizer: Any) -> None:
     """Refuse a tokenizer that cannot bring texts to one length, or that knows no word."""
+    check_words(name, tokenizer)
     if tokenizer.pad_token is None:
         raise UserError(
             f"The tokenizer of '{name}' has no pad token, with which texts are brought to one length: name "
             "one as pad_token in its tokenizer_config.json."
         )
+
+
+def check_words(name: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer that knows no word."""
     words = tokenizer(TRIAL[1], add_special_tokens=False)["input_ids"]
     if set(words) <= {tokenizer.unk_token_id}:
         raise UserError(f"The tokenizer of '{name}' knows no word: copy its tokenizer.json too.")

@@ -18,14 +18,18 @@ class Below(Sequence[Query]):
 
     It is a sequence of its queries, so whatever takes queries takes it too; an MLLM then runs only the layers
     from `layer` on. It stays right as long as nothing below `layer` changes.
-    `hidden` holds one tensor (length, width) per query, without padding. `keys_values` holds, for generating,
-    what the layers below attend to in each prompt: (layer, 2, heads, prompt length, head width).
+    `hidden` holds one tensor (length, width) per query, without padding: at layer 0 token embeddings with the
+    features of the image in their places. `deep` holds for each query what the model adds of its image after
+    the first layers, one tensor (image positions, width) for each of those layers; none where nothing is
+    still to be added. `keys_values` holds, for generating, what the layers below attend to in each prompt:
+    (layer, 2, heads, prompt length, head width).
     """
 
     layer: int
     queries: tuple[Query, ...]
     rows: tuple[Row, ...]
     hidden: tuple[Tensor, ...]
+    deep: tuple[tuple[Tensor, ...], ...]
     keys_values: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
@@ -47,13 +51,15 @@ class Below(Sequence[Query]):
             tuple(self.queries[i] for i in indices),
             tuple(self.rows[i] for i in indices),
             tuple(self.hidden[i] for i in indices),
+            tuple(self.deep[i] for i in indices),
             None if self.keys_values is None else tuple(self.keys_values[i] for i in indices),
         )
 
     @property
     def nbytes(self) -> int:
         """Memory held by the kept tensors."""
-        return sum(tensor.nbytes for tensor in (*self.hidden, *(self.keys_values or ())))
+        deep = (tensor for levels in self.deep for tensor in levels)
+        return sum(tensor.nbytes for tensor in (*self.hidden, *deep, *(self.keys_values or ())))
 
 
 def joined(parts: Sequence[Below]) -> Below:
@@ -64,5 +70,6 @@ def joined(parts: Sequence[Below]) -> Below:
         tuple(query for part in parts for query in part.queries),
         tuple(row for part in parts for row in part.rows),
         tuple(hidden for part in parts for hidden in part.hidden),
+        tuple(levels for part in parts for levels in part.deep),
         None if parts[0].keys_values is None else kept,
     )

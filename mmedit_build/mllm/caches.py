@@ -16,16 +16,22 @@ from mmedit_build.mllm.rows import Row
 class _Room(DynamicLayer):
     """Keys and values of one layer, in tensors as long as they will get: a new token moves no older one."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, known: tuple[Tensor, Tensor] | None = None, length: int = 0) -> None:
+        """`known` tensors (batch, heads, size, head width) hold `length` positions already."""
         super().__init__()  # type: ignore[no-untyped-call]
         self._size = size
         self._length = 0
-        self._store: tuple[Tensor, Tensor] | None = None
+        self._known = length
+        self._store = known
 
-    def hold(self, keys: Tensor, values: Tensor, length: int) -> None:
-        """Take up tensors (batch, heads, size, head width) whose first `length` positions are known."""
-        self.lazy_initialization(keys, values)
-        self._store, self._length = (keys, values), length
+    def reveal(self) -> None:
+        """In the place of a layer that does not run: show what is known of it.
+
+        Not before: the trunk looks at how much is there when it makes masks for what is to come.
+        """
+        if self._store is not None:
+            self.lazy_initialization(*self._store)
+            self._grow(self._known)
 
     def update(
         self,
@@ -37,54 +43,71 @@ class _Room(DynamicLayer):
         rows, heads, new, width = key_states.shape
         if self._store is None:
             shape = rows, heads, self._size, width
-            self.hold(key_states.new_empty(shape), value_states.new_empty(shape), 0)
-        assert self._store is not None
-        end = self._length + new
+            self.lazy_initialization(key_states, value_states)
+            self._store = key_states.new_empty(shape), value_states.new_empty(shape)
         for store, states in zip(self._store, (key_states, value_states), strict=True):
-            store[:, :, self._length : end] = states
-        self._length = end
-        self.keys, self.values = (store[:, :, :end] for store in self._store)
+            store[:, :, self._length : self._length + new] = states
+        return self._grow(new)
+
+    def _grow(self, new: int) -> tuple[Tensor, Tensor]:
+        assert self._store is not None
+        self._length += new
+        self.keys, self.values = (store[:, :, : self._length] for store in self._store)
         return self.keys, self.values
 
 
-def cache_of(part: Below, n_layers: int, new_tokens: int) -> DynamicCache:
-    """A cache for prompts and so many tokens more, which knows the prompts below `part.layer`."""
-    width = max(row.prompt_length for row in part.rows)
-    size = width + new_tokens
-    rooms = [_Room(size) for _ in range(n_layers)]
-    cache = DynamicCache()
-    cache.layers = list(rooms)
-    if part.layer == 0:
-        return cache
-    if part.keys_values is None:
-        raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
+class Prompts(DynamicCache):
+    """A cache for prompts and some tokens more, which knows the prompts below some layer."""
+
+    def __init__(self, part: Below, n_layers: int, new_tokens: int) -> None:
+        super().__init__()
+        if part.layer and part.keys_values is None:
+            raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
+        width = max(row.prompt_length for row in part.rows)
+        known = _known(part, width, width + new_tokens) if part.layer else []
+        rooms = [_Room(width + new_tokens, pair, width) for pair in known]
+        rooms += [_Room(width + new_tokens) for _ in range(n_layers - len(known))]
+        self._rooms = rooms
+        self.layers = list(rooms)
+
+    def reveal(self, layer: int) -> None:
+        """Show what is known of a layer that does not run."""
+        self._rooms[layer].reveal()
+
+
+def _known(part: Below, width: int, size: int) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of the layers below `part.layer`: prompts padded on the left, room on the right."""
+    assert part.keys_values is not None
     layers, both, heads, _, head_width = part.keys_values[0].shape
     # Zeros, as the padding is attended to with weight 0, which would not make nothing of a NaN.
     store = part.keys_values[0].new_zeros(layers, both, len(part), heads, size, head_width)
     for i, kept in enumerate(part.keys_values):
         store[:, :, i, :, width - kept.shape[3] : width] = kept
-    for layer, room in enumerate(rooms[: part.layer]):
-        room.hold(store[layer, 0], store[layer, 1], width)
-    return cache
+    return [(keys, values) for keys, values in store]
 
 
-class Keeper:
+class Keeper(DynamicCache):
     """Takes from each layer, as it runs, the keys and values of the prompts, as `Below` keeps them.
 
     The rest, padding and targets included, goes as soon as the layer is done.
     """
 
-    def __init__(self, rows: Sequence[Row], n_layers: int) -> None:
+    def __init__(self, rows: Sequence[Row], known: int, n_layers: int) -> None:
+        """`known` layers run, of the `n_layers` that a cache has to have."""
+        super().__init__()
         self._rows = rows
-        self._n_layers = n_layers
+        self._known = known
         self.kept: list[Tensor] = []
-        self.cache = DynamicCache()
-        self.cache.layers = [_Passing(self, layer) for layer in range(n_layers)]
+        self.layers = [_Passing(self, layer) for layer in range(n_layers)]
+
+    def reveal(self, layer: int) -> None:
+        """Nothing is known of layers that do not run."""
 
     def take(self, layer: int, states: tuple[Tensor, Tensor]) -> None:
+        """Keep what a layer gives to attend to."""
         _, heads, width, head_width = states[0].shape
         if not self.kept:
-            shapes = [(self._n_layers, 2, heads, row.prompt_length, head_width) for row in self._rows]
+            shapes = [(self._known, 2, heads, row.prompt_length, head_width) for row in self._rows]
             self.kept = [states[0].new_empty(shape) for shape in shapes]
         for i, (kept, row) in enumerate(zip(self.kept, self._rows, strict=True)):
             start = width - row.length

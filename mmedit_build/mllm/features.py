@@ -1,4 +1,4 @@
-"""Image features, each distinct image encoded once."""
+"""What the language model sees of images, each distinct image encoded once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
-from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.base import Family, Seen
 from mmedit_build.mllm.images import Image, image_key, open_image
 from mmedit_build.mllm.passes import Counts
+from mmedit_build.mllm.query import Query
+from mmedit_build.mllm.rows import Layout
 
 MEMORY_BYTES = 2**29
 """How much the features kept by one model may take: some 1,600 images of BLIP-2 OPT-2.7B in float32."""
@@ -20,21 +21,21 @@ VISION_BATCH = 32
 
 
 class Memory:
-    """Features by image digest; the least recently used go when `limit` bytes are full."""
+    """What was seen, by image; the least recently used goes when `limit` bytes are full."""
 
     def __init__(self, limit: int = MEMORY_BYTES) -> None:
         self._limit = limit
         self._nbytes = 0
-        self._kept: OrderedDict[str, Tensor] = OrderedDict()
+        self._kept: OrderedDict[str, Seen] = OrderedDict()
 
-    def get(self, key: str) -> Tensor | None:
+    def get(self, key: str) -> Seen | None:
         if key in self._kept:
             self._kept.move_to_end(key)
         return self._kept.get(key)
 
-    def put(self, key: str, features: Tensor) -> None:
-        self._kept[key] = features
-        self._nbytes += features.nbytes
+    def put(self, key: str, seen: Seen) -> None:
+        self._kept[key] = seen
+        self._nbytes += seen.nbytes
         while self._nbytes > self._limit:
             self._nbytes -= self._kept.popitem(last=False)[1].nbytes
 
@@ -46,6 +47,7 @@ class Features:
         self._family = family
         self._counts = counts
         self._memory = Memory()
+        self._layouts: dict[str, Layout] = {}
         self._fresh = False
 
     @contextmanager
@@ -61,24 +63,40 @@ class Features:
         """What one call may use: the lasting memory, or an empty one of its own inside `fresh`."""
         return Memory() if self._fresh else self._memory
 
-    def of(self, images: Sequence[Image], memory: Memory) -> list[Tensor]:
-        """Features (image_length, width) of each image, in order."""
-        keys = [image_key(image) for image in images]
-        distinct = dict(zip(keys, images, strict=True))
+    def layouts(self, queries: Sequence[Query], memory: Memory) -> list[Layout | None]:
+        """How the image of each query lies in its row. No weight has a part in that, so it is kept."""
+        fixed = self._family.fixed_layout
+        if fixed is not None:
+            return [None if query.image is None else fixed for query in queries]
+        keys = [None if query.image is None else image_key(query.image) for query in queries]
+        unknown = [
+            query for query, key in zip(queries, keys, strict=True) if key and key not in self._layouts
+        ]
+        self.of(unknown, memory)
+        return [None if key is None else self._layouts[key] for key in keys]
+
+    def of(self, queries: Sequence[Query], memory: Memory) -> list[Seen]:
+        """What is seen of the image of each of these queries, in order; all of them have one."""
+        pairs = [(query.image, query.prompt) for query in queries if query.image is not None]
+        keys = [self._key(*pair) for pair in pairs]
+        distinct = dict(zip(keys, pairs, strict=True))
         # Held here as well as in the memory, which may drop some of them before the call is done.
         found = {key: kept for key in distinct if (kept := memory.get(key)) is not None}
         missing = [key for key in distinct if key not in found]
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
             for start in range(0, len(missing), VISION_BATCH):
                 chunk = missing[start : start + VISION_BATCH]
-                encoded = self._encode([distinct[key] for key in chunk])
-                found.update(zip(chunk, encoded, strict=True))
+                found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
         for key in missing:
             memory.put(key, found[key])
+            self._layouts[key.partition(" ")[0]] = found[key].layout
         return [found[key] for key in keys]
 
-    def _encode(self, images: Sequence[Image]) -> list[Tensor]:
-        features = self._family.encode_images([open_image(image) for image in images])
-        self._counts.vision += len(images)
-        # Cloned, since a view would keep the whole batch alive after its neighbours are forgotten.
-        return [row.clone() for row in features]
+    def _key(self, image: Image, prompt: str) -> str:
+        key = image_key(image)
+        return f"{key} {prompt}" if self._family.sees_prompt else key
+
+    def _see(self, pairs: Sequence[tuple[Image, str]]) -> list[Seen]:
+        pictures = [open_image(image) for image, _ in pairs]
+        self._counts.vision += len(pictures)
+        return self._family.see(pictures, [prompt for _, prompt in pairs])

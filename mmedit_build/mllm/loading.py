@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from mmedit_build.checkpoints.files import CONFIG, Files, find_files
-from mmedit_build.checkpoints.weights import told
+from mmedit_build.checkpoints.tokenizers import check_fits, check_words
+from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families import FAMILIES
 from mmedit_build.mllm.families.base import Family
@@ -18,27 +20,43 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 MODEL = "a model"
 
 
-def load_family(name: str, *, revision: str | None, device: str, dtype: str) -> Family:
+def load_family(name: str, *, revision: str | None, device: str, dtype: str, template: str) -> Family:
     """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device."""
     kind = look_at(name, revision=revision, device=device, dtype=dtype)
+    place, revision = find_device(device), revision or "main"
     with told(MODEL, name, _remedy(name)):
-        family = kind.load(name, revision or "main", DTYPES[dtype])
-    family.model.requires_grad_(False)
-    family.model.train(False)
-    family.model.to(find_device(device))  # type: ignore[arg-type]  # the stub of `to` lacks this overload
+        model = load_whole(
+            AutoModelForImageTextToText, name, revision=revision, dtype=find_dtype(dtype, place)
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        # With Pillow everywhere: other ways to resize an image give other numbers.
+        processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+        check_words(name, tokenizer)
+        check_fits(name, tokenizer, model)
+        family = kind(model, tokenizer, processor, template)
+    model.requires_grad_(False)
+    model.train(False)
+    model.to(place)
     return family
 
 
 def look_at(name: str, *, revision: str | None, device: str, dtype: str) -> type[Family]:
     """The family of a checkpoint, refused if its files or the settings do not allow to load it."""
-    find_device(device)
-    if dtype not in DTYPES:
-        raise UserError(f"There is no dtype '{dtype}': use one of {', '.join(DTYPES)}.")
+    find_dtype(dtype, find_device(device))
     with told(MODEL, name, _remedy(name)):
         files = find_files(name, revision)
         family = _family_class(name, _model_type(files))
         files.check_weights()
     return family
+
+
+def find_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The precision of that name; "auto" is bfloat16 on CUDA and float32 elsewhere."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise UserError(f"There is no dtype '{name}': use one of auto, {', '.join(DTYPES)}.")
+    return DTYPES[name]
 
 
 def model_type(name: str, revision: str | None) -> str:

@@ -15,10 +15,11 @@ from mmedit_build.mllm import parts
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.features import Features, Memory
-from mmedit_build.mllm.images import Image
+from mmedit_build.mllm.identity import identity
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
+from mmedit_build.mllm.rendering import CHECKPOINT
 from mmedit_build.mllm.rows import Row, batches, check_lengths, make_rows
 
 BATCH_SIZE = 32
@@ -35,11 +36,8 @@ class MLLM:
     a `Below` that the caller keeps (see `first_layer`).
     """
 
-    def __init__(self, family: Family, name: str, *, bos: bool = True) -> None:
+    def __init__(self, family: Family, name: str) -> None:
         self.name = name
-        self.bos = bos
-        """Whether prompts begin with what the tokenizer puts before a text. Models expect it; MMEdit's code
-        leaves it out."""
         self.counts = Counts()
         self._family = family
         self._passes = Passes(family, self.counts)
@@ -54,11 +52,18 @@ class MLLM:
         *,
         revision: str | None = None,
         device: str = "auto",
-        dtype: str = "float32",
-        bos: bool = True,
+        dtype: str = "auto",
+        template: str = CHECKPOINT,
     ) -> MLLM:
-        """Load a checkpoint folder or Hub id. `device`: auto, cpu, cuda or mps."""
-        return cls(load_family(name, revision=revision, device=device, dtype=dtype), name, bos=bos)
+        """Load a checkpoint folder or Hub id.
+
+        `device`: auto, cpu, cuda, cuda:1 or mps. `dtype`: auto is bfloat16 on CUDA and float32 elsewhere.
+        `template`: how a user's turn is rendered, by the checkpoint's own template, `plain` (the image, then
+        the words as they stand), `raw` (as in the code of MMEdit and VLKEB), or by a text with {image} and
+        {prompt}.
+        """
+        family = load_family(name, revision=revision, device=device, dtype=dtype, template=template)
+        return cls(family, name)
 
     # Scoring and generating
 
@@ -67,7 +72,8 @@ class MLLM:
         self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
     ) -> list[Scored]:
         """Teacher-forced logits of each query, in order, in any mixture of images and lengths."""
-        rows, memory = self._rows(queries), self._features.memory()
+        memory = self._features.memory()
+        rows = self._rows(queries, memory)
         return _in_batches(
             rows,
             batch_size,
@@ -78,10 +84,11 @@ class MLLM:
 
     def logits(self, queries: Sequence[Query], *, positions: Positions = "target") -> list[Scored]:
         """As `score`, but differentiable: one batch in the order given, in the caller's grad mode."""
-        rows, indices = self._rows(queries), range(len(queries))
+        memory, indices = self._features.memory(), range(len(queries))
+        rows = self._rows(queries, memory)
         if not rows:
             return []
-        part = self._part(queries, rows, indices, self._features.memory())
+        part = self._part(queries, rows, indices, memory)
         return self._passes.score(part, indices, positions)
 
     def generate(
@@ -98,7 +105,8 @@ class MLLM:
         """As `generate`, with the probabilities of what was generated."""
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
-        rows, memory = self._rows(queries, max_new_tokens), self._features.memory()
+        memory = self._features.memory()
+        rows = self._rows(queries, memory, max_new_tokens)
         stops = self.stop_ids
         continued = _in_batches(
             rows,
@@ -113,7 +121,8 @@ class MLLM:
     def confirm(self, query: Query, text: str) -> Generated | None:
         """As `write` for one query alone, but in a single pass: None unless it would write this very text."""
         queries = [replace(query, target=text)]
-        rows, memory = self._rows(queries), self._features.memory()
+        memory = self._features.memory()
+        rows = self._rows(queries, memory)
         (scored,) = self._passes.score(self._part(queries, rows, [0], memory), [0], "all")
         said = scored.argmax[scored.first :].tolist()
         if said[:-1] != scored.target_ids.tolist() or said[-1] not in self.stop_ids:
@@ -136,7 +145,8 @@ class MLLM:
         if not 0 <= layer <= self.n_layers:
             raise ValueError(f"layer must be from 0 to {self.n_layers}, not {layer}")
         queries = list(queries)
-        rows, memory = self._rows(queries), self._features.memory()
+        memory = self._features.memory()
+        rows = self._rows(queries, memory)
 
         def lifted(indices: Sequence[int]) -> list[Below]:
             part = self._part(queries, rows, indices, memory)
@@ -146,18 +156,34 @@ class MLLM:
         singles = _in_batches(rows, batch_size, lifted)
         kept = [single.keys_values[0] for single in singles if single.keys_values is not None]
         hidden = tuple(single.hidden[0] for single in singles)
-        return Below(layer, tuple(queries), tuple(rows), hidden, tuple(kept) or None)
+        deep = tuple(single.deep[0] for single in singles)
+        return Below(layer, tuple(queries), tuple(rows), hidden, deep, tuple(kept) or None)
+
+    def kept_bytes(self, row: Row, layer: int, *, for_generation: bool) -> int:
+        """What a `Below` of this layer takes for a row."""
+        config = self._family.text_config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        attended = 2 * layer * heads * head * row.prompt_length if for_generation else 0
+        return int((row.length * config.hidden_size + attended) * self.dtype.itemsize)
 
     def have_room(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:
         """Whether each query has room, with its target or with so many new tokens in the target's place."""
-        rows = self._tokenized(queries, new_tokens)
+        rows = self.rows(queries, targets=not new_tokens)
         return [row.length + new_tokens <= self._family.max_positions for row in rows]
+
+    def rows(self, queries: Sequence[Query], *, targets: bool = True) -> list[Row]:
+        """Where everything of each query stands; without `targets`, up to the end of its prompt."""
+        return self._laid(queries, self._features.memory(), targets=targets)
 
     # Images
 
-    def image_features(self, images: Sequence[Image]) -> list[Tensor]:
-        """What the language model sees of each image (positions, width); equal images are encoded once."""
-        return self._features.of(images, self._features.memory())
+    def image_features(self, queries: Sequence[Query]) -> list[Tensor]:
+        """What the language model sees of the image of each query (positions, width); all have one.
+
+        Equal images are encoded once.
+        """
+        return [seen.features for seen in self._features.of(queries, self._features.memory())]
 
     def fresh_features(self) -> AbstractContextManager[None]:
         """Needed around any use of a model whose vision tower or connector is changed or being trained.
@@ -188,8 +214,13 @@ class MLLM:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self._family.tokenizer
 
+    @property
+    def identity(self) -> dict[str, object]:
+        """What decides about the answers of this model besides its weights; where it lies does not."""
+        return identity(self._family)
+
     def question_prompt(self, question: str) -> str:
-        """The prompt by which this family is asked a question about an image."""
+        """The user's text by which this family is asked a question about an image."""
         return self._family.question_template.format(question=question)
 
     @property
@@ -260,19 +291,18 @@ class MLLM:
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _rows(self, queries: Sequence[Query], new_tokens: int = 0) -> Sequence[Row]:
+    def _rows(self, queries: Sequence[Query], memory: Memory, new_tokens: int = 0) -> Sequence[Row]:
         """Rows of the queries, checked; with `new_tokens` these take the place of the targets."""
         if isinstance(queries, Below):
             rows: Sequence[Row] = queries.rows
         else:
-            rows = self._tokenized(queries, new_tokens)
+            rows = self._laid(queries, memory, targets=not new_tokens)
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
         check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
         return rows
 
-    def _tokenized(self, queries: Sequence[Query], new_tokens: int) -> list[Row]:
-        length = self._family.image_length
-        return make_rows(self.tokenizer, queries, length, targets=not new_tokens, bos=self.bos)
+    def _laid(self, queries: Sequence[Query], memory: Memory, *, targets: bool) -> list[Row]:
+        return make_rows(self._family, queries, self._features.layouts(queries, memory), targets=targets)
 
     def _part(
         self, queries: Sequence[Query], rows: Sequence[Row], indices: Sequence[int], memory: Memory
@@ -280,25 +310,32 @@ class MLLM:
         """The chosen rows as far as they are known: from a Below, or embedded now."""
         if isinstance(queries, Below):
             return queries.take(indices)
-        chosen = tuple(queries[i] for i in indices)
-        images = [query.image for query in chosen if query.image is not None]
-        features = iter(self._features.of(images, memory))
-        taken = tuple(rows[i] for i in indices)
-        hidden = tuple(
-            self._family.embed_row(
-                torch.tensor(row.prompt_ids + row.target_ids, dtype=torch.long, device=self.device),
-                next(features) if row.n_image else None,
-            )
-            for row in taken
-        )
-        return Below(0, chosen, taken, hidden)
+        chosen, taken = tuple(queries[i] for i in indices), tuple(rows[i] for i in indices)
+        views = iter(self._features.of([query for query in chosen if query.image is not None], memory))
+        seen = [None if query.image is None else next(views) for query in chosen]
+        hidden = tuple(self._family.embed(taken, seen))
+        return Below(0, chosen, taken, hidden, tuple(() if one is None else one.deep for one in seen))
 
 
 def _in_batches(
     rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[int]], list[Result]]
 ) -> list[Result]:
-    """Run batches of rows of similar length and put the results back in order."""
+    """Run batches of rows of similar length and put the results back in order.
+
+    A batch that the device has no memory for is run in halves, and all after it in batches of that size.
+    """
     results: dict[int, Result] = {}
-    for indices in batches([row.length for row in rows], batch_size):
-        results.update(zip(indices, run(indices), strict=True))
+    waiting = list(batches([row.length for row in rows], batch_size))[::-1]
+    while waiting:
+        indices = waiting.pop()
+        try:
+            found = run(indices)
+        except torch.OutOfMemoryError:
+            if len(indices) == 1:
+                raise
+            rest = [index for batch in (indices, *waiting[::-1]) for index in batch]
+            half = len(indices) // 2
+            waiting = [rest[start : start + half] for start in range(0, len(rest), half)][::-1]
+            continue
+        results.update(zip(indices, found, strict=True))
     return [results[i] for i in range(len(rows))]

@@ -23,18 +23,29 @@ class NamedLinear:
 
 @dataclass(frozen=True, slots=True)
 class MLP:
-    """The feed-forward part of a decoder layer: down(activation(up(x)))."""
+    """The feed-forward part of a decoder layer.
+
+    down(activation(up(x))), or, of one that is gated, down(activation(gate(x)) * up(x)).
+    """
 
     up: NamedLinear
     down: NamedLinear
+    gate: NamedLinear | None
     activation: Callable[[Tensor], Tensor]
+
+    @property
+    def linears(self) -> tuple[NamedLinear, ...]:
+        """All of its linear modules, in the order in which they run."""
+        return (self.up, self.down) if self.gate is None else (self.gate, self.up, self.down)
 
 
 def mlp_of(family: Family, layer: int) -> MLP:
     """The MLP of a decoder layer; `layer` may count from the end."""
     index = layer_index(family, layer)
-    up, down = (_linear(family, index, path) for path in family.mlp_paths)
-    return MLP(up, down, family.activation(index))
+    paths = family.mlp_paths
+    up, down = (_linear(family, index, path) for path in (paths.up, paths.down))
+    gate = None if paths.gate is None else _linear(family, index, paths.gate)
+    return MLP(up, down, gate, family.activation(index))
 
 
 def attention_of(family: Family, layer: int) -> NamedLinear:
@@ -47,7 +58,8 @@ def seeing_linears(family: Family, part: str) -> list[NamedLinear]:
     tower = family.towers[part]
     layers = family.model.get_submodule(tower.layers_path)
     assert isinstance(layers, nn.ModuleList)
-    numbers = range(max(0, len(layers) - tower.last), len(layers))
+    end = len(layers) - tower.unused
+    numbers = range(max(0, end - tower.last), end)
     return [
         _linear_at(family, f"{tower.layers_path}.{number}.{path}")
         for number in numbers
@@ -109,7 +121,9 @@ def _patterns(family: Family, what: str) -> tuple[str, ...]:
     path = f"{family.layers_path}.{layer_index(family, int(numbered[2]))}"
     if numbered[1] == "layer":
         return (f"{path}.*",)
-    return tuple(f"{path}.{name}.*" for name in family.mlp_paths)
+    paths = family.mlp_paths
+    names = [name for name in (paths.gate, paths.up, paths.down) if name is not None]
+    return tuple(f"{path}.{name}.*" for name in names)
 
 
 def _linear(family: Family, layer: int, path: str) -> NamedLinear:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from mmedit_build.mllm.below import Below
-from mmedit_build.mllm.caches import Keeper, cache_of
+from mmedit_build.mllm.caches import Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.query import Positions, Scored
 from mmedit_build.mllm.rows import Row, pad_left
+from mmedit_build.mllm.runner import Cache, run_layers, run_next
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Passes:
     def score(self, part: Below, indices: Sequence[int], positions: Positions) -> list[Scored]:
         """Logits from the layers above `part`; gradients flow when grad mode is on."""
         hidden, valid = pad_left(part.hidden)
-        hidden = self._run(hidden, Batch(indices, part.rows, valid), range(part.layer, self.n_layers))
+        batch = Batch(indices, part.rows, valid)
+        hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers))
         ends = [hidden[i, hidden.shape[1] - row.length :] for i, row in enumerate(part.rows)]
         # Position t predicts token t+1: the last target token predicts nothing that is asked for.
         firsts = [row.prompt_length - 1 for row in part.rows]
@@ -72,29 +73,32 @@ class Passes:
         return [Scored(*fields) for fields in zip(logits, targets, firsts, strict=True)]
 
     def lift(self, part: Below, indices: Sequence[int], layer: int, *, for_generation: bool) -> Below:
-        """From the input of layer 0 up to the input of `layer`."""
+        """From what enters the trunk up to the input of `layer`."""
+        if layer == 0:
+            return part
         hidden, valid = pad_left(part.hidden)
-        keeper = Keeper(part.rows, layer) if for_generation and layer else None
-        cache = None if keeper is None else keeper.cache
-        hidden = self._run(hidden, Batch(indices, part.rows, valid), range(layer), cache)
+        keeper = Keeper(part.rows, layer, self.n_layers) if for_generation else None
+        hidden = self._run(hidden, Batch(indices, part.rows, valid), part.deep, range(layer), keeper)
         width = hidden.shape[1]
         # Cloned, since views would keep the padded batch alive.
         lifted = tuple(hidden[i, width - row.length :].clone() for i, row in enumerate(part.rows))
         kept = None if keeper is None else tuple(keeper.kept)
-        return Below(layer, part.queries, part.rows, lifted, kept)
+        deep = tuple(levels if layer < len(levels) else () for levels in part.deep)
+        return Below(layer, part.queries, part.rows, lifted, deep, kept)
 
     def greedy(
         self, part: Below, indices: Sequence[int], new_tokens: int, stops: Sequence[int]
     ) -> list[Continuation]:
         """The most likely continuation of each prompt, up to and without the first stop token."""
         prompts = [hidden[: row.prompt_length] for hidden, row in zip(part.hidden, part.rows, strict=True)]
-        rows = [replace(row, target_ids=()) for row in part.rows]
+        rows = [row.cut(0) for row in part.rows]
         hidden, valid = pad_left(prompts)
-        lengths = valid.sum(dim=1)
-        cache = cache_of(part, self.n_layers, new_tokens)
-        hidden = self._run(hidden, Batch(indices, rows, valid), range(part.layer, self.n_layers), cache)
+        cache = Prompts(part, self.n_layers, new_tokens)
+        batch = Batch(indices, rows, valid)
+        hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers), cache)
+        places = torch.tensor([row.following for row in rows], device=hidden.device)
         stop_ids = torch.tensor(stops, dtype=torch.long, device=hidden.device)
-        done = torch.zeros_like(lengths, dtype=torch.bool)
+        done = torch.zeros_like(places, dtype=torch.bool)
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
         while True:
@@ -104,17 +108,31 @@ class Passes:
             done = done | torch.isin(tokens[-1], stop_ids)
             if len(tokens) == new_tokens or bool(done.all()):
                 break
-            following = self.family.embed_next(tokens[-1], lengths + len(tokens) - 1)
             valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
-            hidden = self._run(following, Batch(indices, rows, valid), range(self.n_layers), cache)
+            hidden = self._next(tokens[-1], places + len(tokens) - 1, Batch(indices, rows, valid), cache)
         said, sure = (torch.stack(steps, dim=1).tolist() for steps in (tokens, log_probs))
         return [_until_stop(*row, stops) for row in zip(said, sure, strict=True)]
 
-    def _run(self, hidden: Tensor, batch: Batch, layers: range, cache: DynamicCache | None = None) -> Tensor:
+    def _run(
+        self,
+        hidden: Tensor,
+        batch: Batch,
+        deep: Sequence[Sequence[Tensor]],
+        layers: range,
+        cache: Cache | None = None,
+    ) -> Tensor:
         self.counts.layers += len(layers) * len(hidden)
         self.running = batch
         try:
-            return self.family.run(hidden, batch.valid, layers, cache)
+            return run_layers(self.family, hidden, batch.valid, batch.rows, deep, layers, cache=cache)
+        finally:
+            self.running = None
+
+    def _next(self, ids: Tensor, places: Tensor, batch: Batch, cache: Cache) -> Tensor:
+        self.counts.layers += self.n_layers * len(ids)
+        self.running = batch
+        try:
+            return run_next(self.family, ids, places, batch.valid, cache)
         finally:
             self.running = None
 

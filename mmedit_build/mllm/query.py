@@ -13,15 +13,18 @@ from mmedit_build.mllm.images import Image
 
 Positions = Literal["target", "all"]
 """Where logits are wanted: where the target tokens are predicted, or at every image and text position."""
+Form = Literal["turn", "plain"]
+"""How a prompt is put to the model: as a whole turn of its user, or as it stands, after the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A prompt, the image before it if there is one, and the target that scoring appends."""
+    """A user's text, the image that it is about if there is one, and the target that scoring appends."""
 
     image: Image | None
     prompt: str
     target: str = ""
+    form: Form = "turn"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import shorten
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,56 +14,193 @@ from transformers import PreTrainedTokenizerBase
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.query import Query
+from mmedit_build.mllm.rendering import IMAGE, Template
+
+if TYPE_CHECKING:
+    from mmedit_build.mllm.families.base import Family
 
 SHOWN = 60
 """How many letters of a query an error quotes."""
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The positions of one query: `n_image` of the image, then the prompt (with BOS), then the target."""
+class Layout:
+    """What an image is in a row: its text, in which placeholders stand for features, and how many each."""
 
-    n_image: int
-    prompt_ids: tuple[int, ...]
-    target_ids: tuple[int, ...]
-
-    @property
-    def prompt_length(self) -> int:
-        """Positions before the target."""
-        return self.n_image + len(self.prompt_ids)
+    text: str
+    counts: tuple[int, ...]
+    grid: tuple[int, int, int] | None = None
+    """Patches over time, height and width, where positions depend on them."""
 
     @property
     def length(self) -> int:
-        return self.prompt_length + len(self.target_ids)
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """The positions of one query: those of the prompt, in which image features may stand, then the target."""
+
+    ids: tuple[int, ...]
+    """Of all positions; placeholders where the image is."""
+    prompt_length: int
+    """Positions before the target."""
+    image: tuple[int, ...]
+    """Where the features of the image stand, in their order."""
+    positions: Tensor
+    """As the text model counts them: (length), or (axes, length) of one that counts along several axes."""
+    letters: tuple[Span | None, ...]
+    """For each position of the prompt, which letters of the user's text stand there; None for other text."""
+
+    @property
+    def length(self) -> int:
+        return len(self.ids)
+
+    @property
+    def target_ids(self) -> tuple[int, ...]:
+        return self.ids[self.prompt_length :]
+
+    @property
+    def following(self) -> int:
+        """The position of what comes after the prompt."""
+        return int(self.positions[..., : self.prompt_length].max()) + 1
+
+    def cut(self, targets: int) -> Row:
+        """The row with so many tokens of its target."""
+        end = self.prompt_length + targets
+        return replace(self, ids=self.ids[:end], positions=self.positions[..., :end])
 
 
 def make_rows(
-    tokenizer: PreTrainedTokenizerBase,
-    queries: Sequence[Query],
-    image_length: int,
-    *,
-    targets: bool,
-    bos: bool = True,
+    family: Family, queries: Sequence[Query], layouts: Sequence[Layout | None], *, targets: bool
 ) -> list[Row]:
-    """Tokenize queries; without `targets` the rows end with the prompt, without `bos` nothing begins them."""
-    if not queries:
-        return []
+    """Tokenize queries, whose images are laid out as given; without `targets` rows end with the prompt."""
+    templates = [
+        family.template(query.form, with_image=layout is not None)
+        for query, layout in zip(queries, layouts, strict=True)
+    ]
     # Prompt and target are tokenized apart and joined: tokenized together, the border could fall inside a
     # token, and what precedes the target would depend on the target.
-    prompts = tokenizer([query.prompt for query in queries], add_special_tokens=bos)["input_ids"]
-    answers = [_spaced(query.target) if targets else "" for query in queries]
-    endings = tokenizer(answers, add_special_tokens=False)["input_ids"]
-    rows = [
-        Row(0 if query.image is None else image_length, tuple(prompt), tuple(ending))
-        for query, prompt, ending in zip(queries, prompts, endings, strict=True)
+    prompts = _prompts(family, queries, layouts, templates)
+    spaces = [template.answer_space for template in templates]
+    endings = answer_ids(family.tokenizer, [query.target if targets else "" for query in queries], spaces)
+    return [
+        _row(family, prompt, ending, layout)
+        for prompt, ending, layout in zip(prompts, endings, layouts, strict=True)
     ]
-    if any(row.prompt_length == 0 for row in rows):
+
+
+def answer_ids(
+    tokenizer: PreTrainedTokenizerBase, targets: Sequence[str], spaces: Sequence[bool]
+) -> list[list[int]]:
+    """The tokens of targets; `spaces` tells of each whether it stands after a space."""
+    if not any(targets):
+        return [[] for _ in targets]
+    # Some tokenizers begin every text with a space: a second one would be a token by itself.
+    own = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
+    begun = str(own[0]).startswith("\u2581")
+    texts = [
+        " " + text if text and space and not begun and not text[0].isspace() else text
+        for text, space in zip((t.lstrip(" ") if begun else t for t in targets), spaces, strict=True)
+    ]
+    found: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    ids: tuple[int, ...]
+    image: tuple[int, ...]
+    letters: tuple[Span | None, ...]
+
+
+def _prompts(
+    family: Family,
+    queries: Sequence[Query],
+    layouts: Sequence[Layout | None],
+    templates: Sequence[Template],
+) -> list[_Prompt]:
+    before = [
+        template.before if layout is None else template.before.replace(IMAGE, layout.text)
+        for template, layout in zip(templates, layouts, strict=True)
+    ]
+    parts = zip(before, queries, templates, strict=True)
+    texts = [f"{ahead}{query.prompt}{template.after}" for ahead, query, template in parts]
+    begins = [template.begins and not _begun(family.tokenizer, template) for template in templates]
+    tokens = _tokens(family.tokenizer, texts, begins)
+    return [
+        _expanded(family, query, layout, IMAGE in template.before, len(ahead), *found)
+        for query, layout, template, ahead, found in zip(
+            queries, layouts, templates, before, tokens, strict=True
+        )
+    ]
+
+
+def _begun(tokenizer: PreTrainedTokenizerBase, template: Template) -> bool:
+    """Whether the template writes the token that begins texts itself."""
+    token = tokenizer.bos_token
+    return bool(token) and template.before.startswith(str(token))
+
+
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], begins: Sequence[bool]
+) -> list[tuple[list[int], list[Span]]]:
+    """Ids and letters of each text; `begins` tells of each whether special tokens are added."""
+    found: dict[int, tuple[list[int], list[Span]]] = {}
+    for added in set(begins):
+        chosen = [i for i, one in enumerate(begins) if one is added]
+        encoded: Any = tokenizer(
+            [texts[i] for i in chosen], add_special_tokens=added, return_offsets_mapping=True
+        )
+        pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        found.update(zip(chosen, pairs, strict=True))
+    return [found[i] for i in range(len(texts))]
+
+
+def _expanded(
+    family: Family,
+    query: Query,
+    layout: Layout | None,
+    inside: bool,
+    start: int,
+    ids: Sequence[int],
+    spans: Sequence[Span],
+) -> _Prompt:
+    """The prompt with every placeholder as often as it stands for features."""
+    letters = [_letters(span, start, query.prompt) for span in spans]
+    if any(token == family.image_id and own for token, own in zip(ids, letters, strict=True)):
+        raise UserError(
+            f"The query {shorten(query.prompt, SHOWN)!r} holds {family.image_token}, which stands for an "
+            "image: leave it out, the image is put in its place without it."
+        )
+    counts = iter(() if layout is None else layout.counts)
+    # A template that does not say where the image stands has it before everything.
+    ahead = 0 if layout is None or inside else next(counts)
+    found, seen = [family.image_id] * ahead, list(range(ahead))
+    wide: list[Span | None] = [None] * ahead
+    for token, span in zip(ids, letters, strict=True):
+        times = next(counts, 0) if token == family.image_id and layout is not None else 1
+        if token == family.image_id and layout is not None:
+            seen.extend(range(len(found), len(found) + times))
+        found.extend([token] * times)
+        wide.extend([span] * times)
+    if not found:
         raise UserError("A query has neither image nor prompt: give it at least one of the two.")
-    return rows
+    return _Prompt(tuple(found), tuple(seen), tuple(wide))
 
 
-def _spaced(target: str) -> str:
-    return target if not target or target[0].isspace() else " " + target
+def _letters(span: Span, start: int, prompt: str) -> Span | None:
+    """The letters of the prompt in a token, without the space before a word that some tokenizers count in."""
+    first, end = max(span[0] - start, 0), min(span[1] - start, len(prompt))
+    first = end - len(prompt[first:end].lstrip()) if first < end else first
+    return (first, end) if first < end else None
+
+
+def _row(family: Family, prompt: _Prompt, ending: Sequence[int], layout: Layout | None) -> Row:
+    ids = (*prompt.ids, *ending)
+    positions = family.positions(ids, prompt.image, layout)
+    return Row(ids, len(prompt.ids), prompt.image, positions, prompt.letters)
 
 
 def check_lengths(lengths: Sequence[int], prompts: Sequence[str], new_tokens: int, limit: int) -> None:

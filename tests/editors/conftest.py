@@ -50,7 +50,7 @@ def by_hand(mllm: MLLM, model: Counterfactual, text: str, query: Query) -> tuple
     )
     embedded = model.language.get_input_embeddings()(torch.tensor(ids))
     if query.image is not None:
-        (seen,) = mllm.image_features([query.image])
+        (seen,) = mllm.image_features([query])
         embedded = torch.cat([model.projection(seen), embedded])
         return model.language(inputs_embeds=embedded[None]).logits[0], len(seen) + len(plain)
     return model.language(inputs_embeds=embedded[None]).logits[0], len(plain)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from editors import EDITORS, editor_class
-from editors.areas import Area, area, joined, preserves
+from editors.areas import Area, joined
 from editors.base import Patch, TrainEdit
 from editors.families import METHOD_FAMILIES, MethodFamily
 from editors.neurons.patches import AddedNeurons, Neurons, ScaledNeurons
@@ -48,9 +48,9 @@ def weights(mllm: MLLM, *parts: str) -> WeightPatch:
 def test_parameters_are_told_by_where_they_lie(
     mllm: MLLM, parts: tuple[str, ...], expected: dict[str, tuple[int, ...]]
 ) -> None:
-    assert area(weights(mllm, *parts), mllm) == expected
+    assert weights(mllm, *parts).touched(mllm) == expected
     with mllm.plain():
-        assert area(weights(mllm, *parts), mllm) == expected
+        assert weights(mllm, *parts).touched(mllm) == expected
 
 
 def test_other_patches_are_told_by_what_they_do(mllm: MLLM) -> None:
@@ -58,11 +58,12 @@ def test_other_patches_are_told_by_what_they_do(mllm: MLLM) -> None:
     out, into = down.module.weight.shape
     low = LowRankPatch({f"{down.name}.weight": Factors(torch.zeros(out, 1), torch.zeros(1, into))})
     added = AddedNeurons(-1, Neurons(torch.zeros(1, out), torch.zeros(1, out)))
-    assert area(low, mllm) == {"second matrix of the MLP": (1,)}
-    assert area(added, mllm) == {"beside the MLP": (mllm.n_layers - 1,)}
-    assert area(ScaledNeurons({down.name: torch.tensor([0])}, 0.0), mllm) == {"neurons of the MLP": (1,)}
-    assert area(PromptPatch(("Say red.",)), mllm) == {"the prompt": ()}
-    assert [preserves(patch) for patch in (low, added, PromptPatch(()))] == [False, True, True]
+    assert low.touched(mllm) == {"second matrix of the MLP": (1,)}
+    assert added.touched(mllm) == {"beside the MLP": (mllm.n_layers - 1,)}
+    scaled = ScaledNeurons({down.name: torch.tensor([0])}, 0.0)
+    assert scaled.touched(mllm) == {"neurons of the MLP": (1,)}
+    assert PromptPatch(("Say red.",)).touched(mllm) == {"the prompt": ()}
+    assert [patch.preserves for patch in (low, added, PromptPatch(()))] == [False, True, True]
 
 
 def test_areas_of_several_patches_are_joined() -> None:
@@ -83,8 +84,8 @@ def test_what_is_told_of_an_editor_is_so(
     patch = fitted(case, miniature, world, tmp_path).plan(miniature, [world[12].edit])
     before = {name: one.detach().clone() for name, one in miniature.model.named_parameters()}
     moved = moved_by(patch, miniature, before, world[12])
-    assert preserves(patch) is (not moved)
-    told = area(patch, miniature)
+    assert patch.preserves is (not moved)
+    told = patch.touched(miniature)
     assert told
     own = told_parameters(miniature, told)
     assert moved <= own, "a parameter moved outside of the area that is told"

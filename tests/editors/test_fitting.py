@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +143,24 @@ def test_the_key_of_data_is_of_what_images_hold(
         pictures[0].save(copied)
         again = replace(train[0], edit=replace(train[0].edit, image=copied))
         assert (data_key([in_file]) == data_key([again])) is same
+
+
+def _changed(folder: Path, name: str, change: Callable[[dict[str, Any]], object]) -> None:
+    fields = json.loads((folder / name).read_text())
+    change(fields)
+    (folder / name).write_text(json.dumps(fields))
+
+
+def test_the_key_of_a_model_is_of_what_decides_about_its_answers(
+    folder: str, mllm: MLLM, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    _changed(moved, "config.json", lambda config: config.update(transformers_version="4.0.0"))
+    assert model_key(MLLM.load(str(moved), device="cpu")) == model_key(mllm)
+    _changed(moved, "processor_config.json", lambda config: config["image_processor"]["image_mean"].reverse())
+    seen_otherwise = model_key(MLLM.load(str(moved), device="cpu"))
+    asked_otherwise = model_key(MLLM.load(folder, device="cpu", template="{image}Human: {prompt} AI:"))
+    assert len({model_key(mllm), seen_otherwise, asked_otherwise}) == 3
 
 
 def test_the_key_of_a_model_is_of_what_it_holds(folder: str, mllm: MLLM) -> None:

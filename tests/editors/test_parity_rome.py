@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from editors.patches.weights import LowRankPatch
 from editors.rome import ROME, ROMEConfig
 from mmedit_build.mllm import MLLM
 from mmedit_build.mllm.families.blip2 import Blip2
+from mmedit_build.mllm.rendering import PLAIN
 
 FOLDER = Path(__file__).parent / "parity"
 GIVEN: dict[str, Any] = json.loads((FOLDER / "rome.json").read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def tiny() -> MLLM:
     model.requires_grad_(False).eval()
     for name, parameter in model.get_submodule("language_model").named_parameters():
         parameter.copy_(_filling(name, parameter))
-    family: Any = Blip2(model, SimpleNamespace(tokenizer=_tokenizer(), image_processor=None))
+    family = Blip2(model, _tokenizer(), None, PLAIN)
     return MLLM(family, "tiny")
 
 

@@ -1,15 +1,33 @@
-"""What the project has to know about a family of multimodal models."""
+"""What the project has to know about a family of multimodal models, and what families share.
+
+A family file says where the parts of its models lie and what is special about them; everything else is here,
+written for models whose image features take the place of placeholder tokens in the text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from functools import cached_property
+from typing import Any, ClassVar, cast
 
 import PIL.Image
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mmedit_build.mllm.query import Form
+from mmedit_build.mllm.rendering import (
+    CHECKPOINT,
+    IMAGE,
+    PLAIN,
+    RAW,
+    Template,
+    Templates,
+    chat_templates,
+    parse_template,
+)
+from mmedit_build.mllm.rows import Layout, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,55 +39,214 @@ class Tower:
     linear_paths: tuple[str, ...]
     """Names, within a layer, of the linear modules that are edited. They are run once for each image."""
     last: int
-    """How many layers are edited, the last ones."""
+    """How many layers are edited, the last ones that have an effect."""
+    unused: int = 0
+    """How many layers at the end have none, as their output is not looked at."""
 
 
-class Family(Protocol):
-    """A loaded checkpoint, with the knowledge of where its parts are and how a row runs through them.
+@dataclass(frozen=True, slots=True)
+class MLPPaths:
+    """Names, within a decoder layer, of the linear modules of its MLP."""
 
-    Hidden states are (batch, positions, width). A row is laid out as image positions, then text.
+    up: str
+    down: str
+    gate: str | None = None
+
+
+GATED = MLPPaths("mlp.up_proj", "mlp.down_proj", "mlp.gate_proj")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What the language model sees of an image."""
+
+    features: Tensor
+    """(positions, width)"""
+    layout: Layout
+    deep: tuple[Tensor, ...] = ()
+    """What is added after the first layers at the same positions, one tensor for each of those layers."""
+
+    @property
+    def nbytes(self) -> int:
+        return sum(one.nbytes for one in (self.features, *self.deep))
+
+
+class Family:
+    """A loaded checkpoint, with the knowledge of where its parts are.
+
+    Hidden states are (batch, positions, width).
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    layers: nn.ModuleList
-    embed_tokens: nn.Embedding
-    image_length: int
-    """Positions that an image takes in a row."""
-    max_positions: int
+    version: ClassVar[int] = 1
+    """Raised when this file comes to give other numbers for the same checkpoint."""
+    trunk_path = "model.language_model"
+    """The module that is called to run layers: from embeddings to the last norm."""
+    text_path = "model.language_model"
+    """The module that holds decoder layers, norm and embeddings."""
+    norm_name = "norm"
+    head_path = "lm_head"
+    mlp_paths = GATED
+    attention_path = "self_attn.o_proj"
+    """Name, within a layer, of the linear module out of the attention."""
     parts: Mapping[str, tuple[str, ...]]
     """Part name to patterns of parameter names; every family has vision, connector and language."""
     towers: Mapping[str, Tower]
     """For each part before the language model, its layers; vision and connector."""
-    question_template: str
-    """How the family is asked a question about an image; placeholder {question}."""
-    layers_path: str
-    """Dotted name of `layers`."""
-    mlp_paths: tuple[str, str]
-    """Names, within a layer, of the linear modules into and out of the MLP."""
-    attention_path: str
-    """Name, within a layer, of the linear module out of the attention."""
-    head_names: frozenset[str]
-    """Parameters that act only after the last layer."""
+    question_template = "{question}\nAnswer the question using a single word or phrase."
+    """How the family is asked a question about an image."""
+    image_inputs: tuple[str, ...] = ("pixel_values",)
+    """What the image processor gives that the encoder of images takes."""
+    sees_prompt = False
+    """Whether what is seen of an image depends on the prompt."""
+    axes = 1
+    """Along how many axes positions are counted."""
 
-    @classmethod
-    def load(cls, folder: str, revision: str, dtype: torch.dtype) -> Self:
-        """Load model and processors on the CPU."""
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any, template: str
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.image_processor = image_processor
+        # Typed Any, as the attributes of configs and modules are not typed.
+        self.config: Any = model.config
+        self.text_config: Any = model.config.get_text_config()
+        self.trunk = model.get_submodule(self.trunk_path)
+        text = model.get_submodule(self.text_path)
+        self.layers = cast("nn.ModuleList", text.get_submodule("layers"))
+        self.norm = text.get_submodule(self.norm_name)
+        self.embed_tokens = cast("nn.Embedding", model.get_input_embeddings())
+        self.layers_path = f"{self.text_path}.layers"
+        self.max_positions = int(self.text_config.max_position_embeddings)
+        self.templates: dict[Form, Templates] = {
+            "turn": self._templates(template),
+            "plain": self.raw if template == RAW else self.plain,
+        }
+        """What stands around prompts of each form."""
 
-    def encode_images(self, images: Sequence[PIL.Image.Image]) -> Tensor:
-        """Vision tower and connector: (images, image_length, width)."""
+    # Text
 
-    def embed_row(self, ids: Tensor, features: Tensor | None) -> Tensor:
-        """The input of layer 0 for one whole row: (length, width)."""
+    @property
+    def image_id(self) -> int:
+        """The token in whose place features stand."""
+        return int(self.config.image_token_id)
 
-    def embed_next(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """The input of layer 0 for one further token of each row: (batch, 1, width)."""
+    @property
+    def image_token(self) -> str:
+        """How it is written."""
+        return str(self.tokenizer.convert_ids_to_tokens(self.image_id))
 
-    def run(self, hidden: Tensor, valid: Tensor, layers: range, cache: DynamicCache | None) -> Tensor:
-        """Run decoder layers; `valid` (batch, keys) marks real positions, `hidden` its last ones."""
+    @property
+    def written_image(self) -> str:
+        """What a chat template writes where an image stands."""
+        return self.image_token
+
+    @property
+    def plain(self) -> Templates:
+        """The image, then the words as they stand."""
+        return Templates(Template(IMAGE), Template())
+
+    @property
+    def raw(self) -> Templates:
+        """As in the code of MMEdit or VLKEB."""
+        return self.plain
+
+    def _templates(self, template: str) -> Templates:
+        if template == CHECKPOINT:
+            return chat_templates(self.tokenizer, self.written_image) or self.plain
+        named = {PLAIN: self.plain, RAW: self.raw}
+        return named[template] if template in named else parse_template(template)
+
+    def template(self, form: Form, *, with_image: bool) -> Template:
+        """What stands around a prompt."""
+        templates = self.templates[form]
+        return templates.image if with_image else templates.text
+
+    def positions(
+        self,
+        ids: Sequence[int],
+        image: Sequence[int],  # noqa: ARG002  # families differ in what they look at
+        layout: Layout | None,  # noqa: ARG002
+    ) -> Tensor:
+        """How the text model counts the positions of a row whose image stands at the given places."""
+        return torch.arange(len(ids))
+
+    # Images
+
+    @cached_property
+    def fixed_layout(self) -> Layout | None:
+        """How every image lies in a row; None if that depends on the image."""
+        return None
+
+    def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:  # noqa: ARG002
+        """Vision tower and connector. Features are no views of each other's memory."""
+        inputs = self.image_processor(images=list(images), return_tensors="pt")
+        found: Any = self.encode({name: inputs[name] for name in self.image_inputs if name in inputs})
+        return [
+            Seen(one.clone(), self.layout(one, number, inputs))
+            for number, one in enumerate(found.pooler_output)
+        ]
+
+    def encode(self, inputs: Mapping[str, Any]) -> Any:
+        """The model's own encoding of prepared images."""
+        placed = {name: value.to(self.model.device) for name, value in inputs.items()}
+        placed["pixel_values"] = placed["pixel_values"].to(self.model.dtype)
+        return cast("Any", self.model).get_image_features(**placed)
+
+    def layout(self, features: Tensor, number: int, inputs: Mapping[str, Any]) -> Layout:  # noqa: ARG002
+        """How an image with these features lies in a row; `inputs` are those of a call, this one the n-th."""
+        return Layout(self.image_token, (len(features),))
+
+    # Running
+
+    def embed(self, rows: Sequence[Row], seen: Sequence[Seen | None]) -> list[Tensor]:
+        """What enters the trunk for each row (length, width)."""
+        ids = torch.tensor([one for row in rows for one in row.ids], device=self.embed_tokens.weight.device)
+        # The placeholder may lie outside of the vocabulary.
+        embedded = self.embed_tokens(ids.masked_fill(ids == self.image_id, 0))
+        hidden = list(embedded.split([row.length for row in rows]))
+        for number, (row, view) in enumerate(zip(rows, seen, strict=True)):
+            if view is not None:
+                places = torch.tensor(row.image, device=ids.device)
+                hidden[number] = hidden[number].index_copy(0, places, view.features.to(embedded.dtype))
+        return hidden
+
+    def extras(
+        self,
+        rows: Sequence[Row],  # noqa: ARG002
+        deep: Sequence[Sequence[Tensor]],  # noqa: ARG002
+        hidden: Tensor,  # noqa: ARG002
+        start: int,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """What else the trunk has to be told of a batch (rows, positions, width) that enters at a layer."""
+        return {}
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits from the output of the last layer, at any number of positions."""
+        logits: Tensor = self.model.get_submodule(self.head_path)(self.norm(hidden))
+        return logits
+
+    # Parts
+
+    @cached_property
+    def head_names(self) -> frozenset[str]:
+        """Parameters that act only after the last layer."""
+        paths = (f"{self.text_path}.{self.norm_name}", self.head_path)
+        return frozenset(
+            f"{path}.{name}"
+            for path in paths
+            for name, _ in self.model.get_submodule(path).named_parameters()
+        )
 
     def activation(self, layer: int) -> Callable[[Tensor], Tensor]:
-        """What stands between the two linear modules of the layer's MLP."""
+        """What stands between the linear modules of the layer's MLP."""
+        function: Callable[[Tensor], Tensor] = cast("Any", self.layers[layer]).mlp.act_fn
+        return function
+
+
+def image_mask(rows: Sequence[Row], hidden: Tensor) -> Tensor:
+    """Where a batch, padded on the left, has its images (rows, positions)."""
+    mask = torch.zeros(hidden.shape[:2], dtype=torch.bool)
+    width = hidden.shape[1]
+    for i, row in enumerate(rows):
+        mask[i, [width - row.length + place for place in row.image]] = True
+    return mask.to(hidden.device)

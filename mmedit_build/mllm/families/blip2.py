@@ -1,24 +1,28 @@
-"""BLIP-2 with an OPT language model."""
+"""BLIP-2: ViT and Q-Former give query tokens, which stand before the text of an OPT or a Llama."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, cast
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, cast
 
-import PIL.Image
-import torch
-from torch import Tensor, nn
-from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, DynamicCache
+from torch import Tensor
+from transformers import PreTrainedModel
 
-from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
-from mmedit_build.checkpoints.weights import load_whole
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.families.base import Tower
+from mmedit_build.mllm.families.base import Family, MLPPaths, Tower
+from mmedit_build.mllm.rendering import IMAGE, Template, Templates
+from mmedit_build.mllm.rows import Layout
+
+NO_TOKEN = -1
+LANGUAGES = ("opt", "llama")
 
 
-class Blip2:
-    """ViT and Q-Former give query tokens, which a linear projection puts in front of the text of an OPT."""
+class Blip2(Family):
+    """With OPT, as published; MiniGPT-4 is such a model with a Llama."""
 
+    trunk_path = text_path = "language_model.model"
+    head_path = "language_model.lm_head"
     parts: Mapping[str, tuple[str, ...]] = {
         "vision": ("vision_model.*",),
         "connector": ("qformer.*", "query_tokens", "language_projection.*"),
@@ -31,92 +35,52 @@ class Blip2:
         "connector": Tower("qformer.encoder.layer", ("output_query.dense",), last=2),
     }
     question_template = "Question: {question} Short answer:"
-    layers_path = "language_model.model.decoder.layers"
-    mlp_paths = ("fc1", "fc2")
-    attention_path = "self_attn.out_proj"
-    head_names = frozenset(
-        (
-            "language_model.model.decoder.final_layer_norm.weight",
-            "language_model.model.decoder.final_layer_norm.bias",
-            "language_model.lm_head.weight",
-        )
-    )
 
-    def __init__(self, model: Blip2ForConditionalGeneration, processor: Any) -> None:
-        self.model = model
-        self.tokenizer = processor.tokenizer
-        self.image_processor = processor.image_processor
-        self.image_length: int = model.config.num_query_tokens
-        # Typed Any, as the attributes of configs and modules are not typed.
-        text_config: Any = model.config.text_config
-        self.max_positions: int = text_config.max_position_embeddings
-        self.decoder = cast("Any", model.get_submodule("language_model.model.decoder"))
-        self.layers: nn.ModuleList = self.decoder.layers
-        self.embed_tokens: nn.Embedding = self.decoder.embed_tokens
-
-    @classmethod
-    def load(cls, folder: str, revision: str, dtype: torch.dtype) -> Self:
-        text_config: Any = Blip2Config.from_pretrained(folder, revision=revision).text_config
-        if text_config.model_type != "opt":
+    def __init__(self, model: PreTrainedModel, *parts: Any) -> None:
+        kind = model.config.get_text_config().model_type
+        if kind not in LANGUAGES:
             raise UserError(
-                f"The language model of '{folder}' is '{text_config.model_type}': use a BLIP-2 with OPT."
+                f"The language model of this BLIP-2 is of type '{kind}': use {' or '.join(LANGUAGES)}."
             )
-        model = load_whole(Blip2ForConditionalGeneration, folder, revision=revision, dtype=dtype)
-        processor = Blip2Processor.from_pretrained(folder, revision=revision)
-        check_tokenizer(folder, processor.tokenizer)
-        check_fits(folder, processor.tokenizer, model.language_model)
-        return cls(model, processor)
+        self._opt = kind == "opt"
+        if self._opt:
+            self.trunk_path = self.text_path = "language_model.model.decoder"
+            self.norm_name = "final_layer_norm"
+            self.mlp_paths = MLPPaths("fc1", "fc2")
+            self.attention_path = "self_attn.out_proj"
+        super().__init__(model, *parts)
+        # MiniGPT-4's norm after the vision tower has one of its own, which the class does not know.
+        eps = getattr(self.config.vision_config, "post_layernorm_eps", None)
+        if eps is not None:
+            cast("Any", model.get_submodule("vision_model.post_layernorm")).eps = eps
 
-    def encode_images(self, images: Sequence[PIL.Image.Image]) -> Tensor:
-        pixels = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
-        seen = self.model.vision_model(pixels.to(self.model.device, self.model.dtype)).last_hidden_state
-        queries = self.model.query_tokens.expand(len(seen), -1, -1)
-        asked = self.model.qformer(query_embeds=queries, encoder_hidden_states=seen).last_hidden_state
-        # The Q-Former stays in float32 when the rest is float16.
-        features: Tensor = self.model.language_projection(asked.to(seen.dtype))
-        return features
+    @property
+    def plain(self) -> Templates:
+        # The image stands before the token that begins the text, as in the processor of transformers.
+        return Templates(Template(), Template())
 
-    def embed_row(self, ids: Tensor, features: Tensor | None) -> Tensor:
-        embedded = self.embed_tokens(ids)
-        if features is not None:
-            embedded = torch.cat([features.to(embedded.dtype), embedded])
-        return self._placed(embedded, torch.arange(len(embedded), device=ids.device))
+    @property
+    def raw(self) -> Templates:
+        alone = Template(begins=False)
+        if self._opt:
+            return Templates(alone, alone)
+        # MiniGPT-4 there, which is told that a human speaks, but not where its own turn begins.
+        begun = str(self.tokenizer.bos_token)
+        return Templates(Template(f"{begun}###Human: <Img>{IMAGE}</Img> "), alone)
 
-    def embed_next(self, ids: Tensor, positions: Tensor) -> Tensor:
-        return self._placed(self.embed_tokens(ids), positions)[:, None]
+    @cached_property
+    def fixed_layout(self) -> Layout | None:
+        # With an OPT no text holds the image, which stands before all of it.
+        return Layout("" if self._opt else self.image_token, (int(self.config.num_query_tokens),))
 
-    def _placed(self, embedded: Tensor, positions: Tensor) -> Tensor:
-        # OPT counts the positions of a row from its first real one, padding left out, so they can be added
-        # before rows are padded. The module wants a mask but does not look at it when it is given positions.
-        placed: Tensor = embedded + self.decoder.embed_positions(None, position_ids=positions)
-        return placed
-
-    def run(self, hidden: Tensor, valid: Tensor, layers: range, cache: DynamicCache | None) -> Tensor:
-        mask = _attention_mask(hidden, valid)
-        for index in layers:
-            hidden = self.layers[index](
-                hidden, attention_mask=mask, past_key_values=cache, use_cache=cache is not None
-            )
-        return hidden
-
-    def head(self, hidden: Tensor) -> Tensor:
-        language: Any = self.model.language_model
-        logits: Tensor = language.lm_head(self.decoder.final_layer_norm(hidden))
-        return logits
+    @property
+    def image_id(self) -> int:
+        # Older checkpoints name no placeholder, and none is needed.
+        found = self.config.image_token_id
+        return NO_TOKEN if found is None else int(found)
 
     def activation(self, layer: int) -> Callable[[Tensor], Tensor]:
-        function: Callable[[Tensor], Tensor] = self.decoder.layers[layer].activation_fn
+        if not self._opt:
+            return super().activation(layer)
+        function: Callable[[Tensor], Tensor] = cast("Any", self.layers[layer]).activation_fn
         return function
-
-
-def _attention_mask(hidden: Tensor, valid: Tensor) -> Tensor:
-    """What to add to attention scores (batch, 1, queries, keys): 0 where a key is seen, else the minimum.
-
-    A padded position sees itself, so that no row of scores is empty (which would give NaN).
-    """
-    keys = torch.arange(valid.shape[1], device=hidden.device)
-    queries = keys[-hidden.shape[1] :, None]
-    seen = ((keys <= queries) & valid[:, None]) | (keys == queries)
-    # Added rather than boolean, because both the eager and the fused attention of transformers take it so.
-    hide = torch.finfo(hidden.dtype).min
-    return torch.zeros_like(seen, dtype=hidden.dtype).masked_fill(~seen, hide)[:, None]

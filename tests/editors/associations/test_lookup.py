@@ -20,6 +20,7 @@ from editors.associations.lookup import (
 from editors.base import Edit
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm.rendering import RAW
 from tests.editors.conftest import Snapshot
 
 PROMPT = "Question: how many boats are on the water? Answer:"
@@ -35,7 +36,7 @@ def looked_up(mllm: MLLM, query: Query, subject: str | None) -> tuple[int, str]:
     where = places(mllm, [(query, subject)], 2)
     (row,) = where.below.rows
     place = row.length + where.offsets[0]
-    return place, str(mllm.tokenizer.decode(list(row.prompt_ids)[: place - row.n_image + 1]))
+    return place, str(mllm.tokenizer.decode(list(row.ids)[len(row.image) : place + 1]))
 
 
 def test_a_subject_is_looked_up_at_its_last_token_behind_the_image(mllm: MLLM, wish: Edit) -> None:
@@ -47,7 +48,7 @@ def test_a_subject_is_looked_up_at_its_last_token_behind_the_image(mllm: MLLM, w
 
 
 def test_a_subject_is_found_where_no_bos_is_before_it(folder: str, mllm: MLLM, wish: Edit) -> None:
-    bare = MLLM.load(folder, device="cpu", bos=False)
+    bare = MLLM.load(folder, device="cpu", template=RAW)
     assert looked_up(bare, wish.query, "boats")[0] == looked_up(mllm, wish.query, "boats")[0] - 1
 
 

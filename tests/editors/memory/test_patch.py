@@ -146,7 +146,7 @@ def test_written_answers_are_the_likeliest_tokens(
         (told,) = counterfactual.told(mllm, [replace(query, target="")], [f"{CAT} red {CAT}"])
         ids: list[int] = []
         for log_prob in one.token_log_probs:
-            row = replace(told, row=replace(told.row, target_ids=tuple(ids)))
+            row = replace(told, row=replace(told.row.cut(0), ids=(*told.row.cut(0).ids, *ids)))
             best = counterfactual.score([row], "all")[0].logits[-1].log_softmax(dim=-1).max(dim=-1)
             assert float(best.values) == pytest.approx(log_prob, abs=1e-4)
             ids.append(int(best.indices))
@@ -184,7 +184,7 @@ def test_images_join_the_decision(mllm: MLLM, make: Make, pictures: list[PIL.Ima
     shares, _ = patch.route(mllm, queries)
     assert patch.scope.log_image_scale is not None
     scale = float(patch.scope.log_image_scale.exp())
-    seen = [one.flatten() for one in mllm.image_features(pictures)]
+    seen = [one.flatten() for one in mllm.image_features([Query(one, "") for one in pictures])]
     for share, one in zip(shares[1:3], seen[1:], strict=True):
         cosine = float(nn.functional.cosine_similarity(one, seen[0], dim=0))
         assert float(share) == pytest.approx(math.exp(-scale * (1 - cosine)), rel=1e-4)

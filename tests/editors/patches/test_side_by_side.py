@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from editors.base import State
-from editors.patches.side_by_side import Hook, HookPatch, SideBySide, hooked
+from editors.patches.hooks import Hook, HookPatch, hooked
+from editors.patches.side_by_side import SideBySide
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Batch, Query
 from tests.editors.conftest import Snapshot

@@ -111,7 +111,7 @@ class Plain:
         ids = torch.tensor(mllm.tokenizer(query.prompt)["input_ids"])
         embedded = mllm.embed_tokens(ids)
         if query.image is not None:
-            embedded = torch.cat([mllm.image_features([query.image])[0], embedded])
+            embedded = torch.cat([mllm.image_features([query])[0], embedded])
         self.length = len(embedded)
         self.inputs = [embedded.clone() for _ in noise]
         for row, draw in zip(self.inputs, noise, strict=True):

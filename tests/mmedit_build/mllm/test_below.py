@@ -143,3 +143,10 @@ def test_joined_parts_are_as_the_whole(mllm: MLLM, mixture: list[Query], for_gen
     assert (found.keys_values is None) is not for_generation
     kept = zip(found.keys_values or (), picked.keys_values or (), strict=True)
     assert all(torch.equal(*pair) for pair in kept)
+
+
+@pytest.mark.parametrize("for_generation", [False, True])
+def test_what_will_be_kept_is_known_before(mllm: MLLM, mixture: list[Query], for_generation: bool) -> None:
+    below = mllm.below(mixture, 3, for_generation=for_generation)
+    known = sum(mllm.kept_bytes(row, 3, for_generation=for_generation) for row in mllm.rows(mixture))
+    assert known == below.nbytes

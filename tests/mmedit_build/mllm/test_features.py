@@ -7,7 +7,10 @@ import torch
 from transformers import Blip2ForConditionalGeneration
 
 from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm.families.base import Seen
 from mmedit_build.mllm.features import Memory
+from mmedit_build.mllm.images import Image
+from mmedit_build.mllm.rows import Layout
 
 
 def test_features_equal_plain_ones(
@@ -18,7 +21,9 @@ def test_features_equal_plain_ones(
     processor = Blip2Processor.from_pretrained(folder)
     pixels = processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
     expected = hf.get_image_features(pixels).pooler_output.detach()
-    torch.testing.assert_close(torch.stack(mllm.image_features(pictures)), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        torch.stack(mllm.image_features([Query(one, "") for one in pictures])), expected, rtol=0, atol=1e-5
+    )
 
 
 def test_each_distinct_image_is_encoded_once(mllm: MLLM, mixture: list[Query]) -> None:
@@ -34,7 +39,8 @@ def test_bytes_and_file_of_one_picture_are_one_image(
 ) -> None:
     file = tmp_path / "a.png"
     pictures[0].save(file)
-    mllm.image_features([file, file.read_bytes(), pictures[0], pictures[0].copy()])
+    images: list[Image] = [file, file.read_bytes(), pictures[0], pictures[0].copy()]
+    mllm.image_features([Query(image, "") for image in images])
     assert mllm.counts.vision == 2  # encoded and decoded forms are told apart, copies are not
 
 
@@ -73,25 +79,30 @@ def test_gradients_reach_vision_and_connector_when_asked(mllm: MLLM, mixture: li
 
 
 def test_fresh_features_ends_after_an_exception(mllm: MLLM, pictures: list[PIL.Image.Image]) -> None:
-    mllm.image_features(pictures)
+    queries = [Query(picture, "") for picture in pictures]
+    mllm.image_features(queries)
     try:
         with mllm.fresh_features(), mllm.fresh_features():
             raise RuntimeError
     except RuntimeError:
-        mllm.image_features(pictures)
+        mllm.image_features(queries)
     assert mllm.counts.vision == len(pictures)
+
+
+def seen(size: int) -> Seen:
+    return Seen(torch.zeros(size), Layout("<image>", (1,)))
 
 
 def test_memory_forgets_the_least_recently_used() -> None:
     memory = Memory(limit=2 * 16)
     for key in "ab":
-        memory.put(key, torch.zeros(4))
+        memory.put(key, seen(4))
     assert memory.get("a") is not None
-    memory.put("c", torch.zeros(4))
+    memory.put("c", seen(4))
     assert memory.get("b") is None
     assert memory.get("a") is not None
     assert memory.get("c") is not None
-    memory.put("huge", torch.zeros(100))
+    memory.put("huge", seen(100))
     assert memory.get("huge") is None
 
 

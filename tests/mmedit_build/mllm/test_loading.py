@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import PretrainedConfig
+from transformers import Blip2Config, Blip2ForConditionalGeneration, PretrainedConfig
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import FAMILIES, MLLM
@@ -36,11 +36,13 @@ def test_an_unknown_family_names_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_another_language_model(folder: str, tmp_path: Path) -> None:
+    """Flan-T5, whose decoder does not see the image in its own row."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["text_config"] = {"model_type": "gpt2", "n_embd": 32, "n_layer": 1, "n_head": 2, "vocab_size": 40}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="gpt2"):
+    config = Blip2Config.from_pretrained(folder).to_dict()
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "vocab_size": 400}
+    config["text_config"] = {"model_type": "t5", **sizes}
+    Blip2ForConditionalGeneration(Blip2Config(**config)).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"type 't5'.*opt or llama"):
         MLLM.load(str(tmp_path), device="cpu")
 
 

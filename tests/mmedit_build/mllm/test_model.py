@@ -14,6 +14,7 @@ from transformers import Blip2ForConditionalGeneration
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query, passes
+from mmedit_build.mllm.rendering import RAW
 from mmedit_build.mllm.rows import pad_left
 
 PlainLogits = Callable[[Query], Tensor]
@@ -28,7 +29,7 @@ def test_score_equals_plain_forward(mllm: MLLM, mixture: list[Query], plain_logi
 def test_without_bos_the_prompt_itself_stands_after_the_image(
     folder: str, mllm: MLLM, hf: Blip2ForConditionalGeneration, mixture: list[Query]
 ) -> None:
-    bare = MLLM.load(folder, device="cpu", bos=False)
+    bare = MLLM.load(folder, device="cpu", template=RAW)
     queries = mixture[:2]
     for query, scored, plain in zip(
         queries,
@@ -39,7 +40,7 @@ def test_without_bos_the_prompt_itself_stands_after_the_image(
         ids = mllm.tokenizer(f"{query.prompt} {query.target}", add_special_tokens=False)["input_ids"]
         embedded = hf.get_input_embeddings()(torch.tensor([ids]))
         if query.image is not None:
-            embedded = torch.cat([mllm.image_features([query.image])[0][None], embedded], dim=1)
+            embedded = torch.cat([mllm.image_features([query])[0][None], embedded], dim=1)
         expected = hf.language_model(inputs_embeds=embedded).logits[0].detach()
         torch.testing.assert_close(scored.logits, expected, rtol=0, atol=1e-5)
         assert len(scored.logits) == len(plain.logits) - 1
@@ -271,3 +272,23 @@ def test_confirm_refuses_what_would_not_be_written(
     # Without an end, whatever was written would go on.
     monkeypatch.setattr(type(mllm), "stop_ids", ())
     assert mllm.confirm(mixture[0], written.text or "x") is None
+
+
+def test_a_batch_without_memory_is_run_in_smaller_ones(mllm: MLLM, mixture: list[Query]) -> None:
+    expected, sizes = mllm.score(mixture), []
+
+    def no_room(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.append(len(inputs[0]))
+        if sizes[-1] > most:
+            raise torch.OutOfMemoryError
+
+    handle = mllm.layer(2).register_forward_pre_hook(no_room)
+    most = 2
+    for one, other in zip(expected, mllm.score(mixture, batch_size=5), strict=True):
+        torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-5)
+    assert sizes == [5, 2, 2, 2]
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        mllm.generate(mixture, max_new_tokens=2)
+    handle.remove()
+    assert mllm.running is None

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.rows import Row, batches, check_lengths, make_rows, pad_left
+from mmedit_build.mllm.rows import Row, batches, check_lengths, pad_left
 
 
 @pytest.fixture
@@ -16,51 +14,54 @@ def tokenizer(mllm: MLLM) -> PreTrainedTokenizerBase:
     return mllm.tokenizer
 
 
-def test_layout(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_layout(mllm: MLLM, tokenizer: PreTrainedTokenizerBase) -> None:
     image = b"not looked at"
     queries = [Query(image, "the cat", "red"), Query(None, "the cat", "red")]
-    with_image, without = make_rows(tokenizer, queries, 5, targets=True)
-    assert without.n_image == 0
-    assert without.prompt_ids == tuple(tokenizer("the cat")["input_ids"])
-    assert without.prompt_ids[0] == tokenizer.bos_token_id
-    assert (with_image.n_image, with_image.prompt_ids) == (5, without.prompt_ids)
-    assert with_image.length == 5 + without.length
+    with_image, without = mllm.rows(queries)
+    assert without.image == ()
+    assert without.ids[: without.prompt_length] == tuple(tokenizer("the cat")["input_ids"])
+    assert without.ids[0] == tokenizer.bos_token_id
+    assert with_image.image == (0, 1, 2, 3, 4)
+    assert with_image.ids[5:] == without.ids
+    assert with_image.positions.tolist() == list(range(with_image.length))
+    assert with_image.letters[:6] == (None,) * 6
+    spelled = ["the cat"[slice(*span)] for span in with_image.letters[6:] if span]
+    assert "".join(spelled) == "thecat"
     assert with_image.prompt_length + len(with_image.target_ids) == with_image.length
 
 
-def test_nothing_begins_a_row_where_that_is_wished(tokenizer: PreTrainedTokenizerBase) -> None:
-    queries = [Query(b"not looked at", "the cat", "red"), Query(None, "the cat", "red")]
-    for row, plain in zip(
-        make_rows(tokenizer, queries, 5, targets=True, bos=False),
-        make_rows(tokenizer, queries, 5, targets=True),
-        strict=True,
-    ):
-        assert (row.n_image, row.target_ids) == (plain.n_image, plain.target_ids)
-        assert row.prompt_ids == plain.prompt_ids[1:]
-
-
-def test_targets_get_one_leading_space(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_targets_get_one_leading_space(mllm: MLLM, tokenizer: PreTrainedTokenizerBase) -> None:
     targets = ["red", " red", "\nred", ""]
-    rows = make_rows(tokenizer, [Query(None, "is it", target) for target in targets], 5, targets=True)
+    rows = mllm.rows([Query(None, "is it", target) for target in targets])
     assert [tokenizer.decode(list(row.target_ids)) for row in rows] == [" red", " red", "\nred", ""]
 
 
-def test_the_prompt_does_not_depend_on_the_target(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_the_prompt_does_not_depend_on_the_target(mllm: MLLM, tokenizer: PreTrainedTokenizerBase) -> None:
     """Even where the two together would be tokenized across the border."""
     alone, together = tokenizer("is it\n")["input_ids"], tokenizer("is it\n\n")["input_ids"]
     assert alone != together[: len(alone)]
-    (row,) = make_rows(tokenizer, [Query(None, "is it\n", "\n")], 5, targets=True)
-    assert row.prompt_ids == tuple(alone)
+    (row,) = mllm.rows([Query(None, "is it\n", "\n")])
+    assert row.ids[: row.prompt_length] == tuple(alone)
 
 
-def test_targets_can_be_left_out(tokenizer: PreTrainedTokenizerBase) -> None:
-    (row,) = make_rows(tokenizer, [Query(None, "is it", "red")], 5, targets=False)
+def test_targets_can_be_left_out(mllm: MLLM) -> None:
+    (row,) = mllm.rows([Query(None, "is it", "red")], targets=False)
     assert row.target_ids == ()
 
 
-def test_a_row_of_nothing_is_refused(tokenizer: Any) -> None:
+def test_nothing_begins_a_row_where_that_is_wished(folder: str, mllm: MLLM) -> None:
+    bare = MLLM.load(folder, device="cpu", template="raw")
+    queries = [Query(b"not looked at", "the cat", "red"), Query(None, "the cat", "red")]
+    for row, plain in zip(bare.rows(queries), mllm.rows(queries), strict=True):
+        assert (row.image, row.target_ids) == (plain.image, plain.target_ids)
+        start = len(plain.image)
+        assert row.ids[start:] == plain.ids[start + 1 :]
+
+
+def test_a_row_of_nothing_is_refused(folder: str) -> None:
+    mllm = MLLM.load(folder, device="cpu", template="raw")
     with pytest.raises(UserError, match="neither image nor prompt"):
-        make_rows(tokenizer, [Query(None, "", "red")], 5, targets=True, bos=False)
+        mllm.rows([Query(None, "", "red")])
 
 
 def test_batches_hold_rows_of_similar_length() -> None:
@@ -89,5 +90,8 @@ def test_a_query_that_is_too_long_is_quoted_in_part() -> None:
 
 
 def test_row_lengths() -> None:
-    row = Row(5, (2, 8), (9, 9, 9))
-    assert (row.prompt_length, row.length) == (7, 10)
+    row = Row((0, 0, 2, 8, 9, 9, 9), 4, (0, 1), torch.arange(7), (None, None, None, (0, 1)))
+    assert (row.prompt_length, row.length, row.target_ids, row.following) == (4, 7, (9, 9, 9), 4)
+    cut = row.cut(1)
+    assert (cut.prompt_length, cut.length, cut.target_ids, cut.following) == (4, 5, (9,), 4)
+    assert cut.positions.tolist() == [0, 1, 2, 3, 4]

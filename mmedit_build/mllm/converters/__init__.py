@@ -1,0 +1,1 @@
+"""From files that transformers does not read to ordinary checkpoint folders."""

@@ -1,0 +1,122 @@
+"""Runs some of a model's decoder layers by calling the model's own text trunk.
+
+Masks, rotary tables, sliding windows and whatever else stands between and around layers stay the model's
+code. Layers that need not run hand on their input for the time of the call, and what is known enters where
+the first one runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmedit_build.mllm.caches import Keeper, Prompts
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.rows import Row
+
+Cache = Prompts | Keeper
+
+
+def run_layers(
+    family: Family,
+    hidden: Tensor,
+    valid: Tensor,
+    rows: Sequence[Row],
+    deep: Sequence[Sequence[Tensor]],
+    layers: range,
+    *,
+    cache: Cache | None = None,
+) -> Tensor:
+    """What leaves the last of these layers when `hidden` (rows, positions, width) enters the first.
+
+    Rows are padded on the left, as `valid` says. Where all layers have run, the norm after them has not:
+    it belongs to the head.
+    """
+    places = _places(rows, hidden, valid)
+    with _only(family, layers, hidden) as left:
+        family.trunk(
+            inputs_embeds=hidden,
+            attention_mask=valid.long(),
+            position_ids=places,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **family.extras(rows, deep, hidden, layers.start),
+        )
+    return left[0]
+
+
+def run_next(family: Family, ids: Tensor, places: Tensor, valid: Tensor, cache: Cache) -> Tensor:
+    """All layers on one further token of each row; `places` (rows) are the positions of these."""
+    axes = family.axes
+    position_ids = places[:, None] if axes == 1 else places[None, :, None].expand(axes, -1, 1)
+    with _only(family, range(len(family.layers)), None) as left:
+        family.trunk(
+            inputs_embeds=family.embed_tokens(ids)[:, None],
+            attention_mask=valid.long(),
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=True,
+        )
+    return left[0]
+
+
+def _places(rows: Sequence[Row], hidden: Tensor, valid: Tensor) -> Tensor:
+    """The positions of all rows, zeros in the padding: (rows, width), or (axes, rows, width)."""
+    shape = (*rows[0].positions.shape[:-1], *valid.shape)
+    places = torch.zeros(shape, dtype=torch.long)
+    width = valid.shape[1]
+    for i, row in enumerate(rows):
+        places[..., i, width - row.length :] = row.positions
+    return places.to(hidden.device)
+
+
+@contextmanager
+def _only(family: Family, chosen: range, hidden: Tensor | None) -> Iterator[list[Tensor]]:
+    """Inside, the trunk runs these layers alone: `hidden` enters the first, and what leaves is yielded."""
+    layers, norm = family.layers, family.norm
+    left: list[Tensor] = []
+
+    def enter(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (hidden, *inputs[1:])
+
+    def leave(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        left.append(inputs[0])
+
+    with ExitStack() as undo:
+        for index, layer in enumerate(layers):
+            if index not in chosen:
+                undo.callback(_replace(layer, partial(_stand_in, index)))
+        after = layers[chosen.stop] if chosen.stop < len(layers) else norm
+        # Where nothing runs, both stand at the same module, and entering comes first.
+        undo.callback(after.register_forward_pre_hook(leave).remove)
+        if chosen.start:
+            before = layers[chosen.start] if chosen.start < len(layers) else norm
+            undo.callback(before.register_forward_pre_hook(enter, prepend=True).remove)
+        yield left
+
+
+def _stand_in(index: int, hidden_states: Tensor, past_key_values: Cache | None = None, **_: Any) -> Tensor:
+    """In the place of a layer: its input, and what is known of its keys and values."""
+    if past_key_values is not None:
+        past_key_values.reveal(index)
+    return hidden_states
+
+
+def _replace(layer: nn.Module, forward: Callable[..., Tensor]) -> Callable[[], None]:
+    """Put another forward in the layer's place; returns what takes it back."""
+    # Some libraries wrap the forward of a layer in an attribute of the layer itself.
+    own = vars(layer).get("forward")
+    vars(layer)["forward"] = forward
+
+    def back() -> None:
+        if own is None:
+            vars(layer).pop("forward", None)
+        else:
+            vars(layer)["forward"] = own
+
+    return back
