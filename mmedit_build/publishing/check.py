@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 
+from mmedit_build.columns import CONFIGS
 from mmedit_build.errors import UserError
 from mmedit_build.files import exists
 from mmedit_build.image_files import UNREADABLE, open_encoded
 from mmedit_build.json_files import read_json
-from mmedit_build.publishing.columns import CONFIGS, features, image_columns
+from mmedit_build.publishing.columns import features, image_columns
 from mmedit_build.publishing.files import CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
 from mmedit_build.rows import Edit
