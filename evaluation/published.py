@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import get_args
 
 from evaluation.dataset import Case, Item, Picture
+from mmedit_build.columns import SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.image_files import image_path
-from mmedit_build.publishing.columns import SOURCE_IMAGE
-from mmedit_build.publishing.reading import Row, read_table
+from mmedit_build.published import Row, read_table
 from mmedit_build.rows import Relation, Split, Task
 
 EDIT_COLUMNS = (

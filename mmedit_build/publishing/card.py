@@ -13,7 +13,8 @@ from datasets import DatasetInfo, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from mmedit_build.publishing.columns import EDITS, features
+from mmedit_build.columns import EDITS
+from mmedit_build.publishing.columns import features
 from mmedit_build.publishing.manifest import Audit, Counts, provenance, row_counts
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe

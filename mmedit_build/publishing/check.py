@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 
+from mmedit_build.columns import CONFIGS
 from mmedit_build.errors import UserError
 from mmedit_build.files import exists
 from mmedit_build.image_files import UNREADABLE, open_encoded

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmedit_build.publishing.columns import CONFIGS
+from mmedit_build.columns import CONFIGS
 
 CARD = "README.md"
 MANIFEST = "manifest.json"

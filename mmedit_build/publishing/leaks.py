@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mmedit_build.publishing.columns import EDITS, POOLS
+from mmedit_build.columns import EDITS, POOLS
 from mmedit_build.rows import SPLITS, Split
 from mmedit_build.scoring.text import plain
 

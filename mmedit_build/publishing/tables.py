@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmedit_build.columns import CONFIGS
 from mmedit_build.errors import UserError
 from mmedit_build.image_files import read_image
-from mmedit_build.publishing.columns import CONFIGS, features
+from mmedit_build.publishing.columns import features
 from mmedit_build.rows import SPLITS, Edit, LocalityItem, Split
 from mmedit_build.work import Work
 

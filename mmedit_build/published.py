@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmedit_build.columns import COLUMNS, SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.files import open_file
-from mmedit_build.publishing.columns import SOURCE_IMAGE, features
 
 Row = dict[str, Any]
 REMEDY = "publish it with this version of mmedit"
@@ -40,17 +40,17 @@ def read_table(
 
 def check_types(found: pa.Schema, config: str, columns: Sequence[str], where: str) -> None:
     """Refuse a table that lacks columns, or has them of another type than the published ones."""
-    published = features(config, embedded=True).arrow_schema
+    published = COLUMNS[config]
     missing = sorted(set(columns) - set(found.names) - {SOURCE_IMAGE})
     if missing:
         raise UserError(f"{where} lacks the columns {', '.join(missing)}; {REMEDY}.")
     for name in (name for name in columns if name in found.names):
         if found.names.count(name) > 1:
             raise UserError(f"{where} has several columns {name}; {REMEDY}.")
-        if not _fits(found.field(name).type, published.field(name).type):
+        if not _fits(found.field(name).type, published[name]):
             raise UserError(
                 f"{where} has the column {name} of type {_short(found.field(name).type)} and not "
-                f"{_short(published.field(name).type)}; {REMEDY}."
+                f"{_short(published[name])}; {REMEDY}."
             )
 
 

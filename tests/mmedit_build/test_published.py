@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmedit_build.errors import UserError
+from mmedit_build.published import read_table
 from mmedit_build.publishing.columns import features
-from mmedit_build.publishing.reading import read_table
 
 SCHEMA = features("vqa", embedded=True).arrow_schema
 NAMES: list[str] = SCHEMA.names

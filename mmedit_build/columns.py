@@ -1,0 +1,77 @@
+"""The columns of the published tables."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+EDITS = ("vqa", "caption")
+POOLS = ("text_locality", "image_locality")
+CONFIGS = (*EDITS, *POOLS)
+"""Configurations: two of edits, and two of the questions whose answers they shall not change."""
+SOURCE_IMAGE = "image"
+"""The column of an image as its source has it, which the licenses of sources may keep out."""
+
+_TEXT = pa.string()
+_INTEGER = pa.int64()
+_NUMBER = pa.float64()
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""An encoded image and the name of its file, as `datasets` keeps images."""
+
+
+def _list(**columns: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.struct(list(columns.items())))
+
+
+_EDIT = {
+    "id": _TEXT,
+    "image_id": _INTEGER,
+    "image_name": _TEXT,
+    "image": IMAGE,
+    "question": _TEXT,
+    "question_type": _TEXT,
+    "target": _TEXT,
+    "prediction": _TEXT,
+    "first_prediction": _TEXT,
+    "confidence": _NUMBER,
+    "answers": pa.list_(_TEXT),
+    "rephrase": _TEXT,
+    "image_rephrase": IMAGE,
+    "text_locality": _list(id=_TEXT, question=_TEXT, answer=_TEXT),
+    "image_locality": _list(id=_TEXT, relation=_TEXT, image_id=_INTEGER, question=_TEXT, answer=_TEXT),
+    "scores": _list(name=_TEXT, value=_NUMBER),
+    "base": _TEXT,
+    "rephrase_model": _TEXT,
+    "rephrase_prompt": _TEXT,
+    "imagine_model": _TEXT,
+    "imagine_prompt": _TEXT,
+    "imagine_strategy": _TEXT,
+    # Decimal digits: seeds may be larger than what a signed integer column holds.
+    "imagine_seed": _TEXT,
+    "image_rephrase_digest": _TEXT,
+}
+_TEXT_POOL = {
+    "id": _TEXT,
+    "relation": _TEXT,
+    "question": _TEXT,
+    "answers": pa.list_(_TEXT),
+    "answer": _TEXT,
+    "prediction": _TEXT,
+}
+_IMAGE_POOL = {
+    "id": _TEXT,
+    "relation": _TEXT,
+    "image_id": _INTEGER,
+    "image_name": _TEXT,
+    "image": IMAGE,
+    "question": _TEXT,
+    "answers": pa.list_(_TEXT),
+    "answer": _TEXT,
+    "prediction": _TEXT,
+}
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "vqa": _EDIT,
+    "caption": _EDIT,
+    "text_locality": _TEXT_POOL,
+    "image_locality": _IMAGE_POOL,
+}
+"""By configuration, the types of its columns."""
