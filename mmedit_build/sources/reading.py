@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from mmedit_build.engine.base import HasId
 from mmedit_build.errors import UserError
@@ -176,7 +176,7 @@ def placed(source: Hub, work: Work) -> Hub:
     images = None if isinstance(source, HubFacts) else source.images
     if images is not None:
         changes["images"] = str(path_of(images, work))
-    return source.model_copy(update=changes)
+    return cast("Hub", source.model_copy(update=changes))
 
 
 def path_of(text: str, work: Work) -> Path:
