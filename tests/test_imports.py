@@ -63,6 +63,12 @@ def test_mllm_imports_of_ours_only_what_reads_checkpoints_and_images_and_errors(
     assert offenders("mmedit_build/mllm", "mmedit_build", "prompts", "recipes", allowed=allowed) == []
 
 
+def test_checkpoints_import_nothing_of_ours_but_errors() -> None:
+    allowed = ("mmedit_build.checkpoints", "mmedit_build.errors")
+    ours = ("mmedit_build", "editors", "evaluation", "prompts", "recipes")
+    assert offenders("mmedit_build/checkpoints", *ours, allowed=allowed) == []
+
+
 def test_an_offender_is_found_at_any_depth_and_in_any_form(tmp_path: Path) -> None:
     path = tmp_path / "file.py"
     path.write_text("import a.b\ndef f():\n    from c import d, e\n    import g as h\n")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from safetensors import SafetensorError, safe_open
 
 from mmedit_build.errors import UserError, first_line
@@ -17,6 +16,8 @@ from mmedit_build.errors import UserError, first_line
 CONFIG = "config.json"
 WEIGHTS_SUFFIX = ".safetensors"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+PATIENCE = 10.0
+"""Seconds for the Hub to say which files it has."""
 INDEX = ".safetensors.index.json"
 """How the file ends that tells which tensor lies in which of several files."""
 OBJECTS = (
@@ -113,10 +114,11 @@ def find_files(folder: str, revision: str | None = None, *, parts: bool = False)
 def _from_hub(name: str, revision: str | None) -> tuple[Path, frozenset[str]]:
     folder = Path(snapshot_download(name, revision=revision, allow_patterns=["*.json"]))
     try:
-        return folder, frozenset(HfApi().list_repo_files(name, revision=revision))
-    except (OSError, HfHubHTTPError, OfflineModeIsEnabled):
-        # Without a connection there is what was downloaded before.
+        found = HfApi().model_info(name, revision=revision, timeout=PATIENCE).siblings or []
+    except Exception:
+        # Whatever it is called, there is no connection, but what was downloaded before.
         return folder, _names(folder)
+    return folder, frozenset(file.rfilename for file in found)
 
 
 def _names(folder: Path) -> frozenset[str]:

@@ -57,5 +57,7 @@ def check_finite(name: str, model: nn.Module) -> None:
 def _is_finite(weight: torch.Tensor) -> bool:
     if not weight.is_floating_point() or not weight.numel():
         return True
+    # The least and the greatest number of a byte each are not looked for in their own type.
+    values = weight.detach() if weight.element_size() > 1 else weight.detach().float()
     # Both are NaN where any number is. Unlike a look at each number, this takes next to no time.
-    return all(bool(bound.isfinite()) for bound in weight.detach().aminmax())
+    return all(bool(bound.isfinite()) for bound in values.aminmax())

@@ -63,3 +63,24 @@ def test_no_weights_at_all(chat: Path) -> None:
     (chat / "model.safetensors").unlink()
     with pytest.raises(UserError, match="holds no weights"):
         find_files(str(chat)).check_weights()
+
+
+@pytest.fixture
+def downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What an id on the Hub leaves on this machine: the chat model, as tiny/chat."""
+    home = tmp_path / "models--tiny--chat"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    return Path(shutil.copytree(locate("miniature/chat"), home / "snapshots" / ("a" * 40)))
+
+
+def test_what_was_downloaded_before_needs_no_connection(downloaded: Path) -> None:
+    files = find_files("tiny/chat")
+    assert files.folder == downloaded
+    files.check_model({"llama"})
+    (downloaded / "tokenizer.json").write_text("[]")
+    with pytest.raises(
+        UserError, match=r"tokenizer\.json of the checkpoint 'tiny/chat' holds no JSON object"
+    ):
+        find_files("tiny/chat")

@@ -57,11 +57,11 @@ def test_weights_that_were_cut_off(way: Way) -> None:
     assert "no complete .safetensors file" in refusal(way)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2])
 def test_any_precision_is_looked_at(dtype: torch.dtype) -> None:
     layer = nn.Linear(3, 2).to(dtype)
     check_finite("it", layer)
-    layer.bias.data[1] = float("inf")
+    layer.bias.data = torch.tensor([0.0, float("nan")]).to(dtype)
     with pytest.raises(UserError, match=r"'it' are not finite numbers in 1 tensors, such as bias"):
         check_finite("it", layer)
 
