@@ -15,7 +15,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.files import exists
 from mmedit_build.image_files import UNREADABLE, open_encoded
 from mmedit_build.json_files import read_json
-from mmedit_build.publishing.columns import CONFIGS, features, image_columns
+from mmedit_build.publishing.columns import features, image_columns
 from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
 from mmedit_build.publishing.secrets import refuse_secrets
