@@ -66,8 +66,9 @@ class Meter:
 
     def _left(self, now: float) -> list[str]:
         speed = self._speed(now)
-        known = speed and self.total is not None
-        return [f"{_duration((self.total - self.done) / speed)} left"] if known else []
+        if not speed or self.total is None:
+            return []
+        return [f"{_duration((self.total - self.done) / speed)} left"]
 
     def _speed(self, now: float) -> float:
         """What is done a second; 0 where that is not known."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmedit_build.errors import UserError
+from mmedit_build.places import place
 
 REMEDY = "choose a folder that you may write to and that has room"
 
@@ -33,7 +34,8 @@ def sweep(folder: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Refuse a folder that takes no files, before work is spent on what shall go there; nothing is made."""
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    place(folder)
+    existing = next(one for one in (folder, *folder.parents) if one.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         reason = "no permission to write" if existing.is_dir() else "not a folder"
         raise UserError(f"Cannot write to {folder} ({existing}: {reason}); {REMEDY}.")
@@ -48,18 +50,18 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
     check_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        place = os.open(folder, os.O_RDONLY)
+        lock = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise UserError(f"Cannot write to {folder} ({error.strerror}); {REMEDY}.") from error
     try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(place)
+        os.close(lock)
         raise UserError(busy) from error
     try:
         yield
     finally:
-        os.close(place)
+        os.close(lock)
 
 
 def _write(path: Path, data: bytes) -> None:
