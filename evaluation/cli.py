@@ -24,6 +24,7 @@ from evaluation.options import (
 from evaluation.tracing.cli import trace
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.places import named, place
+from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def evaluate(
         ),
     ] = None,
     cache: Cache = None,
+    _version: Version = None,
 ) -> None:
     """Judge methods that edit multimodal models.
 
