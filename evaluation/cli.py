@@ -25,6 +25,8 @@ from evaluation.options import (
 )
 from evaluation.tracing.cli import trace
 from mmedit_build.errors import UserError, resumable, run_app
+from mmedit_build.places import named, place
+from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ def evaluate(
         typer.Option(help="Edits that one patch makes; a comma list for runs of several.", show_default="1"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results.", show_default="runs/eval")
+        Path | None,
+        typer.Option(help="Folder for the results.", show_default="runs/eval", parser=place, metavar="PATH"),
     ] = None,
     config: ExperimentFile = None,
     images: Images = None,
@@ -80,6 +83,7 @@ def evaluate(
         ),
     ] = None,
     cache: Cache = None,
+    _version: Version = None,
 ) -> None:
     """Judge methods that edit multimodal models.
 
@@ -149,7 +153,10 @@ def report(
         typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the report.", show_default="the first DIR")
+        Path | None,
+        typer.Option(
+            help="Folder for the report.", show_default="the first DIR", parser=place, metavar="PATH"
+        ),
     ] = None,
     images: Images = None,
 ) -> None:
@@ -181,7 +188,10 @@ def list_(
 @app.command()
 def base(
     model: Annotated[
-        str, typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub.")
+        str,
+        typer.Option(
+            help="A bundled checkpoint, a folder, or an id on the Hub.", parser=named, metavar="NAME"
+        ),
     ] = "miniature/mllm",
     questions: Annotated[Path | None, typer.Option(help="VQAv2 questions (JSON).")] = None,
     annotations: Annotated[Path | None, typer.Option(help="VQAv2 annotations (JSON).")] = None,

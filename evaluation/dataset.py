@@ -221,11 +221,6 @@ def _content(case: Case) -> list[object]:
 
 
 def _not_a_dataset(path: Path) -> UserError:
-    if path == DEFAULT:
-        return UserError(
-            f"The miniature's dataset {path} is not built yet; build it with `mmedit-build run`, or name "
-            "another with --dataset."
-        )
     around = path if is_folder(path) else path.parent
     near = [place.name for place in around.glob("*") if _is_dataset(place)]
     known = get_close_matches(path.name, near, n=3, cutoff=0.0)

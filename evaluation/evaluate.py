@@ -26,6 +26,7 @@ from evaluation.headers import in_words, new_header, with_fit
 from evaluation.holdout import split_by_image
 from evaluation.judging import Judging
 from evaluation.memory import peak, reset_peak
+from evaluation.miniature import ensure_built
 from evaluation.pictures import check_there
 from evaluation.probes import train_edit
 from evaluation.results import CaseResult, ResultFolder, RunResult, read_results
@@ -70,6 +71,7 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
     """
     editors = load_editors(experiment)
     check_writable(experiment.out)
+    ensure_built(experiment.dataset)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     check_there(experiment.dataset, [case.image for case in cases])
     mllm = load_model(experiment)
@@ -103,6 +105,7 @@ def _judge_all(
 def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
     """Let the experiment's methods learn what they have not learned yet."""
     editors = load_editors(experiment)
+    ensure_built(experiment.dataset)
     train = load_cases(experiment.dataset, experiment.task, "train", experiment.images)
     mllm = load_model(experiment)
     attempts = Attempts[Fit]()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from editors import EDITORS
@@ -14,6 +14,7 @@ from evaluation.dataset import DEFAULT, check_name
 from evaluation.metrics import PROTOCOLS, Protocol
 from evaluation.probes import Prompts
 from mmedit_build.errors import UserError, shortened
+from mmedit_build.places import named
 from mmedit_build.recipe.fields import Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
 from mmedit_build.strict_yaml import read_file
@@ -26,6 +27,14 @@ UNEDITED = "unedited"
 """How results name the model without any edit."""
 ALL = "all"
 """Stands for every method in the lists that commands take."""
+
+
+def _named(given: object) -> object:
+    return named(given) if isinstance(given, str) else given
+
+
+Place = Annotated[Path, BeforeValidator(_named)]
+Named = Annotated[str, BeforeValidator(_named)]
 
 
 class Method(Strict):
@@ -42,17 +51,17 @@ class Experiment(Strict):
 
     methods: dict[Name, Method] = Field(default_factory=dict)
     """By the names that results have."""
-    model: str = "miniature/mllm"
+    model: Named = "miniature/mllm"
     """A bundled checkpoint, a folder, or an id on the Hub."""
-    revision: str | None = None
+    revision: Named | None = None
     """Commit, tag or branch of the model on the Hub."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     dtype: Dtype = "float32"
     """Precision of the weights."""
-    dataset: str = str(DEFAULT)
+    dataset: Named = str(DEFAULT)
     """A published dataset, a work folder, MMEdit's JSON, or an id on the Hub with or without an @revision."""
-    images: Path | None = None
+    images: Place | None = None
     """Folder of the images, for datasets that only name them."""
     task: Task | None = None
     """Left out, all tasks that the dataset has."""
@@ -64,9 +73,9 @@ class Experiment(Strict):
     """`family` asks as the model is meant to be asked, `raw` as MMEdit's released code does."""
     limit: Count | None = None
     """Only the first so many edits of each task."""
-    out: Path = Path("runs/eval")
+    out: Place = Path("runs/eval")
     """Folder of the results."""
-    cache: Path = Path("runs/cache")
+    cache: Place = Path("runs/cache")
     """Folder of what the unedited model answered and of what editors learned."""
     at_once: tuple[Count, ...] = Field(default=(1,), min_length=1)
     """How many edits one patch makes, as a list or a comma list: a run of each method for each number."""

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_folder
+from mmedit_build.places import named, place
 
 Dtype = Literal["float32", "float16", "bfloat16"]
 MethodNames = Annotated[
@@ -23,17 +25,27 @@ PartNames = Annotated[
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub.", show_default="miniature/mllm"),
+    typer.Option(
+        help="A bundled checkpoint, a folder, or an id on the Hub.",
+        show_default="miniature/mllm",
+        parser=named,
+        metavar="NAME",
+    ),
 ]
 DatasetName = Annotated[
     str | None,
     typer.Option(
         help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
         show_default="runs/miniature/dataset",
+        parser=named,
+        metavar="NAME",
     ),
 ]
 TaskName = Annotated[str | None, typer.Option(help="vqa or caption.", show_default="both")]
-Images = Annotated[Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the images, if the dataset only names them.", parser=place, metavar="PATH"),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
 Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights.", show_default="float32")]
 Seed = Annotated[
@@ -43,16 +55,26 @@ Seed = Annotated[
 Cache = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of what can be used again, such as trained editors.", show_default="runs/cache"
+        help="Folder of what can be used again, such as trained editors.",
+        show_default="runs/cache",
+        parser=place,
+        metavar="PATH",
     ),
 ]
 ExperimentFile = Annotated[
-    Path | None, typer.Option("--config", help="Experiment file (YAML); options given here come first.")
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Experiment file (YAML); options given here come first.",
+        parser=place,
+        metavar="PATH",
+    ),
 ]
 
 
 def folder_of_results(name: str) -> Path:
-    """The folder that an argument names; an empty one would mean the folder one is in."""
-    if not name or not Path(name).is_dir():
+    """The folder that an argument names."""
+    path = place(name)
+    if not is_folder(path):
         raise UserError(f"There is no folder '{name}'; give folders that mmedit-eval wrote.")
-    return Path(name)
+    return path

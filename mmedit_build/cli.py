@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mmedit_build.errors import UserError, resumable, run_app
+from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def main() -> None:
 
 
 @app.callback()
-def _about() -> None:
+def _about(_version: Version = None) -> None:
     """Build multimodal knowledge-editing benchmarks for any base model.
 
     The stages are mine, rephrase, imagine, attach and publish; run does all of them. Whatever is interrupted
@@ -51,7 +52,7 @@ def _stage(name: str, about: str) -> None:
         retry_failed: RetryFailed = False,
         workers: Workers = 1,
     ) -> None:
-        _build(name, recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+        build(name, recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
 
 
 _stage("mine", "Find what the base model gets wrong.")
@@ -77,7 +78,7 @@ def publish(
     ] = None,
 ) -> None:
     """Write the dataset, and send it to the Hub if the recipe names a repository."""
-    _build(
+    build(
         "publish",
         recipe,
         work,
@@ -227,25 +228,24 @@ def convert(
 
 
 def _folder(name: str, work: Path | None) -> Work:
-    from mmedit_build.store import check_name
+    from mmedit_build.places import place
     from mmedit_build.work import Work
 
-    folder = Work(work or Path("runs") / name)
-    check_name(folder.folder)
-    return folder
+    return Work(place(work or Path("runs") / name))
 
 
-def _build(  # one parameter for each option of a stage
+def build(  # one parameter for each option of a stage
     stage: str,
     recipe: str,
     work: Path | None,
     *,
-    limit: int | None,
-    dry_run: bool,
-    retry_failed: bool,
-    workers: int,
+    limit: int | None = None,
+    dry_run: bool = False,
+    retry_failed: bool = False,
+    workers: int = 1,
     embed_source_images: bool | None = None,
 ) -> None:
+    """What the command of a stage does, or `run` for all of them."""
     from mmedit_build.build import Build
     from mmedit_build.choosing import overwriting
     from mmedit_build.console import progress, quiet_loading
@@ -258,16 +258,16 @@ def _build(  # one parameter for each option of a stage
         section = loaded.publish.model_copy(update={"embed_source_images": embed_source_images})
         loaded = loaded.model_copy(update={"publish": section})
     folder = _folder(loaded.name, work)
-    build = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
+    whole = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
     quiet_loading()
     stages = (*STAGES, "publish") if stage == "run" else (stage,)
     check_ready(build, stages[0])
     if said := overwriting(build, stages):
         typer.echo(said)
     if dry_run:
-        _show_plan(build, stages)
+        _show_plan(whole, stages)
     else:
-        _run(build, stages)
+        _run(whole, stages)
 
 
 def _show_plan(build: Build, stages: tuple[str, ...]) -> None:

@@ -42,7 +42,7 @@ class Meter:
         self.note = note
         if self._first is None:
             self._first = now, self.done
-        if now - self._told >= EVERY:
+        if now - self._told >= EVERY and self.done != self.total:
             self._told = now
             self.tell(", ".join([self._counted(), *self._rate(now), *self._left(now), *self._noted()]))
 
@@ -53,7 +53,9 @@ class Meter:
         self.tell(", ".join([took, *self._rate(now), *self._noted()]))
 
     def _counted(self) -> str:
-        return f"{self.label}: {self.done}" + ("" if self.total is None else f" of {self.total}")
+        if self.total is None:
+            return f"{self.label}: {self.done}" if self.done else self.label
+        return f"{self.label}: {self.done} of {self.total}"
 
     def _noted(self) -> list[str]:
         return [self.note] if self.note else []
@@ -66,8 +68,9 @@ class Meter:
 
     def _left(self, now: float) -> list[str]:
         speed = self._speed(now)
-        known = speed and self.total is not None
-        return [f"{_duration((self.total - self.done) / speed)} left"] if known else []
+        if not speed or self.total is None:
+            return []
+        return [f"{_duration((self.total - self.done) / speed)} left"]
 
     def _speed(self, now: float) -> float:
         """What is done a second; 0 where that is not known."""

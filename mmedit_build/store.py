@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmedit_build.errors import UserError
 from mmedit_build.files import exists
+from mmedit_build.places import place
 
 REMEDY = "choose a folder that you may write to and that has room"
 
@@ -32,19 +33,10 @@ def sweep(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def check_name(folder: Path) -> None:
-    """Refuse a folder that cannot be, such as one whose name is too long; it need not be there."""
-    try:
-        folder.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot look into {folder} ({_reason(error)}); give another folder.") from error
-
-
 def check_writable(folder: Path) -> None:
     """Refuse a folder that takes no files, before work is spent on what shall go there; nothing is made."""
-    existing = next(place for place in (folder, *folder.parents) if exists(place))
+    place(folder)
+    existing = next(one for one in (folder, *folder.parents) if exists(one))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         reason = "no permission to write" if existing.is_dir() else "not a folder"
         raise UserError(f"Cannot write to {folder} ({existing}: {reason}); {REMEDY}.")
@@ -59,18 +51,18 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
     check_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        place = os.open(folder, os.O_RDONLY)
-    except (OSError, ValueError) as error:
-        raise UserError(f"Cannot write to {folder} ({_reason(error)}); {REMEDY}.") from error
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        os.close(place)
+        raise UserError(f"Cannot write to {folder} ({error.strerror}); {REMEDY}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
         raise UserError(busy) from error
     try:
         yield
     finally:
-        os.close(place)
+        os.close(lock)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,10 @@ def test_a_mistake_is_one_sentence_without_a_traceback() -> None:
 
 def test_an_unknown_option_is_refused() -> None:
     assert run("mmedit_build.cli", "miniature", "--oot", "x").returncode == 2
+
+
+@pytest.mark.parametrize("module", CLIS.values())
+def test_the_version_is_told_without_a_heavy_library(module: str) -> None:
+    after = f"loaded = set({HEAVY!r}) & set(sys.modules)\nassert not loaded, loaded"
+    done = run(module, "--version", after=after)
+    assert (done.returncode, done.stdout) == (0, f"mmedit {version('mmedit')}\n"), done.stderr

@@ -7,19 +7,27 @@ from typing import Annotated, Literal
 
 import typer
 
+from evaluation.options import Images
 from mmedit_build.errors import resumable
+from mmedit_build.places import named, place
 
 
 def trace(
     model: Annotated[
-        str, typer.Option(help="A bundled checkpoint, a folder, or an id on the Hub.")
+        str,
+        typer.Option(
+            help="A bundled checkpoint, a folder, or an id on the Hub.", parser=named, metavar="NAME"
+        ),
     ] = "miniature/mllm",
     dataset: Annotated[
-        str, typer.Option(help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.")
+        str,
+        typer.Option(
+            help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
+            parser=named,
+            metavar="NAME",
+        ),
     ] = "runs/miniature/dataset",
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images, if the dataset only names them.")
-    ] = None,
+    images: Images = None,
     kind: Annotated[
         Literal["text", "image"] | None,
         typer.Option(
@@ -43,9 +51,13 @@ def trace(
         typer.Option(help="Subject where none is given: the last content words, or the whole question."),
     ] = "content",
     subjects: Annotated[
-        Path | None, typer.Option(help="JSON object from questions to their subjects.")
+        Path | None,
+        typer.Option(help="JSON object from questions to their subjects.", parser=place, metavar="PATH"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for traces, pictures and the page.")] = Path("runs/trace"),
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for traces, pictures and the page.", parser=place, metavar="PATH"),
+    ] = Path("runs/trace"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     dtype: Annotated[
         Literal["float32", "float16", "bfloat16"], typer.Option(help="Precision of the weights.")

@@ -14,6 +14,7 @@ from torch import Tensor
 from editors.keys import model_key
 from evaluation.dataset import Case, digest, load_cases
 from evaluation.metrics import match
+from evaluation.miniature import ensure_built
 from evaluation.probes import ANSWER_TOKENS
 from evaluation.results import ResultFolder
 from evaluation.tracing import records
@@ -67,6 +68,7 @@ def run(wish: Wish, progress: Progress) -> dict[Kind, list[Traced]]:
     if wish.noise <= 0:
         raise UserError(f"--noise {wish.noise:g} corrupts nothing; give a number greater than 0, such as 3.")
     place, subjects = locate(wish.model), read_subjects(wish.subjects)
+    ensure_built(wish.dataset)
     cases = load_cases(wish.dataset, images=wish.images)
     with ResultFolder(wish.out).locked():
         mllm = MLLM.load(place, device=wish.device, dtype=wish.dtype)

@@ -154,6 +154,13 @@ def test_fit_learns_for_the_seed_that_is_given(dataset: Path, tmp_path: Path) ->
         (["--no-reuse", "list"], "Give --reuse after the command list"),
         (["list", "mned"], "There is no method 'mned'; did you mean 'mend'?"),
         (["fit"], "Name a method with --method"),
+        (["report", ""], "'' cannot be a name or a path"),
+        (["report", ".", "--out", "n" * 256], "too long"),
+        (["--method", "ft", "--out", ""], "'' cannot be a name or a path"),
+        (["--method", "ft", "--cache", "n" * 256], "too long"),
+        (["--method", "ft", "--config", "n" * 256], "too long"),
+        (["trace", "--out", "n" * 256], "too long"),
+        (["base", "--out", "n" * 256], "too long"),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(arguments: list[str], told: str) -> None:

@@ -276,12 +276,6 @@ def test_a_wrong_task_or_split_is_told_with_what_there_is(work: Path) -> None:
         load_cases(str(work), "caption")
 
 
-def test_the_default_dataset_says_how_it_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="build it with `mmedit-build run`"):
-        load_cases("runs/miniature/dataset")
-
-
 def test_a_dataset_that_is_neither_here_nor_on_the_hub_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,15 @@ def test_ordinary_names_of_methods_are_taken(name: str, tmp_path: Path) -> None:
     assert list(make_experiment(file, {}).methods) == [name]
 
 
+@pytest.mark.parametrize("key", ["out", "cache", "images", "dataset", "model", "revision"])
+@pytest.mark.parametrize("value", ["", "a\\0b", "\\ud800", "n" * 256])
+def test_names_that_nothing_can_have_are_told(key: str, value: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f'{key}: "{value}"')
+    with pytest.raises(UserError, match="cannot be a name or a path"):
+        make_experiment(file, {})
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot read the experiment"):
         make_experiment(tmp_path / "none.yaml", {})

@@ -25,7 +25,7 @@ def test_a_line_comes_every_so_often() -> None:
         "vqa: ft: 0 of 100",
         # What was known at once does not count as fast.
         "vqa: ft: 70 of 100, 1.0/s, 0:00:30 left, some skipped",
-        "vqa: ft: 100 of 100, 1.0/s, 0:00:00 left",
+        # At the end one line is enough.
         "vqa: ft: 100 of 100 in 0:01:00, 1.0/s",
     ]
 
@@ -47,7 +47,7 @@ def test_without_a_total_there_is_nothing_left_to_tell() -> None:
     clock.now += 60.0
     meter.advance(120)
     meter.end()
-    assert told == ["reading: 0", "reading: 121, 2.0/s", "reading: 121 in 0:01:00, 2.0/s"]
+    assert told == ["reading", "reading: 121, 2.0/s", "reading: 121 in 0:01:00, 2.0/s"]
 
 
 def test_work_that_never_advanced_has_no_rate() -> None:
@@ -56,3 +56,12 @@ def test_work_that_never_advanced_has_no_rate() -> None:
     clock.now += 1.0
     meter.end()
     assert told == ["reading: 0 of 5 in 0:00:01"]
+
+
+def test_work_of_which_nothing_is_counted_tells_its_time() -> None:
+    told, clock = list[str](), Clock()
+    meter = Meter("drawing", None, told.append, clock)
+    meter.begin()
+    clock.now += 9.0
+    meter.end()
+    assert told == ["drawing", "drawing in 0:00:09"]
