@@ -5,7 +5,7 @@
 A bug is tried on a copy of the repository: first by the tests that belong to its file, then by those that
 import it, or what imports it. What came of it is kept in --out, and the same command goes on where it
 stopped; a larger --count adds to it. All tests have to pass before. Bugs that nobody could notice stand in
-equivalent.txt.
+equivalent.txt and are not tried.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def main(
     chosen = choose(files, count, seed)
     out.mkdir(parents=True, exist_ok=True)
     log = out / "mutants.jsonl"
-    known = (
-        {one["name"]: one for one in map(json.loads, log.read_text().splitlines())} if log.exists() else {}
-    )
+    lines = log.read_text().splitlines() if log.exists() else []
+    known = {one["name"]: one for one in map(json.loads, lines)}
     with tempfile.TemporaryDirectory() as folder:
         copy = _copied(Path(folder))
         for number, mutant in enumerate(chosen, 1):
@@ -60,17 +59,15 @@ def main(
                 by = tried(mutant, copy, limit)
                 verdict = CAUGHT if by else SURVIVED
                 known[mutant.name] = {**asdict(mutant), "name": mutant.name, "verdict": verdict, "by": by}
-                with log.open("a") as lines:
-                    lines.write(json.dumps(known[mutant.name]) + "\n")
+                with log.open("a") as file:
+                    file.write(json.dumps(known[mutant.name]) + "\n")
             verdict = known[mutant.name]["verdict"]
-            typer.echo(
-                f"{number}/{len(chosen)} {verdict}: {mutant.kind}, line {mutant.line} of {mutant.name}"
-            )
+            typer.echo(f"{number}/{len(chosen)} {verdict}: {mutant.kind}, {mutant.name} (line {mutant.line})")
     _tell(chosen, {name: str(one["verdict"]) for name, one in known.items()})
 
 
 def choose(files: Sequence[str], count: int, seed: int) -> list[Mutant]:
-    """As many bugs, of all kinds in turn; more of them are the same ones and others."""
+    """As many bugs, of all kinds in turn, but for those of EQUIVALENT; more are the same ones and others."""
     by_kind: defaultdict[str, list[Mutant]] = defaultdict(list)
     for path in _sources(files):
         for mutant in mutants(path, (ROOT / path).read_text()):
@@ -79,7 +76,9 @@ def choose(files: Sequence[str], count: int, seed: int) -> list[Mutant]:
     for kind in sorted(by_kind):
         rng.shuffle(by_kind[kind])
     turns = [mutant for kind in by_kind for mutant in enumerate(by_kind[kind])]
-    return [mutant for _, mutant in sorted(turns, key=lambda turn: (turn[0], turn[1].kind))][:count]
+    ordered = [mutant for _, mutant in sorted(turns, key=lambda turn: (turn[0], turn[1].kind))]
+    listed = {" | ".join(line.split(" | ")[:2]) for line in EQUIVALENT.read_text().splitlines()}
+    return [mutant for mutant in ordered if mutant.name not in listed][:count]
 
 
 def _sources(files: Sequence[str]) -> Iterator[str]:
@@ -165,16 +164,12 @@ def _failing(tests: Sequence[str], copy: Path, limit: int) -> str:
 
 
 def _tell(chosen: Sequence[Mutant], verdicts: dict[str, str]) -> None:
-    lines = EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else []
-    harmless = {" | ".join(line.split(" | ")[:2]) for line in lines if line and not line.startswith("#")}
-    counted = [mutant for mutant in chosen if verdicts[mutant.name] == CAUGHT or mutant.name not in harmless]
-    of_kind = Counter(one.kind for one in counted)
-    noticed = Counter(one.kind for one in counted if verdicts[one.name] == CAUGHT)
+    of_kind = Counter(one.kind for one in chosen)
+    noticed = Counter(one.kind for one in chosen if verdicts[one.name] == CAUGHT)
     for kind in sorted(of_kind):
         typer.echo(f"{kind}: {noticed[kind]} of {of_kind[kind]}")
-    share = 100 * noticed.total() / max(1, len(counted))
-    typer.echo(f"Noticed {noticed.total()} of {len(counted)} ({share:.0f}%).")
-    typer.echo(f"{len(chosen) - len(counted)} more change nothing that could be noticed.")
+    share = 100 * noticed.total() / max(1, len(chosen))
+    typer.echo(f"Noticed {noticed.total()} of {len(chosen)} ({share:.0f}%).")
 
 
 if __name__ == "__main__":
