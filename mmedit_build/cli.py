@@ -261,8 +261,8 @@ def build(  # one parameter for each option of a stage
     whole = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
     quiet_loading()
     stages = (*STAGES, "publish") if stage == "run" else (stage,)
-    check_ready(build, stages[0])
-    if said := overwriting(build, stages):
+    check_ready(whole, stages[0])
+    if said := overwriting(whole, stages):
         typer.echo(said)
     if dry_run:
         _show_plan(whole, stages)
