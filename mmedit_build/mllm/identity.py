@@ -27,7 +27,11 @@ def identity(family: Family) -> dict[str, object]:
         "config": _pruned(model.config.to_diff_dict()),
         "attention": model.config._attn_implementation,
         "stops": None if model.generation_config is None else model.generation_config.eos_token_id,
-        "tokenizer": family.tokenizer.backend_tokenizer.to_str(),
+        "tokenizers": [
+            one.backend_tokenizer.to_str()
+            for one in (family.tokenizer, family.prompt_tokenizer)
+            if one is not None
+        ],
         "images": None if processor is None else [type(processor).__name__, _pruned(processor.to_dict())],
         "templates": {form: asdict(one) for form, one in family.all_templates.items()},
         "question": family.question_template,

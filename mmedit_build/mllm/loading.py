@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, PretrainedConfig
+from transformers.utils.hub import cached_file
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families import FAMILIES
@@ -59,9 +61,23 @@ def _loaded(
             f"such as {missing[0]}: give a complete checkpoint."
         )
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    tokenizer.chat_template = _processor_template(name, revision) or tokenizer.chat_template
     # With Pillow everywhere: other ways to resize an image give other numbers.
     processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
-    return family_class(model, tokenizer, processor, template)
+    family = family_class(model, tokenizer, processor, template)
+    if (folder := family.prompt_tokenizer_folder) is not None:
+        family.prompt_tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, subfolder=folder)
+    return family
+
+
+def _processor_template(name: str, revision: str) -> str | None:
+    """The chat template in the files of a processor, where tokenizers do not look for it."""
+    for file in ("processor_config.json", "chat_template.json"):
+        path = cached_file(name, file, revision=revision, _raise_exceptions_for_missing_entries=False)
+        fields = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        if isinstance(fields, dict) and isinstance(fields.get("chat_template"), str):
+            return str(fields["chat_template"])
+    return None
 
 
 def model_type(name: str, revision: str | None) -> str:
