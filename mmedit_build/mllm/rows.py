@@ -97,15 +97,16 @@ def answer_ids(
     """The tokens of targets; `spaces` tells of each whether it stands after a space."""
     if not any(targets):
         return [[] for _ in targets]
-    # Some tokenizers begin every text with a space: a second one would be a token by itself.
+    # Some tokenizers begin every text with a space of their own. Behind a line break it is not the target's.
     own = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
-    begun = str(own[0]).startswith("\u2581")
+    ahead = "\n" if str(own[0]).startswith("\u2581") else ""
+    start = len(tokenizer(ahead, add_special_tokens=False)["input_ids"])
     texts = [
-        " " + text if text and space and not begun and not text[0].isspace() else text
-        for text, space in zip((t.lstrip(" ") if begun else t for t in targets), spaces, strict=True)
+        f"{ahead} {text}" if text and space and not text[0].isspace() else f"{ahead}{text}"
+        for text, space in zip(targets, spaces, strict=True)
     ]
     found: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return found
+    return [ids[start:] for ids in found]
 
 
 @dataclass(frozen=True, slots=True)
