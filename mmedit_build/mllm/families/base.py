@@ -244,6 +244,18 @@ class Family:
         """What else the trunk has to be told of a batch (rows, positions, width) that enters at a layer."""
         return {}
 
+    def own_logits(self, row: Row, image: PIL.Image.Image | None, prompt: str) -> Tensor:
+        """Logits at all positions of one row by the model's own forward, which the runner is to equal."""
+        prepared = {} if image is None else self.prepare([image], [prompt])
+        inputs = {name: prepared[name] for name in self.image_inputs if name in prepared}
+        inputs |= self.told(row) | {"input_ids": torch.tensor([row.ids])}
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        if image is not None:
+            inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+        placed = {name: value.to(self.model.device) for name, value in inputs.items()}
+        logits: Tensor = self.model(**placed).logits[0]
+        return logits
+
     def told(self, row: Row) -> dict[str, Any]:  # noqa: ARG002
         """What the model's own forward has to be told of one row besides its ids and what shows its image."""
         return {}

@@ -9,7 +9,7 @@ import torch
 from transformers import Blip2Config, Blip2ForConditionalGeneration, PretrainedConfig
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import FAMILIES, MLLM, Query
+from mmedit_build.mllm import FAMILIES, MLLM
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
@@ -114,16 +114,3 @@ def test_weights_that_lack_a_layer(folder: str, tmp_path: Path) -> None:
 def test_weights_of_another_shape(folder: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot load a model"):
         MLLM.load(_with_text_config(folder, tmp_path, ffn_dim=48), device="cpu")
-
-
-@pytest.mark.parametrize("file", ["chat_template.json", "processor_config.json"])
-def test_the_turn_of_a_processor(folder: str, tmp_path: Path, file: str) -> None:
-    """Older checkpoints keep the chat template where tokenizers do not look for it."""
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / file
-    fields = json.loads(path.read_text()) if path.exists() else {}
-    turn = "<image>{{ messages[0]['content'][-1]['text'] }} Say:"
-    path.write_text(json.dumps(fields | {"chat_template": turn}))
-    mllm = MLLM.load(str(tmp_path), device="cpu")
-    (row,) = mllm.rows([Query(None, "what cat?")])
-    assert str(mllm.tokenizer.decode(list(row.ids))).endswith("what cat? Say:")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -26,6 +29,7 @@ from mmedit_build.mllm.query import Form
 from tests.mmedit_build.mllm.families.conftest import Specimen, Specimens, shown
 from tests.zoo.building import Zoo
 from tests.zoo.members import MEMBERS
+from tests.zoo.tokenizers import VICUNA_TURN
 
 PROMPT = "how many boats?"
 CLIP = {"patch_size": 4, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
@@ -201,6 +205,17 @@ def test_the_image_and_then_the_words(specimens: Specimens, name: str, form: For
     (row,) = mllm.rows([Query(IMAGES[2], PROMPT, "red", form)])
     whole = mllm.tokenizer(f"{written}{PROMPT} red")["input_ids"]
     assert list(row.ids) == whole
+
+
+@pytest.mark.parametrize("file", ["chat_template.json", "processor_config.json"])
+def test_the_turn_of_a_processor(zoo: Zoo, tmp_path: Path, file: str) -> None:
+    """Older checkpoints keep the chat template where tokenizers do not look for it."""
+    shutil.copytree(zoo("llava"), tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").unlink()
+    (tmp_path / file).write_text(json.dumps({"chat_template": VICUNA_TURN.replace("ASSISTANT", "MODEL")}))
+    mllm = MLLM.load(str(tmp_path), device="cpu")
+    (row,) = mllm.rows([Query(None, PROMPT)])
+    assert mllm.tokenizer.decode(list(row.ids)) == f"<s> USER: {PROMPT} MODEL:"
 
 
 def test_a_prompt_may_not_hold_the_image(specimens: Specimens) -> None:
