@@ -196,7 +196,7 @@ class KN:
 
 def embedded(mllm: MLLM, text: str) -> Tensor:
     """The sum of the input embeddings of a text's tokens, as they stand in an answer."""
-    (ids,) = answer_ids(mllm.tokenizer, [text], [True])
+    (ids,) = answer_ids(mllm.tokenizer, [text], [""])
     # By the module, as some models scale what they embed.
     with torch.no_grad():
         found: Tensor = mllm.embed_tokens(torch.tensor(ids, dtype=torch.long, device=mllm.device)).sum(dim=0)

@@ -28,7 +28,9 @@ def identity(family: Family) -> dict[str, object]:
         "config": _pruned(model.config.to_diff_dict()),
         "attention": model.config._attn_implementation,
         "stops": None if model.generation_config is None else model.generation_config.eos_token_id,
-        "tokenizer": _tokenizer(family.tokenizer),
+        "tokenizers": [
+            _tokenizer(one) for one in (family.tokenizer, family.prompt_tokenizer) if one is not None
+        ],
         "images": None if processor is None else [type(processor).__name__, _pruned(processor.to_dict())],
         "templates": {form: asdict(one) for form, one in family.templates.items()},
         "question": family.question_template,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from typing import cast
 
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers.utils.hub import cached_file
 
 from mmedit_build.checkpoints.files import CONFIG, Files, find_files
 from mmedit_build.checkpoints.tokenizers import check_fits, check_words
@@ -29,11 +31,14 @@ def load_family(name: str, *, revision: str | None, device: str, dtype: str, tem
             AutoModelForImageTextToText, name, revision=revision, dtype=find_dtype(dtype, place)
         )
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer.chat_template = _processor_template(name, revision) or tokenizer.chat_template
         # With Pillow everywhere: other ways to resize an image give other numbers.
         processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
         check_words(name, tokenizer)
         check_fits(name, tokenizer, model)
         family = kind(model, tokenizer, processor, template)
+        if (folder := family.prompt_tokenizer_folder) is not None:
+            family.prompt_tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, subfolder=folder)
     model.requires_grad_(False)
     model.train(False)
     model.to(place)
@@ -57,6 +62,16 @@ def find_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise UserError(f"There is no dtype '{name}': use one of auto, {', '.join(DTYPES)}.")
     return DTYPES[name]
+
+
+def _processor_template(name: str, revision: str) -> str | None:
+    """The chat template in the files of a processor, where tokenizers do not look for it."""
+    for file in ("processor_config.json", "chat_template.json"):
+        path = cached_file(name, file, revision=revision, _raise_exceptions_for_missing_entries=False)
+        fields = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+        if isinstance(fields, dict) and isinstance(fields.get("chat_template"), str):
+            return str(fields["chat_template"])
+    return None
 
 
 def model_type(name: str, revision: str | None) -> str:

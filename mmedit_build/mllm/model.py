@@ -21,6 +21,7 @@ from mmedit_build.mllm.passes import Batch, Counts, Passes
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rendering import CHECKPOINT
 from mmedit_build.mllm.rows import Row, batches, check_lengths, make_rows
+from mmedit_build.mllm.selfcheck import check
 
 BATCH_SIZE = 32
 
@@ -63,6 +64,7 @@ class MLLM:
         {prompt}.
         """
         family = load_family(name, revision=revision, device=device, dtype=dtype, template=template)
+        check(cls(family, name), family)
         return cls(family, name)
 
     # Scoring and generating

@@ -6,6 +6,7 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -55,16 +56,14 @@ def attention_of(family: Family, layer: int) -> NamedLinear:
 
 def seeing_linears(family: Family, part: str) -> list[NamedLinear]:
     """The linear modules that editors change in vision or connector, from the lowest layer up."""
-    tower = family.towers[part]
-    layers = family.model.get_submodule(tower.layers_path)
-    assert isinstance(layers, nn.ModuleList)
-    end = len(layers) - tower.unused
-    numbers = range(max(0, end - tower.last), end)
-    return [
-        _linear_at(family, f"{tower.layers_path}.{number}.{path}")
-        for number in numbers
-        for path in tower.linear_paths
-    ]
+    tower = family.towers.get(part)
+    if tower is None:
+        raise UserError(f"The {part} of this model has no linear modules that could be edited.")
+    places = [tower.path]
+    if tower.last is not None:
+        end = len(cast("nn.ModuleList", family.model.get_submodule(tower.path))) - tower.unused
+        places = [f"{tower.path}.{number}" for number in range(max(0, end - tower.last), end)]
+    return [_linear_at(family, f"{place}.{path}") for place in places for path in tower.linear_paths]
 
 
 def parameters(family: Family, what: str) -> dict[str, nn.Parameter]:

@@ -30,9 +30,9 @@ class Template:
     begins: bool = True
 
     @property
-    def answer_space(self) -> bool:
-        """Whether a space stands between prompt and answer: not where the template itself ends in one."""
-        return not (self.after and self.after[-1].isspace())
+    def ending(self) -> str:
+        """The letter that answers stand behind; none if it is one of the prompt's."""
+        return self.after[-1:]
 
 
 @dataclass(frozen=True, slots=True)

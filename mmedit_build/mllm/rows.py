@@ -83,29 +83,33 @@ def make_rows(
     # Prompt and target are tokenized apart and joined: tokenized together, the border could fall inside a
     # token, and what precedes the target would depend on the target.
     prompts = _prompts(family, queries, layouts, templates)
-    spaces = [template.answer_space for template in templates]
-    endings = answer_ids(family.tokenizer, [query.target if targets else "" for query in queries], spaces)
+    said = [query.target if targets else "" for query in queries]
+    answers = answer_ids(family.tokenizer, said, [template.ending for template in templates])
     return [
-        _row(family, prompt, ending, layout)
-        for prompt, ending, layout in zip(prompts, endings, layouts, strict=True)
+        _row(family, prompt, answer, layout)
+        for prompt, answer, layout in zip(prompts, answers, layouts, strict=True)
     ]
 
 
 def answer_ids(
-    tokenizer: PreTrainedTokenizerBase, targets: Sequence[str], spaces: Sequence[bool]
+    tokenizer: PreTrainedTokenizerBase, targets: Sequence[str], endings: Sequence[str]
 ) -> list[list[int]]:
-    """The tokens of targets; `spaces` tells of each whether it stands after a space."""
+    """The tokens of targets, which begin with a space unless what each stands behind ends in one."""
     if not any(targets):
         return [[] for _ in targets]
-    # Some tokenizers begin every text with a space: a second one would be a token by itself.
+    # Some tokenizers begin every text with a space of their own. Behind a line break it is not the target's.
     own = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
     begun = str(own[0]).startswith("\u2581")
+    ahead = "\n" if begun else ""
+    # Where such a model was trained behind a space, its answers had another: they were tokenized apart.
+    spaced = [not ending.isspace() or (begun and ending == " ") for ending in endings]
     texts = [
-        " " + text if text and space and not begun and not text[0].isspace() else text
-        for text, space in zip((t.lstrip(" ") if begun else t for t in targets), spaces, strict=True)
+        f"{ahead} {text}" if text and space and not text[0].isspace() else f"{ahead}{text}"
+        for text, space in zip(targets, spaced, strict=True)
     ]
+    start = len(tokenizer(ahead, add_special_tokens=False)["input_ids"])
     found: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return found
+    return [ids[start:] for ids in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,5 +2,19 @@
 
 from __future__ import annotations
 
-FAMILIES = {"blip-2": "mmedit_build.mllm.families.blip2:Blip2"}
+FAMILIES = {
+    "blip-2": "mmedit_build.mllm.families.blip2:Blip2",
+    "gemma3": "mmedit_build.mllm.families.gemma3:Gemma3",
+    "idefics3": "mmedit_build.mllm.families.idefics3:Idefics3",
+    "instructblip": "mmedit_build.mllm.families.instructblip:InstructBlip",
+    "internvl": "mmedit_build.mllm.families.internvl:InternVL",
+    "llava": "mmedit_build.mllm.families.llava:Llava",
+    "llava_next": "mmedit_build.mllm.families.llava:LlavaNext",
+    "llava_onevision": "mmedit_build.mllm.families.llava:LlavaOnevision",
+    "paligemma": "mmedit_build.mllm.families.paligemma:PaliGemma",
+    "qwen2_5_vl": "mmedit_build.mllm.families.qwen_vl:Qwen25VL",
+    "qwen2_vl": "mmedit_build.mllm.families.qwen_vl:Qwen2VL",
+    "qwen3_vl": "mmedit_build.mllm.families.qwen_vl:Qwen3VL",
+    "smolvlm": "mmedit_build.mllm.families.idefics3:Idefics3",
+}
 """`model_type` of a checkpoint's config.json to the class that knows it, imported when it is needed."""

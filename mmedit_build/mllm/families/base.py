@@ -32,14 +32,14 @@ from mmedit_build.mllm.rows import Layout, Row
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """Layers that images go through before the language model, and what editors change in them."""
+    """What images go through before the language model, and what editors change in it."""
 
-    layers_path: str
-    """Dotted name of the layers."""
+    path: str
+    """Dotted name of its layers, or of the module itself if it has none."""
     linear_paths: tuple[str, ...]
-    """Names, within a layer, of the linear modules that are edited. They are run once for each image."""
-    last: int
-    """How many layers are edited, the last ones that have an effect."""
+    """Names, within a layer or the module, of the linear modules that are edited. They run once an image."""
+    last: int | None = None
+    """How many layers are edited, the last ones that have an effect; None where there are no layers."""
     unused: int = 0
     """How many layers at the end have none, as their output is not looked at."""
 
@@ -88,16 +88,23 @@ class Family:
     mlp_paths = GATED
     attention_path = "self_attn.o_proj"
     """Name, within a layer, of the linear module out of the attention."""
-    parts: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, tuple[str, ...]] = {
+        "vision": ("model.vision_tower.*",),
+        "connector": ("model.multi_modal_projector.*", "model.image_newline"),
+        "language": ("model.language_model.*", "lm_head.*"),
+    }
     """Part name to patterns of parameter names; every family has vision, connector and language."""
-    towers: Mapping[str, Tower]
-    """For each part before the language model, its layers; vision and connector."""
+    towers: Mapping[str, Tower] = {
+        "vision": Tower("model.vision_tower.encoder.layers", ("mlp.fc1", "mlp.fc2"), last=3),
+        "connector": Tower("model.multi_modal_projector", ("linear_1", "linear_2")),
+    }
+    """For vision and connector, what is edited in them; none where a part has no linear modules."""
     question_template = "{question}\nAnswer the question using a single word or phrase."
     """How the family is asked a question about an image."""
     image_inputs: tuple[str, ...] = ("pixel_values",)
     """What the image processor gives that the encoder of images takes."""
-    sees_prompt = False
-    """Whether what is seen of an image depends on the prompt."""
+    prompt_tokenizer_folder: ClassVar[str | None] = None
+    """Of families whose encoder of images reads the prompt: the folder, in a checkpoint, of its tokenizer."""
     axes = 1
     """Along how many axes positions are counted."""
 
@@ -117,6 +124,7 @@ class Family:
         self.embed_tokens = cast("nn.Embedding", model.get_input_embeddings())
         self.layers_path = f"{self.text_path}.layers"
         self.max_positions = int(self.text_config.max_position_embeddings)
+        self.prompt_tokenizer: PreTrainedTokenizerBase | None = None
         self.templates: dict[Form, Templates] = {
             "turn": self._templates(template),
             "plain": self.raw if template == RAW else self.plain,
@@ -177,20 +185,37 @@ class Family:
         """How every image lies in a row; None if that depends on the image."""
         return None
 
-    def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:  # noqa: ARG002
+    @property
+    def sees_prompt(self) -> bool:
+        """Whether what is seen of an image depends on the prompt."""
+        return self.prompt_tokenizer_folder is not None
+
+    def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:
         """Vision tower and connector. Features are no views of each other's memory."""
-        inputs = self.image_processor(images=list(images), return_tensors="pt")
-        found: Any = self.encode({name: inputs[name] for name in self.image_inputs if name in inputs})
+        inputs = self.prepare(images, prompts)
+        views = self.views(self.encode(inputs), inputs)
         return [
-            Seen(one.clone(), self.layout(one, number, inputs))
-            for number, one in enumerate(found.pooler_output)
+            Seen(
+                view[0].clone(),
+                self.layout(view[0], number, inputs),
+                tuple(deep.clone() for deep in view[1:]),
+            )
+            for number, view in enumerate(views)
         ]
+
+    def prepare(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002
+        """What the image processor makes of images, and the encoder's other inputs."""
+        return dict(self.image_processor(images=list(images), return_tensors="pt"))
 
     def encode(self, inputs: Mapping[str, Any]) -> Any:
         """The model's own encoding of prepared images."""
-        placed = {name: value.to(self.model.device) for name, value in inputs.items()}
+        placed = {name: inputs[name].to(self.model.device) for name in self.image_inputs if name in inputs}
         placed["pixel_values"] = placed["pixel_values"].to(self.model.dtype)
         return cast("Any", self.model).get_image_features(**placed)
+
+    def views(self, found: Any, inputs: Mapping[str, Any]) -> list[list[Tensor]]:  # noqa: ARG002
+        """Of each image its features (positions, width), then what is added after the first layers."""
+        return [[features] for features in found.pooler_output]
 
     def layout(self, features: Tensor, number: int, inputs: Mapping[str, Any]) -> Layout:  # noqa: ARG002
         """How an image with these features lies in a row; `inputs` are those of a call, this one the n-th."""
@@ -218,6 +243,22 @@ class Family:
         start: int,  # noqa: ARG002
     ) -> dict[str, Any]:
         """What else the trunk has to be told of a batch (rows, positions, width) that enters at a layer."""
+        return {}
+
+    def own_logits(self, row: Row, image: PIL.Image.Image | None, prompt: str) -> Tensor:
+        """Logits at all positions of one row by the model's own forward, which the runner is to equal."""
+        prepared = {} if image is None else self.prepare([image], [prompt])
+        inputs = {name: prepared[name] for name in self.image_inputs if name in prepared}
+        inputs |= self.told(row) | {"input_ids": torch.tensor([row.ids])}
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        if image is not None:
+            inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+        placed = {name: value.to(self.model.device) for name, value in inputs.items()}
+        logits: Tensor = self.model(**placed).logits[0]
+        return logits
+
+    def told(self, row: Row) -> dict[str, Any]:  # noqa: ARG002
+        """What the model's own forward has to be told of one row besides its ids and what shows its image."""
         return {}
 
     def head(self, hidden: Tensor) -> Tensor:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, cast
 
+import PIL.Image
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families.base import Family, MLPPaths, Tower
 from mmedit_build.mllm.rendering import IMAGE, Template, Templates
-from mmedit_build.mllm.rows import Layout
+from mmedit_build.mllm.rows import Layout, Row
 
 NO_TOKEN = -1
 LANGUAGES = ("opt", "llama")
@@ -78,6 +80,21 @@ class Blip2(Family):
         # Older checkpoints name no placeholder, and none is needed.
         found = self.config.image_token_id
         return NO_TOKEN if found is None else int(found)
+
+    @property
+    def image_token(self) -> str:
+        return "<image>" if self.image_id == NO_TOKEN else super().image_token
+
+    def own_logits(self, row: Row, image: PIL.Image.Image | None, prompt: str) -> Tensor:
+        if image is not None and self.image_id != NO_TOKEN:
+            return super().own_logits(row, image, prompt)
+        # The whole model asks for an image, and for the placeholder that older checkpoints do not name.
+        hidden = self.embed([row], [None] if image is None else self.see([image], [prompt]))[0][None]
+        language: Any = self.model.get_submodule("language_model")
+        logits: Tensor = language(
+            inputs_embeds=hidden, attention_mask=torch.ones_like(hidden[..., 0])
+        ).logits[0]
+        return logits
 
     def activation(self, layer: int) -> Callable[[Tensor], Tensor]:
         if not self._opt:
