@@ -33,6 +33,7 @@ def identity(family: Family) -> dict[str, object]:
             if one is not None
         ],
         "images": None if processor is None else [type(processor).__name__, _pruned(processor.to_dict())],
+        "settings": dict(family.settings),
         "templates": {form: asdict(one) for form, one in family.all_templates.items()},
         "question": family.question_template,
     }
