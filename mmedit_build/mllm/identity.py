@@ -32,7 +32,8 @@ def identity(family: Family) -> dict[str, object]:
             _tokenizer(one) for one in (family.tokenizer, family.prompt_tokenizer) if one is not None
         ],
         "images": None if processor is None else [type(processor).__name__, _pruned(processor.to_dict())],
-        "templates": {form: asdict(one) for form, one in family.templates.items()},
+        "settings": dict(family.settings),
+        "templates": {form: asdict(one) for form, one in family.all_templates.items()},
         "question": family.question_template,
     }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
 from typing import cast
 
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
-from transformers.utils.hub import cached_file
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.processing_utils import ProcessorMixin
 
 from mmedit_build.checkpoints.files import CONFIG, Files, find_files
 from mmedit_build.checkpoints.tokenizers import check_fits, check_words
@@ -17,6 +17,7 @@ from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families import FAMILIES
 from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.generic import Generic
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODEL = "a model"
@@ -31,14 +32,15 @@ def load_family(name: str, *, revision: str | None, device: str, dtype: str, tem
             AutoModelForImageTextToText, name, revision=revision, dtype=find_dtype(dtype, place)
         )
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-        tokenizer.chat_template = _processor_template(name, revision) or tokenizer.chat_template
+        # Processors look for it in more places.
+        fields, _ = ProcessorMixin.get_processor_dict(name, revision=revision)
+        tokenizer.chat_template = fields.get("chat_template") or tokenizer.chat_template
         # With Pillow everywhere: other ways to resize an image give other numbers.
         processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
         check_words(name, tokenizer)
         check_fits(name, tokenizer, model)
         family = kind(model, tokenizer, processor, template)
-        if (folder := family.prompt_tokenizer_folder) is not None:
-            family.prompt_tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, subfolder=folder)
+        family.complete(name, revision)
     model.requires_grad_(False)
     model.train(False)
     model.to(place)
@@ -62,16 +64,6 @@ def find_dtype(name: str, device: torch.device) -> torch.dtype:
     if name not in DTYPES:
         raise UserError(f"There is no dtype '{name}': use one of auto, {', '.join(DTYPES)}.")
     return DTYPES[name]
-
-
-def _processor_template(name: str, revision: str) -> str | None:
-    """The chat template in the files of a processor, where tokenizers do not look for it."""
-    for file in ("processor_config.json", "chat_template.json"):
-        path = cached_file(name, file, revision=revision, _raise_exceptions_for_missing_entries=False)
-        fields = {} if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
-        if isinstance(fields, dict) and isinstance(fields.get("chat_template"), str):
-            return str(fields["chat_template"])
-    return None
 
 
 def model_type(name: str, revision: str | None) -> str:
@@ -107,8 +99,11 @@ def _model_type(files: Files) -> str:
 
 def _family_class(name: str, kind: str) -> type[Family]:
     if kind not in FAMILIES:
+        if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            return Generic
         raise UserError(
-            f"'{name}' holds a model of type '{kind}': supported types are {', '.join(sorted(FAMILIES))}."
+            f"'{name}' holds a model of type '{kind}', which the installed transformers does not know as one "
+            f"for images and text: known for sure are {', '.join(sorted(FAMILIES))}."
         )
     module, _, attribute = FAMILIES[kind].partition(":")
     return cast("type[Family]", getattr(importlib.import_module(module), attribute))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from transformers import AutoModelForImageTextToText, PreTrainedModel
 
 from tests.zoo.common import Member, token_id
-from tests.zoo.members import MEMBERS
+from tests.zoo.members import MEMBERS, STRANGERS
 
 Zoo = Callable[[str], str]
 """From the name of a member to the folder of its checkpoint."""
@@ -18,13 +19,13 @@ Zoo = Callable[[str], str]
 
 @pytest.fixture(scope="session")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
-    """Folders of tiny models, by the names in MEMBERS."""
+    """Folders of tiny models, by the names in MEMBERS and STRANGERS."""
     folders: dict[str, str] = {}
 
     def folder(name: str) -> str:
         if name not in folders:
             path = tmp_path_factory.mktemp(name.replace(" ", "-"))
-            write(MEMBERS[name](), path)
+            write((MEMBERS | STRANGERS)[name](), path)
             folders[name] = str(path)
         return folders[name]
 
@@ -41,6 +42,8 @@ def write(member: Member, path: Path) -> None:
     model.save_pretrained(path)
     member.tokenizer.save_pretrained(path)
     member.image_processor.save_pretrained(path)
+    if member.processor:
+        (path / "processor_config.json").write_text(json.dumps(member.processor))
     if member.prompt_tokenizer is not None:
         member.prompt_tokenizer.save_pretrained(path / "qformer_tokenizer")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
@@ -37,6 +37,8 @@ class Member:
     tokenizer: PreTrainedTokenizerFast
     image_processor: Any
     prompt_tokenizer: PreTrainedTokenizerFast | None = None
+    processor: dict[str, Any] = field(default_factory=dict)
+    """Settings of the whole processor."""
 
 
 def ids(words: PreTrainedTokenizerFast) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def gemma3() -> Member:
         boi_token_index=token_id(words, "<start_of_image>"),
         eoi_token_index=token_id(words, "<end_of_image>"),
     )
-    return Member(config, words, Gemma3ImageProcessorPil(size=SQUARE))
+    processor = Gemma3ImageProcessorPil(size=SQUARE)
+    return Member(config, words, processor, processor={"image_seq_length": 4})
 
 
 def paligemma() -> Member:

@@ -12,6 +12,7 @@ from transformers.models.llava_onevision.image_processing_pil_llava_onevision im
 from tests.zoo.common import CHATML, PATCHES, SIDE, SQUARE, TEXT, Member, ids, token_id
 from tests.zoo.tokenizers import VICUNA_TURN, byte_level, chatml, legacy_llama
 
+CLIP = {"patch_size": 4, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
 PINPOINTS = [[16, 32], [32, 16], [32, 32]]
 
 
@@ -22,7 +23,8 @@ def llava() -> Member:
         text_config=TEXT | {"model_type": "llama"} | ids(words),
         image_token_index=token_id(words, "<image>"),
     )
-    return Member(config, words, CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=SQUARE))
+    processor = CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=SQUARE)
+    return Member(config, words, processor, processor=CLIP)
 
 
 def llava_next() -> Member:
@@ -36,7 +38,7 @@ def llava_next() -> Member:
     processor = LlavaNextImageProcessorPil(
         size={"shortest_edge": SIDE}, crop_size=SQUARE, image_grid_pinpoints=PINPOINTS
     )
-    return Member(config, words, processor)
+    return Member(config, words, processor, processor=CLIP)
 
 
 def llava_onevision() -> Member:
@@ -48,4 +50,5 @@ def llava_onevision() -> Member:
         image_grid_pinpoints=PINPOINTS,
     )
     processor = LlavaOnevisionImageProcessorPil(size=SQUARE, image_grid_pinpoints=PINPOINTS)
-    return Member(config, words, processor)
+    settings = {"num_image_tokens": 16, "vision_feature_select_strategy": "full"}
+    return Member(config, words, processor, processor=settings)

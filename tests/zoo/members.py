@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.zoo import blips, gemmas, llavas, qwens, tiles
+from tests.zoo import blips, gemmas, llavas, qwens, strangers, tiles
 from tests.zoo.common import Member
 
 MEMBERS: dict[str, Callable[[], Member]] = {
@@ -24,3 +24,8 @@ MEMBERS: dict[str, Callable[[], Member]] = {
     "paligemma": gemmas.paligemma,
     "paligemma2": gemmas.paligemma2,
 }
+STRANGERS: dict[str, Callable[[], Member]] = {
+    "mistral3": strangers.mistral3,
+    "aya_vision": strangers.aya_vision,
+}
+"""Of types that have no file."""

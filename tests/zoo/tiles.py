@@ -31,7 +31,7 @@ def internvl() -> Member:
         image_seq_length=4,
     )
     processor = GotOcr2ImageProcessorPil(size=SQUARE, crop_to_patches=True, max_patches=3)
-    return Member(config, words, processor)
+    return Member(config, words, processor, processor={"image_seq_length": 4})
 
 
 def _tiled_words() -> PreTrainedTokenizerFast:
@@ -53,10 +53,10 @@ def _tiled(kind: type[Any], words: PreTrainedTokenizerFast) -> PretrainedConfig:
 def idefics3() -> Member:
     words = _tiled_words()
     processor = Idefics3ImageProcessorPil(size={"longest_edge": 32}, max_image_size={"longest_edge": SIDE})
-    return Member(_tiled(Idefics3Config, words), words, processor)
+    return Member(_tiled(Idefics3Config, words), words, processor, processor={"image_seq_len": 4})
 
 
 def smolvlm() -> Member:
     words = _tiled_words()
     processor = SmolVLMImageProcessorPil(size={"longest_edge": 32}, max_image_size={"longest_edge": SIDE})
-    return Member(_tiled(SmolVLMConfig, words), words, processor)
+    return Member(_tiled(SmolVLMConfig, words), words, processor, processor={"image_seq_len": 4})

@@ -83,6 +83,7 @@ class Family:
     """The module that is called to run layers: from embeddings to the last norm."""
     text_path = "model.language_model"
     """The module that holds decoder layers, norm and embeddings."""
+    layers_name = "layers"
     norm_name = "norm"
     head_path = "lm_head"
     mlp_paths = GATED
@@ -103,8 +104,8 @@ class Family:
     """How the family is asked a question about an image."""
     image_inputs: tuple[str, ...] = ("pixel_values",)
     """What the image processor gives that the encoder of images takes."""
-    prompt_tokenizer_folder: ClassVar[str | None] = None
-    """Of families whose encoder of images reads the prompt: the folder, in a checkpoint, of its tokenizer."""
+    sees_prompt = False
+    """Whether what is seen of an image depends on the prompt."""
     axes = 1
     """Along how many axes positions are counted."""
 
@@ -119,17 +120,17 @@ class Family:
         self.text_config: Any = model.config.get_text_config()
         self.trunk = model.get_submodule(self.trunk_path)
         text = model.get_submodule(self.text_path)
-        self.layers = cast("nn.ModuleList", text.get_submodule("layers"))
+        self.layers = cast("nn.ModuleList", text.get_submodule(self.layers_name))
         self.norm = text.get_submodule(self.norm_name)
         self.embed_tokens = cast("nn.Embedding", model.get_input_embeddings())
-        self.layers_path = f"{self.text_path}.layers"
+        self.layers_path = f"{self.text_path}.{self.layers_name}"
         self.max_positions = int(self.text_config.max_position_embeddings)
         self.prompt_tokenizer: PreTrainedTokenizerBase | None = None
-        self.templates: dict[Form, Templates] = {
-            "turn": self._templates(template),
-            "plain": self.raw if template == RAW else self.plain,
-        }
-        """What stands around prompts of each form."""
+        self.settings: Mapping[str, Any] = {}
+        self._template = template
+
+    def complete(self, name: str, revision: str) -> None:
+        """Load what the checkpoint of that name holds for this family alone."""
 
     # Text
 
@@ -158,15 +159,22 @@ class Family:
         """As in the code of MMEdit or VLKEB."""
         return self.plain
 
-    def _templates(self, template: str) -> Templates:
-        if template == CHECKPOINT:
+    @cached_property
+    def templates(self) -> Templates:
+        """What stands around what a user says."""
+        if self._template == CHECKPOINT:
             return chat_templates(self.tokenizer, self.written_image) or self.plain
         named = {PLAIN: self.plain, RAW: self.raw}
-        return named[template] if template in named else parse_template(template)
+        return named[self._template] if self._template in named else parse_template(self._template)
+
+    @property
+    def all_templates(self) -> dict[Form, Templates]:
+        """What stands around prompts of each form."""
+        return {"turn": self.templates, "plain": self.raw if self._template == RAW else self.plain}
 
     def template(self, form: Form, *, with_image: bool) -> Template:
         """What stands around a prompt."""
-        templates = self.templates[form]
+        templates = self.all_templates[form]
         return templates.image if with_image else templates.text
 
     def positions(
@@ -184,11 +192,6 @@ class Family:
     def fixed_layout(self) -> Layout | None:
         """How every image lies in a row; None if that depends on the image."""
         return None
-
-    @property
-    def sees_prompt(self) -> bool:
-        """Whether what is seen of an image depends on the prompt."""
-        return self.prompt_tokenizer_folder is not None
 
     def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:
         """Vision tower and connector. Features are no views of each other's memory."""
@@ -291,3 +294,19 @@ def image_mask(rows: Sequence[Row], hidden: Tensor) -> Tensor:
     for i, row in enumerate(rows):
         mask[i, [width - row.length + place for place in row.image]] = True
     return mask.to(hidden.device)
+
+
+def soft_capped(logits: Tensor, config: Any) -> Tensor:
+    """Logits within the bounds that the config of a text model sets, if it does."""
+    cap = getattr(config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def unused_layers(config: Any, n_layers: int) -> int:
+    """How many layers at the end of a vision tower are not looked at, by what the config names."""
+    looked_at = getattr(config, "vision_feature_layer", None)
+    if looked_at is None:
+        return 0
+    highest: int = max(looked_at) if isinstance(looked_at, list) else looked_at
+    # The output of the last layer is -1 counted from the end, their number counted from the front.
+    return -1 - highest if highest < 0 else n_layers - highest

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import PIL.Image
+from transformers import AutoTokenizer
 
 from mmedit_build.mllm.families.blip2 import Blip2
 
@@ -14,8 +15,12 @@ class InstructBlip(Blip2):
     """With Vicuna; what is seen of an image belongs to it and a prompt."""
 
     image_inputs = ("pixel_values", "qformer_input_ids", "qformer_attention_mask")
-    prompt_tokenizer_folder: ClassVar[str | None] = "qformer_tokenizer"
-    question_template = "Question: {question} Short answer:"
+    sees_prompt = True
+
+    def complete(self, name: str, revision: str) -> None:
+        self.prompt_tokenizer = AutoTokenizer.from_pretrained(
+            name, revision=revision, subfolder="qformer_tokenizer"
+        )
 
     def prepare(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> dict[str, Any]:
         assert self.prompt_tokenizer is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from torch import nn
 from transformers import PreTrainedModel
 
-from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.base import Family, unused_layers
 
 
 class Llava(Family):
@@ -15,12 +16,9 @@ class Llava(Family):
 
     def __init__(self, model: PreTrainedModel, *parts: Any) -> None:
         super().__init__(model, *parts)
-        looked_at = self.config.vision_feature_layer
-        highest = max(looked_at) if isinstance(looked_at, list) else looked_at
-        layers = len(model.get_submodule(self.towers["vision"].path))  # type: ignore[arg-type]
-        # The output of the last layer is -1 counted from the end, their number counted from the front.
-        unused = -1 - highest if highest < 0 else layers - highest
-        self.towers = {**self.towers, "vision": replace(self.towers["vision"], unused=unused)}
+        vision = self.towers["vision"]
+        unused = unused_layers(self.config, len(cast("nn.ModuleList", model.get_submodule(vision.path))))
+        self.towers = {**self.towers, "vision": replace(vision, unused=unused)}
 
 
 class LlavaNext(Llava):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmedit_build.mllm.families.base import Family, Tower
+from mmedit_build.mllm.families.base import Family, Tower, soft_capped
 from mmedit_build.mllm.rendering import IMAGE, Template, Templates
 from mmedit_build.mllm.rows import Layout, Row
 
@@ -58,6 +58,4 @@ class PaliGemma(Family):
         return {"token_type_ids": kinds}
 
     def head(self, hidden: Tensor) -> Tensor:
-        logits = super().head(hidden)
-        cap = getattr(self.text_config, "final_logit_softcapping", None)
-        return logits if cap is None else cap * torch.tanh(logits / cap)
+        return soft_capped(super().head(hidden), self.text_config)

@@ -37,14 +37,7 @@ class Qwen2VL(Family):
         return Layout(self.image_token, (len(features),), (time, height, width))
 
     def positions(self, ids: Sequence[int], image: Sequence[int], layout: Layout | None) -> Tensor:
-        if layout is None:
-            return torch.arange(len(ids)).expand(self.axes, -1)
-        kinds = torch.zeros(1, len(ids), dtype=torch.int)
-        kinds[0, list(image)] = 1
-        places, _ = cast("Any", self.model).model.get_rope_index(
-            torch.tensor([ids]), mm_token_type_ids=kinds, image_grid_thw=torch.tensor([layout.grid])
-        )
-        return cast("Tensor", places[:, 0])
+        return places_in_grid(self.model.base_model, ids, image, layout)
 
     def told(self, row: Row) -> dict[str, Any]:
         kinds = torch.zeros(1, row.length, dtype=torch.int)
@@ -75,9 +68,28 @@ class Qwen3VL(Qwen2VL):
     def extras(
         self, rows: Sequence[Row], deep: Sequence[Sequence[Tensor]], hidden: Tensor, start: int
     ) -> dict[str, Any]:
-        seen = [levels for levels in deep if levels]
-        # Above the layers that something is added after, none of it is kept.
-        if not seen or start >= len(seen[0]):
-            return {}
-        levels = [torch.cat(level).to(hidden.device) for level in zip(*seen, strict=True)]
-        return {"visual_pos_masks": image_mask(rows, hidden), "deepstack_visual_embeds": levels}
+        return deep_extras(rows, deep, hidden, start)
+
+
+def places_in_grid(model: Any, ids: Sequence[int], image: Sequence[int], layout: Layout | None) -> Tensor:
+    """Positions along time, height and width (3, length), as the model itself counts them."""
+    if layout is None:
+        return torch.arange(len(ids)).expand(3, -1)
+    kinds = torch.zeros(1, len(ids), dtype=torch.int)
+    kinds[0, list(image)] = 1
+    places, _ = model.get_rope_index(
+        torch.tensor([ids]), mm_token_type_ids=kinds, image_grid_thw=torch.tensor([layout.grid])
+    )
+    return cast("Tensor", places[:, 0])
+
+
+def deep_extras(
+    rows: Sequence[Row], deep: Sequence[Sequence[Tensor]], hidden: Tensor, start: int
+) -> dict[str, Any]:
+    """What trunks are told that add something at the images' positions after their first layers."""
+    seen = [levels for levels in deep if levels]
+    # Above the layers that something is added after, none of it is kept.
+    if not seen or start >= len(seen[0]):
+        return {}
+    levels = [torch.cat(level).to(hidden.device) for level in zip(*seen, strict=True)]
+    return {"visual_pos_masks": image_mask(rows, hidden), "deepstack_visual_embeds": levels}

@@ -15,7 +15,7 @@ from tests.zoo.members import MEMBERS
 
 CLOSE = 2e-5
 NEW_TOKENS = 8
-every_family = pytest.mark.parametrize("name", MEMBERS)
+every_family = pytest.mark.parametrize("name", [*MEMBERS, "aya_vision"])
 
 
 def worst(found: list[Scored], expected: list[Tensor]) -> float:

@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from transformers import (
     AutoTokenizer,
+    AyaVisionProcessor,
     Blip2Processor,
     Gemma3Processor,
     Idefics3Processor,
@@ -122,12 +123,15 @@ EXPECTED: dict[str, Callable[[Specimen, PIL.Image.Image], Ids]] = {
         chat,
         add_special_tokens=False,
     ),
+    "aya_vision": by_processor(
+        lambda images, words: AyaVisionProcessor(images, words, patch_size=8, img_size=16), chat
+    ),
     "paligemma": by_processor(PaliGemmaProcessor, lambda _: f"<image>{PROMPT}"),
     "paligemma2": by_processor(PaliGemmaProcessor, lambda _: f"<image>{PROMPT}"),
 }
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", EXPECTED)
 def test_ids_are_those_of_the_processor(specimens: Specimens, name: str) -> None:
     specimen = specimens(name)
     rows = specimen.mllm.rows([Query(image, PROMPT) for image in IMAGES])

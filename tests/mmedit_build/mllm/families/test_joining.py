@@ -42,7 +42,7 @@ def test_apart_as_together(kind: str, before: str, ending: str, target: str) -> 
 
 
 def test_behind_a_space() -> None:
-    """No second one, but for tokenizers that begin every text with one: what they join was tokenized apart."""
+    """No second one, but for tokenizers that begin every text with one."""
     for kind, answer in (("byte level", "red"), ("gemma", "red"), ("legacy", " red"), ("always", " red")):
         words = KINDS[kind]
         tokens = "".join(words.convert_ids_to_tokens(answer_ids(words, ["red"], [" "])[0]))
