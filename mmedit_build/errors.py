@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import TextIOWrapper
 
 EXIT_CODE = 2
@@ -22,6 +23,15 @@ class UserError(Exception):
 def first_line(error: Exception) -> str:
     """What a library's error says first, as part of a sentence of ours."""
     return str(error).strip().partition("\n")[0].rstrip(".:")
+
+
+def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
+    """Refuse a name that there is not, telling the nearest that there is."""
+    known = list(valid)
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1, cutoff=0.0)
+        meant = f"did you mean '{nearest[0]}'? There are" if nearest else "there are"
+        raise UserError(f"There is no {kind} '{name}'; {meant}: {', '.join(known) or 'none'}.")
 
 
 def shortened(text: str) -> str:
