@@ -14,13 +14,14 @@ from evaluation.results import HEADER, LINES, read_results
 from mmedit_build.store import PARTIAL
 from tests.kills.subject import Content, Moment, Seen, Subject, there
 
-LEARNING = {
-    "mend": {"steps": 60, "validate_every": 10, "batch_size": 4},
-    "ke": {"steps": 60, "validate_every": 10, "batch_size": 4},
-    "serac": {"steps": 60, "validate_every": 10, "batch_size": 4},
+STEPS = {"steps": 40, "validate_every": 10, "batch_size": 4}
+LEARNING = ("mend", "ke", "serac")
+METHODS = {
+    "ft-vision": {"steps": 6},
+    **dict.fromkeys(LEARNING, STEPS),
+    "rome": {"steps": 4},
+    "t-patcher": {"steps": 20},
 }
-OTHERS = {"ft-vision": {"steps": 6}, "rome": {"steps": 4}, "t-patcher": {"steps": 20}}
-METHODS = {**LEARNING, **OTHERS}
 
 
 def evaluation(dataset: Path) -> Subject:
