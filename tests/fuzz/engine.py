@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import shutil
 import time
 import traceback
@@ -13,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, sentence
 from tests.fuzz.limits import limited
 
 LONGEST_SENTENCE = 600
-"""Letters of a sentence, the folder of the input left out."""
+"""Letters of a sentence; the folder of the input, and what is the same letter over and over, count little."""
+_REPEATED = re.compile(r"(.)\1+")
 SHOWN = 400
 """Bytes of a damaged file that a finding shows."""
 SEED_FOLDER = "input"
@@ -131,8 +133,9 @@ def _judged(reader: Reader, case: Case, folder: Path, score: Score) -> tuple[str
     except UserError as error:
         score.refused += 1
         if case.expected == "accepted":
-            return f"refused: {error}", _place(error)
-        return _wrong_sentence(str(error).replace(str(folder), "INPUT"), error)
+            return f"refused: {sentence(error)}", _place(error)
+        wrong = _wrong_sentence(_REPEATED.sub(r"\1", str(error).replace(str(folder), "INPUT")))
+        return None if wrong is None else (wrong, _place(error))
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -141,14 +144,10 @@ def _judged(reader: Reader, case: Case, folder: Path, score: Score) -> tuple[str
     return ("accepted what must be refused", case.name) if case.expected == "refused" else None
 
 
-def _wrong_sentence(told: str, error: UserError) -> tuple[str, str] | None:
+def _wrong_sentence(told: str) -> str | None:
     if not told.strip():
-        return "an empty sentence", _place(error)
-    if len(told.splitlines()) > 1:
-        return "a sentence of several lines", _place(error)
-    if len(told) > LONGEST_SENTENCE:
-        return "a sentence too long to read", _place(error)
-    return None
+        return "an empty sentence"
+    return "a sentence too long to read" if len(told) > LONGEST_SENTENCE else None
 
 
 def _in_short(error: BaseException) -> str:

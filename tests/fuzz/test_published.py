@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from tests.fuzz.tables import damage_table, on_columns, on_table
 from tests.mmedit_build.publishing.conftest import World
 
 TABLES = ("vqa", "text_locality", "image_locality")
+"""An audit looks into the first alone."""
 
 
 def audit(folder: Path) -> None:
@@ -26,13 +27,15 @@ def judge(folder: Path) -> None:
     digest(load_cases(str(folder / "dataset")))
 
 
-@pytest.mark.parametrize("read", [audit, judge])
-def test_published_datasets(read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fuzz) -> None:
+@pytest.mark.parametrize(("read", "tables"), [(audit, TABLES[:1]), (judge, TABLES)])
+def test_published_datasets(
+    read: Callable[[Path], None], tables: Sequence[str], tmp_path: Path, fuzz_one: Fuzz
+) -> None:
     dataset = World(tmp_path / "work").build()
     seed = tmp_path / "seed"
     seed.mkdir()
     dataset.rename(seed / "dataset")
-    files = [next((seed / "dataset" / "data" / name).glob("test-*.parquet")) for name in TABLES]
+    files = [next((seed / "dataset" / "data" / name).glob("test-*.parquet")) for name in tables]
     names = [str(path.relative_to(seed)) for path in files]
     picked = [case for name in names for case in on_table(name, retype=True)]
     for name, path in zip(names, files, strict=True):

@@ -12,8 +12,9 @@ import torch
 
 from editors.base import State
 from editors.saving import load_patch, read_state, write_state
-from evaluation.base_outputs import BaseOutputs, pack
+from evaluation.base_outputs import BaseOutputs
 from evaluation.outputs import Output
+from evaluation.packed_outputs import pack
 from evaluation.report.page import write_page
 from evaluation.report.runs import find_runs
 from evaluation.report.tables import write_tables
@@ -22,7 +23,7 @@ from evaluation.tracing.records import SETTINGS, Settings, Traced, add, begin, f
 from tests.evaluation.report.conftest import Plan, _run
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import damage_one, on_file
-from tests.fuzz.engine import Case, Reader
+from tests.fuzz.engine import Case, LeakError, Reader
 from tests.fuzz.trees import damage_json, damage_lines
 
 FOLDER = "vqa/good"
@@ -32,6 +33,9 @@ def report(folder: Path) -> None:
     """As `mmedit-eval report` does."""
     folders = [folder / "out"]
     runs = find_runs(folders)
+    for run in (run for of_task in runs.values() for run in of_task):
+        if len({one.id for one in run.results}) < len(run.results):
+            raise LeakError("an edit counts more than once")
     write_tables(runs, folder / "report")
     write_page(runs, folder / "report", None, find_traces(folders))
 
@@ -51,7 +55,7 @@ def test_results(tmp_path: Path, fuzz_one: Fuzz) -> None:
     header, lines = f"out/{FOLDER}/{HEADER}", f"out/{FOLDER}/{LINES}"
     picked = [*on_file(header), *on_file(lines)]
     first: Callable[[Any], list[Any]] = lambda rows: [rows[0]] * 5  # noqa: E731
-    picked.append(Case("a line stands five times", _edited(lines, first), "refused"))
+    picked.append(Case("a line stands five times", _edited(lines, first)))
     for value in (7, -1, float("nan"), float("inf"), 10**400, None, "x"):
         picked.append(
             Case(f"a score is {value!r:.20}", _edited(lines, _score("exact_match", value)), "refused")

@@ -198,7 +198,8 @@ def test_experiments(tmp_path: Path, fuzz_one: Fuzz) -> None:
 
     def read(folder: Path) -> None:
         experiment = make_experiment(folder / EXPERIMENT, {})
-        load_editors(suited(experiment.methods, experiment.model, experiment.revision))
+        methods = suited(experiment.methods, experiment.model, experiment.revision)
+        load_editors(experiment.model_copy(update={"methods": methods}))
         check_writable(folder / experiment.out)
 
     fuzz_one(Reader(seed, read, picked, lambda rng, folder: damage_json(folder, [EXPERIMENT], rng)))
