@@ -14,6 +14,8 @@ STOPPED = 130
 """The exit code of what a user stopped with Ctrl-C, as shells have it."""
 LONGEST = 300
 """Letters of what others wrote that one of our sentences quotes."""
+LONGEST_SENTENCE = 1500
+"""Letters of a sentence; where several methods failed for reasons of their own there are several."""
 
 
 class UserError(Exception):
@@ -22,7 +24,7 @@ class UserError(Exception):
 
 def first_line(error: Exception) -> str:
     """What a library's error says first, as part of a sentence of ours."""
-    return str(error).strip().partition("\n")[0].rstrip(".:")
+    return shortened(str(error).strip().partition("\n")[0]).rstrip(".:")
 
 
 def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
@@ -34,10 +36,15 @@ def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
         raise UserError(f"There is no {kind} '{name}'; {meant}: {', '.join(known) or 'none'}.")
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST) -> str:
     """Words of others as part of a sentence of ours: on one line, and cut in the middle if there are many."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    return line if len(line) <= longest else f"{line[: longest // 2]} ... {line[-longest // 2 :]}"
+
+
+def sentence(error: UserError) -> str:
+    """What the commands print: one line, whatever names of files and the like are in it."""
+    return shortened(str(error), LONGEST_SENTENCE)
 
 
 @contextmanager
@@ -61,5 +68,5 @@ def run_app(app: Callable[[], object]) -> None:
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {sentence(error)}\n")
         sys.exit(EXIT_CODE)
