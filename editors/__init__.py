@@ -30,7 +30,8 @@ EDITORS = {
     "serac-image": "editors.serac:SERACImage",
     "t-patcher": "editors.tpatcher:TPatcher",
 }
-"""Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests."""
+"""Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests;
+`python -m editors.listed` adds it to lists."""
 
 
 def editor_class(name: str) -> type[Editor]:

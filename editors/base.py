@@ -174,6 +174,8 @@ class Editor(Protocol):
     """A subclass of Strict: its fields are the options of the method, each documented, with defaults."""
     family: ClassVar[MethodFamily]
     """What sort of method it is."""
+    touches: ClassVar[str]
+    """What of a model its patches touch, in a few words for lists."""
     batch: ClassVar[bool]
     """Whether it makes several edits by one patch; `plan` refuses them with a UserError otherwise."""
 

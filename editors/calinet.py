@@ -60,6 +60,7 @@ class CaliNET:
 
     Config: ClassVar[type[CaliNETConfig]] = CaliNETConfig
     family: ClassVar[MethodFamily] = "added parameters"
+    touches: ClassVar[str] = "one MLP, beside it"
     batch: ClassVar[bool] = True
 
     def __init__(self, config: CaliNETConfig) -> None:

@@ -81,6 +81,7 @@ class FT:
 
     Config: ClassVar[type[FTConfig]] = FTConfig
     family: ClassVar[MethodFamily] = "fine-tuning"
+    touches: ClassVar[str] = "one MLP, or the part named"
     batch: ClassVar[bool] = True
     # The whole part, but of the language model, which is too large, the MLP that FT takes by default.
     parts: ClassVar[Mapping[str, str]] = {
@@ -174,5 +175,6 @@ class FTVision(FT):
     """Fine-tuning of what the language model sees of an image."""
 
     Config = FTVisionConfig
+    touches = "connector or vision tower"
     # It is FT on a part of its own.
     parts: ClassVar[Mapping[str, str]] = {}

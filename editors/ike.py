@@ -71,6 +71,7 @@ class IKE:
 
     Config: ClassVar[type[IKEConfig]] = IKEConfig
     family: ClassVar[MethodFamily] = "memory"
+    touches: ClassVar[str] = "the prompt"
     batch: ClassVar[bool] = True
 
     def __init__(self, config: IKEConfig) -> None:

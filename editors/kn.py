@@ -100,6 +100,7 @@ class KN:
 
     Config: ClassVar[type[KNConfig]] = KNConfig
     family: ClassVar[MethodFamily] = "locate and edit"
+    touches: ClassVar[str] = "neurons of MLPs"
     batch: ClassVar[bool] = True
 
     def __init__(self, config: KNConfig) -> None:

@@ -53,6 +53,7 @@ class MEMIT(AssociationEditor):
     """Mass-editing memory in a transformer."""
 
     Config: ClassVar[type[AssociationConfig]] = MEMITConfig
+    touches: ClassVar[str] = "some MLPs"
     config: MEMITConfig
 
     def layers(self, mllm: MLLM) -> list[int]:

@@ -34,6 +34,7 @@ class Oracle:
 
     Config: ClassVar[type[OracleConfig]] = OracleConfig
     family: ClassVar[MethodFamily] = "sanity"
+    touches: ClassVar[str] = "nothing (told the answers)"
     batch: ClassVar[bool] = False
     """Where one edit asks what another one must not change, not even an oracle has a full score."""
 

@@ -54,6 +54,7 @@ class ROME(AssociationEditor):
     """Rank-one model editing."""
 
     Config: ClassVar[type[AssociationConfig]] = ROMEConfig
+    touches: ClassVar[str] = "one MLP"
     config: ROMEConfig
 
     def layers(self, mllm: MLLM) -> list[int]:

@@ -12,6 +12,7 @@ from safetensors.torch import save as to_bytes
 
 from editors.base import Patch, State
 from mmedit_build.errors import UserError
+from mmedit_build.files import open_file
 from mmedit_build.store import write_atomic
 
 OURS = "editors."
@@ -48,6 +49,8 @@ def write_state(path: Path, state: State, kind: str) -> None:
 def read_state(path: Path) -> tuple[State, str]:
     """A state and what it is of."""
     try:
+        # Looked at before, as the library would wait for a pipe, and keep even Ctrl-C waiting.
+        open_file(path).close()
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             # Cloned, as tensors in a file lie at any address, and what does not lie as fresh tensors do is

@@ -93,6 +93,7 @@ class SERAC:
 
     Config: ClassVar[type[SERACConfig]] = SERACConfig
     family: ClassVar[MethodFamily] = "memory"
+    touches: ClassVar[str] = "nothing (routes elsewhere)"
     batch: ClassVar[bool] = True
 
     def __init__(self, config: SERACConfig) -> None:

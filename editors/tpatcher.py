@@ -57,6 +57,7 @@ class TPatcher:
 
     Config: ClassVar[type[TPatcherConfig]] = TPatcherConfig
     family: ClassVar[MethodFamily] = "added parameters"
+    touches: ClassVar[str] = "one MLP, beside it"
     batch: ClassVar[bool] = True
 
     def __init__(self, config: TPatcherConfig) -> None:

@@ -174,15 +174,20 @@ app.command()(trace)
 
 @app.command("list")
 def list_(
-    method: Annotated[str | None, typer.Argument(help="Show the options of this method alone.")] = None,
+    topic: Annotated[
+        str | None, typer.Argument(help="A method, for its options; or models, or scores.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print methods and their options as JSON.")] = False,
 ) -> None:
-    """Show methods, their options, models, and what the scores mean."""
+    """Show the methods, the options of one of them, the models, or what the scores mean."""
     from rich.console import Console
 
-    from evaluation.listing import tables
+    from evaluation.listing import as_json, table
 
-    for table in tables(method):
-        Console().print(table)
+    if json:
+        typer.echo(as_json(topic))
+    else:
+        Console().print(table(topic))
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 from evaluation.pictures import key_of_image
 from mmedit_build.easyedit_layout import FILES, EasyEditRow, place, read_rows
 from mmedit_build.engine import shards
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.image_files import image_path
 from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Relation, Split, Task
@@ -26,8 +26,6 @@ Picture = bytes | Path
 """An encoded image: its bytes, or the file that holds it."""
 ROWS = Path("attach") / "rows.jsonl"
 """Where a work folder keeps finished edits."""
-DEFAULT = Path("runs/miniature/dataset")
-"""What `mmedit-build run` writes when it is told nothing else."""
 
 Value = TypeVar("Value")
 
@@ -98,15 +96,6 @@ def digest(cases: Iterable[Case]) -> str:
     for case in cases:
         state.update(json.dumps(_content(case), ensure_ascii=False).encode())
     return state.hexdigest()
-
-
-def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
-    """Refuse a name that there is not, telling the nearest that there is."""
-    known = list(valid)
-    if name not in known:
-        nearest = get_close_matches(name, known, n=1, cutoff=0.0)
-        meant = f"did you mean '{nearest[0]}'? There are" if nearest else "there are"
-        raise UserError(f"There is no {kind} '{name}'; {meant}: {', '.join(known) or 'none'}.")
 
 
 def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[Case]:

@@ -10,10 +10,8 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from editors import EDITORS
-from evaluation.dataset import DEFAULT, check_name
 from evaluation.metrics import PROTOCOLS, Protocol
-from evaluation.probes import Prompts
-from mmedit_build.errors import UserError, shortened
+from mmedit_build.errors import UserError, check_name, shortened
 from mmedit_build.places import named
 from mmedit_build.recipe.fields import Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
@@ -23,6 +21,9 @@ SANITY = ("oracle",)
 """Editors that test the evaluation; `all` does not mean them."""
 Part = Literal["vision", "connector", "language"]
 PARTS: tuple[Part, ...] = get_args(Part)
+Prompts = Literal["family", "raw"]
+DATASET = Path("runs/miniature/dataset")
+"""What `mmedit-build run` writes when it is told nothing else."""
 UNEDITED = "unedited"
 """How results name the model without any edit."""
 ALL = "all"
@@ -59,7 +60,7 @@ class Experiment(Strict):
     """auto, cpu, cuda, cuda:N or mps."""
     dtype: Dtype = "float32"
     """Precision of the weights."""
-    dataset: Named = str(DEFAULT)
+    dataset: Named = str(DATASET)
     """A published dataset, a work folder, MMEdit's JSON, or an id on the Hub with or without an @revision."""
     images: Place | None = None
     """Folder of the images, for datasets that only name them."""

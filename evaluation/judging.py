@@ -14,8 +14,9 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 from editors.base import Editor, Model, Patch
 from evaluation.base_outputs import BaseOutputs, vocabulary
 from evaluation.dataset import Case
+from evaluation.experiment import Prompts
 from evaluation.outputs import Measure, Output
-from evaluation.probes import Probe, Prompts, edit_of, make_probes
+from evaluation.probes import Probe, edit_of, make_probes
 from evaluation.results import CaseResult, ProbeResult
 from evaluation.scoring import Scorer
 from mmedit_build.errors import UserError

@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What is said of a score in tables and in `mmedit-eval list`."""
+    """What is said of a score in tables and in `mmedit-eval list scores`."""
 
     title: str
     about: str

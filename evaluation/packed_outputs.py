@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from evaluation.outputs import Output
 from mmedit_build.errors import UserError
+from mmedit_build.files import open_file
 from mmedit_build.store import write_atomic
 
 VERSION = 2
@@ -34,9 +35,9 @@ def save(folder: Path, outputs: Mapping[str, Output]) -> None:
 def read(path: Path) -> dict[str, Output]:
     """The outputs that a file holds."""
     try:
-        with np.load(path, allow_pickle=False) as packed:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as packed:
             return unpack(dict(packed))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise UserError(
             f"{path} does not hold outputs of an unedited model; delete it and run the same command again."
         ) from error

@@ -17,12 +17,12 @@ from typing import Literal, Protocol
 
 from editors.base import Edit, TrainEdit
 from evaluation.dataset import Case, Item
+from evaluation.experiment import Prompts
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
 from mmedit_build.rows import Relation
 from mmedit_build.sources.nq import PREFIX
 
-Prompts = Literal["family", "raw"]
 Kind = Literal["reliability", "text_generality", "image_generality", "text_locality", "image_locality"]
 KINDS: tuple[Kind, ...] = (
     *("reliability", "text_generality", "image_generality"),

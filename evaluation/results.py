@@ -21,6 +21,8 @@ from evaluation.lines import Lines
 from evaluation.metrics import METRICS, Protocol
 from evaluation.probes import Kind
 from mmedit_build.errors import UserError
+from mmedit_build.files import read_bytes
+from mmedit_build.json_files import MOST_BYTES
 from mmedit_build.rows import Relation, Split, Task
 from mmedit_build.store import locked, write_atomic
 
@@ -219,7 +221,7 @@ def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
 def read_header(folder: Path) -> RunResult:
     path = folder / HEADER
     try:
-        return _RUNS.validate_json(path.read_bytes())
+        return _RUNS.validate_json(read_bytes(path, MOST_BYTES))
     except (OSError, ValidationError) as error:
         raise UserError(
             f"{path} is not the header of results of this version of mmedit; delete {folder} and run again."

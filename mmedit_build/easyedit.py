@@ -85,6 +85,8 @@ def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Ed
             except UserError as error:
                 raise UserError(f"{place(path, number)} cannot be imported: {error}") from error
             edits.append(edit)
+    if not edits:
+        raise UserError(f"{folder} holds no rows; give the folder of files that have some.")
     return edits
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from io import TextIOWrapper
 
 EXIT_CODE = 2
@@ -13,6 +14,8 @@ STOPPED = 130
 """The exit code of what a user stopped with Ctrl-C, as shells have it."""
 LONGEST = 300
 """Letters of what others wrote that one of our sentences quotes."""
+LONGEST_SENTENCE = 1500
+"""Letters of a sentence; where several methods failed for reasons of their own there are several."""
 
 
 class UserError(Exception):
@@ -21,13 +24,27 @@ class UserError(Exception):
 
 def first_line(error: Exception) -> str:
     """What a library's error says first, as part of a sentence of ours."""
-    return str(error).strip().partition("\n")[0].rstrip(".:")
+    return shortened(str(error).strip().partition("\n")[0]).rstrip(".:")
 
 
-def shortened(text: str) -> str:
+def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
+    """Refuse a name that there is not, telling the nearest that there is."""
+    known = list(valid)
+    if name not in known:
+        nearest = get_close_matches(name, known, n=1, cutoff=0.0)
+        meant = f"did you mean '{nearest[0]}'? There are" if nearest else "there are"
+        raise UserError(f"There is no {kind} '{name}'; {meant}: {', '.join(known) or 'none'}.")
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
     """Words of others as part of a sentence of ours: on one line, and cut in the middle if there are many."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    return line if len(line) <= longest else f"{line[: longest // 2]} ... {line[-longest // 2 :]}"
+
+
+def sentence(error: UserError) -> str:
+    """What the commands print: one line, whatever names of files and the like are in it."""
+    return shortened(str(error), LONGEST_SENTENCE)
 
 
 @contextmanager
@@ -51,5 +68,5 @@ def run_app(app: Callable[[], object]) -> None:
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {sentence(error)}\n")
         sys.exit(EXIT_CODE)

@@ -32,9 +32,10 @@ def open_file(path: Path) -> BinaryIO:
 def read_bytes(path: Path, most: int) -> bytes:
     """The content of a regular file of at most so many bytes."""
     with open_file(path) as file:
-        # One more is asked for, as a file may grow after its size was looked at.
-        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
-    if data is None or len(data) > most:
+        size = os.fstat(file.fileno()).st_size
+        # Not `most`, as room for so many bytes would be taken at once.
+        data = file.read(size) if size <= most else None
+    if data is None:
         raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
     return data
 

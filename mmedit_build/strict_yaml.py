@@ -10,12 +10,16 @@ from typing import Any
 import yaml
 
 from mmedit_build.errors import UserError, shortened
+from mmedit_build.files import read_bytes
+
+MOST_BYTES = 16 << 20
+"""Of a file that people write."""
 
 
 def read_file(path: Path, name: str) -> Any:
     """What a YAML file holds; `name` is how sentences call it, such as "the recipe x.yaml"."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bytes(path, MOST_BYTES).decode("utf-8")
     except (OSError, ValueError) as error:
         reason = shortened(str(error))
         raise UserError(f"Cannot read {name} ({reason}); give a YAML file in UTF-8.") from error
@@ -30,8 +34,12 @@ def parse(text: str, name: str) -> Any:
         raise UserError(f"Cannot read {name} as YAML ({shortened(str(error))}); correct it there.") from error
 
 
+LARGEST = 10**100
+"""What no number in a file of settings comes near to."""
+
+
 class _Strict(yaml.SafeLoader):
-    """As the safe loader, but a key may stand only once in its section."""
+    """As the safe loader, but a key may stand only once in its section, and no number is endless."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -40,3 +48,13 @@ class _Strict(yaml.SafeLoader):
                 line = node.start_mark.line + 1
                 raise yaml.YAMLError(f"{key} stands {times} times in the section that begins in line {line}")
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        number = super().construct_yaml_int(node)
+        # One of thousands of digits, which few letters suffice for, could not even be told.
+        if abs(number) >= LARGEST:
+            raise yaml.YAMLError(f"the number in line {node.start_mark.line + 1} is too large")
+        return number
+
+
+_Strict.add_constructor("tag:yaml.org,2002:int", _Strict.construct_yaml_int)

@@ -35,6 +35,13 @@ def test_help_loads_no_heavy_library(module: str) -> None:
     assert "Usage" in done.stdout
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["list", "mend"], ["list", "serac", "--json"]])
+def test_lists_load_no_library_of_models(arguments: list[str]) -> None:
+    after = f"loaded = (set({HEAVY!r}) - {{'numpy'}}) & set(sys.modules)\nassert not loaded, loaded"
+    done = run("evaluation.cli", *arguments, after=after)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("module", CLIS.values())
 def test_no_help_is_in_brackets_which_are_taken_for_markup(module: str) -> None:
     group = typer.main.get_command(importlib.import_module(module).app)

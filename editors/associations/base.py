@@ -71,6 +71,7 @@ class AssociationEditor(ABC):
 
     Config: ClassVar[type[AssociationConfig]]
     family: ClassVar[MethodFamily] = "locate and edit"
+    touches: ClassVar[str]
     batch: ClassVar[bool] = True
 
     def __init__(self, config: Any) -> None:

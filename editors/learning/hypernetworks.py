@@ -67,6 +67,7 @@ class HypernetworkEditor(ABC):
 
     Config: ClassVar[type[HypernetworkConfig]]
     family: ClassVar[MethodFamily] = "meta-learning"
+    touches: ClassVar[str] = "some MLPs, or a part"
     batch: ClassVar[bool] = True
     parts: ClassVar[Mapping[str, str]] = {part: part for part in get_args(EditedPart)}
 

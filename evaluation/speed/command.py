@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.dataset import DEFAULT
+from evaluation.experiment import DATASET
 from evaluation.speed.models import MINIATURE, Setting, Shape, write_model
 from evaluation.speed.modes import Comparison, Memory, compare
 from evaluation.speed.training import BATCH, Training, compare_training
@@ -53,7 +53,7 @@ def speed(
         Literal["miniature", "deep", "both"],
         typer.Option(help="The bundled model, one of random weights with 24 layers, or both."),
     ] = "both",
-    dataset: Annotated[str, typer.Option(help="Where the edits come from.")] = str(DEFAULT),
+    dataset: Annotated[str, typer.Option(help="Where the edits come from.")] = str(DATASET),
     edits: Annotated[int, typer.Option(min=1, help="Edits that are judged.")] = 16,
     repeats: Annotated[int, typer.Option(min=1, help="How often both modes take turns.")] = 3,
     save: Annotated[Path | None, typer.Option("--json", help="File for all numbers.")] = None,

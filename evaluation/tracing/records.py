@@ -14,6 +14,8 @@ from evaluation.lines import Lines
 from evaluation.tracing.prompts import KINDS, Kind, Role
 from evaluation.tracing.runs import Site
 from mmedit_build.errors import UserError
+from mmedit_build.files import read_bytes
+from mmedit_build.json_files import MOST_BYTES
 from mmedit_build.store import write_atomic
 
 SETTINGS = "trace.json"
@@ -104,7 +106,7 @@ def find_traces(folders: Sequence[Path]) -> list[Path]:
 def read_settings(folder: Path) -> Settings:
     path = folder / SETTINGS
     try:
-        return _SETTINGS.validate_json(path.read_bytes())
+        return _SETTINGS.validate_json(read_bytes(path, MOST_BYTES))
     except (OSError, ValidationError) as error:
         raise UserError(
             f"{path} does not hold the settings of traces; give a folder that mmedit-eval trace wrote."

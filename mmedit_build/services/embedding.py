@@ -40,7 +40,7 @@ def look_at(similarity: Similarity) -> Any:
                 f"'{similarity.model}' does not average the vectors of its tokens, which is all that is done "
                 "here: name a checkpoint that does, such as sentence-transformers/all-MiniLM-L6-v2."
             )
-    check_tokenizer(similarity.model, tokenizer)
+        check_tokenizer(similarity.model, tokenizer)
     return tokenizer
 
 

@@ -55,9 +55,9 @@ def look_at(model: Local) -> Any:
                 f"The chat template of '{model.model}' leaves out what is said: give the one that belongs "
                 "to it."
             )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    check_tokenizer(model.model, tokenizer)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        check_tokenizer(model.model, tokenizer)
     return tokenizer
 
 

@@ -189,6 +189,7 @@ class Noise:
 
     Config: ClassVar[type[Strict]] = NoConfig
     family: ClassVar[MethodFamily] = "fine-tuning"
+    touches: ClassVar[str] = "the last layers"
     batch: ClassVar[bool] = True
     strength = 0.05
 

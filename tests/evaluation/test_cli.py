@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from editors import EDITORS
 from evaluation.cli import app
 from evaluation.tracing.records import Settings, begin
 from mmedit_build.errors import UserError
@@ -97,20 +98,37 @@ def test_a_protocol_can_be_left_out(dataset: Path, tmp_path: Path) -> None:
     assert "wild protocol" not in output
 
 
-def test_list_shows_methods_options_models_and_scores() -> None:
+def test_list_is_a_screen_of_methods() -> None:
     output = run("list")
-    for word in ("oracle", "unedited", "weight_decay", "miniature/mllm", "token accuracy"):
-        assert word in output
     # By their families, in the order in which reports have them.
     places = [output.index(word) for word in ("fine-tuning", "memory", "meta-learning", "locate and edit")]
     assert places == sorted(places)
+    assert [name for name in (*EDITORS, "unedited") if name not in output] == []
+    assert len(output.splitlines()) < 40
 
 
-def test_list_shows_the_options_of_one_method() -> None:
-    output = run("list", "mend")
-    assert "rates_lr" in output
-    for word in ("weight_decay", "miniature/mllm", "token accuracy"):
-        assert word not in output
+@pytest.mark.parametrize(
+    ("topic", "shown"),
+    [
+        ("mend", ["rates_lr", "Learning rate of these rates"]),
+        ("models", ["miniature/mllm", "any of type blip-2"]),
+        ("scores", ["token accuracy", "CIDEr-D"]),
+    ],
+)
+def test_list_shows_one_thing_alone(topic: str, shown: list[str]) -> None:
+    output = run("list", topic)
+    for word in ("rates_lr", "weight_decay", "miniature/mllm", "token accuracy"):
+        assert (word in output) is (word in shown)
+    assert all(word in output for word in shown)
+
+
+def test_list_as_json() -> None:
+    assert list(json.loads(run("list", "--json"))) == list(EDITORS)
+    (one,) = json.loads(run("list", "rome", "--json")).values()
+    assert one["family"] == "locate and edit"
+    assert {"name": "layer", "default": 2} in [
+        {key: option[key] for key in ("name", "default")} for option in one["options"]
+    ]
 
 
 def test_several_edits_at_once_have_a_folder_for_each_number(dataset: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evaluation.cli import app
-from evaluation.dataset import DEFAULT
+from evaluation.experiment import DATASET
 from mmedit_build.errors import UserError
 
 ANNOUNCED = "The miniature benchmark is not built yet; building it in runs/miniature"
@@ -21,7 +21,7 @@ def test_it_is_built_in_its_usual_place(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # Building takes a minute; that it begins there is seen from how it is refused.
-    work = tmp_path / DEFAULT.parent
+    work = tmp_path / DATASET.parent
     work.parent.mkdir()
     work.touch()
     result = CliRunner().invoke(app, command)
@@ -34,7 +34,7 @@ def test_one_that_is_there_is_used_again(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(dataset, DEFAULT)
+    shutil.copytree(dataset, DATASET)
     arguments = ["--method", "oracle", "--protocol", "legacy", "--task", "vqa", "--limit", "1"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output

@@ -19,6 +19,19 @@ def test_a_user_error_is_its_sentence_and_exit_code_2(capsys: pytest.CaptureFixt
     assert capsys.readouterr() == ("", "Error: There is no file x; give one.\n")
 
 
+def test_a_sentence_is_one_line_whatever_names_are_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def app() -> None:
+        raise UserError(f"There is no file a\nb{'c' * 5000}; give one.")
+
+    with pytest.raises(SystemExit):
+        run_app(app)
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert len(told) < 2000
+    assert told.startswith("Error: There is no file a bccc")
+    assert told.endswith("ccc; give one.\n")
+
+
 def test_a_bug_stays_a_bug() -> None:
     def app() -> None:
         raise ZeroDivisionError

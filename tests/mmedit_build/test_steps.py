@@ -1,20 +1,14 @@
-"""A whole build of a few drawings: from sources to a dataset, run again, and killed at any moment."""
+"""A whole build of a few drawings: from sources to a dataset, and run again."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
 import shutil
-import signal
-import threading
-import traceback
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import torch
 from datasets import load_dataset
 
 from mmedit_build.audit.report import audit, faults
@@ -28,10 +22,6 @@ from mmedit_build.rows import SPLITS
 from mmedit_build.status import summaries
 from mmedit_build.steps import STEPS, examples_to_mine, publish
 from mmedit_build.work import Work
-
-KILLS = int(os.environ.get("MMEDIT_KILLS", "20"))
-LONGEST = 2.0
-"""Seconds until a kill at most; some come before the first shard is finished, some after the last."""
 
 
 def small() -> Recipe:
@@ -219,42 +209,3 @@ def test_a_build_with_a_fault_is_not_published(built: Build, tmp_path: Path) -> 
     (tmp_path / "attach" / "rows.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(UserError, match=r"audit\.html"):
         publish(Build(built.recipe, work, silent))
-
-
-def test_a_build_that_is_killed_twenty_times_ends_as_one_that_is_not(built: Build, tmp_path: Path) -> None:
-    rng = random.Random(0)
-    undisturbed = contents(built.work)
-    kills = finished = 0
-    while kills < KILLS or not finished:
-        folder = tmp_path / f"run-{finished}"
-        if killed_after(folder, rng.uniform(0.05, LONGEST)):
-            kills += 1
-        else:
-            finished += 1
-            assert contents(Work(folder)) == undisturbed
-            left = [path for path in folder.rglob(".*") if path.is_file()]
-            assert left == []
-
-
-def killed_after(folder: Path, seconds: float) -> bool:
-    """Run the whole build in a child that is killed after a while, unless it is done before."""
-    # Forked, as the child would otherwise spend longer on imports than on the build.
-    torch.set_num_threads(1)
-    child = os.fork()
-    if child == 0:
-        # Threads of torch do not survive a fork, so weights are read without any.
-        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
-        try:
-            run_all(folder)
-        except BaseException:
-            (folder / "traceback").write_text(traceback.format_exc())
-            os._exit(1)
-        os._exit(0)
-    timer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
-    timer.start()
-    _, status = os.waitpid(child, 0)
-    timer.cancel()
-    if os.WIFSIGNALED(status):
-        return True
-    assert os.WEXITSTATUS(status) == 0, (folder / "traceback").read_text()
-    return False
