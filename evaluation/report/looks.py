@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from editors.families import METHOD_FAMILIES
+from editors.listed import listed
 from evaluation.experiment import UNEDITED
-from evaluation.listing import by_family
 from evaluation.report.runs import Run
 
 HUES = len(METHOD_FAMILIES)
@@ -55,7 +55,7 @@ def _hue(run: Run) -> int:
 def _of_family(hue: int, runs: Sequence[Run]) -> Looks:
     looks: Looks = {}
     shown = {run.header.settings.method for run in runs}
-    known = by_family().get(METHOD_FAMILIES[hue], [])
+    known = [name for name, one in listed().items() if one.family == METHOD_FAMILIES[hue]]
     others = sorted(shown - {*known})
     # Shades repeat after three, shapes after four, so a dozen methods differ in one of both.
     for place, method in enumerate([*known, *others]):

@@ -26,7 +26,6 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.families import FAMILIES
-from mmedit_build.mllm.query import Form
 from tests.mmedit_build.mllm.families.conftest import Specimen, Specimens, shown
 from tests.zoo.building import Zoo
 from tests.zoo.members import MEMBERS
@@ -200,13 +199,13 @@ def test_templates_of_the_user(zoo: Zoo, name: str) -> None:
     assert list(row.ids) == mllm.tokenizer(TEMPLATE.format(image=WRITTEN[name], prompt=PROMPT))["input_ids"]
 
 
-@pytest.mark.parametrize("form", ["plain", "raw"])
+@pytest.mark.parametrize("template", ["plain", "raw"])
 @pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "internvl", "gemma3"])
-def test_the_image_and_then_the_words(specimens: Specimens, name: str, form: Form) -> None:
-    mllm, written = specimens(name).mllm, WRITTEN[name]
+def test_the_image_and_then_the_words(zoo: Zoo, name: str, template: str) -> None:
+    mllm, written = MLLM.load(zoo(name), device="cpu", template=template), WRITTEN[name]
     if name == "qwen2_5_vl":
         written = f"<|vision_start|>{written}<|vision_end|>"
-    (row,) = mllm.rows([Query(IMAGES[2], PROMPT, "red", form)])
+    (row,) = mllm.rows([Query(IMAGES[2], PROMPT, "red")])
     whole = mllm.tokenizer(f"{written}{PROMPT} red")["input_ids"]
     assert list(row.ids) == whole
 
