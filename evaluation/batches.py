@@ -16,11 +16,9 @@ from evaluation.dataset import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
 from evaluation.results import CaseResult
+from evaluation.room import groups
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
-
-TOGETHER = 16
-"""Edits whose queries are computed up to the edited layer together."""
 
 
 def check_batch(editor: Editor, size: int) -> None:
@@ -88,12 +86,12 @@ class _Batch:
         except FAULTS as error:
             yield from (skipped(case, error) for case in cases)
             return
-        for start in range(0, len(cases), TOGETHER):
+        for together in groups(self._judging, cases):
             yield from self._judged(
                 patch,
                 [
                     Planned(case, self._judging.probes(case), patch, seconds / len(cases), known[case.id])
-                    for case in cases[start : start + TOGETHER]
+                    for case in together
                 ],
             )
 
@@ -140,8 +138,7 @@ class _Batch:
         queries: Sequence[Query] = [probe.query for probe in probes]
         layer = patch.first_layer(mllm)
         if layer is not None:
-            free = "wild" in judging.scorer.protocols
-            queries = mllm.below(queries, layer, for_generation=free, batch_size=judging.batch_size)
+            queries = mllm.below(queries, layer, for_generation=judging.writes, batch_size=judging.batch_size)
         with patch.applied(mllm) as model:
             if layer is None and model is mllm:
                 # Images look different now, but only once for all that is asked about them.

@@ -22,8 +22,8 @@ from evaluation.scoring import Scorer
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 
-FAULTS = (UserError, ArithmeticError, torch.OutOfMemoryError, LinAlgError)
-"""What may go wrong with a single edit; anything else is a bug and ends the run."""
+FAULTS = (UserError, ArithmeticError, LinAlgError)
+"""What may go wrong with a single edit. A want of memory is no edit's fault: it ends the method."""
 
 
 @dataclass(slots=True)
@@ -63,6 +63,16 @@ class Judging:
     @property
     def measure(self) -> Measure:
         return Measure(vocabulary(self.mllm), self.scorer.protocols, self.batch_size)
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model answers freely too."""
+        return "wild" in self.scorer.protocols
+
+    def most_kept(self, cases: Sequence[Case]) -> int:
+        """Bytes that the queries of some cases can take at most, however long they are."""
+        queries = sum(len(self.probes(case)) for case in cases)
+        return queries * self.mllm.most_kept(for_generation=self.writes)
 
     def probes(self, case: Case) -> list[Probe]:
         return make_probes(case, self.mllm, self.prompts)

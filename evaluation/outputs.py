@@ -16,7 +16,7 @@ from editors.base import Model
 from editors.patches.overlays import take
 from evaluation.metrics import PROTOCOLS, Floats, Ids, Protocol
 from evaluation.probes import Probe
-from mmedit_build.mllm import Positions, Query, Scored
+from mmedit_build.mllm import Below, Positions, Query, Scored
 
 RANKS = 10
 """Likeliest tokens kept at every position."""
@@ -26,7 +26,7 @@ LOGITS_BYTES = 2**28
 """How many bytes of logits are held at a time, about."""
 WHERE: tuple[Positions, ...] = ("target", "all")
 POSITIONS: dict[Positions, int] = {"target": 8, "all": 64}
-"""How many positions of a row have logits, about."""
+"""How many positions of a row have logits, about; of rows that are known to be longer, all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ class Measure:
         outputs: dict[int, Output] = {}
         for positions in WHERE:
             indices = [i for i in range(len(probes)) if (i in everywhere) is (positions == "all")]
-            size = self._rows_at_once(positions)
+            size = self._rows_at_once(positions, queries)
             for start in range(0, len(indices), size):
                 part = indices[start : start + size]
                 with lend(part) as model:
@@ -114,9 +114,11 @@ class Measure:
                 results[i] = replace(results[i], text=one.text, written=len(one.token_log_probs))
         return results
 
-    def _rows_at_once(self, positions: Positions) -> int:
+    def _rows_at_once(self, positions: Positions, queries: Sequence[Query]) -> int:
         """How many rows' logits may be held at a time."""
-        return max(8, LOGITS_BYTES // (4 * self.vocabulary * POSITIONS[positions]))
+        known = queries.rows if isinstance(queries, Below) and positions == "all" else ()
+        length = max([POSITIONS[positions], *(row.length for row in known)])
+        return max(1, LOGITS_BYTES // (4 * self.vocabulary * length))
 
 
 def log_prob(output: Output) -> float:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+import torch
+
 from editors.base import Editor, Model, Patch
 from editors.patches.side_by_side import Beside, SideBySide
 from editors.patches.weights import LowRankPatch, WeightPatch
@@ -20,11 +22,10 @@ from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
 from evaluation.probes import Probe
 from evaluation.results import CaseResult
+from evaluation.room import GROUP, groups
 from mmedit_build.mllm import Below, Query
 from mmedit_build.mllm.below import joined
 
-GROUP = 16
-"""Edits whose queries are computed up to the edited layer together, and that are judged side by side."""
 WHOLE_BYTES = 2**28
 """How much the patches of whole matrices in a group may take; larger ones are judged one after the other."""
 
@@ -37,8 +38,8 @@ def run(
     Cases of known ids have their results. They keep their places in their groups, so that a run that was cut
     off gives the same numbers to the last bit: batches of other shapes round differently.
     """
-    for start in range(0, len(cases), GROUP):
-        yield from _Group(judging, editor, cases[start : start + GROUP]).results(known)
+    for group in groups(judging, cases):
+        yield from _Group(judging, editor, group).results(known)
 
 
 def run_plain(
@@ -135,6 +136,12 @@ class _Group:
             # One of them is at fault, and each on its own will tell which.
             yield from map(self._alone, together)
             return
+        except torch.OutOfMemoryError:
+            self._lifted = None
+            for planned in together:
+                # With nothing kept of the others it may have room.
+                yield _Group(self._judging, self._editor, [planned.case])._alone(planned)
+            return
         for planned in together:
             planned.after = [next(outputs) for _ in planned.probes]
             planned.probe_seconds = clock.seconds / len(together)
@@ -171,7 +178,7 @@ class _Group:
         below = judging.mllm.below(
             [probe.query for of in known.values() for probe in of],
             layer,
-            for_generation="wild" in judging.scorer.protocols,
+            for_generation=judging.writes,
             batch_size=judging.batch_size,
         )
         ends, end = {}, 0

@@ -163,11 +163,20 @@ class MLLM:
 
     def kept_bytes(self, row: Row, layer: int, *, for_generation: bool) -> int:
         """What a `Below` of this layer takes for a row."""
+        attended = self._attended(layer) * row.prompt_length if for_generation else 0
+        return (row.length * self.embed_tokens.embedding_dim + attended) * self.dtype.itemsize
+
+    def most_kept(self, *, for_generation: bool) -> int:
+        """The same for the longest row that there can be, at the last layer."""
+        attended = self._attended(self.n_layers) if for_generation else 0
+        return self._family.max_positions * (self.embed_tokens.embedding_dim + attended) * self.dtype.itemsize
+
+    def _attended(self, layer: int) -> int:
+        """Numbers that are kept of a position for later ones to attend to, of all layers below."""
         config = self._family.text_config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        attended = 2 * layer * heads * head * row.prompt_length if for_generation else 0
-        return int((row.length * config.hidden_size + attended) * self.dtype.itemsize)
+        return int(2 * layer * heads * head)
 
     def have_room(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:
         """Whether each query has room, with its target or with so many new tokens in the target's place."""
