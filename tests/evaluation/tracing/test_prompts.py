@@ -67,7 +67,7 @@ def test_a_subject_must_be_in_its_question(mllm: MLLM) -> None:
         ("what is the home of a spider called", "spider"),
         ("who wrote harry potter and the philosopher's stone", "philosopher's stone"),
         ("what is it", None),
-        ("Who Wrote Emma, And Where Was It", "Emma"),
+        ("What Is It", None),
     ],
 )
 def test_the_last_content_words_are_guessed(question: str, subject: str | None) -> None:
