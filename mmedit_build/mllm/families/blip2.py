@@ -72,8 +72,7 @@ class Blip2(Family):
 
     @cached_property
     def fixed_layout(self) -> Layout | None:
-        # With an OPT no text holds the image, which stands before all of it.
-        return Layout("" if self._opt else self.image_token, (int(self.config.num_query_tokens),))
+        return Layout(self.image_token, (int(self.config.num_query_tokens),))
 
     @property
     def image_id(self) -> int:
