@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
-from mmedit_build.mllm.families.base import Family, Seen
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.images import Image, image_key, open_image
 from mmedit_build.mllm.passes import Counts
 from mmedit_build.mllm.query import Query

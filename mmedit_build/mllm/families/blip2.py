@@ -12,7 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.families.base import Family, MLPPaths, Tower
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import MLPPaths, Tower
 from mmedit_build.mllm.rendering import IMAGE, Template, Templates
 from mmedit_build.mllm.rows import Layout, Row
 
