@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
-from mmedit_build.mllm.families.base import Family, Seen
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.images import Image, image_key, open_image
 from mmedit_build.mllm.passes import Counts
 from mmedit_build.mllm.query import Query
@@ -49,15 +50,17 @@ class Features:
         self._memory = Memory()
         self._layouts: dict[str, Layout] = {}
         self._fresh = False
+        self._apart = False
 
     @contextmanager
-    def fresh(self) -> Iterator[None]:
-        """Inside, every call encodes its images anew and follows the caller's grad mode."""
-        before, self._fresh = self._fresh, True
+    def fresh(self, *, apart: bool = False) -> Iterator[None]:
+        """Inside, every call encodes its images anew, one by one if `apart`, and follows the grad mode."""
+        before = self._fresh, self._apart
+        self._fresh, self._apart = True, apart or self._apart
         try:
             yield
         finally:
-            self._fresh = before
+            self._fresh, self._apart = before
 
     def memory(self) -> Memory:
         """What one call may use: the lasting memory, or an empty one of its own inside `fresh`."""
@@ -69,10 +72,9 @@ class Features:
         if fixed is not None:
             return [None if query.image is None else fixed for query in queries]
         keys = [None if query.image is None else image_key(query.image) for query in queries]
-        unknown = [
-            query for query, key in zip(queries, keys, strict=True) if key and key not in self._layouts
-        ]
-        self.of(unknown, memory)
+        if any(key and key not in self._layouts for key in keys):
+            # All of them, since images are encoded in the order of their queries.
+            self.of([query for query in queries if query.image is not None], memory)
         return [None if key is None else self._layouts[key] for key in keys]
 
     def of(self, queries: Sequence[Query], memory: Memory) -> list[Seen]:
@@ -83,9 +85,10 @@ class Features:
         # Held here as well as in the memory, which may drop some of them before the call is done.
         found = {key: kept for key in distinct if (kept := memory.get(key)) is not None}
         missing = [key for key in distinct if key not in found]
+        size = 1 if self._apart else VISION_BATCH
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
-            for start in range(0, len(missing), VISION_BATCH):
-                chunk = missing[start : start + VISION_BATCH]
+            for start in range(0, len(missing), size):
+                chunk = missing[start : start + size]
                 found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
         for key in missing:
             memory.put(key, found[key])

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.query import Query
-from mmedit_build.mllm.rendering import IMAGE, Template
+from mmedit_build.mllm.rendering import IMAGE, PLAIN, Template
 
 if TYPE_CHECKING:
     from mmedit_build.mllm.families.base import Family
@@ -189,6 +189,11 @@ def _expanded(
             seen.extend(range(len(found), len(found) + times))
         found.extend([token] * times)
         wide.extend([span] * times)
+    if next(counts, 0):
+        raise UserError(
+            f"The template says where the image stands, but {family.image_token} is no token of this "
+            f"checkpoint: use a template without {IMAGE}, such as '{PLAIN}'."
+        )
     if not found:
         raise UserError("A query has neither image nor prompt: give it at least one of the two.")
     return _Prompt(tuple(found), tuple(seen), tuple(wide))

@@ -12,7 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.families.base import Family, MLPPaths, Tower
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import MLPPaths, Tower
 from mmedit_build.mllm.rendering import IMAGE, Template, Templates
 from mmedit_build.mllm.rows import Layout, Row
 
@@ -72,8 +73,7 @@ class Blip2(Family):
 
     @cached_property
     def fixed_layout(self) -> Layout | None:
-        # With an OPT no text holds the image, which stands before all of it.
-        return Layout("" if self._opt else self.image_token, (int(self.config.num_query_tokens),))
+        return Layout(self.image_token, (int(self.config.num_query_tokens),))
 
     @property
     def image_id(self) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from mmedit_build.mllm.families.base import Family, Tower, image_mask
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Tower, image_kinds, image_mask
 from mmedit_build.mllm.rows import Layout, Row
 
 
@@ -51,6 +51,4 @@ class Gemma3(Family):
         return {"token_type_ids": image_mask(rows, hidden).long()}
 
     def told(self, row: Row) -> dict[str, Any]:
-        kinds = torch.zeros(1, row.length, dtype=torch.long)
-        kinds[0, list(row.image)] = 1
-        return {"token_type_ids": kinds}
+        return {"token_type_ids": image_kinds(row)}

@@ -15,7 +15,8 @@ from transformers import PreTrainedModel
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.families.base import Family, Seen, image_mask, soft_capped
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Seen, image_kinds, image_mask, soft_capped
 from mmedit_build.mllm.families.qwen_vl import deep_extras, places_in_grid
 from mmedit_build.mllm.families.structure import find_structure
 from mmedit_build.mllm.rows import Layout, Row
@@ -99,9 +100,7 @@ class Generic(Family):
         return _asked(self.trunk.forward)
 
     def told(self, row: Row) -> dict[str, Any]:
-        kinds = torch.zeros(1, row.length, dtype=torch.long)
-        kinds[0, list(row.image)] = 1
-        return {name: kinds for name in IMAGE_KINDS if name in _asked(self.model.forward)}
+        return {name: image_kinds(row) for name in IMAGE_KINDS if name in _asked(self.model.forward)}
 
     def head(self, hidden: Tensor) -> Tensor:
         return soft_capped(super().head(hidden), self.text_config)

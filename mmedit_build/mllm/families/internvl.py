@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mmedit_build.mllm.families.base import Family, Tower
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Tower
 from mmedit_build.mllm.rows import Layout
 
 

@@ -8,7 +8,8 @@ from typing import Any, cast
 from torch import nn
 from transformers import PreTrainedModel
 
-from mmedit_build.mllm.families.base import Family, unused_layers
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import unused_layers
 
 
 class Llava(Family):

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmedit_build.mllm.families.base import Family, Tower, soft_capped
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Tower, soft_capped
 from mmedit_build.mllm.rendering import IMAGE, Template, Templates
 from mmedit_build.mllm.rows import Layout, Row
 

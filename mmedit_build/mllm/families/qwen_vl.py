@@ -8,7 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from mmedit_build.mllm.families.base import Family, Tower, image_mask
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.families.pieces import Tower, image_kinds, image_mask
 from mmedit_build.mllm.rendering import IMAGE, Template, Templates
 from mmedit_build.mllm.rows import Layout, Row
 
@@ -40,9 +41,7 @@ class Qwen2VL(Family):
         return places_in_grid(self.model.base_model, ids, image, layout)
 
     def told(self, row: Row) -> dict[str, Any]:
-        kinds = torch.zeros(1, row.length, dtype=torch.int)
-        kinds[0, list(row.image)] = 1
-        return {"mm_token_type_ids": kinds}
+        return {"mm_token_type_ids": image_kinds(row)}
 
 
 class Qwen25VL(Qwen2VL):

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.families.base import MLPPaths, Tower, unused_layers
+from mmedit_build.mllm.families.pieces import MLPPaths, Tower, unused_layers
 
 MLPS = (
     MLPPaths("up_proj", "down_proj", "gate_proj"),

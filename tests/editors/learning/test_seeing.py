@@ -18,6 +18,9 @@ from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
+from tests.zoo.building import Zoo, zoo
+
+__all__ = ["zoo"]
 
 PARTS: tuple[EditedPart, ...] = ("connector", "vision")
 
@@ -36,6 +39,11 @@ def queries(edits: Sequence[Edit], pictures: Sequence[PIL.Image.Image]) -> list[
     one, two, three = (edit.query for edit in edits)
     copy = pictures[0].copy()
     return [one, two, replace(one, prompt="a photo of", image=copy), three, one, replace(two, image=copy)]
+
+
+def as_picture(query: Query) -> PIL.Image.Image:
+    assert isinstance(query.image, PIL.Image.Image)
+    return query.image
 
 
 def names(mllm: MLLM, part: EditedPart) -> list[str]:
@@ -106,17 +114,27 @@ def test_each_image_goes_through_once_for_each_edit(mllm: MLLM, queries: list[Qu
     assert mllm.counts.vision - before == len(queries)
 
 
-def test_more_images_than_are_encoded_at_a_time(
-    exact: MLLM, edits: list[Edit], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", ["vision", "connector"])
+@pytest.mark.parametrize(
+    "name", ["instructblip", "llava_next", "qwen2_5_vl", "qwen3_vl", "internvl", "smolvlm"]
+)
+def test_images_in_tiles_and_without_batches(
+    zoo: Zoo, edits: list[Edit], name: str, part: EditedPart
 ) -> None:
-    queries = [edit.query for edit in edits]
-    weights = names(exact, "vision")
-    whole = seeing_gradients(exact, queries, weights)
-    monkeypatch.setattr("mmedit_build.mllm.features.VISION_BATCH", 2)
-    for one, other in zip(whole, seeing_gradients(exact, queries, weights), strict=True):
-        for name in weights:
-            torch.testing.assert_close(one[name].deltas, other[name].deltas, rtol=1e-5, atol=1e-9)
-            torch.testing.assert_close(one[name].inputs, other[name].inputs, rtol=1e-5, atol=1e-9)
+    """Towers that see the patches of all images in one row, or as many tiles as an image has."""
+    mllm = MLLM.load(zoo(name), device="cpu")
+    sizes = [(48, 16), (16, 16), (20, 44)]
+    queries = [
+        replace(edit.query, image=as_picture(edit.query).resize(size))
+        for edit, size in zip(edits, sizes, strict=True)
+    ]
+    # How this one lies in a row is known before, so that it would be encoded after the others.
+    mllm.rows(queries[:1])
+    weights = names(mllm, part)
+    for query, rows in zip(queries, seeing_gradients(mllm, queries, weights), strict=True):
+        for pair, gradient in zip(rows.values(), autograd(mllm, query, weights), strict=True):
+            found = pair.deltas.mT @ pair.inputs
+            assert float((found - gradient).norm()) < 1e-4 * float(gradient.norm())
 
 
 def test_an_edit_without_image_is_told(mllm: MLLM) -> None:

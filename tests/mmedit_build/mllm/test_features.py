@@ -7,7 +7,7 @@ import torch
 from transformers import Blip2ForConditionalGeneration
 
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.families.base import Seen
+from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.features import Memory
 from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.rows import Layout

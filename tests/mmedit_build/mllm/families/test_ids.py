@@ -229,3 +229,14 @@ def test_a_prompt_may_not_hold_the_image(specimens: Specimens) -> None:
 def test_the_zoo_has_every_family() -> None:
     kinds = {make().config.model_type for make in MEMBERS.values()}
     assert kinds == set(FAMILIES)
+
+
+def test_a_template_needs_a_placeholder_to_say_where_the_image_stands(zoo: Zoo) -> None:
+    """OPT can have one, but older checkpoints of BLIP-2 name none."""
+    mllm = MLLM.load(zoo("blip-2 opt"), device="cpu", template=TEMPLATE)
+    query = Query(IMAGES[2], PROMPT)
+    (row,) = mllm.rows([query])
+    assert list(row.ids) == mllm.tokenizer(TEMPLATE.format(image="<image>" * 5, prompt=PROMPT))["input_ids"]
+    mllm._family.config.image_token_id = None
+    with pytest.raises(UserError, match="<image> is no token of this checkpoint: use a template without"):
+        mllm.rows([query])
