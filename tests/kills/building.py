@@ -37,7 +37,8 @@ def _left(folder: Path) -> list[Path]:
 
 
 def _stage(name: str, begins: str) -> Moment:
-    return Moment(name, there(f"work/{begins}/manifest.json"), there(f"work/{name}/rows.jsonl"))
+    """From the end of the one before, loading included."""
+    return Moment(name, there(f"work/{begins}"), there(f"work/{name}/rows.jsonl"))
 
 
 BUILD = Subject(
@@ -46,10 +47,10 @@ BUILD = Subject(
     _words,
     (
         Moment("draw", there("work/sources/*"), there("work/mine/manifest.json")),
-        _stage("mine", "mine"),
-        _stage("rephrase", "rephrase"),
-        _stage("imagine", "imagine"),
-        _stage("attach", "probe"),
+        _stage("mine", "mine/manifest.json"),
+        _stage("rephrase", "mine/rows.jsonl"),
+        _stage("imagine", "rephrase/rows.jsonl"),
+        _stage("attach", "imagine/rows.jsonl"),
         Moment("publish", there("work/attach/rows.jsonl"), there("work/rows.png")),
     ),
     _content,
