@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, cast
 
@@ -16,8 +16,8 @@ from editors.memory.memories import EPSILON, Memory, Mixing, Router, look, mix
 from editors.memory.scope import Place, Scope, in_scope, similarity
 from editors.patches.overlays import RoutedPatch, take
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
+from mmedit_build.mllm.batching import in_batches
 from mmedit_build.mllm.model import BATCH_SIZE
-from mmedit_build.mllm.rows import batches
 
 Answer = TypeVar("Answer")
 
@@ -115,8 +115,10 @@ class _Told(Overlay):
         self, queries: Sequence[Query], memories: Sequence[Memory], positions: Positions, batch_size: int
     ) -> list[Scored]:
         told = self._after(queries, memories)
-        return _in_batches(
-            told, batch_size, lambda part: self._patch.counterfactual.score(part, positions=positions)
+        return in_batches(
+            [one.row.length for one in told],
+            batch_size,
+            lambda part: self._patch.counterfactual.score([told[i] for i in part], positions=positions),
         )
 
     def write(
@@ -125,10 +127,12 @@ class _Told(Overlay):
         queries = [replace(query, target="") for query in queries]
         _, memories = self._patch.route(self._mllm, queries)
         told = self._after(queries, memories, max_new_tokens)
-        said = _in_batches(
-            told,
+        said = in_batches(
+            [one.row.length for one in told],
             batch_size,
-            lambda part: self._patch.counterfactual.write(part, max_new_tokens, self._mllm.stop_ids),
+            lambda part: self._patch.counterfactual.write(
+                [told[i] for i in part], max_new_tokens, self._mllm.stop_ids
+            ),
         )
         return [Generated(self._text(ids).strip(), tuple(log_probs)) for ids, log_probs in said]
 
@@ -205,13 +209,3 @@ class _Mixed(_Told):
     def _generated(self, ids: Sequence[int], log_probs: Sequence[float]) -> Generated:
         number = len(ids) - (ids[-1] in self._mllm.stop_ids)
         return Generated(self._text(ids).strip(), tuple(log_probs[:number]))
-
-
-def _in_batches(
-    told: Sequence[Told], batch_size: int, run: Callable[[Sequence[Told]], Sequence[Answer]]
-) -> list[Answer]:
-    """Run batches of rows of similar length and put the results back in order."""
-    found: dict[int, Answer] = {}
-    for indices in batches([one.row.length for one in told], batch_size):
-        found.update(zip(indices, run([told[i] for i in indices]), strict=True))
-    return [found[i] for i in range(len(told))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mmedit_build.mllm import parts
+from mmedit_build.mllm.batching import in_batches
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.features import Features, Memory
@@ -20,7 +21,7 @@ from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rendering import CHECKPOINT
-from mmedit_build.mllm.rows import Row, batches, check_lengths, make_rows
+from mmedit_build.mllm.rows import Row, check_lengths, make_rows
 from mmedit_build.mllm.selfcheck import check
 
 BATCH_SIZE = 32
@@ -76,8 +77,8 @@ class MLLM:
         """Teacher-forced logits of each query, in order, in any mixture of images and lengths."""
         memory = self._features.memory()
         rows = self._rows(queries, memory)
-        return _in_batches(
-            rows,
+        return in_batches(
+            [row.length for row in rows],
             batch_size,
             lambda indices: self._passes.score(
                 self._part(queries, rows, indices, memory), indices, positions
@@ -110,8 +111,8 @@ class MLLM:
         memory = self._features.memory()
         rows = self._rows(queries, memory, max_new_tokens)
         stops = self.stop_ids
-        continued = _in_batches(
-            rows,
+        continued = in_batches(
+            [row.length for row in rows],
             batch_size,
             lambda indices: self._passes.greedy(
                 self._part(queries, rows, indices, memory), indices, max_new_tokens, stops
@@ -155,7 +156,7 @@ class MLLM:
             whole = self._passes.lift(part, indices, layer, for_generation=for_generation)
             return [whole.take([i]) for i in range(len(whole))]
 
-        singles = _in_batches(rows, batch_size, lifted)
+        singles = in_batches([row.length for row in rows], batch_size, lifted)
         kept = [single.keys_values[0] for single in singles if single.keys_values is not None]
         hidden = tuple(single.hidden[0] for single in singles)
         deep = tuple(single.deep[0] for single in singles)
@@ -327,27 +328,3 @@ class MLLM:
         seen = [None if query.image is None else next(views) for query in chosen]
         hidden = tuple(self._family.embed(taken, seen))
         return Below(0, chosen, taken, hidden, tuple(() if one is None else one.deep for one in seen))
-
-
-def _in_batches(
-    rows: Sequence[Row], batch_size: int, run: Callable[[Sequence[int]], list[Result]]
-) -> list[Result]:
-    """Run batches of rows of similar length and put the results back in order.
-
-    A batch that the device has no memory for is run in halves, and all after it in batches of that size.
-    """
-    results: dict[int, Result] = {}
-    waiting = list(batches([row.length for row in rows], batch_size))[::-1]
-    while waiting:
-        indices = waiting.pop()
-        try:
-            found = run(indices)
-        except torch.OutOfMemoryError:
-            if len(indices) == 1:
-                raise
-            rest = [index for batch in (indices, *waiting[::-1]) for index in batch]
-            half = len(indices) // 2
-            waiting = [rest[start : start + half] for start in range(0, len(rest), half)][::-1]
-            continue
-        results.update(zip(indices, found, strict=True))
-    return [results[i] for i in range(len(rows))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -221,13 +221,6 @@ def check_lengths(lengths: Sequence[int], prompts: Sequence[str], new_tokens: in
                 f"The query {shorten(prompt, SHOWN)!r}{wish} takes {length + new_tokens} positions but the "
                 f"model has {limit}: shorten it."
             )
-
-
-def batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    """Indices of the rows in batches of similar length, longest first: memory runs out at once or never."""
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
 
 
 def pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.rows import Row, batches, check_lengths, pad_left
+from mmedit_build.mllm.rows import Row, check_lengths, pad_left
 
 
 @pytest.fixture
@@ -62,11 +62,6 @@ def test_a_row_of_nothing_is_refused(folder: str) -> None:
     mllm = MLLM.load(folder, device="cpu", template="raw")
     with pytest.raises(UserError, match="neither image nor prompt"):
         mllm.rows([Query(None, "", "red")])
-
-
-def test_batches_hold_rows_of_similar_length() -> None:
-    assert list(batches([3, 9, 4, 8, 1], 2)) == [[1, 3], [2, 0], [4]]
-    assert list(batches([], 2)) == []
 
 
 def test_pad_left_aligns_the_ends() -> None:
