@@ -15,7 +15,7 @@ from editors.keys import model_key
 from editors.saving import read_state
 from evaluation.attempts import MethodsFailedError
 from evaluation.dataset import load_cases
-from evaluation.evaluate import THREADS, Bench, evaluate, fit, load_editors, load_model
+from evaluation.evaluate import LOG, THREADS, Bench, evaluate, fit, load_editors, load_model
 from evaluation.experiment import Experiment, Method
 from evaluation.memory import peak, reset_peak
 from evaluation.results import HEADER, LINES, CaseResult, read_results
@@ -118,8 +118,11 @@ def test_more_edits_are_added_to_those_that_are_there(experiment: Experiment) ->
 def test_another_configuration_is_refused(experiment: Experiment) -> None:
     some = change(experiment, task="vqa", limit=1)
     evaluate(change(some, methods={"ft": Method(options={"steps": 1})}), progress)
+    there = {path: path.read_bytes() for path in some.out.rglob("*") if path.is_file()}
     with pytest.raises(UserError, match=r"config\.steps was 1 and is now 2.*--out"):
         evaluate(change(some, methods={"ft": Method(options={"steps": 2})}), progress)
+    # Nor does the log tell of work that was not done.
+    assert {path: path.read_bytes() for path in some.out.rglob("*") if path.is_file()} == there
 
 
 def test_a_method_that_cannot_run_keeps_no_other_from_it(experiment: Experiment, tmp_path: Path) -> None:
@@ -167,6 +170,8 @@ def test_edits_whose_image_is_missing_are_skipped_and_all_missing_are_refused(
         told = f"Cannot read the image file {first.image} (No such file or directory): check the path."
         assert header.skipped == {told: 1}
         assert [result.id for result in results if result.scored] == [case.id for case in others]
+    told = f" WARNING oracle: {first.id} skipped: Cannot read the image file"
+    assert told in (some.out / LOG).read_text()
     for case in others:
         Path(str(case.image)).unlink(missing_ok=True)
     with pytest.raises(UserError, match=r"None of the images that .*copy names is there.*--images"):
