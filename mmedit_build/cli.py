@@ -219,8 +219,8 @@ def convert(
     Vicuna-7B v0, in any order.
     """
     from mmedit_build.console import quiet_loading, show_path
-    from mmedit_build.mllm.converters.minigpt4 import convert as write
-    from mmedit_build.mllm.converters.minigpt4 import find_parts
+    from mmedit_build.converters.minigpt4 import convert as write
+    from mmedit_build.converters.minigpt4 import find_parts
 
     quiet_loading()
     write(find_parts(files), out, image_size=image_size)

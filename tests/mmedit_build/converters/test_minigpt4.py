@@ -17,9 +17,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from mmedit_build.cli import app
+from mmedit_build.converters.minigpt4 import DEVIATION, MEAN, Parts, convert, find_parts, resized
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.converters.minigpt4 import DEVIATION, MEAN, Parts, convert, find_parts, resized
 
 WIDTH, LAYERS, PATCH, SIDE, QUERIES = 176, 2, 8, 3, 4
 QWIDTH = 128
