@@ -51,6 +51,8 @@ def ensure_fitted(
             # Another command may have been faster.
             if not path.exists():
                 return _fit(name, editor, path, lambda: editor.fit(mllm, *data, work=work, advance=advance))
+    # A command that was killed after its last step leaves what it learned from.
+    shutil.rmtree(path.with_suffix(".work"), ignore_errors=True)
     state, _ = read_state(path)
     editor.restore(mllm, state)
     return Fit(path, float(str(state.fields["seconds"])), cached=True)

@@ -40,7 +40,7 @@ from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
 from mmedit_build.mllm.rendering import CHECKPOINT, RAW
 from mmedit_build.rows import TASKS, Task
-from mmedit_build.store import check_writable
+from mmedit_build.store import IDLE, check_writable, sweep
 
 SMALL = 10**8
 """Parameters of a model whose steps are so short that a second thread only makes them wait for each other."""
@@ -82,11 +82,21 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
     accepted = [(bench, bench.accepted(editors, attempts)) for bench in benches]
     judged = [(bench, wanted) for bench, wanted in accepted if wanted or not editors]
     if judged:
+        _sweep(experiment)
         with log_to(experiment.out / LOG):
             for bench, wanted in judged:
                 _judge_all(bench, editors, wanted, attempts)
     attempts.check()
     return attempts.done
+
+
+def _sweep(experiment: Experiment) -> None:
+    """Remove what commands that were killed left half written; others may be at work in the same folders."""
+    folders = [experiment.cache / name for name in ("unedited", "fitted")]
+    for folder in (*folders, *(experiment.out / task for task in TASKS)):
+        sweep(folder, idle=IDLE)
+    # What else lies in this folder is the user's, so no look is taken deeper into it.
+    sweep(experiment.out, idle=IDLE, deep=False)
 
 
 def _judge_all(

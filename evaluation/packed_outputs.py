@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from mmedit_build.files import open_file
 from mmedit_build.store import write_atomic
 
 VERSION = 2
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile, zlib.error)
+"""What numpy, zipfile and JSON raise on files that are damaged."""
 
 
 def save(folder: Path, outputs: Mapping[str, Output]) -> None:
@@ -37,7 +40,7 @@ def read(path: Path) -> dict[str, Output]:
     try:
         with open_file(path) as file, np.load(file, allow_pickle=False) as packed:
             return unpack(dict(packed))
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"{path} does not hold outputs of an unedited model; delete it and run the same command again."
         ) from error

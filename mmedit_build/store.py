@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmedit_build.errors import UserError
@@ -27,10 +29,22 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise UserError(f"Cannot write {path} ({_reason(error)}); {REMEDY}.") from error
 
 
-def sweep(folder: Path) -> None:
-    """Remove what a killed process was writing; nobody else may write in the folder meanwhile."""
-    for path in folder.rglob(f".*{PARTIAL}"):
-        path.unlink(missing_ok=True)
+IDLE = 3600.0
+"""Seconds after which a file that is not whole belongs to a process that was killed."""
+_OURS = re.compile(rf"\.[0-9a-f]{{32}}\{PARTIAL}")
+
+
+def sweep(folder: Path, *, idle: float = 0.0, deep: bool = True) -> None:
+    """Remove what killed processes were writing in a folder, and below it if `deep`.
+
+    Where others may write meanwhile, only what has not been written to for IDLE seconds.
+    """
+    latest = time.time() - idle
+    for path in (folder.rglob if deep else folder.glob)(f".*{PARTIAL}"):
+        # Another command may have removed it.
+        with suppress(FileNotFoundError):
+            if _OURS.fullmatch(path.name) and path.stat().st_mtime <= latest:
+                path.unlink()
 
 
 def check_writable(folder: Path) -> None:

@@ -52,10 +52,13 @@ def test_a_fit_is_done_once_and_taken_up_again(
         pytest.fail("learned again")
 
     monkeypatch.setattr(IKE, "fit", refuse)
+    # As a command leaves it that is killed after its last step.
+    done.path.with_suffix(".work").mkdir()
     second = editor()
     again = ensure_fitted("ike", second, mllm, (train, []), cache=tmp_path, advance=told)
     assert again == replace(done, cached=True)
     assert second.plan(mllm, [wish]) == first.plan(mllm, [wish])
+    assert list(tmp_path.iterdir()) == [done.path]
 
 
 def test_an_editor_that_does_not_learn_needs_nothing(mllm: MLLM, tmp_path: Path) -> None:

@@ -30,8 +30,13 @@ def _encoded(
 ) -> bytes:
     noise = PIL.Image.frombytes("RGB", (24, 16), random.Random(0).randbytes(24 * 16 * 3))
     file = io.BytesIO()
-    noise.resize(size).convert(mode).save(file, kind, **options)
+    _in_mode(noise.resize(size), mode).save(file, kind, **options)
     return file.getvalue()
+
+
+def _in_mode(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    # There is no direct way to 16 bits.
+    return (picture.convert("I") if mode == "I;16" else picture).convert(mode)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -64,7 +69,7 @@ IMAGES: dict[str, bytes] = {
     "of one line": _encoded(size=(30_000, 2)),
     "of one column": _encoded(size=(2, 30_000)),
     "of one point": _encoded(size=(1, 1)),
-    "of 16 bits": _encoded(mode="I"),
+    "of 16 bits": _encoded(mode="I;16"),
     "of floats": _encoded("TIFF", mode="F"),
     "CMYK": _encoded("JPEG", mode="CMYK"),
     "gray with alpha": _encoded(mode="LA"),

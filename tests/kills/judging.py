@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from evaluation.cli import main
+from evaluation.evaluate import LOG
 from evaluation.results import HEADER, LINES, read_results
 from mmedit_build.store import PARTIAL
 from tests.kills.subject import Content, Moment, Seen, Subject, there
@@ -37,16 +38,17 @@ def evaluation(dataset: Path) -> Subject:
             "out": str(folder / "out"),
             "cache": str(folder / "cache"),
         }
-        (folder / "experiment.yaml").write_text(yaml.safe_dump(experiment))
+        (folder / "experiment.yaml").write_text(yaml.safe_dump(experiment, sort_keys=False))
         return ["--config", str(folder / "experiment.yaml")]
 
     return Subject("evaluation", main, words, _moments(), _content, _left)
 
 
 def _moments() -> tuple[Moment, ...]:
+    answers = there("cache/unedited/*/*.npz")
     moments = [
-        Moment("asking", there("cache/unedited/*"), there(f"out/vqa/unedited/{HEADER}")),
-        Moment("unedited", there(f"out/vqa/unedited/{HEADER}"), _finished("unedited")),
+        Moment("asking", there(f"out/{LOG}"), answers),
+        Moment("unedited", answers, _finished("unedited")),
     ]
     for name in METHODS:
         if name in LEARNING:

@@ -63,13 +63,14 @@ def kill_evenly(
         for moment in moments:
             if count.at(moment.name) >= each:
                 continue
-            how = HOW[count.kills % len(HOW)]
+            # Each moment in each way, whatever the other moments are met by.
+            how = HOW[(count.rounds + moments.index(moment)) % len(HOW)]
             met = subject.kill(folder, moment, longest[moment.name], how, rng)
             if met is None:
                 count.missed += 1
             else:
                 count.met[met, how] += 1
-        subject.start(folder).finish()
+        subject.given_again_later(folder)
         count.rounds += 1
         count.damage.add(expected, subject.content(folder), subject.left(folder))
         tell(count.told())

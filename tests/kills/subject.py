@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmedit_build.store import PARTIAL
 from tests.kills.command import Command, How
 
 Seen = Callable[[Path], bool]
@@ -51,6 +53,12 @@ class Subject:
     def start(self, folder: Path) -> Command:
         folder.mkdir(parents=True, exist_ok=True)
         return Command(self.main, self.words(folder), folder / "words.txt")
+
+    def given_again_later(self, folder: Path) -> None:
+        """Run it to its end, hours after it was killed: what others may still write is not cleared away."""
+        for path in folder.rglob(f"*{PARTIAL}"):
+            os.utime(path, (0, 0))
+        self.start(folder).finish()
 
     def at_work(self, folder: Path) -> str:
         """The moment that the command is in."""

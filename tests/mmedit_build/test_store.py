@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.store import check_writable, locked, write_atomic
+from mmedit_build.store import IDLE, check_writable, locked, sweep, write_atomic
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -16,6 +16,22 @@ def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
     write_atomic(path, b"second")
     assert path.read_bytes() == b"second"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_killed_commands_left_is_swept_and_nothing_of_others(tmp_path: Path) -> None:
+    left, deeper, fresh = (tmp_path / name / f".{'0' * 32}.partial" for name in ("", "deeper", "fresh"))
+    other = tmp_path / ".download.partial"
+    for path in (left, deeper, fresh, other):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    for path in (left, deeper, other):
+        os.utime(path, (0, 0))
+    sweep(tmp_path, idle=IDLE, deep=False)
+    assert [path.exists() for path in (left, deeper, fresh, other)] == [False, True, True, True]
+    sweep(tmp_path, idle=IDLE)
+    assert [path.exists() for path in (deeper, fresh, other)] == [False, True, True]
+    sweep(tmp_path)
+    assert [path.exists() for path in (fresh, other)] == [False, True]
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
