@@ -22,7 +22,7 @@ from mmedit_build.mllm import MLLM, Positions, Query, Scored
 from mmedit_build.mllm.images import image_key
 
 Pass = tuple[Tensor, Tensor]
-"""What went into a module and what came out, both (images, positions, width)."""
+"""What went into a module and what came out for one image, both (..., width)."""
 
 
 def seeing_gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
@@ -72,7 +72,7 @@ def _unlike(queries: Sequence[Query]) -> list[list[int]]:
 def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
     """Of queries that show an image each, all of them different ones."""
     seen: dict[str, list[Pass]] = {name: [] for name in weights}
-    with torch.enable_grad(), mllm.fresh_features(), ExitStack() as undo:
+    with torch.enable_grad(), mllm.fresh_features(apart=True), ExitStack() as undo:
         for name in weights:
             undo.callback(_module(mllm, name).register_forward_hook(_noting(seen[name])).remove)
         loss = target_nll(mllm.logits(queries)).sum()
@@ -80,11 +80,10 @@ def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> 
     deltas = iter(torch.autograd.grad(loss, [one for of in outputs.values() for one in of]))
     found: list[dict[str, Rows]] = [{} for _ in queries]
     for name, passes in seen.items():
-        pairs = [pair for inputs, _ in passes for pair in zip(inputs.detach(), next(deltas), strict=True)]
-        if len(pairs) != len(queries):
-            raise RuntimeError(f"{name} saw {len(pairs)} images, where there are {len(queries)}")
-        for of_query, pair in zip(found, pairs, strict=True):
-            of_query[name] = make_rows(*pair)
+        if len(passes) != len(queries):
+            raise RuntimeError(f"{name} ran {len(passes)} times, where there are {len(queries)} images")
+        for of_query, (inputs, _) in zip(found, passes, strict=True):
+            of_query[name] = make_rows(inputs.detach().flatten(0, -2), next(deltas).flatten(0, -2))
     return found
 
 

@@ -49,15 +49,20 @@ class Features:
         self._memory = Memory()
         self._layouts: dict[str, Layout] = {}
         self._fresh = False
+        self._apart = False
 
     @contextmanager
-    def fresh(self) -> Iterator[None]:
-        """Inside, every call encodes its images anew and follows the caller's grad mode."""
-        before, self._fresh = self._fresh, True
+    def fresh(self, *, apart: bool = False) -> Iterator[None]:
+        """Inside, every call encodes its images anew and follows the caller's grad mode.
+
+        `apart` runs vision and connector once for each image.
+        """
+        before = self._fresh, self._apart
+        self._fresh, self._apart = True, apart
         try:
             yield
         finally:
-            self._fresh = before
+            self._fresh, self._apart = before
 
     def memory(self) -> Memory:
         """What one call may use: the lasting memory, or an empty one of its own inside `fresh`."""
@@ -83,9 +88,10 @@ class Features:
         # Held here as well as in the memory, which may drop some of them before the call is done.
         found = {key: kept for key in distinct if (kept := memory.get(key)) is not None}
         missing = [key for key in distinct if key not in found]
+        size = 1 if self._apart else VISION_BATCH
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
-            for start in range(0, len(missing), VISION_BATCH):
-                chunk = missing[start : start + VISION_BATCH]
+            for start in range(0, len(missing), size):
+                chunk = missing[start : start + size]
                 found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
         for key in missing:
             memory.put(key, found[key])

@@ -187,13 +187,15 @@ class MLLM:
         """
         return [seen.features for seen in self._features.of(queries, self._features.memory())]
 
-    def fresh_features(self) -> AbstractContextManager[None]:
+    def fresh_features(self, *, apart: bool = False) -> AbstractContextManager[None]:
         """Needed around any use of a model whose vision tower or connector is changed or being trained.
 
         Inside, each call encodes its distinct images anew, keeps nothing, and lets gradients reach vision and
-        connector when grad mode is on. Outside, features are remembered and carry no gradient.
+        connector when grad mode is on. Outside, features are remembered and carry no gradient. With `apart`
+        they run once for each image, in the order of the queries: families differ in how the modules inside
+        hold several.
         """
-        return self._features.fresh()
+        return self._features.fresh(apart=apart)
 
     @contextmanager
     def plain(self) -> Iterator[None]:

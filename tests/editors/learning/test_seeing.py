@@ -18,6 +18,10 @@ from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
+from tests.mmedit_build.mllm.conftest import make_image
+from tests.zoo.building import Zoo, zoo
+
+__all__ = ["zoo"]
 
 PARTS: tuple[EditedPart, ...] = ("connector", "vision")
 
@@ -106,17 +110,18 @@ def test_each_image_goes_through_once_for_each_edit(mllm: MLLM, queries: list[Qu
     assert mllm.counts.vision - before == len(queries)
 
 
-def test_more_images_than_are_encoded_at_a_time(
-    exact: MLLM, edits: list[Edit], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queries = [edit.query for edit in edits]
-    weights = names(exact, "vision")
-    whole = seeing_gradients(exact, queries, weights)
-    monkeypatch.setattr("mmedit_build.mllm.features.VISION_BATCH", 2)
-    for one, other in zip(whole, seeing_gradients(exact, queries, weights), strict=True):
-        for name in weights:
-            torch.testing.assert_close(one[name].deltas, other[name].deltas, rtol=1e-5, atol=1e-9)
-            torch.testing.assert_close(one[name].inputs, other[name].inputs, rtol=1e-5, atol=1e-9)
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "llava_next", "smolvlm"])
+def test_however_a_tower_holds_several_images(family: str, part: EditedPart, zoo: Zoo) -> None:
+    mllm = MLLM.load(zoo(family), device="cpu")
+    mllm.model.double()
+    images = [make_image(seed).resize(size) for seed, size in enumerate([(48, 16), (20, 44), (24, 24)])]
+    queries = [Query(image, "what color is the cat?", "two boats") for image in images]
+    for query, rows in zip(queries, seeing_gradients(mllm, queries, names(mllm, part)), strict=True):
+        gradients = autograd(mllm, query, list(rows))
+        for pair, gradient in zip(rows.values(), gradients, strict=True):
+            assert gradient.abs().max() > 1e-6
+            torch.testing.assert_close(pair.deltas.mT @ pair.inputs, gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_an_edit_without_image_is_told(mllm: MLLM) -> None:
