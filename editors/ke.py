@@ -32,6 +32,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
@@ -63,6 +64,11 @@ TINY = 1e-30
 """Keeps the gradient of a root finite where nothing changes."""
 
 
+TRAINED_WORDS = 2**16
+"""The largest vocabulary whose embeddings the reader has a copy of, to train. Of a larger one, which would be
+a large part of all that is kept, it looks at the model's own as they are."""
+
+
 class KEConfig(HypernetworkConfig):
     """Numbers for small models; those published are in the module's text."""
 
@@ -84,12 +90,29 @@ class KEConfig(HypernetworkConfig):
     """How much of the text is read."""
 
 
+class Shared(nn.Module):
+    """Embeddings that stay the model's own: neither trained nor copied nor saved."""
+
+    weight: Tensor
+
+    def __init__(self, words: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", words.detach(), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return F.embedding(ids, self.weight).float()
+
+
 class Reader(nn.Module):
     """Reads texts: word embeddings, a recurrent net in both directions, and one layer."""
 
     def __init__(self, words: Tensor) -> None:
         super().__init__()
-        self.embed = nn.Embedding.from_pretrained(words.detach().float().cpu().clone(), freeze=False)
+        self.embed: nn.Embedding | Shared
+        if len(words) > TRAINED_WORDS:
+            self.embed = Shared(words)
+        else:
+            self.embed = nn.Embedding.from_pretrained(words.detach().float().cpu().clone(), freeze=False)
         self.lstm = nn.LSTM(words.shape[1], LSTM_WIDTH, bidirectional=True, batch_first=True)
         self.linear = nn.Linear(2 * LSTM_WIDTH, CONDITION_WIDTH)
 

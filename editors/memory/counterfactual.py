@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from editors.base import State
 from mmedit_build.checkpoints import locate
@@ -24,6 +27,8 @@ from mmedit_build.mllm.rows import check_lengths, pad_left
 BASE = "base"
 """The model that needs no further checkpoint: the first layers of the base model's own language model."""
 
+TEXT_ALONE = {"qwen2_vl_text": "qwen2", "qwen2_5_vl_text": "qwen2", "qwen3_vl_text": "qwen3"}
+"""Types of language models that stand in no model of their own, and the type that is the same on text."""
 REMEDY = (
     f"give a folder or id of a language model with safetensors, or '{BASE}' for the first layers of the "
     "model's own"
@@ -165,8 +170,10 @@ def _made(config: Any) -> nn.Module:
 
 def _first_layers(mllm: MLLM, layers: int) -> nn.Module:
     # Typed Any, as the attributes of configs are not typed.
-    config: Any = copy.deepcopy(mllm.model.config.get_text_config())
+    config: Any = _alone(mllm.model.config.get_text_config())
     config.num_hidden_layers = min(layers, mllm.n_layers)
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[: config.num_hidden_layers]
     language = _made(config)
     # Vision towers can have layers of the same names.
     own = set(map(id, mllm.part("language").values()))
@@ -175,6 +182,22 @@ def _first_layers(mllm: MLLM, layers: int) -> nn.Module:
     for name, parameter in language.named_parameters():
         parameter.data = _namesake(name, known).data.detach().float().cpu().clone()
     return language
+
+
+def _alone(config: Any) -> Any:
+    """A copy of the config of a language model as that of a model of its own."""
+    if config.model_type in TEXT_ALONE:
+        fields = config.to_dict() | {"model_type": TEXT_ALONE[config.model_type]}
+        # On text all axes count alike, as one does.
+        axes = ("mrope_section", "mrope_interleaved")
+        rope = {name: one for name, one in fields["rope_parameters"].items() if name not in axes}
+        return AutoConfig.for_model(**fields | {"rope_parameters": rope})
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise UserError(
+            f"A language model of type '{config.model_type}' cannot be a counterfactual model by itself: "
+            "name a checkpoint as `counterfactual`."
+        )
+    return copy.deepcopy(config)
 
 
 def _namesake(name: str, known: Mapping[str, nn.Parameter]) -> nn.Parameter:

@@ -41,7 +41,8 @@ class Place:
 
     text: str
     image: Tensor | None = None
-    """What the base model sees of the image, flattened, of length 1; None also where images do not count."""
+    """What the base model sees of the image (positions, width), of length 1 in all; None also where images do
+    not count."""
 
 
 def places(mllm: MLLM, queries: Sequence[Query], texts: Sequence[str], *, images: bool) -> list[Place]:
@@ -85,6 +86,8 @@ class Scope(nn.Module):
 
     e is the first token's vector of the last layer, behind which stands the whole text.
     The latter is a learned scale times 1 - cos; an image on one side only counts as one that is unrelated.
+    Images of as many positions are compared position by position. Of others, of which no position can be told
+    to be that of the other, the means over the positions are.
     """
 
     log_image_scale: nn.Parameter | None
@@ -174,7 +177,7 @@ class Scope(nn.Module):
 
 
 def _direction(features: Tensor) -> Tensor:
-    return nn.functional.normalize(features.float().flatten(), dim=0)
+    return nn.functional.normalize(features.float().flatten(), dim=0).view_as(features)
 
 
 def _apart(queries: Sequence[Place], edits: Sequence[Place]) -> Tensor:
@@ -186,6 +189,8 @@ def _apart(queries: Sequence[Place], edits: Sequence[Place]) -> Tensor:
 def _pair_apart(one: Tensor | None, other: Tensor | None) -> Tensor:
     if one is None or other is None:
         return torch.tensor(0.0 if one is other else 1.0)
+    if len(one) != len(other):
+        one, other = (_direction(image.mean(dim=0)) for image in (one, other))
     # Not 1 - one @ other, which rounding can keep from being 0 for equal images.
     return ((one - other.to(one.device)).square().sum() / 2).cpu()
 

@@ -113,13 +113,17 @@ class Snapshot:
 
     def assert_unchanged(self, mllm: MLLM) -> None:
         """The model is bit for bit what it was."""
+        assert self.differences(mllm) == []
+
+    def differences(self, mllm: MLLM) -> list[str]:
+        """Where it is not."""
         now = Snapshot(mllm)
-        assert self._rest == now._rest
+        rest = ["hooks, flags or modes"] if self._rest != now._rest else []
         assert self._parameters.keys() == now._parameters.keys()
         moved = [
             name for name, one in self._parameters.items() if not torch.equal(one, now._parameters[name])
         ]
-        assert moved == []
+        return rest + moved
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from editors.neurons.patches import AddedNeurons, Neurons, ScaledNeurons
 from editors.patches.overlays import PromptPatch
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from mmedit_build.mllm import MLLM
-from tests.editors.test_contract import CASES, Case, fitted, of
+from tests.editors.contract import Case, fitted, of
+from tests.editors.test_contract import CASES, TRAIN
 
 
 def weights(mllm: MLLM, *parts: str) -> WeightPatch:
@@ -81,7 +82,8 @@ def test_every_family_has_a_method_and_every_method_a_family() -> None:
 def test_what_is_told_of_an_editor_is_so(
     case: Case, miniature: MLLM, world: list[TrainEdit], tmp_path: Path
 ) -> None:
-    patch = fitted(case, miniature, world, tmp_path).plan(miniature, [world[12].edit])
+    editor = fitted(case, miniature, world[:TRAIN], world[TRAIN:12], tmp_path)
+    patch = editor.plan(miniature, [world[12].edit])
     before = {name: one.detach().clone() for name, one in miniature.model.named_parameters()}
     moved = moved_by(patch, miniature, before, world[12])
     assert patch.preserves is (not moved)

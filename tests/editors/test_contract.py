@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from editors import EDITORS, editor_class, load_editor
-from editors.base import Editor, Learner, Model, Patch, TrainEdit
+from editors.base import Editor, Learner, Patch, TrainEdit
 from editors.saving import load_patch, read_state, save_patch, write_state
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
-
-
-@dataclass(frozen=True)
-class Case:
-    """An editor with options for a tiny model; `gain` is what an edit must add to log p(target)."""
-
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-    gain: float = 1.0
-
+from tests.editors.contract import Case, answers, assert_equal, fitted, of
 
 CASES = [
     Case("calinet", {"forms": ("{prompt}",)}),
@@ -47,30 +35,19 @@ CASES = [
 ]
 TRAIN = 10
 
-Score = Callable[[Model], list[torch.Tensor]]
 
-
-@pytest.fixture(
-    scope="module", params=CASES, ids=lambda case: f"{case.name} {case.options.get('part', '')}".strip()
-)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.title)
 def case(request: pytest.FixtureRequest) -> Case:
     found = request.param
     assert isinstance(found, Case)
     return found
 
 
-def fitted(case: Case, mllm: MLLM, world: Sequence[TrainEdit], folder: Path) -> Editor:
-    editor = load_editor(case.name, case.options)
-    if isinstance(editor, Learner):
-        editor.fit(mllm, world[:TRAIN], world[TRAIN:12], work=folder / "work", advance=lambda _: None)
-    return editor
-
-
 @pytest.fixture(scope="module")
 def editor(
     case: Case, miniature: MLLM, world: list[TrainEdit], tmp_path_factory: pytest.TempPathFactory
 ) -> Editor:
-    return fitted(case, miniature, world, tmp_path_factory.mktemp("fit"))
+    return fitted(case, miniature, world[:TRAIN], world[TRAIN:12], tmp_path_factory.mktemp("fit"))
 
 
 @pytest.fixture(scope="module")
@@ -83,20 +60,6 @@ def patches(editor: Editor, miniature: MLLM, world: list[TrainEdit]) -> list[Pat
 def queries(world: list[TrainEdit]) -> list[Query]:
     """The edits and all their probes."""
     return [query for one in world[12:14] for query in of(one)]
-
-
-def of(one: TrainEdit) -> list[Query]:
-    rephrases = [query for query in (one.text_rephrase, one.image_rephrase) if query is not None]
-    return [one.edit.query, *rephrases, *one.text_locality, *one.image_locality]
-
-
-def answers(model: Model, queries: Sequence[Query]) -> list[torch.Tensor]:
-    return [one.logits for one in model.score(queries)]
-
-
-def assert_equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> None:
-    assert len(one) == len(other)
-    assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
 
 
 def test_the_table_has_every_editor() -> None:
@@ -114,7 +77,7 @@ def test_fitting_and_planning_change_nothing(
     case: Case, miniature: MLLM, world: list[TrainEdit], tmp_path: Path
 ) -> None:
     before = Snapshot(miniature)
-    editor = fitted(case, miniature, world, tmp_path)
+    editor = fitted(case, miniature, world[:TRAIN], world[TRAIN:12], tmp_path)
     before.assert_unchanged(miniature)
     editor.plan(miniature, [one.edit for one in world[12 : 14 if editor.batch else 13]])
     before.assert_unchanged(miniature)

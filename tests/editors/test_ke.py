@@ -136,6 +136,17 @@ def test_texts_are_read_apart_and_in_both_directions() -> None:
     assert all(differ)
 
 
+def test_words_of_a_large_vocabulary_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = torch.randn(20, 6)
+    kept = len(Reader(words).state_dict())
+    monkeypatch.setattr("editors.ke.TRAINED_WORDS", 19)
+    reader = Reader(words)
+    assert reader.embed.weight.data_ptr() == words.data_ptr()
+    assert len(reader.state_dict()) == kept - 1
+    assert not any(parameter.shape == words.shape for parameter in reader.parameters())
+    assert reader([(1, 2)]).requires_grad
+
+
 def test_the_reader_keeps_to_its_formula() -> None:
     reader, text = Reader(torch.randn(20, 6)).double(), torch.tensor([3, 1, 4, 1])
     ends = []

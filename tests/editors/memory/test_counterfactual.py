@@ -14,6 +14,9 @@ from editors.memory.counterfactual import Counterfactual
 from mmedit_build.checkpoints import locate
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
+from tests.zoo.building import Zoo, zoo
+
+__all__ = ["zoo"]
 
 
 def test_all_layers_of_the_base_model_are_the_base_model(mllm: MLLM) -> None:
@@ -29,6 +32,19 @@ def test_all_layers_of_the_base_model_are_the_base_model(mllm: MLLM) -> None:
     )
     texts = [str(mllm.tokenizer.decode(ids, skip_special_tokens=True)).strip() for ids, _ in said]
     assert texts == mllm.generate(queries, max_new_tokens=5)
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "gemma3"])
+def test_language_models_that_stand_in_no_model_of_their_own(family: str, zoo: Zoo) -> None:
+    mllm = MLLM.load(zoo(family), device="cpu")
+    model = Counterfactual.load("base", mllm, 99).requires_grad_(False)
+    queries = [Query(None, "a cat on the boat", "red tree"), Query(None, "two", "a")]
+    told = model.told(mllm, queries, [query.prompt for query in queries])
+    for one, other in zip(model.score(told, "all"), mllm.score(queries, positions="all"), strict=True):
+        torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-4)
+    again = Counterfactual.from_state(model.state()).requires_grad_(False)
+    assert torch.equal(again.score(told, "all")[0].logits, model.score(told, "all")[0].logits)
+    assert Counterfactual.load("base", mllm, 2).language.config.num_hidden_layers == 2
 
 
 def test_it_is_a_copy_of_the_first_layers(mllm: MLLM) -> None:

@@ -68,6 +68,16 @@ def test_what_cannot_be_told_apart() -> None:
     assert not alike(Place("a"), Place("b"))
 
 
+def test_images_of_different_lengths_are_compared_by_their_means(mllm: MLLM) -> None:
+    scope = Scope.load("base", mllm, images=True).requires_grad_(False)
+    one = torch.tensor([[1.0, 0.0], [1.0, 0.0]]) / 2**0.5
+    same, turned = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    edits = [Place("a", image) for image in (one, same, turned)]
+    found = scope.fixed_distances([Place("a", one)], edits)
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.0, 2.0]]))
+    assert not alike(Place("a", one), Place("a", same))
+
+
 def test_the_own_encoder_starts_from_the_token_embeddings(
     mllm: MLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
