@@ -36,7 +36,7 @@ ANY = -math.inf
 """For editors that build on what a model knows: one with random weights may answer anything."""
 LEARNED = {"steps": 3, "batch_size": 2}
 SEEING = LEARNED | {"lr": 1e-6, "edit_lr": 1e-4}
-WRITTEN = {"samples": 10, "prefix_count": 1, "prefix_tokens": 2, "steps": 10, "lr": 0.1, "decay": 0.0}
+WRITTEN = {"samples": 60, "prefix_count": 0, "steps": 20, "lr": 0.1, "decay": 0.0}
 TOLD = {"steps": 12, "batch_size": 2, "lr": 1e-2, "layers": 2, "validate_every": 6}
 CASES = [
     Case("calinet", {"forms": ("{prompt}",), "steps": 5}),
@@ -47,7 +47,7 @@ CASES = [
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}, gain=ANY),
     Case("ke", LEARNED | {"steps": 5, "warmup": 0, "lr": 1e-3, "scale": 1e-2}, gain=0.01),
     Case("kn", {"share": 0.5, "steps": 2, "tokens": 1, "forms": ("{prompt}", "{question}")}, gain=ANY),
-    Case("memit", WRITTEN | {"edited": (1, 2)}, gain=0.1),
+    Case("memit", WRITTEN | {"edited": (1, 2), "weight": 10.0, "clamp": 2.0}, gain=0.1),
     Case("mend", LEARNED | {"lr": 1e-6, "edit_lr": 1e-3}),
     Case("mend", SEEING | {"part": "connector"}, gain=0.0),
     Case("mend", SEEING | {"part": "vision"}, gain=0.0),
@@ -219,7 +219,9 @@ def test_work_below_the_first_layer_is_reused(pair: Pair) -> None:
     with pair.patches[0].applied(pair.mllm) as model:
         full, reused = (model.score(asked, positions="all") for asked in (pair.queries, below))
         plain, after = (model.generate(asked, max_new_tokens=3) for asked in (pair.queries, below))
-    assert plain == after
+    if pair.mllm.dtype == torch.float32:
+        # Elsewhere rounding may make another token the likeliest.
+        assert plain == after
     for one, other in zip(full, reused, strict=True):
         pair.assert_near(one.logits, other.logits)
 

@@ -52,7 +52,7 @@ MINIATURE = (Path(__file__).parents[2] / "recipes" / "miniature.yaml").read_text
 def test_a_work_folder_that_cannot_be_is_told(command: str) -> None:
     result = CliRunner().invoke(app, [*command.split(), "--work", "x" * 300])
     assert isinstance(result.exception, UserError)
-    assert "(File name too long); give another folder." in str(result.exception)
+    assert "cannot be a name or a path (it is too long); give another." in str(result.exception)
 
 
 @pytest.mark.parametrize("stage", STAGES)
