@@ -281,7 +281,7 @@ def test_a_header_tells_how_the_model_was_set_up(experiment: Experiment) -> None
         task="vqa",
         limit=1,
         template="{image}Q: {prompt}",
-        image_processor={"size": size},
+        image_processor={"image_mean": [0.1, 0.2, 0.3]},
     )
     (folder,) = evaluate(some, progress)
     header, _ = read_results(folder)
