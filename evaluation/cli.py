@@ -182,10 +182,24 @@ def list_(
         str | None, typer.Argument(help="A method, for its options; or models, or scores.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print methods and their options as JSON.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model, to load it and show what was found.", parser=named, metavar="NAME"),
+    ] = None,
+    template: Template = None,
 ) -> None:
-    """Show the methods, the options of one of them, the models, or what the scores mean."""
+    """Show the methods, the options of one of them, the models, one of these, or what the scores mean."""
     from rich.console import Console
 
+    if model is not None:
+        if topic is not None or json:
+            raise UserError("Give list --model alone: it shows a model and no methods.")
+        from evaluation.found import model_table
+
+        Console().print(model_table(model, template))
+        return
+    if template is not None:
+        raise UserError("Give --template together with --model: it says how that model is asked.")
     from evaluation.listing import as_json, table
 
     if json:

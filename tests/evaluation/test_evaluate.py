@@ -290,7 +290,7 @@ def test_a_header_tells_how_the_model_was_set_up(experiment: Experiment) -> None
         model_key(load_model(change(some, template=None))),
         model_key(load_model(change(some, image_processor={}))),
     }
-    with pytest.raises(UserError, match="template"):
+    with pytest.raises(UserError, match="other settings: model_digest"):
         evaluate(change(some, template="checkpoint"), progress)
 
 
