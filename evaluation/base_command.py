@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -11,8 +12,7 @@ from rich.text import Text
 from evaluation.base import BATCH, Answered, Score, ask, scores, write_answers, write_sheet
 from mmedit_build.console import progress, quiet_loading, show_path
 from mmedit_build.errors import UserError
-from mmedit_build.recipe import Local
-from mmedit_build.recipe.fields import Dtype
+from mmedit_build.recipe import LocalMLLM
 from mmedit_build.services.asking import LocalAsker
 from mmedit_build.sources.vqav2 import VqaQuestion, read_questions
 
@@ -41,10 +41,12 @@ def choose_questions(
     )
 
 
-def ask_about(rows: list[VqaQuestion], model: str, device: str, dtype: Dtype) -> list[Answered]:
-    """Load the model and ask."""
+def ask_about(rows: list[VqaQuestion], model: str, settings: Mapping[str, str | None]) -> list[Answered]:
+    """Load the model, with settings in the place of defaults (None changes none), and ask."""
     quiet_loading()
-    asker = LocalAsker.load(Local(model=model, device=device, dtype=dtype, batch_size=BATCH))
+    changed = {name: value for name, value in settings.items() if value is not None}
+    fields = {"model": model, "batch_size": BATCH, **changed}
+    asker = LocalAsker.load(LocalMLLM.model_validate(fields))
     with progress("Asking", len(rows)) as advance:
         return ask(asker, rows, advance)
 

@@ -12,7 +12,6 @@ from evaluation.options import (
     Cache,
     DatasetName,
     Device,
-    Dtype,
     ExperimentFile,
     Images,
     MethodNames,
@@ -21,6 +20,7 @@ from evaluation.options import (
     Precision,
     Seed,
     TaskName,
+    Template,
     folder_of_results,
 )
 from evaluation.tracing.cli import trace
@@ -72,6 +72,7 @@ def evaluate(
     images: Images = None,
     device: Device = None,
     dtype: Precision = None,
+    template: Template = None,
     seed: Seed = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Queries at a time.", show_default="32")
@@ -107,6 +108,7 @@ def evaluate(
         "images": images,
         "device": device,
         "dtype": dtype,
+        "template": template,
         "seed": seed,
         "batch_size": batch_size,
         "reuse": reuse,
@@ -127,6 +129,7 @@ def fit(
     images: Images = None,
     device: Device = None,
     dtype: Precision = None,
+    template: Template = None,
     seed: Seed = None,
     cache: Cache = None,
 ) -> None:
@@ -139,6 +142,7 @@ def fit(
         "images": images,
         "device": device,
         "dtype": dtype,
+        "template": template,
         "seed": seed,
         "cache": cache,
     }
@@ -178,10 +182,24 @@ def list_(
         str | None, typer.Argument(help="A method, for its options; or models, or scores.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print methods and their options as JSON.")] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A model, to load it and show what was found.", parser=named, metavar="NAME"),
+    ] = None,
+    template: Template = None,
 ) -> None:
-    """Show the methods, the options of one of them, the models, or what the scores mean."""
+    """Show the methods, the options of one of them, the models, one of these, or what the scores mean."""
     from rich.console import Console
 
+    if model is not None:
+        if topic is not None or json:
+            raise UserError("Give list --model alone: it shows a model and no methods.")
+        from evaluation.found import model_table
+
+        Console().print(model_table(model, template))
+        return
+    if template is not None:
+        raise UserError("Give --template together with --model: it says how that model is asked.")
     from evaluation.listing import as_json, table
 
     if json:
@@ -203,8 +221,9 @@ def base(
     images: Annotated[Path | None, typer.Option(help="Folder with the images of the questions.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the answers and the picture.")] = Path("runs/base"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights.")] = "float32",
+    device: Device = None,
+    dtype: Precision = None,
+    template: Template = None,
 ) -> None:
     """Ask an unedited model VQAv2 questions and show what it answers.
 
@@ -217,7 +236,7 @@ def base(
     locate(model)
     check_writable(out)
     rows = choose_questions(questions, annotations, images, limit, out)
-    show(ask_about(rows, model, device, dtype), out)
+    show(ask_about(rows, model, {"device": device, "dtype": dtype, "template": template}), out)
 
 
 def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:

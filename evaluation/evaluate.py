@@ -38,7 +38,6 @@ from mmedit_build.checkpoints import locate
 from mmedit_build.console import Advance, log_to
 from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
-from mmedit_build.mllm.rendering import CHECKPOINT, RAW
 from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import IDLE, check_writable, sweep
 
@@ -136,7 +135,8 @@ def load_model(experiment: Experiment) -> MLLM:
         revision=experiment.revision,
         device=experiment.device,
         dtype=experiment.dtype,
-        template=RAW if experiment.prompts == "raw" else CHECKPOINT,
+        template=experiment.rendering,
+        image_processor=experiment.image_processor,
     )
     size = sum(parameter.numel() for parameter in mllm.model.parameters())
     if size < SMALL and THREADS not in os.environ:
@@ -300,7 +300,7 @@ class Bench:
             self.task,
             name,
             {} if editor is None else editor.config.model_dump(mode="json"),
-            device=self.mllm.device,
+            mllm=self.mllm,
             digests=(self._model_digest, self.digest),
             at_once=at_once,
         )

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from editors import EDITORS
 from evaluation.metrics import PROTOCOLS, Protocol
 from mmedit_build.errors import UserError, check_name, shortened
 from mmedit_build.places import named
-from mmedit_build.recipe.fields import Count, Dtype, Name, Strict
+from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
 from mmedit_build.strict_yaml import read_file
 
@@ -58,8 +58,14 @@ class Experiment(Strict):
     """Commit, tag or branch of the model on the Hub."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
-    dtype: Dtype = "float32"
-    """Precision of the weights."""
+    dtype: Dtype = "auto"
+    """Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."""
+    template: str | None = None
+    """What stands around a question: `checkpoint` is the checkpoint's chat template, `plain` the image with
+    the question after it, `raw` what published code has; or a text with {image} and {prompt}. Left out,
+    `checkpoint`, or with `prompts: raw`, which takes no other, `raw`."""
+    image_processor: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the image processor in the place of the checkpoint's, such as `size`."""
     dataset: Named = str(DATASET)
     """A published dataset, a work folder, MMEdit's JSON, or an id on the Hub with or without an @revision."""
     images: Place | None = None
@@ -91,6 +97,20 @@ class Experiment(Strict):
     """False computes everything anew for each edit, one query at a time."""
     holdout: float = Field(default=0.1, gt=0, lt=1)
     """The share of the train split's images that learning editors are validated on."""
+
+    @property
+    def rendering(self) -> str:
+        """The template that is used."""
+        return self.template or (RAW if self.prompts == "raw" else CHECKPOINT)
+
+    @model_validator(mode="after")
+    def _raw_is_raw(self) -> Experiment:
+        if self.prompts == "raw" and self.rendering != RAW:
+            raise UserError(
+                f"With raw prompts nothing but the template {RAW} goes; leave out the template "
+                f"{shortened(repr(self.template))}, or ask with family prompts."
+            )
+        return self
 
     @field_validator("methods")
     @classmethod

@@ -12,6 +12,7 @@ from editors.fitting import Fit
 from evaluation.experiment import Experiment
 from evaluation.results import RunResult, Settings
 from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM
 from mmedit_build.rows import Task
 
 LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
@@ -23,7 +24,7 @@ def new_header(
     method: str,
     config: dict[str, object],
     *,
-    device: torch.device,
+    mllm: MLLM,
     digests: tuple[str, str],
     at_once: int,
 ) -> RunResult:
@@ -40,13 +41,18 @@ def new_header(
         split=experiment.split,
         protocols=experiment.protocols,
         prompts=experiment.prompts,
+        template=experiment.rendering,
         reuse=experiment.reuse,
         seed=experiment.seed,
         at_once=at_once,
     )
     versions = {library: version(library) for library in LIBRARIES}
     return RunResult(
-        settings=settings, versions=versions, device=str(device), threads=torch.get_num_threads()
+        settings=settings,
+        versions=versions,
+        device=str(mllm.device),
+        dtype=str(mllm.dtype).removeprefix("torch."),
+        threads=torch.get_num_threads(),
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_folder
 from mmedit_build.places import named, place
+from mmedit_build.recipe.fields import Dtype
 
-Dtype = Literal["float32", "float16", "bfloat16"]
 MethodNames = Annotated[
     str | None, typer.Option("--method", help="A method, a comma list of them, or all; see list.")
 ]
@@ -46,8 +46,12 @@ Images = Annotated[
     Path | None,
     typer.Option(help="Folder of the images, if the dataset only names them.", parser=place, metavar="PATH"),
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.", show_default="auto")]
-Precision = Annotated[Dtype | None, typer.Option(help="Precision of the weights.", show_default="float32")]
+DEVICE = "auto, cpu, cuda, cuda:N or mps."
+DTYPE = "Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."
+TEMPLATE = "What stands around a question: checkpoint, plain, raw, or a text with {image} and {prompt}."
+Device = Annotated[str | None, typer.Option(help=DEVICE, show_default="auto")]
+Precision = Annotated[Dtype | None, typer.Option(help=DTYPE, show_default="auto")]
+Template = Annotated[str | None, typer.Option(help=TEMPLATE, show_default="checkpoint; raw with raw prompts")]
 Seed = Annotated[
     int | None,
     typer.Option(help="Of whatever methods draw, unless their options name one.", show_default="0"),

@@ -115,6 +115,8 @@ class Settings:
     split: Split
     protocols: tuple[Protocol, ...]
     prompts: str
+    template: str = "checkpoint"
+    """What stands around questions, by its name or as it was written."""
     reuse: bool
     seed: int
     at_once: int = 1
@@ -134,6 +136,8 @@ class RunResult:
     versions: dict[str, str] = field(default_factory=dict)
     """Of the libraries."""
     device: str = ""
+    dtype: str = ""
+    """The precision of the weights."""
     threads: int = 0
     """Of the processor: with another number of them, sums round differently."""
     finished: bool = False

@@ -10,7 +10,7 @@ from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.publishing import preview
-from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource
+from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, VisionModel
 from mmedit_build.rows import Edit, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest, estimate
@@ -143,7 +143,9 @@ def _todo(
     return [row for row, key in zip(rows, keys_of(rows, beside), strict=True) if key not in known]
 
 
-def _cost(model: Model, requests: Sequence[ChatRequest], build: Build | None = None) -> list[str]:
+def _cost(
+    model: Model | VisionModel, requests: Sequence[ChatRequest], build: Build | None = None
+) -> list[str]:
     """With a build, what its work folder holds already is not counted."""
     if not isinstance(model, Endpoint):
         return []

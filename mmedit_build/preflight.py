@@ -15,7 +15,7 @@ from mmedit_build.choosing import changed
 from mmedit_build.errors import UserError
 from mmedit_build.prompts import load_prompt
 from mmedit_build.publishing import check_access
-from mmedit_build.recipe import Endpoint, FactFile, Model, QuestionFiles
+from mmedit_build.recipe import Endpoint, FactFile, Model, QuestionFiles, VisionModel
 from mmedit_build.services.keys import address, find_key
 from mmedit_build.sources.looking import is_there, look_at_source
 from mmedit_build.sources.reading import read_facts, read_image_pool
@@ -130,13 +130,19 @@ NEEDS: dict[str, Callable[[Build], Iterator[Look]]] = {
 """What each stage needs beside the rows of the one before it."""
 
 
-def _look_at_mllm(model: Model) -> None:
+def _look_at_mllm(model: VisionModel) -> None:
     if isinstance(model, Endpoint):
         _look_at_server(model)
         return
     from mmedit_build.mllm import loading
 
-    loading.look_at(locate(model.model), revision=model.revision, device=model.device, dtype=model.dtype)
+    loading.look_at(
+        locate(model.model),
+        revision=model.revision,
+        device=model.device,
+        dtype=model.dtype,
+        template=model.template,
+    )
 
 
 def _look_at_chat(model: Model) -> None:

@@ -16,12 +16,12 @@ from mmedit_build.audit.targets import from_edits
 from mmedit_build.build import Build, deciding, finish, kept, rows_of
 from mmedit_build.choosing import DEALING, choice, sizes_of
 from mmedit_build.engine.base import Rejected
-from mmedit_build.engine.shards import Outcome, write_rows
+from mmedit_build.engine.shards import Outcome, read_settings, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.prompts import prompt_id
 from mmedit_build.publishing.picture import write_picture
-from mmedit_build.recipe import Endpoint, Model
+from mmedit_build.recipe import Endpoint, LocalMLLM, Recipe, VisionModel
 from mmedit_build.rows import Edit, Example, LocalityItem
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize
@@ -82,6 +82,8 @@ def imagine(build: Build) -> Summary:
     stage = Imagining(config, recipe.seed, build.work, recipe.base, known)
     asked = {edit.id: known.get(edit.image_id) for edit in edits} if config.quiz else {}
     settings = {"imagine": deciding(config), "base": _asked(recipe.base), "seed": recipe.seed}
+    if config.quiz and config.quiz.model:
+        settings["quiz"] = _asked(config.quiz.model)
     outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows, asked)
     _check_images(build.work, kept(outcomes))
     return finish(build.work, "imagine", outcomes, kept(outcomes))
@@ -114,7 +116,7 @@ def publish(build: Build) -> Release:
             f"see {work.folder / 'audit.html'}."
         )
     counts = {one.stage: _counts(one) for one in summaries(work)}
-    folder = publishing.build_dataset(edits, work, build.recipe, counts, _measured(report))
+    folder = publishing.build_dataset(edits, work, _as_mined(build), counts, _measured(report))
     picture = work.folder / "rows.png"
     write_picture(picture, edits, work)
     sent = None
@@ -206,9 +208,32 @@ def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
     return [row for row in rows if normalize(row.prediction) == normalize(row.target)]
 
 
-def _asked(model: Model) -> dict[str, Any]:
+def _asked(model: VisionModel) -> dict[str, Any]:
     """What decides about the answers of a model: the model, and how a served one is asked."""
-    return {"model": deciding(model), "prompt": prompt_id("ask") if isinstance(model, Endpoint) else None}
+    return {
+        "model": deciding(_precise(model)),
+        "prompt": prompt_id("ask") if isinstance(model, Endpoint) else None,
+    }
+
+
+def _precise(model: VisionModel) -> VisionModel:
+    """The model with the precision that `auto` comes to on this machine, as answers depend on it."""
+    if not isinstance(model, LocalMLLM) or model.dtype != "auto":
+        return model
+    # Imported here, as it takes the libraries of models.
+    from mmedit_build.mllm.loading import find_device, find_dtype
+
+    dtype = str(find_dtype(model.dtype, find_device(model.device))).removeprefix("torch.")
+    return model.model_copy(update={"dtype": dtype})
+
+
+def _as_mined(build: Build) -> Recipe:
+    """The recipe with the base model's precision as it was when mining, perhaps on another machine."""
+    recipe = build.recipe
+    if not isinstance(recipe.base, LocalMLLM):
+        return recipe
+    dtype = read_settings(build.work.stage("mine"))["base"]["model"]["dtype"]
+    return recipe.model_copy(update={"base": recipe.base.model_copy(update={"dtype": dtype})})
 
 
 def known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from evaluation.options import Images
+from evaluation.options import DEVICE, DTYPE, TEMPLATE, Images
 from mmedit_build.errors import resumable
 from mmedit_build.places import named, place
+from mmedit_build.recipe.fields import CHECKPOINT, Dtype
 
 
 def trace(
@@ -58,10 +59,9 @@ def trace(
         Path,
         typer.Option(help="Folder for traces, pictures and the page.", parser=place, metavar="PATH"),
     ] = Path("runs/trace"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    dtype: Annotated[
-        Literal["float32", "float16", "bfloat16"], typer.Option(help="Precision of the weights.")
-    ] = "float32",
+    device: Annotated[str, typer.Option(help=DEVICE)] = "auto",
+    dtype: Annotated[Dtype, typer.Option(help=DTYPE)] = "auto",
+    template: Annotated[str, typer.Option(help=TEMPLATE)] = CHECKPOINT,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 64,
 ) -> None:
@@ -90,6 +90,7 @@ def trace(
         out=out,
         device=device,
         dtype=dtype,
+        template=template,
         seed=seed,
         batch_size=batch_size,
     )

@@ -33,7 +33,7 @@ from mmedit_build.checkpoints import locate
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.recipe.fields import Dtype
+from mmedit_build.recipe.fields import CHECKPOINT, Dtype
 
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
 ASKED = 32
@@ -60,7 +60,8 @@ class Wish:
     seed: int = 0
     batch_size: int = 64
     device: str = "auto"
-    dtype: Dtype = "float32"
+    dtype: Dtype = "auto"
+    template: str = CHECKPOINT
 
 
 def run(wish: Wish, progress: Progress) -> dict[Kind, list[Traced]]:
@@ -71,7 +72,7 @@ def run(wish: Wish, progress: Progress) -> dict[Kind, list[Traced]]:
     ensure_built(wish.dataset)
     cases = load_cases(wish.dataset, images=wish.images)
     with ResultFolder(wish.out).locked():
-        mllm = MLLM.load(place, device=wish.device, dtype=wish.dtype)
+        mllm = MLLM.load(place, device=wish.device, dtype=wish.dtype, template=wish.template)
         settings = Settings(
             model=wish.model,
             model_digest=model_key(mllm),

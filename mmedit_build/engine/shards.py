@@ -211,27 +211,34 @@ FORMAT = 1
 never mix."""
 
 
+MANIFEST = "manifest.json"
 SHOWN = 120
 """How many letters of a setting a message shows."""
 
 
 def check_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """Note the settings of a stage when it begins; refuse to go on under others, naming the difference."""
-    path = folder / "manifest.json"
+    path = folder / MANIFEST
     wanted = json.loads(json.dumps({"format": FORMAT, **settings}))
     if not path.exists():
         write_atomic(path, json.dumps(wanted, indent=2, sort_keys=True).encode() + b"\n")
         return
-    remedy = f"delete {folder} and run that stage again"
-    found = read_json(path, remedy)
-    if not isinstance(found, dict):
-        raise UserError(f"{path} does not hold the settings of a stage; {remedy}.")
+    found = read_settings(folder)
     if found != wanted:
         name, before, now = next(differences(found, wanted))
         raise UserError(
             f"{folder} was begun with other settings: {name} was {before} and is now {now}. "
             f"Choose another folder with --work, or delete {folder} and what came after it."
         )
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings that a stage was begun with."""
+    path, remedy = folder / MANIFEST, f"delete {folder} and run that stage again"
+    found = read_json(path, remedy)
+    if not isinstance(found, dict):
+        raise UserError(f"{path} does not hold the settings of a stage; {remedy}.")
+    return found
 
 
 def differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
@@ -14,18 +15,27 @@ from transformers.processing_utils import ProcessorMixin
 from mmedit_build.checkpoints.files import CONFIG, Files, find_files
 from mmedit_build.checkpoints.tokenizers import check_fits, check_words
 from mmedit_build.checkpoints.weights import load_whole, told
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, check_name
 from mmedit_build.mllm.families import FAMILIES
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.generic import Generic
+from mmedit_build.mllm.rendering import NAMED, parse_template
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODEL = "a model"
 
 
-def load_family(name: str, *, revision: str | None, device: str, dtype: str, template: str) -> Family:
+def load_family(
+    name: str,
+    *,
+    revision: str | None,
+    device: str,
+    dtype: str,
+    template: str,
+    image_processor: Mapping[str, Any] | None = None,
+) -> Family:
     """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device."""
-    kind = look_at(name, revision=revision, device=device, dtype=dtype)
+    kind = look_at(name, revision=revision, device=device, dtype=dtype, template=template)
     place, revision = find_device(device), revision or "main"
     with told(MODEL, name, _remedy(name)):
         model = load_whole(
@@ -35,8 +45,7 @@ def load_family(name: str, *, revision: str | None, device: str, dtype: str, tem
         # Processors look for it in more places.
         fields, _ = ProcessorMixin.get_processor_dict(name, revision=revision)
         tokenizer.chat_template = fields.get("chat_template") or tokenizer.chat_template
-        # With Pillow everywhere: other ways to resize an image give other numbers.
-        processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+        processor = _image_processor(name, revision, image_processor or {})
         check_words(name, tokenizer)
         check_fits(name, tokenizer, model)
         family = kind(model, tokenizer, processor, template)
@@ -47,14 +56,26 @@ def load_family(name: str, *, revision: str | None, device: str, dtype: str, tem
     return family
 
 
-def look_at(name: str, *, revision: str | None, device: str, dtype: str) -> type[Family]:
+def look_at(name: str, *, revision: str | None, device: str, dtype: str, template: str) -> type[Family]:
     """The family of a checkpoint, refused if its files or the settings do not allow to load it."""
     find_dtype(dtype, find_device(device))
+    if template not in NAMED:
+        parse_template(template)
     with told(MODEL, name, _remedy(name)):
         files = find_files(name, revision)
         family = _family_class(name, _model_type(files))
         files.check_weights()
     return family
+
+
+def _image_processor(name: str, revision: str, settings: Mapping[str, Any]) -> Any:
+    """The checkpoint's, with some settings of ours."""
+    # With Pillow everywhere: other ways to resize an image give other numbers.
+    processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+    known = processor.to_dict()
+    for setting in settings:
+        check_name("setting of this image processor", setting, known)
+    return AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil", **settings)
 
 
 def find_dtype(name: str, device: torch.device) -> torch.dtype:

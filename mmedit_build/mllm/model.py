@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -56,15 +56,23 @@ class MLLM:
         device: str = "auto",
         dtype: str = "auto",
         template: str = CHECKPOINT,
+        image_processor: Mapping[str, Any] | None = None,
     ) -> MLLM:
         """Load a checkpoint folder or Hub id.
 
         `device`: auto, cpu, cuda, cuda:1 or mps. `dtype`: auto is bfloat16 on CUDA and float32 elsewhere.
         `template`: how a user's turn is rendered, by the checkpoint's own template, `plain` (the image, then
         the words as they stand), `raw` (as in the code of MMEdit and VLKEB), or by a text with {image} and
-        {prompt}.
+        {prompt}. `image_processor`: its settings that differ from the checkpoint's.
         """
-        family = load_family(name, revision=revision, device=device, dtype=dtype, template=template)
+        family = load_family(
+            name,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            template=template,
+            image_processor=image_processor,
+        )
         check(cls(family, name), family)
         return cls(family, name)
 

@@ -11,6 +11,7 @@ from mmedit_build.errors import UserError
 
 IMAGE, PROMPT = "{image}", "{prompt}"
 CHECKPOINT, PLAIN, RAW = "checkpoint", "plain", "raw"
+NAMED = (CHECKPOINT, PLAIN, RAW)
 """Names of templates: that of the checkpoint, the image with the prompt after it, and what published code
 has of that."""
 _WORDS = "\u27ea\u27eb"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from mmedit_build.recipe.fields import Strict
-from mmedit_build.recipe.models import Endpoint, Local, Model, Price
+from mmedit_build.recipe.models import Endpoint, Local, LocalMLLM, Model, Price, VisionModel
 from mmedit_build.recipe.sources import (
     CaptionFiles,
     CaptionSource,
@@ -49,7 +49,7 @@ class Recipe(Strict):
     """Decides on splits, templates, images and locality items."""
     draw: Draw | None = None
     """Left out, no sources are drawn."""
-    base: Model
+    base: VisionModel
     """The model whose failures are mined."""
     sources: Sources
     """What is mined."""
@@ -91,6 +91,7 @@ __all__ = [
     "Inversion",
     "License",
     "Local",
+    "LocalMLLM",
     "MineCaption",
     "MineStage",
     "MineVqa",
@@ -106,4 +107,5 @@ __all__ = [
     "Similarity",
     "Sizes",
     "Sources",
+    "VisionModel",
 ]

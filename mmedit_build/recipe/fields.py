@@ -13,7 +13,11 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 Whole = Annotated[int, Field(ge=0, le=MOST)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
 """What can be the name of a folder, and be shown anywhere as it is."""
-Dtype = Literal["float32", "float16", "bfloat16"]
+Precision = Literal["float32", "float16", "bfloat16"]
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+"""auto is bfloat16 on CUDA and float32 elsewhere."""
+CHECKPOINT, RAW = "checkpoint", "raw"
+"""Templates by name: that of the checkpoint, and that of published code."""
 
 
 class Strict(BaseModel):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from mmedit_build.recipe.fields import Count, Dtype, Strict, Whole, by_kind
+from mmedit_build.recipe.fields import CHECKPOINT, Count, Dtype, Precision, Strict, Whole, by_kind
 
 
-class Local(Strict):
-    """A model that runs in this process."""
+class _Here(Strict):
+    """What all models have that run in this process."""
 
     kind: Literal["local"] = "local"
     model: str
@@ -19,10 +19,28 @@ class Local(Strict):
     """Commit, tag or branch on the Hub. Pin it: ids and their contents change."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
-    dtype: Dtype = "float32"
-    """Precision of the weights."""
     batch_size: Count = 32
     """Rows that go through the model at a time."""
+
+
+class Local(_Here):
+    """A chat model or an image generator that runs in this process."""
+
+    dtype: Precision = "float32"
+    """Precision of the weights."""
+
+
+class LocalMLLM(_Here):
+    """A multimodal model that runs in this process."""
+
+    dtype: Dtype = "auto"
+    """Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."""
+    template: str = CHECKPOINT
+    """What stands around a question: `checkpoint` is the checkpoint's chat template, `plain` the image with
+    the question after it, `raw` what published code has; or a text with {image} and {prompt}."""
+    image_processor: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the image processor in the place of the checkpoint's, such as `size`: where the number of
+    tokens depends on the image, they bound it."""
 
 
 class Price(Strict):
@@ -59,3 +77,8 @@ class Endpoint(Strict):
 
 
 Model = Annotated[Annotated[Local, Tag("local")] | Annotated[Endpoint, Tag("endpoint")], by_kind("local")]
+"""A chat model."""
+VisionModel = Annotated[
+    Annotated[LocalMLLM, Tag("local")] | Annotated[Endpoint, Tag("endpoint")], by_kind("local")
+]
+"""A model that is asked about images."""

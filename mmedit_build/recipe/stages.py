@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mmedit_build.recipe.fields import Count, Share, Strict, Whole
-from mmedit_build.recipe.models import Local, Model
+from mmedit_build.recipe.models import Local, Model, VisionModel
 from mmedit_build.recipe.sources import FactSource, QuestionSource
 
 
@@ -136,7 +136,7 @@ class Resemblance(Strict):
 class Quiz(Strict):
     """Questions about the original image whose answer is known, asked about the generated one."""
 
-    model: Model | None = None
+    model: VisionModel | None = None
     """Who is asked; left out, the base model, about what it answers right on the original image."""
     questions: Count = 3
     """The most questions asked about one image."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mmedit_build.errors import UserError
-from mmedit_build.recipe import Endpoint, Local, Model
+from mmedit_build.recipe import Endpoint, LocalMLLM, Model, VisionModel
 from mmedit_build.rows import Task
 
 if TYPE_CHECKING:
@@ -65,16 +65,16 @@ class Asker(Protocol):
         ...
 
 
-def load_asker(model: Model, requests: Path) -> Asker:
+def load_asker(model: VisionModel, requests: Path) -> Asker:
     """The model that a recipe names; `requests` is where the replies of served ones are kept."""
-    if isinstance(model, Local):
+    if isinstance(model, LocalMLLM):
         return LocalAsker.load(model)
     from mmedit_build.services.chat import open_chat
 
     return ServedAsker(open_chat(model, requests))
 
 
-def model_name(model: Model) -> str:
+def model_name(model: Model | VisionModel) -> str:
     """How rows name a model."""
     revision = None if isinstance(model, Endpoint) else model.revision
     return f"{model.model}@{revision}" if revision else model.model
@@ -89,12 +89,18 @@ class LocalAsker:
         self._batch_size = batch_size
 
     @classmethod
-    def load(cls, model: Local) -> LocalAsker:
+    def load(cls, model: LocalMLLM) -> LocalAsker:
         from mmedit_build.checkpoints import locate
         from mmedit_build.mllm import MLLM
 
-        folder = locate(model.model)
-        mllm = MLLM.load(folder, revision=model.revision, device=model.device, dtype=model.dtype)
+        mllm = MLLM.load(
+            locate(model.model),
+            revision=model.revision,
+            device=model.device,
+            dtype=model.dtype,
+            template=model.template,
+            image_processor=model.image_processor,
+        )
         return cls(mllm, model_name(model), model.batch_size)
 
     def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from mmedit_build.engine.base import Failed, Rejected
-from mmedit_build.recipe import AttachStage, Model
+from mmedit_build.recipe import AttachStage, VisionModel
 from mmedit_build.rows import Edit, Locality, LocalityItem, Relation
 from mmedit_build.scoring.text import plain
 from mmedit_build.scoring.vqa import normalize
@@ -31,7 +31,7 @@ class Probing:
     """From the pools to what the base model answers right."""
 
     config: AttachStage
-    base: Model
+    base: VisionModel
     work: Work
     _asker: Asker | None = field(default=None, init=False, repr=False)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
-from mmedit_build.recipe import ImagineStage, Model
+from mmedit_build.recipe import ImagineStage, VisionModel
 from mmedit_build.rows import Edit, Imagined, Painting
 from mmedit_build.services.asking import load_asker, model_name
 from mmedit_build.stages.likeness import Attempt, Known, Likeness
@@ -53,7 +53,7 @@ class Imagining:
     config: ImagineStage
     seed: str
     work: Work
-    base: Model
+    base: VisionModel
     known: Known
     _painter: Painter | None = field(default=None, init=False, repr=False)
     _likeness: Likeness | None = field(default=None, init=False, repr=False)

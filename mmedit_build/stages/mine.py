@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from mmedit_build.engine.base import Failed, Rejected
-from mmedit_build.recipe import MineCaption, MineStage, MineVqa, Model
+from mmedit_build.recipe import MineCaption, MineStage, MineVqa, VisionModel
 from mmedit_build.rows import Edit, Example
 from mmedit_build.scoring.bounds import NoNumberError
 from mmedit_build.scoring.caption import Consensus
@@ -25,7 +25,7 @@ class Mining:
     """From examples to edits."""
 
     config: MineStage
-    base: Model
+    base: VisionModel
     work: Work
     consensus: Consensus | None
     """Frozen over all reference captions, whatever part of them is mined; None if captions are not mined."""

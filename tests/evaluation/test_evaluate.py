@@ -279,6 +279,26 @@ def test_raw_prompts_begin_with_nothing_and_are_another_model_to_what_is_kept(ex
     assert model_key(raw) != model_key(family)
 
 
+def test_a_header_tells_how_the_model_was_set_up(experiment: Experiment) -> None:
+    some = change(
+        experiment,
+        methods={},
+        task="vqa",
+        limit=1,
+        template="{image}Q: {prompt}",
+        image_processor={"image_mean": [0.1, 0.2, 0.3]},
+    )
+    (folder,) = evaluate(some, progress)
+    header, _ = read_results(folder)
+    assert (header.dtype, header.settings.template) == ("float32", "{image}Q: {prompt}")
+    assert header.settings.model_digest not in {
+        model_key(load_model(change(some, template=None))),
+        model_key(load_model(change(some, image_processor={}))),
+    }
+    with pytest.raises(UserError, match="other settings: model_digest"):
+        evaluate(change(some, template="checkpoint"), progress)
+
+
 @pytest.mark.parametrize(("wished", "threads"), [(None, 1), ("2", 2)])
 def test_a_small_model_runs_on_one_thread_unless_the_user_wants_more(
     wished: str | None, threads: int, experiment: Experiment, monkeypatch: pytest.MonkeyPatch

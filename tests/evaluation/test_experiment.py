@@ -38,6 +38,7 @@ def test_a_file_is_changed_by_what_the_command_says(tmp_path: Path) -> None:
         ("seed: " + "9" * 5000, {}, "as YAML .*integer string conversion"),
         ("out: " + "[" * 3000, {}, "as YAML .*recursion"),
         ("limit: 1" + "0" * 30, {}, "gives limit a wrong value: .*less than or equal to 1000000000"),
+        ("template: 'USER: {image} {prompt}'", {"prompts": "raw"}, "leave out the template .USER"),
         ("", {"task": "vga"}, "no task 'vga'; did you mean 'vqa'"),
         ("", {"protocols": ["wield"]}, "no protocol 'wield'; did you mean 'wild'"),
         ("methods: {ft: {optons: {}}}", {}, r"gives methods\.ft\.optons a wrong value"),
@@ -107,3 +108,17 @@ def test_methods_are_chosen_by_name_in_the_order_given() -> None:
 @pytest.mark.parametrize("section", [Experiment, Method])
 def test_every_field_is_documented(section: type[Experiment | Method]) -> None:
     assert [name for name, field in section.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rendering"),
+    [
+        ({}, "checkpoint"),
+        ({"prompts": "raw"}, "raw"),
+        ({"prompts": "raw", "template": "raw"}, "raw"),
+        ({"template": "{image}Q: {prompt}"}, "{image}Q: {prompt}"),
+    ],
+)
+def test_raw_prompts_are_rendered_raw(changes: dict[str, Any], rendering: str) -> None:
+    experiment = make_experiment(None, changes)
+    assert (experiment.rendering, experiment.dtype) == (rendering, "auto")

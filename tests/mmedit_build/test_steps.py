@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 from datasets import load_dataset
 
 from mmedit_build.audit.report import audit, faults
@@ -22,6 +23,8 @@ from mmedit_build.rows import SPLITS
 from mmedit_build.status import summaries
 from mmedit_build.steps import STEPS, examples_to_mine, publish
 from mmedit_build.work import Work
+
+PRECISION = "bfloat16" if torch.cuda.is_available() else "float32"
 
 
 def small() -> Recipe:
@@ -121,6 +124,12 @@ def test_a_stage_is_said_to_be_finished_once_its_rows_are_there(tmp_path: Path) 
     shutil.rmtree(work.stage("mine") / "rows.jsonl")
     finish(work, "mine", [], [])
     assert [one.finished for one in summaries(work)] == [True]
+
+
+def test_the_manifest_tells_how_the_base_model_was_asked(built: Build) -> None:
+    assert built.recipe.base.dtype == "auto"  # type: ignore[union-attr]
+    base = json.loads((built.work.dataset / "manifest.json").read_text())["recipe"]["base"]
+    assert (base["dtype"], base["template"], base["image_processor"]) == (PRECISION, "checkpoint", {})
 
 
 def test_a_second_run_changes_nothing(built: Build) -> None:

@@ -10,6 +10,8 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration, PretrainedC
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import FAMILIES, MLLM
+from mmedit_build.mllm.loading import load_family, look_at
+from tests.mmedit_build.mllm.conftest import make_image
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
@@ -114,3 +116,19 @@ def test_weights_that_lack_a_layer(folder: str, tmp_path: Path) -> None:
 def test_weights_of_another_shape(folder: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot load a model"):
         MLLM.load(_with_text_config(folder, tmp_path, ffn_dim=48), device="cpu")
+
+
+def test_a_template_without_its_places_is_refused_before_weights_are_read(folder: str) -> None:
+    with pytest.raises(UserError, match="write for instance 'USER:"):
+        look_at(folder, revision=None, device="cpu", dtype="auto", template="{prompt}")
+
+
+def test_settings_of_the_image_processor(folder: str) -> None:
+    size = {"height": 8, "width": 8}
+    other = load_family(
+        folder, revision=None, device="cpu", dtype="auto", template="plain", image_processor={"size": size}
+    )
+    assert other.image_processor(images=[make_image(1)], return_tensors="pt")["pixel_values"].shape[-1] == 8
+    assert other.embed_tokens.weight.dtype == torch.float32
+    with pytest.raises(UserError, match="no setting of this image processor 'sise'; did you mean 'size'"):
+        MLLM.load(folder, device="cpu", image_processor={"sise": size})

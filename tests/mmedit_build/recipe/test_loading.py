@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.recipe import Endpoint, Local
+from mmedit_build.recipe import Endpoint, LocalMLLM
 from mmedit_build.recipe.loading import bundled, load_recipe
 
 MINIATURE = (Path(__file__).parents[3] / "recipes" / "miniature.yaml").read_text()
@@ -29,7 +29,7 @@ def test_a_file_is_read_like_a_bundled_recipe(tmp_path: Path) -> None:
 
 
 def test_the_kind_of_a_model_may_be_left_out(tmp_path: Path) -> None:
-    assert isinstance(load_recipe().base, Local)
+    assert isinstance(load_recipe().base, LocalMLLM)
     model = "  model: miniature/mllm\n  batch_size: 128"
     path = changed(tmp_path, model, "  kind: endpoint\n  model: any")
     assert isinstance(load_recipe(path).base, Endpoint)

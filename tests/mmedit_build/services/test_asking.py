@@ -13,7 +13,7 @@ from PIL import Image
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.mllm import Query
-from mmedit_build.recipe import Endpoint, Local, MineStage, MineVqa, Sizes
+from mmedit_build.recipe import Endpoint, LocalMLLM, MineStage, MineVqa, Sizes
 from mmedit_build.rows import Edit, Example
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.services.asking import Answer, LocalAsker, NoAnswer, Question, load_asker
@@ -21,7 +21,8 @@ from mmedit_build.stages.mine import Mining
 from mmedit_build.work import Work
 from tests.mmedit_build.services.conftest import ChatServer, Seen
 
-LOCAL = Local(model="miniature/mllm", revision="main")
+LOCAL = LocalMLLM(model="miniature/mllm", revision="main")
+ASKING = "{image}Say: {prompt}"
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +177,9 @@ def example(work: Work, color: str) -> Example:
         question_type="what color",
         answers=(color,) * 10,
     )
+
+
+def test_a_model_is_asked_by_the_template_of_the_recipe() -> None:
+    asker = LocalAsker.load(LOCAL.model_copy(update={"template": ASKING}))
+    (row,) = asker.mllm.rows([Query(None, "a cat")])
+    assert "Say: a cat" in str(asker.mllm.tokenizer.decode(list(row.ids)))

@@ -8,7 +8,7 @@ import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.miniature.sources import Sources, write_sources
-from mmedit_build.recipe import AttachStage, FactFile, Local, QuestionFiles
+from mmedit_build.recipe import AttachStage, FactFile, LocalMLLM, QuestionFiles
 from mmedit_build.rows import LocalityItem
 from mmedit_build.sources.reading import read_facts, read_image_pool
 from mmedit_build.stages.attach import Probing, is_right
@@ -67,7 +67,7 @@ def pool(work: Work, drawn: Sources) -> list[LocalityItem]:
 @pytest.fixture(scope="module")
 def probing(work: Work) -> Probing:
     """As a worker has it: pickled, then opened."""
-    stage = Probing(CONFIG, Local(model="miniature/mllm", device="cpu"), work)
+    stage = Probing(CONFIG, LocalMLLM(model="miniature/mllm", device="cpu"), work)
     opened: Probing = pickle.loads(pickle.dumps(stage))
     opened.open()
     return opened

@@ -15,7 +15,7 @@ import torch
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
-from mmedit_build.recipe import ImagineStage, Local, Quiz, Resemblance
+from mmedit_build.recipe import ImagineStage, Local, LocalMLLM, Quiz, Resemblance
 from mmedit_build.rows import Edit, Imagined
 from mmedit_build.scoring.vqa import vqa_accuracy
 from mmedit_build.services.asking import Answer, Question, load_asker
@@ -26,8 +26,8 @@ from mmedit_build.stages.imagine import NO_CAPTION, Imagining, attempt_seed
 from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNLIKE, Known
 from mmedit_build.work import Work
 
-BASE = Local(model="miniature/mllm", device="cpu")
-OTHER_MODEL = Local(model="miniature/mllm", device="cpu", batch_size=8)
+BASE = LocalMLLM(model="miniature/mllm", device="cpu")
+OTHER_MODEL = LocalMLLM(model="miniature/mllm", device="cpu", batch_size=8)
 """Another one as far as the stage can tell."""
 ROWS = 10
 

@@ -12,7 +12,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from mmedit_build.recipe import ImagineStage, Local, Quiz
+from mmedit_build.recipe import ImagineStage, Local, LocalMLLM, Quiz
 from mmedit_build.recipe import Resemblance as Bound
 from mmedit_build.rows import Edit
 from mmedit_build.services.asking import Answer, NoAnswer, Question
@@ -124,7 +124,7 @@ def test_another_model_must_give_the_target_or_what_some_annotators_said(
     edit: Edit, said: str, reason: str | None
 ) -> None:
     asker = Told({edit.question: said})
-    attempt = judged(edit, asker, known=(), model=Local(model="another"))
+    attempt = judged(edit, asker, known=(), model=LocalMLLM(model="another"))
     assert attempt.reason == reason
     assert attempt.scores["target_seen"] == (reason is None)
     assert "quiz" not in attempt.scores
@@ -132,7 +132,7 @@ def test_another_model_must_give_the_target_or_what_some_annotators_said(
 
 def test_a_caption_is_not_asked_for(make_edit: Any) -> None:
     asker = Told({})
-    attempt = judged(make_edit(42, task="caption"), asker, known=(), model=Local(model="another"))
+    attempt = judged(make_edit(42, task="caption"), asker, known=(), model=LocalMLLM(model="another"))
     assert (attempt.passing, asker.asked) == (True, [])
 
 

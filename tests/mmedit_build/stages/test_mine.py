@@ -10,7 +10,7 @@ import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.mllm import Query
-from mmedit_build.recipe import Local, MineCaption, MineStage, MineVqa, Sizes
+from mmedit_build.recipe import LocalMLLM, MineCaption, MineStage, MineVqa, Sizes
 from mmedit_build.recipe.sources import CaptionFiles, QuestionFiles, Sources
 from mmedit_build.rows import Edit, Example
 from mmedit_build.scoring.caption import Consensus
@@ -45,7 +45,7 @@ def examples(drawn: Work) -> list[Example]:
 def mining(drawn: Work, examples: list[Example]) -> Mining:
     config = MineStage(vqa=MineVqa(sizes=SIZES), caption=MineCaption(sizes=SIZES))
     consensus = Consensus.of(row.answers for row in examples if row.task == "caption")
-    stage = Mining(config, Local(model="miniature/mllm"), drawn, consensus)
+    stage = Mining(config, LocalMLLM(model="miniature/mllm"), drawn, consensus)
     stage.open()
     return stage
 
@@ -124,7 +124,7 @@ def test_mining_is_faster_than_asking_one_by_one(mining: Mining, examples: list[
     start = time.perf_counter()
     list(fresh(questions))
     mined = (time.perf_counter() - start) / len(questions)
-    asker = LocalAsker.load(Local(model="miniature/mllm"))
+    asker = LocalAsker.load(LocalMLLM(model="miniature/mllm"))
     some = questions[:: len(questions) // 60]
     start = time.perf_counter()
     for row in some:
