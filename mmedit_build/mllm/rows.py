@@ -134,22 +134,11 @@ def _prompts(
     begins = [template.begins and not _begun(family.tokenizer, template) for template in templates]
     tokens = _tokens(family.tokenizer, texts, begins)
     return [
-        _expanded(family, query, layout, _inside(template, layout), len(ahead), *found)
+        _expanded(family, query, layout, IMAGE in template.before, len(ahead), *found)
         for query, layout, template, ahead, found in zip(
             queries, layouts, templates, before, tokens, strict=True
         )
     ]
-
-
-def _inside(template: Template, layout: Layout | None) -> bool:
-    """Whether the image stands in the text; where nothing can be written for it, it stands before all."""
-    if layout is None or layout.text:
-        return IMAGE in template.before
-    if IMAGE in template.before.removeprefix(IMAGE):
-        raise UserError(
-            f"This model has its image before all text: write {IMAGE} at the beginning of the template."
-        )
-    return False
 
 
 def _begun(tokenizer: PreTrainedTokenizerBase, template: Template) -> bool:

@@ -7,7 +7,6 @@ from transformers import PreTrainedTokenizerBase
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.rows import Row, check_lengths, pad_left
-from tests.mmedit_build.mllm.conftest import make_image
 
 
 @pytest.fixture
@@ -91,13 +90,3 @@ def test_row_lengths() -> None:
     cut = row.cut(1)
     assert (cut.prompt_length, cut.length, cut.target_ids, cut.following) == (4, 5, (9,), 4)
     assert cut.positions.tolist() == [0, 1, 2, 3, 4]
-
-
-def test_an_image_that_no_text_holds_stands_before_it_or_the_template_is_refused(folder: str) -> None:
-    image = make_image(1)
-    mllm = MLLM.load(folder, device="cpu", template="{image}Human: {prompt} AI:")
-    (row,) = mllm.rows([Query(image, "a cat")])
-    assert row.image == tuple(range(len(row.image)))
-    assert row.image
-    with pytest.raises(UserError, match="has its image before all text"):
-        MLLM.load(folder, device="cpu", template="Human: {image} {prompt} AI:")
