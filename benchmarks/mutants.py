@@ -63,7 +63,8 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        return f"{self.path} | {self.after.strip()}"
+        told = f"without {self.before.strip()}" if self.after.strip() == "pass" else self.after.strip()
+        return f"{self.path} | {told}"
 
     def applied(self, source: str) -> str:
         lines = source.splitlines(keepends=True)
