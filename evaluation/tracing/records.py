@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from evaluation.differences import differences
 from evaluation.lines import Lines
+from evaluation.results import Finite
 from evaluation.tracing.prompts import KINDS, Kind, Role
-from evaluation.tracing.runs import Site
+from evaluation.tracing.runs import SITES, Site
 from mmedit_build.errors import UserError
 from mmedit_build.files import read_bytes
 from mmedit_build.json_files import MOST_BYTES
 from mmedit_build.store import write_atomic
 
 SETTINGS = "trace.json"
-Rows = tuple[tuple[float, ...], ...]
+Values = tuple[Finite, ...]
+Rows = tuple[Values, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +43,13 @@ class Traced:
     subject: str | None = None
     tokens: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
-    deviation: float = 0.0
+    deviation: Finite = 0.0
     """Of the noise."""
-    clean: float = 0.0
-    corrupted: float = 0.0
+    clean: Finite = 0.0
+    corrupted: Finite = 0.0
     effects: Mapping[Site, Rows] = field(default_factory=dict)
     """Layers, and in each all positions."""
-    together: Mapping[Site, tuple[float, ...]] = field(default_factory=dict)
+    together: Mapping[Site, Values] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -74,7 +76,20 @@ class Settings:
     subjects: Mapping[str, str]
 
 
-_TRACES = TypeAdapter(Traced)
+def _whole(traced: Traced) -> Traced:
+    """Refuse a line whose tables have gaps."""
+    if traced.skipped is None:
+        layers = {len(traced.effects.get(site, ())) for site in SITES}
+        layers |= {len(traced.together.get(site, ())) for site in SITES}
+        positions = {len(row) for rows in traced.effects.values() for row in rows}
+        if layers == {0} or len(layers) > 1 or positions != {len(traced.tokens)} or not traced.tokens:
+            raise ValueError("not every layer has an effect of every position")
+        if len(traced.roles) != len(traced.tokens):
+            raise ValueError("not every position has a role")
+    return traced
+
+
+_TRACES = TypeAdapter(Annotated[Traced, AfterValidator(_whole)])
 _SETTINGS = TypeAdapter(Settings)
 
 

@@ -28,6 +28,7 @@ Outcome: TypeAlias = Out | Rejected[Out] | Failed
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 Key = tuple[str, str]
 """The id of a row and a digest of its content."""
+_KEY = TypeAdapter(Key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Shards(Generic[Out]):
             # Bytes, as texts would also be split at the line separators that JSON leaves as they are.
             for line in read_bytes(path, MOST_BYTES).splitlines():
                 record = parse_json(line)
-                yield (record["id"], record["of"]), self._load(record)
+                yield _KEY.validate_python((record["id"], record["of"])), self._load(record)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} does not hold the outcomes of a shard; delete it and run the same command again."

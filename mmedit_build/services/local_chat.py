@@ -28,7 +28,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.mllm.loading import DTYPES, find_device
 from mmedit_build.recipe import Local
 from mmedit_build.services.asking import model_name
-from mmedit_build.services.chat import NOT_NUMBERS, ChatRequest, NoReply, Reply
+from mmedit_build.services.chat import NOT_NUMBERS, ChatRequest, Message, NoReply, Reply
 
 TOO_LONG = "reply cut off by max_tokens"
 EMPTY = "empty reply"
@@ -94,8 +94,11 @@ class LocalChat:
                 dtype=DTYPES[model.dtype],
             )
             check_fits(model.model, tokenizer, network)
-        nn.Module.to(network.eval(), find_device(model.device))
-        return cls(network, tokenizer, model_name(model), model.batch_size)
+            nn.Module.to(network.eval(), find_device(model.device))
+            chat = cls(network, tokenizer, model_name(model), model.batch_size)
+            # What is wrong with how a model writes is found out only when it does.
+            chat.ask([ChatRequest((Message("user", TRIAL),), temperature=1.0, max_tokens=1)])
+        return chat
 
     def ask(self, requests: Sequence[ChatRequest]) -> list[Reply | NoReply]:
         """One outcome for each request, in order; equal requests are run once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import PIL.Image
 import torch
 from torch import nn
 from transformers import AutoModel, AutoProcessor
@@ -13,7 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLA
 from mmedit_build import recipe
 from mmedit_build.checkpoints import locate
 from mmedit_build.checkpoints.files import find_files
-from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
+from mmedit_build.checkpoints.tokenizers import TRIAL, check_fits, check_tokenizer
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.mllm import find_device
 from mmedit_build.mllm.images import Image, open_image
@@ -57,9 +58,12 @@ class Resemblance:
             if not hasattr(model, "logit_scale"):
                 raise ValueError("it was not trained to match images and texts")
             check_fits(config.model, processor.tokenizer, model.text_model)
-        model.requires_grad_(False)
-        nn.Module.to(model.eval(), find_device(device))
-        return cls(model, processor, most_tokens)
+            model.requires_grad_(False)
+            nn.Module.to(model.eval(), find_device(device))
+            opened = cls(model, processor, most_tokens)
+            # What is wrong with how pictures are prepared is found out only when one is.
+            opened.text_image([TRIAL[0]], [PIL.Image.new("RGB", (64, 64), "red")])
+        return opened
 
     @torch.no_grad()
     def text_image(self, texts: Sequence[str], images: Sequence[Image]) -> list[float]:

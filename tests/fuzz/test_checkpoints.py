@@ -31,7 +31,7 @@ from mmedit_build.services.resemblance import Resemblance
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import CONTENTS, content, damage_one, replaced
 from tests.fuzz.engine import Case, LeakError, Reader
-from tests.fuzz.trees import damage_json
+from tests.fuzz.trees import damage_json, edited
 
 PICTURE = PIL.Image.new("RGB", (64, 64), "red")
 SMALL = ("a list", "a mapping", "null", "broken UTF-8", "a huge number", "deep lists, closed")
@@ -110,6 +110,13 @@ def test_checkpoints(name: str, tmp_path: Path, fuzz_one: Fuzz) -> None:
     weights = [one for one in files if one.endswith(".safetensors")]
     picked = [case for one in small for case in _on_small(one)]
     picked += [case for one in weights for case in _on_weights(one)]
+
+    if name == "miniature/chat":
+        change = edited("generation_config.json", lambda tree: tree.update(bos_token_id="x"))
+        picked.append(Case("the first token is a text", change, "refused"))
+    if name == "miniature/clip":
+        change = edited("processor_config.json", lambda tree: tree["image_processor"].update(size={"x": 1}))
+        picked.append(Case("pictures have no size", change, "refused"))
 
     def draw(rng: random.Random, folder: Path) -> str:
         return damage_one(folder, weights, rng) if rng.random() < 0.2 else damage_json(folder, small, rng)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from tests.evaluation.report.conftest import Plan, _run
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import damage_one, on_file
 from tests.fuzz.engine import Case, LeakError, Reader
-from tests.fuzz.trees import damage_json, damage_lines
+from tests.fuzz.trees import damage_json, damage_lines, edited_lines
 
 FOLDER = "vqa/good"
 
@@ -54,13 +53,13 @@ def test_results(tmp_path: Path, fuzz_one: Fuzz) -> None:
     _write(tmp_path / "seed")
     header, lines = f"out/{FOLDER}/{HEADER}", f"out/{FOLDER}/{LINES}"
     picked = [*on_file(header), *on_file(lines)]
-    first: Callable[[Any], list[Any]] = lambda rows: [rows[0]] * 5  # noqa: E731
-    picked.append(Case("a line stands five times", _edited(lines, first)))
+    five = edited_lines(lines, lambda rows: rows.extend([rows[0]] * 4))
+    picked.append(Case("a line stands five times", five))
     for value in (7, -1, float("nan"), float("inf"), 10**400, None, "x"):
         picked.append(
-            Case(f"a score is {value!r:.20}", _edited(lines, _score("exact_match", value)), "refused")
+            Case(f"a score is {value!r:.20}", edited_lines(lines, _score("exact_match", value)), "refused")
         )
-    picked.append(Case("an unknown score", _edited(lines, _score("accuracy", 1.0)), "refused"))
+    picked.append(Case("an unknown score", edited_lines(lines, _score("accuracy", 1.0)), "refused"))
 
     def draw(rng: Any, folder: Path) -> str:
         return damage_json(folder, [header], rng) if rng.random() < 0.3 else damage_lines(folder, lines, rng)
@@ -68,18 +67,9 @@ def test_results(tmp_path: Path, fuzz_one: Fuzz) -> None:
     fuzz_one(Reader(tmp_path / "seed", report, picked, draw))
 
 
-def _edited(name: str, edit: Callable[[list[Any]], list[Any]]) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        rows = [json.loads(line) for line in (folder / name).read_bytes().splitlines()]
-        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in edit(rows)))
-
-    return change
-
-
-def _score(metric: str, value: Any) -> Callable[[list[Any]], list[Any]]:
-    def edit(rows: list[Any]) -> list[Any]:
+def _score(metric: str, value: Any) -> Callable[[list[Any]], None]:
+    def edit(rows: list[Any]) -> None:
         rows[0]["probes"][0]["scores"]["legacy"][metric] = value
-        return rows
 
     return edit
 
@@ -92,11 +82,23 @@ def test_traces(tmp_path: Path, fuzz_one: Fuzz) -> None:
         add(folder, _traced(number))
     names = [f"out/trace/{SETTINGS}"]
     lines = f"out/trace/{_traced(0).kind}.jsonl"
+    changes: dict[str, Callable[[Any], object]] = {
+        "a layer stands twice": lambda one: one["effects"]["mlp"].append(one["effects"]["mlp"][0]),
+        "a position is missing": lambda one: one["effects"]["mlp"][0].pop(),
+        "a role is missing": lambda one: one["roles"].pop(),
+        "there are no effects": lambda one: one["effects"].clear(),
+        "an effect is no number": lambda one: one.update(clean=float("nan")),
+    }
+    picked = [Case(what, _first(lines, change), "refused") for what, change in changes.items()]
 
     def draw(rng: Any, folder: Path) -> str:
         return damage_json(folder, names, rng) if rng.random() < 0.3 else damage_lines(folder, lines, rng)
 
-    fuzz_one(Reader(tmp_path / "seed", report, [*on_file(names[0]), *on_file(lines)], draw))
+    fuzz_one(Reader(tmp_path / "seed", report, [*on_file(names[0]), *on_file(lines), *picked], draw))
+
+
+def _first(lines: str, change: Callable[[Any], object]) -> Callable[[Path], None]:
+    return edited_lines(lines, lambda rows: change(rows[0]))
 
 
 def _settings() -> Settings:

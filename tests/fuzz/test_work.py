@@ -19,8 +19,8 @@ from mmedit_build.status import table
 from mmedit_build.work import Work
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import damage_one, on_file
-from tests.fuzz.engine import Reader
-from tests.fuzz.trees import damage_json, damage_lines
+from tests.fuzz.engine import Case, Reader
+from tests.fuzz.trees import damage_json, damage_lines, edited_lines
 from tests.mmedit_build.publishing.conftest import World
 
 SETTINGS = {"base": {"model": "m", "seed": 3}, "prompts": ["a", "b"]}
@@ -59,6 +59,8 @@ def test_work_folders(tmp_path: Path, fuzz_one: Fuzz) -> None:
     cache.close()
     lines = [ROWS, str(shards.path(shard).relative_to(seed))]
     picked = [case for name in (*lines, *TREES, REPLIES) for case in on_file(name)]
+    odd = edited_lines(lines[1], lambda rows: rows[0].update(of={}))
+    picked.append(Case("the digest of a row is none", odd, "refused"))
 
     def draw(rng: random.Random, folder: Path) -> str:
         kind = rng.choice(("lines", "lines", "trees", "replies"))

@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,28 @@ def _done(kind: str, holder: Any, key: Any, there: Sequence[Place], rng: random.
 def written(tree: Any) -> bytes:
     """As JSON, with the numbers and letters that JSON should not have."""
     return json.dumps(tree, indent=1).encode()
+
+
+def edited(name: str, edit: Callable[[Any], object]) -> Callable[[Path], None]:
+    """Changes what a file of JSON holds."""
+
+    def change(folder: Path) -> None:
+        tree = json.loads((folder / name).read_bytes())
+        edit(tree)
+        (folder / name).write_bytes(written(tree))
+
+    return change
+
+
+def edited_lines(name: str, edit: Callable[[list[Any]], object]) -> Callable[[Path], None]:
+    """Changes what a file of JSON lines holds."""
+
+    def change(folder: Path) -> None:
+        rows = [json.loads(line) for line in (folder / name).read_bytes().splitlines()]
+        edit(rows)
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    return change
 
 
 def doubled_key(data: bytes, rng: random.Random) -> bytes:
