@@ -103,7 +103,7 @@ def look_at(config: ImagineStage) -> Parts:
     """What a generator consists of, refused if its files or the settings do not allow to paint with it."""
     _check_settings(config)
     find_device(config.model.device)
-    with _told(config):
+    with faults_told(config):
         parts = find_parts(locate(config.model.model), config.model.revision)
         parts.check()
         own = parts.scheduler()
@@ -114,7 +114,8 @@ def look_at(config: ImagineStage) -> Parts:
     return parts
 
 
-def _told(config: ImagineStage) -> AbstractContextManager[None]:
+def faults_told(config: ImagineStage) -> AbstractContextManager[None]:
+    """Tell in one sentence what keeps a generator from being loaded, or from painting at all."""
     return told(f"an image generator for {config.strategy}", config.model.model, REMEDY)
 
 
@@ -122,7 +123,7 @@ def _load(config: ImagineStage) -> Pipeline:
     parts, dtype = look_at(config), DTYPES[config.model.dtype]
     to_image = config.strategy == "image-to-image"
     auto = AutoPipelineForImage2Image if to_image else AutoPipelineForText2Image
-    with _told(config):
+    with faults_told(config):
         folder, networks = parts.load(dtype)
         return auto.from_pretrained(folder, dtype=dtype, use_safetensors=True, **networks)
 

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.images import Image, open_image
 from mmedit_build.recipe import ImagineStage
-from mmedit_build.services.generator import Pipeline, image_size, load_generator, quiet
+from mmedit_build.services.generator import Pipeline, faults_told, image_size, load_generator, quiet
 
 FLAGGED = "flagged as unsafe"
 NOT_NUMBERS = "not made of numbers"
@@ -107,7 +107,8 @@ class Painter:
             return NotPainted(UNREADABLE_SOURCE)
 
     def _batch(self, jobs: Sequence[PaintJob], sources: Sequence[Any]) -> list[Painted | NotPainted]:
-        with quiet():
+        # What does not fit in the settings of its parts is found out only when it paints.
+        with quiet(), faults_told(self._config):
             try:
                 output = self.pipeline(**self._arguments(jobs, sources))
             except torch.OutOfMemoryError as error:
