@@ -31,6 +31,8 @@ def test_slots_learn_a_batch_of_facts_and_the_model_stays(mllm: MLLM, edits: lis
     before.assert_unchanged(mllm)
     assert patch.changed == 2 * 64 * 32
     assert patch.neurons.biases is None
+    assert not patch.neurons.keys.requires_grad
+    assert not patch.neurons.values.requires_grad
     assert patch.first_layer(mllm) == 5
     with patch.applied(mllm) as model:
         for one in model.score([edit.query for edit in edits]):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytest
 import torch
 
-from editors.base import Editor
+from editors.base import Editor, Model
 from editors.patches.weights import WeightPatch
 from evaluation.dataset import Case
 from evaluation.judging import Judging
 from evaluation.metrics import kl_divergence
 from evaluation.outputs import EVENTS, RANKS
-from evaluation.probes import edit_of
+from evaluation.probes import ANSWER_TOKENS, CAPTION_TOKENS, edit_of
 
 
 def test_divergence_is_told_by_what_was_likely_before_the_edit(
@@ -42,6 +42,23 @@ def test_divergence_is_told_by_what_was_likely_before_the_edit(
         # The rest of the tokens as one event lose little; those likely after the edit would lose much more.
         assert whole - 1e-3 < told <= whole + 1e-4
         assert _of_events(one, other, other.topk(EVENTS, dim=-1).indices) < told - 1.0
+
+
+def test_answers_of_one_length_are_written_together(
+    cases: list[Case], make_judging: Callable[..., Judging]
+) -> None:
+    judging = make_judging(("wild",))
+    # A caption's own probes are longer than those of what it shall not change.
+    probes = [probe for case in cases[4:] for probe in judging.probes(case)]
+    lent: list[list[int]] = []
+
+    def lend(indices: Sequence[int]) -> AbstractContextManager[Model]:
+        lent.append([probes[i].new_tokens for i in indices])
+        return nullcontext(judging.mllm)
+
+    judging.measure(lend, probes, [probe.query for probe in probes])
+    # First all are scored.
+    assert lent[1:] == [[ANSWER_TOKENS] * 2, [CAPTION_TOKENS] * 6]
 
 
 def test_of_equally_likely_tokens_one_rule_chooses_the_first(

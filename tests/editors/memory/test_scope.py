@@ -83,6 +83,9 @@ def test_the_own_encoder_starts_from_the_token_embeddings(
 ) -> None:
     found = Scope.load("base", mllm, images=True)
     assert torch.equal(found.encoder.embeddings.word_embeddings.weight, mllm.embed_tokens.weight)
+    monkeypatch.setattr(module, "WIDTH", 32)
+    as_they_are = Scope.load("base", mllm, images=True).encoder.embeddings.word_embeddings.weight
+    assert torch.equal(as_they_are, mllm.embed_tokens.weight)
     monkeypatch.setattr(module, "WIDTH", 8)
     narrow = Scope.load("base", mllm, images=True).encoder.embeddings.word_embeddings.weight
     assert narrow.shape == (mllm.embed_tokens.num_embeddings, 8)

@@ -44,7 +44,7 @@ def test_enough_is_the_share_or_more_and_three_sets_at_least() -> None:
 
 
 def test_common_neurons_are_those_of_more_than_a_share_of_the_facts() -> None:
-    found: list[list[Place]] = [[(0, 1), (1, 1)], [(0, 1)], [(0, 1), (0, 2)], [(1, 1)], []]
+    found: list[list[Place]] = [[(1, 1), (0, 1)], [(0, 1)], [(0, 1), (0, 2)], [(1, 1)], []]
     assert common(found, 0.4) == [(0, 1)]
     assert common(found, 0.39) == [(0, 1), (1, 1)]
     assert common(found, 1.0) == common([], 0.1) == []

@@ -50,11 +50,11 @@ def test_positions_of_images_and_of_one_prompt() -> None:
     traces = [traced(1, roles, ((1, 2, 0),), kind="image"), traced(2, roles, ((3, 2, 1),), kind="image")]
     assert [line.values for line in by_image_token(traces, "hidden").lines] == [(2,), (2,)]
     lines = of_prompt(traces[1], "hidden").lines
-    assert [(line.name, line.values) for line in lines] == [
-        ("whole image", (0.9,)),
-        ("t0", (3,)),
-        ("t1", (2,)),
-        ("t2", (1,)),
+    assert [(line.name, line.values, line.prompts) for line in lines] == [
+        ("whole image", (0.9,), 1),
+        ("t0", (3,), 1),
+        ("t1", (2,), 1),
+        ("t2", (1,), 1),
     ]
 
 
