@@ -6,9 +6,11 @@ from typing import Any
 
 from torch import nn
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, shortened
 
 TRIAL = ["What is this?", "a photo of what is on the left of the cat"]
+MOST_TOKENS = 2**31
+"""More than any model knows."""
 
 
 def check_tokenizer(name: str, tokenizer: Any) -> None:
@@ -39,4 +41,16 @@ def check_fits(name: str, tokenizer: Any, model: nn.Module) -> None:
         raise UserError(
             f"The tokenizer of '{name}' gives the token {last} where the model knows {known} tokens: give "
             "the tokenizer that belongs to it."
+        )
+
+
+def check_ends(name: str, model: nn.Module) -> None:
+    """Refuse a model that does not say by numbers which tokens end what it writes."""
+    config: Any = getattr(model, "generation_config", None)
+    ids = None if config is None else config.eos_token_id
+    listed = ids if isinstance(ids, list) else [] if ids is None else [ids]
+    if not all(type(one) is int and 0 <= one < MOST_TOKENS for one in listed):
+        raise UserError(
+            f"The generation_config.json of '{name}' has {shortened(repr(ids))} as eos_token_id, where "
+            "numbers of tokens belong: give the file that belongs to the model."
         )

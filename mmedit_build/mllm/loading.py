@@ -13,7 +13,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.processing_utils import ProcessorMixin
 
 from mmedit_build.checkpoints.files import CONFIG, Files, find_files
-from mmedit_build.checkpoints.tokenizers import check_fits, check_words
+from mmedit_build.checkpoints.tokenizers import check_ends, check_fits, check_words
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.mllm.families import FAMILIES
@@ -49,6 +49,7 @@ def load_family(
         check_words(name, tokenizer)
         check_fits(name, tokenizer, model)
         family = kind(model, tokenizer, processor, template)
+        check_ends(name, model)
         family.complete(name, revision)
     model.requires_grad_(False)
     model.train(False)

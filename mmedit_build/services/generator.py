@@ -103,7 +103,7 @@ def look_at(config: ImagineStage) -> Parts:
     """What a generator consists of, refused if its files or the settings do not allow to paint with it."""
     _check_settings(config)
     find_device(config.model.device)
-    with faults_told(config):
+    with _told(config):
         parts = find_parts(locate(config.model.model), config.model.revision)
         parts.check()
         own = parts.scheduler()
@@ -114,8 +114,7 @@ def look_at(config: ImagineStage) -> Parts:
     return parts
 
 
-def faults_told(config: ImagineStage) -> AbstractContextManager[None]:
-    """Tell in one sentence what keeps a generator from being loaded, or from painting at all."""
+def _told(config: ImagineStage) -> AbstractContextManager[None]:
     return told(f"an image generator for {config.strategy}", config.model.model, REMEDY)
 
 
@@ -123,7 +122,7 @@ def _load(config: ImagineStage) -> Pipeline:
     parts, dtype = look_at(config), DTYPES[config.model.dtype]
     to_image = config.strategy == "image-to-image"
     auto = AutoPipelineForImage2Image if to_image else AutoPipelineForText2Image
-    with faults_told(config):
+    with _told(config):
         folder, networks = parts.load(dtype)
         return auto.from_pretrained(folder, dtype=dtype, use_safetensors=True, **networks)
 

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, first_line
 from mmedit_build.mllm.images import Image, open_image
 from mmedit_build.recipe import ImagineStage
-from mmedit_build.services.generator import Pipeline, faults_told, image_size, load_generator, quiet
+from mmedit_build.services.generator import Pipeline, image_size, load_generator, quiet
 
 FLAGGED = "flagged as unsafe"
 NOT_NUMBERS = "not made of numbers"
@@ -107,14 +107,20 @@ class Painter:
             return NotPainted(UNREADABLE_SOURCE)
 
     def _batch(self, jobs: Sequence[PaintJob], sources: Sequence[Any]) -> list[Painted | NotPainted]:
-        # What does not fit in the settings of its parts is found out only when it paints.
-        with quiet(), faults_told(self._config):
+        arguments = self._arguments(jobs, sources)
+        with quiet():
             try:
-                output = self.pipeline(**self._arguments(jobs, sources))
+                output = self.pipeline(**arguments)
             except torch.OutOfMemoryError as error:
                 raise UserError(
                     f"The image generator ran out of memory with {len(jobs)} images at a time: set "
                     "imagine.model.batch_size lower."
+                ) from error
+            # Whatever diffusers stumbles over in parts that are sound and do not fit each other.
+            except Exception as error:
+                raise UserError(
+                    f"The image generator '{self._config.model.model}' loads but cannot paint "
+                    f"({first_line(error) or type(error).__name__}): copy all its files again."
                 ) from error
         flags = getattr(output, "nsfw_content_detected", None) or [False] * len(jobs)
         return [

@@ -94,6 +94,16 @@ CHECKPOINTS: dict[str, Callable[[Path], None]] = {
     "miniature/diffusion": read_diffusion,
     "encoder": read_encoder,
 }
+FOUND: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "miniature/mllm": ("generation_config.json", lambda tree: tree.update(eos_token_id=["x"])),
+    "miniature/chat": ("generation_config.json", lambda tree: tree.update(bos_token_id="x")),
+    "miniature/clip": ("processor_config.json", lambda tree: tree["image_processor"].update(size={"x": 1})),
+    "miniature/diffusion": (
+        "scheduler/scheduler_config.json",
+        lambda tree: tree.update(prediction_type=".."),
+    ),
+}
+"""What no file says, and is found out only when the model is used."""
 UNUSED = ("eye.safetensors",)
 """Files of a bundled checkpoint that its model is not made of."""
 
@@ -111,12 +121,9 @@ def test_checkpoints(name: str, tmp_path: Path, fuzz_one: Fuzz) -> None:
     picked = [case for one in small for case in _on_small(one)]
     picked += [case for one in weights for case in _on_weights(one)]
 
-    if name == "miniature/chat":
-        change = edited("generation_config.json", lambda tree: tree.update(bos_token_id="x"))
-        picked.append(Case("the first token is a text", change, "refused"))
-    if name == "miniature/clip":
-        change = edited("processor_config.json", lambda tree: tree["image_processor"].update(size={"x": 1}))
-        picked.append(Case("pictures have no size", change, "refused"))
+    if name in FOUND:
+        file, edit = FOUND[name]
+        picked.append(Case(f"{file} is found wrong in use", edited(file, edit), "refused"))
 
     def draw(rng: random.Random, folder: Path) -> str:
         return damage_one(folder, weights, rng) if rng.random() < 0.2 else damage_json(folder, small, rng)
