@@ -4,9 +4,10 @@ import torch
 
 from evaluation.experiment import Experiment
 from evaluation.headers import new_header
+from mmedit_build.mllm import MLLM
 
 
-def test_a_header_says_of_which_revision_of_a_model_results_are() -> None:
+def test_a_header_says_of_which_revision_of_a_model_results_are(mllm: MLLM) -> None:
     for revision, told in ((None, "some/model"), ("abc", "some/model@abc")):
         experiment = Experiment(model="some/model", revision=revision, dataset="some/data", seed=3)
         header = new_header(
@@ -14,7 +15,7 @@ def test_a_header_says_of_which_revision_of_a_model_results_are() -> None:
             "vqa",
             "ft",
             {"lr": 1.0},
-            device=torch.device("cpu"),
+            mllm=mllm,
             digests=("of model", "of data"),
             at_once=2,
         )
@@ -22,5 +23,6 @@ def test_a_header_says_of_which_revision_of_a_model_results_are() -> None:
         assert (settings.model, settings.model_digest) == (told, "of model")
         assert (settings.dataset, settings.dataset_digest) == ("some/data", "of data")
         assert (settings.name, settings.config, settings.seed) == ("ft@2", {"lr": 1.0}, 3)
-        assert (header.device, header.threads) == ("cpu", torch.get_num_threads())
+        assert (header.device, header.dtype) == ("cpu", "float32")
+        assert header.threads == torch.get_num_threads()
         assert "torch" in header.versions
