@@ -46,12 +46,27 @@ class Table:
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """All rows in order, with these columns only; images stay encoded."""
         for batch in self._rows.select_columns(list(columns)).with_format("arrow").iter(BATCH):
-            yield from batch.to_pylist()
+            with self._whole():
+                rows = batch.to_pylist()
+            yield from rows
 
     def cells(self, column: str, rows: Sequence[int]) -> Iterator[Any]:
         """One column of some rows, one by one."""
         values = self._rows.select_columns([column]).with_format("arrow")
-        return (values[row].column(0)[0].as_py() for row in rows)
+        for row in rows:
+            with self._whole():
+                value = values[row].column(0)[0].as_py()
+            yield value
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Tell of a text that is none."""
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{self.name} holds text that is not UTF-8 ({error.reason}); download or write it again."
+            ) from error
 
     def number(self, row: Row, column: str) -> int:
         """A whole number, which some datasets have as text."""

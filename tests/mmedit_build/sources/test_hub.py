@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mmedit_build.errors import UserError
@@ -79,3 +81,13 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
 )
 def test_texts_are_found_in_all_layouts(cell: object, found: list[str]) -> None:
     assert texts(cell, "raw") == found
+
+
+def test_text_that_is_none_is_told(tmp_path: Path) -> None:
+    source = facts(tmp_path / "nq_open", ["who wrote dune", "no one knows"], [["Herbert"], ["Ada"]])
+    file = next(Path(source.dataset).glob("*.parquet"))
+    table = pq.read_table(file)
+    broken = pa.array([b"who wrote \xff", b"no one knows"], pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(0, "question", broken), file)
+    with pytest.raises(UserError, match="text that is not UTF-8"):
+        read_hub_facts(source)
