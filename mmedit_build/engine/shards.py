@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from mmedit_build.engine.base import Failed, HasId, Json, Out, Rejected
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, shortened
 from mmedit_build.files import read_bytes
 from mmedit_build.json_files import MOST_BYTES, parse_json, read_json
 from mmedit_build.store import write_atomic
@@ -250,8 +250,4 @@ def differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, st
             if before.get(key) != now.get(key):
                 yield from differences(before.get(key), now.get(key), inner)
         return
-    yield name, _short(json.dumps(before)), _short(json.dumps(now))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    yield name, shortened(json.dumps(before), SHOWN), shortened(json.dumps(now), SHOWN)
