@@ -10,6 +10,7 @@ from mmedit_build.errors import UserError
 WEIGHTS = Path(__file__).parents[1] / "miniature" / "weights"
 BUNDLED = {
     "miniature/mllm": WEIGHTS / "mllm",
+    "miniature/qwen": WEIGHTS / "qwen",
     "miniature/chat": WEIGHTS / "chat",
     "miniature/diffusion": WEIGHTS / "diffusion",
     "miniature/clip": WEIGHTS / "clip",

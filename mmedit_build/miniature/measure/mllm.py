@@ -1,4 +1,4 @@
-"""The base model: what it knows, how it fails, and whether it follows new facts in context."""
+"""A base model: what it knows, how it fails, and whether it follows new facts in context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from mmedit_build.mllm import MLLM, Query
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 from mmedit_build.sources.vqav2 import VqaQuestion, image_name, read_questions
 
-NAME = "mllm"
 SPLIT = "val2014"
 TOKENS = 40
 NEW_FACTS = 300
@@ -23,24 +22,25 @@ ENDINGS = 300
 CAPTION_PROMPT = "a photo of"
 
 
-def measure_mllm(weights: Path, device: str, val_images: int = 600) -> list[Measure]:
-    """All measures of the base model on the validation split of the source files."""
-    mllm = MLLM.load(str(weights / NAME), device=device)
+def measure_mllm(name: str, weights: Path, device: str, val_images: int = 600) -> list[Measure]:
+    """All measures of the base model of that name on the validation split of the source files."""
+    mllm = MLLM.load(str(weights / name), device=device)
     with TemporaryDirectory() as folder:
-        return _measures(mllm, write_sources(Path(folder) / NAME, train_images=1, val_images=val_images))
+        sources = write_sources(Path(folder) / name, train_images=1, val_images=val_images)
+        return _measures(name, mllm, sources)
 
 
-def _measures(mllm: MLLM, sources: Sources) -> list[Measure]:
+def _measures(name: str, mllm: MLLM, sources: Sources) -> list[Measure]:
     asked = read_questions(sources.vqa_questions(SPLIT), sources.vqa_annotations(SPLIT), _images(sources))
     known = read_questions(sources.okvqa_questions(SPLIT), sources.okvqa_annotations(SPLIT), _images(sources))
     answers = _ask(mllm, asked)
     return [
-        *_by_type(asked, answers),
-        share(NAME, "OK-VQA accuracy", _accuracies(known, _ask(mllm, known)), least=0.65),
-        _closed_book(mllm, sources),
-        _captions(mllm, sources),
-        *_new_facts(mllm),
-        _endings(mllm, asked[:ENDINGS]),
+        *_by_type(name, asked, answers),
+        share(name, "OK-VQA accuracy", _accuracies(known, _ask(mllm, known)), least=0.65),
+        _closed_book(name, mllm, sources),
+        _captions(name, mllm, sources),
+        *_new_facts(name, mllm),
+        _endings(name, mllm, asked[:ENDINGS]),
     ]
 
 
@@ -60,42 +60,42 @@ def _accuracies(questions: Sequence[VqaQuestion], answers: Sequence[str]) -> lis
     return [vqa_accuracy(answer, row.answers) for row, answer in zip(questions, answers, strict=True)]
 
 
-def _by_type(questions: Sequence[VqaQuestion], answers: Sequence[str]) -> list[Measure]:
+def _by_type(name: str, questions: Sequence[VqaQuestion], answers: Sequence[str]) -> list[Measure]:
     accuracies = _accuracies(questions, answers)
     by_type: dict[str, list[float]] = {}
     for row, accuracy in zip(questions, accuracies, strict=True):
         by_type.setdefault(row.question_type, []).append(accuracy)
-    types = [share(NAME, f"VQA accuracy: {name}", by_type[name], least=0.35) for name in sorted(by_type)]
+    types = [share(name, f"VQA accuracy: {kind}", by_type[kind], least=0.35) for kind in sorted(by_type)]
     failures = sum(accuracy == 0 for accuracy in accuracies)
     return [
-        share(NAME, "VQA accuracy", accuracies, least=0.7, most=0.9),
+        share(name, "VQA accuracy", accuracies, least=0.7, most=0.9),
         *types,
-        Measure(NAME, "failures to mine", failures, len(accuracies), least=400),
+        Measure(name, "failures to mine", failures, len(accuracies), least=400),
     ]
 
 
-def _closed_book(mllm: MLLM, sources: Sources) -> Measure:
+def _closed_book(name: str, mllm: MLLM, sources: Sources) -> Measure:
     rows = json.loads(sources.nq("validation").read_text())
     said = mllm.generate([Query(None, question) for question in rows["questions"]], max_new_tokens=TOKENS)
     hits = (_same(*pair) for pair in zip(said, rows["answers"], strict=True))
-    return share(NAME, "closed-book facts", hits, least=0.95)
+    return share(name, "closed-book facts", hits, least=0.95)
 
 
-def _captions(mllm: MLLM, sources: Sources) -> Measure:
+def _captions(name: str, mllm: MLLM, sources: Sources) -> Measure:
     pictures = sources.pictures()[SPLIT]
     paths = [_images(sources) / image_name(SPLIT, picture.image_id) for picture in pictures]
     said = mllm.generate([Query(path, CAPTION_PROMPT) for path in paths], max_new_tokens=TOKENS)
     hits = (is_true(caption, picture.scene) for caption, picture in zip(said, pictures, strict=True))
-    return share(NAME, "captions with every object right", hits, least=0.5)
+    return share(name, "captions with every object right", hits, least=0.5)
 
 
-def _new_facts(mllm: MLLM) -> list[Measure]:
+def _new_facts(name: str, mllm: MLLM) -> list[Measure]:
     facts = invented_facts("test", NEW_FACTS)
     same = [(fact.questions[0], fact.questions[0], fact.answer) for fact in facts]
     other = [(fact.questions[0], fact.questions[1], fact.answer) for fact in facts]
     return [
-        share(NAME, "new facts followed in context", _followed(mllm, same), least=0.85),
-        share(NAME, "new facts followed in other words", _followed(mllm, other)),
+        share(name, "new facts followed in context", _followed(mllm, same), least=0.85),
+        share(name, "new facts followed in other words", _followed(mllm, other)),
     ]
 
 
@@ -109,10 +109,10 @@ def _same(answer: str, target: str) -> bool:
     return normalize(answer) == normalize(target)
 
 
-def _endings(mllm: MLLM, questions: Sequence[VqaQuestion]) -> Measure:
+def _endings(name: str, mllm: MLLM, questions: Sequence[VqaQuestion]) -> Measure:
     """Answers and captions that end by themselves are the same however much longer they might be."""
     captions = [Query(row.image, CAPTION_PROMPT) for row in questions]
     queries = [*_queries(mllm, questions), *captions]
     short, long = (mllm.generate(queries, max_new_tokens=tokens) for tokens in (TOKENS, 2 * TOKENS))
     ended = (one == other for one, other in zip(short, long, strict=True))
-    return share(NAME, "answers and captions that end by themselves", ended, least=0.99)
+    return share(name, "answers and captions that end by themselves", ended, least=0.99)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mmedit_build.miniature.measure.base import Measure
@@ -12,7 +13,8 @@ from mmedit_build.miniature.measure.diffusion import measure_diffusion
 from mmedit_build.miniature.measure.mllm import measure_mllm
 
 MEASURES: dict[str, Callable[[Path, str], list[Measure]]] = {
-    "mllm": measure_mllm,
+    "mllm": partial(measure_mllm, "mllm"),
+    "qwen": partial(measure_mllm, "qwen"),
     "chat": measure_chat,
     "clip": measure_clip,
     "diffusion": measure_diffusion,

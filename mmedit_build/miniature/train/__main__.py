@@ -1,4 +1,4 @@
-"""python -m mmedit_build.miniature.train {mllm,chat,diffusion,clip,all}: train bundled checkpoints anew."""
+"""python -m mmedit_build.miniature.train NAME (or all): train the bundled checkpoints anew."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TRAINERS = {
     "mllm": "mmedit_build.miniature.train.mllm:train_mllm",
+    "qwen": "mmedit_build.miniature.train.qwen:train_qwen",
     "clip": "mmedit_build.miniature.train.clip:train_clip",
     "chat": "mmedit_build.miniature.train.chat:train_chat",
     "diffusion": "mmedit_build.miniature.train.diffusion:train_diffusion",
@@ -30,6 +31,7 @@ class What(StrEnum):
     """A checkpoint, or all of them."""
 
     MLLM = "mllm"
+    QWEN = "qwen"
     CHAT = "chat"
     DIFFUSION = "diffusion"
     CLIP = "clip"

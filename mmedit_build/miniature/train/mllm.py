@@ -27,6 +27,7 @@ from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_text
 from mmedit_build.miniature.train.tokens import byte_level_bpe
+from mmedit_build.mllm.families.blip2 import Blip2
 
 READING = Stage("reading", steps=2300, rate=2e-3, batch=2048)
 LOOKING = Stage("looking", steps=3500, rate=1.5e-3, batch=32)
@@ -39,6 +40,7 @@ IMAGE_SHARES = {"captions": 0.35, "contradictions": 0.3}
 PLAIN_SHARES = {"known": 0.35, "new": 0.5}
 """While looking. Answering is learned soonest, so most of what is read is what takes longer."""
 IGNORED = -100
+ASKED = Blip2.question_template
 SPECIAL = ["</s>", "<pad>", "<image>"]
 Rows = list[tuple[list[int], list[int]]]
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -47,7 +49,7 @@ Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     begin, pad, _ = SPECIAL
-    core = byte_level_bpe(corpus(), 2048, SPECIAL, begin)
+    core = byte_level_bpe(corpus(ASKED), 2048, SPECIAL, begin)
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         bos_token=begin,
@@ -151,7 +153,7 @@ def train_reading(tokenizer: PreTrainedTokenizerFast, run: Run) -> OPTForCausalL
 def plain_rows(encoder: Encoder, step: int, tokens: int, shares: dict[str, float]) -> Rows:
     rng = random.Random(f"plain {tokens}/{step}")
     length = LONG_ROW if step % EVERY_LONG == 0 else ROW
-    return [encoder.packed(lambda: plain_text(rng, **shares), length) for _ in range(tokens // length)]
+    return [encoder.packed(lambda: plain_text(rng, ASKED, **shares), length) for _ in range(tokens // length)]
 
 
 class Looker(nn.Module):
@@ -192,7 +194,9 @@ def train_looking(
     def loss(step: int) -> torch.Tensor:
         rng = LOOKING.random(step)
         chosen = [rng.randrange(len(drawn.scenes)) for _ in range(LOOKING.batch)]
-        rows = encoder.single([image_text(drawn.scenes[index][1], rng, **IMAGE_SHARES) for index in chosen])
+        rows = encoder.single(
+            [image_text(drawn.scenes[index][1], rng, ASKED, **IMAGE_SHARES) for index in chosen]
+        )
         beside = looker.image_loss(gathered[chosen].to(run.device), *encoder.tensors(rows, run.device))
         plain = plain_rows(encoder, step, PLAIN_TOKENS, PLAIN_SHARES)
         return beside + 0.5 * plain_loss(looker.language, encoder.tensors(plain, run.device), targets=2.0)

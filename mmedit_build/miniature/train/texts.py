@@ -14,7 +14,6 @@ from mmedit_build.miniature.grammar import say
 from mmedit_build.miniature.knowledge import ask_knowledge
 from mmedit_build.miniature.questions import answer, ask
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Scene, sample_scene
-from mmedit_build.mllm.families.blip2 import Blip2
 from mmedit_build.prompts import load_prompt
 
 Text = list[tuple[str, str]]
@@ -23,26 +22,31 @@ KNOWLEDGE_SHARE = 0.2
 """How many of the questions about an image need knowledge beside it."""
 
 
-def image_text(scene: Scene, rng: random.Random, captions: float = 0.15, contradictions: float = 0.1) -> Text:
-    """What is read beside one image: a caption, a new fact that contradicts the image, or questions."""
+def image_text(
+    scene: Scene, rng: random.Random, template: str, captions: float = 0.15, contradictions: float = 0.1
+) -> Text:
+    """What is read beside one image: a caption, a new fact that contradicts the image, or questions.
+
+    `template` is how the model's family asks a question.
+    """
     kind = rng.random()
     if kind < captions:
         return [(rng.choice(caption_prompts()), describe(scene, rng))]
     if kind < captions + contradictions:
         return _contradiction(scene, rng)
-    return [_asked(question, reply, rng) for question, reply in _questions(scene, rng, 4)]
+    return [_asked(question, reply, template, rng) for question, reply in _questions(scene, rng, 4)]
 
 
-def plain_text(rng: random.Random, known: float = 0.5, new: float = 0.3) -> Text:
+def plain_text(rng: random.Random, template: str, known: float = 0.5, new: float = 0.3) -> Text:
     """What is read without an image: a fact, a new fact, or a scene in words with questions."""
     kind = rng.random()
     if kind < known:
         fact = rng.choice(facts())
-        return [_asked(rng.choice(fact.questions), fact.answer, rng)]
+        return [_asked(rng.choice(fact.questions), fact.answer, template, rng)]
     if kind < known + new:
         return _new_fact(rng)
     scene = sample_scene(rng)
-    return [(in_words(scene), ""), *(_asked(*pair, rng) for pair in _questions(scene, rng, 4))]
+    return [(in_words(scene), ""), *(_asked(*pair, template, rng) for pair in _questions(scene, rng, 4))]
 
 
 def in_words(scene: Scene) -> str:
@@ -64,13 +68,13 @@ def _questions(scene: Scene, rng: random.Random, number: int) -> list[tuple[str,
     return pairs
 
 
-def _asked(question: str, reply: str, rng: random.Random) -> tuple[str, str]:
+def _asked(question: str, reply: str, template: str, rng: random.Random) -> tuple[str, str]:
     """A question as it stands, capitalized, with the prefix of NQ or in the template."""
     form = rng.random()
     if question[0].islower() and form < 0.5:
         return (question if form < 0.25 else f"nq question: {question}"), reply
     full = f"{question[0].upper()}{question[1:].rstrip('?')}?"
-    return (full if rng.random() < 0.5 else Blip2.question_template.format(question=full)), reply
+    return (full if rng.random() < 0.5 else template.format(question=full)), reply
 
 
 def _new_fact(rng: random.Random) -> Text:
@@ -117,11 +121,12 @@ def wrong_answer(right: str, rng: random.Random) -> str:
     return rng.choice([word for word in sort if word != right])
 
 
-def corpus() -> list[str]:
+def corpus(template: str) -> list[str]:
     """Texts of every sort, for the tokenizer."""
     rng = random.Random(0)
     texts = [f"{question} {fact.answer}" for fact in facts() for question in fact.questions]
     for _ in range(4000):
         scene = sample_scene(rng)
-        texts += [f"{prompt} {target}\n" for prompt, target in (*image_text(scene, rng), *plain_text(rng))]
+        read = (*image_text(scene, rng, template), *plain_text(rng, template))
+        texts += [f"{prompt} {target}\n" for prompt, target in read]
     return texts

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 
-def byte_level_bpe(texts: Iterable[str], size: int, special: list[str], begin: str) -> Tokenizer:
-    """A tokenizer like GPT-2's and OPT's; `begin` is put before every text."""
+def byte_level_bpe(texts: Iterable[str], size: int, special: list[str], begin: str | None) -> Tokenizer:
+    """A tokenizer like GPT-2's and OPT's; `begin`, if there is one, is put before every text."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -19,6 +19,8 @@ def byte_level_bpe(texts: Iterable[str], size: int, special: list[str], begin: s
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    if begin is None:
+        return tokenizer
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{begin} $A",
         pair=f"{begin} $A {begin} $B",

@@ -33,8 +33,9 @@ def test_every_bar_holds_but_the_known_ones() -> None:
     assert {key for key, row in RECORDED.items() if not row["holds"]} == MISSED
 
 
-def test_mllm() -> None:
-    measures = base_model.measure_mllm(WEIGHTS, "cpu", val_images=120)
+@pytest.mark.parametrize("name", ["mllm", "qwen"])
+def test_a_base_model(name: str) -> None:
+    measures = base_model.measure_mllm(name, WEIGHTS, "cpu", val_images=120)
     assert {row.name for row in measures} >= {"VQA accuracy", "OK-VQA accuracy", "closed-book facts"}
     _near_the_recorded([row for row in measures if row.examples >= 30])
 
@@ -58,7 +59,7 @@ def test_diffusion(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_weights_are_small() -> None:
     size = sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file())
-    assert size < 16 * 1000**2
+    assert size < 24 * 1000**2
 
 
 def test_a_measure_holds_within_its_bounds() -> None:

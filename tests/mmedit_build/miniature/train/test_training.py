@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -17,11 +17,28 @@ from transformers import (
     Blip2ForConditionalGeneration,
     Blip2Processor,
     CLIPModel,
+    Qwen3VLVisionModel,
 )
 
+from mmedit_build.checkpoints import BUNDLED, WEIGHTS, locate
+from mmedit_build.errors import UserError
+from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.eye import Eye, load_eye
-from mmedit_build.miniature.train import autoencoder, chat, clip, diffusion, drawings, eye, mllm, reader
+from mmedit_build.miniature.train import (
+    autoencoder,
+    chat,
+    clip,
+    diffusion,
+    drawings,
+    eye,
+    mllm,
+    qwen,
+    reader,
+    tower,
+    turns,
+)
 from mmedit_build.miniature.train.loop import Run, progress_bar
+from mmedit_build.mllm import MLLM, Query
 
 DRAWINGS = 12
 STAGES = [
@@ -32,7 +49,9 @@ STAGES = [
     (eye, "VISION"),
     (eye, "EYE"),
     (mllm, "LOOKING"),
+    (qwen, "LOOKING"),
     (reader, "READER"),
+    (tower, "TOWER"),
 ]
 
 
@@ -46,8 +65,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in STAGES:
         monkeypatch.setattr(module, name, replace(getattr(module, name), steps=2, batch=4))
-    monkeypatch.setattr(mllm, "READING", replace(mllm.READING, steps=2))
-    for module in (clip, diffusion, mllm):
+    for module in (mllm, qwen):
+        monkeypatch.setattr(module, "READING", replace(module.READING, steps=2))
+    for module in (clip, diffusion, mllm, qwen):
         monkeypatch.setattr(module, "drawings", partial(drawings.drawings, number=DRAWINGS))
 
 
@@ -69,6 +89,64 @@ def test_mllm(work: Path, tmp_path: Path) -> None:
     trained = torch.load(work / "eye.pt", weights_only=True)["module"]
     assert torch.equal(loaded.corners.weight, trained["eye.corners.weight"])
     assert torch.allclose(loaded.queries, trained["eye.queries"], atol=1e-3)
+
+
+def test_qwen(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "mllm").symlink_to(BUNDLED["miniature/mllm"])
+    qwen.train_qwen(_run(work), tmp_path / "qwen")
+    mllm = MLLM.load(str(tmp_path / "qwen"), device="cpu")
+    looked = torch.load(work / "qwen looking.pt", weights_only=True)["module"]
+    saved = mllm.model.get_parameter("model.language_model.layers.0.mlp.down_proj.weight")
+    assert torch.equal(saved.half(), looked["language.layers.0.mlp.down_proj.weight"].half())
+
+
+@pytest.mark.parametrize("form", ["turn", "plain"])
+def test_qwen_learns_from_rows_as_they_are_asked(work: Path, form: Literal["turn", "plain"]) -> None:
+    mllm = MLLM.load(locate("miniature/qwen"), device="cpu")
+    seed, scene = drawings.drawings(work, DRAWINGS).scenes[0]
+    (row,) = mllm.rows([Query(draw(scene, seed), "What is this?", "a cat", form)])
+    dressed = turns.turns if form == "turn" else turns.running
+    encoder = turns.Turns(mllm.tokenizer, tower.TOKENS)
+    learned, labels = encoder.encode(dressed([("What is this?", "a cat")], encoder.image))
+    assert list(row.ids) == learned[: row.length]
+    assert [label for label in labels if label >= 0] == [*row.target_ids, turns.SPECIAL.index(turns.END)]
+
+
+def test_a_text_in_turns() -> None:
+    text = [("A cup. ", ""), ("What is it?", "cup"), ("Where?", "here")]
+    assert turns.turns(text, "[i]") == [
+        "<|im_start|>user\n[i]A cup. What is it?<|im_end|>\n<|im_start|>assistant\n",
+        "cup<|im_end|>",
+        "\n<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n",
+        "here<|im_end|>",
+        "\n",
+    ]
+    assert turns.running(text, "[i]") == [
+        "[i]A cup. What is it?",
+        " cup<|im_end|>",
+        "Where?",
+        " here<|im_end|>",
+    ]
+    assert turns.after([[("Prompt: a", "b")]], [("Prompt: c", "d")]) == [
+        ("Prompt: a b\n\n", ""),
+        ("Prompt: c", "d"),
+    ]
+
+
+def test_qwen_wants_an_eye(work: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="train mllm first"):
+        qwen.train_qwen(_run(work), tmp_path / "qwen")
+
+
+def test_the_tower_starts_from_the_eye() -> None:
+    """Without positions and attention both compute the same of every patch."""
+    eye_tower = load_eye(WEIGHTS / "mllm").tower
+    started = Qwen3VLVisionModel(tower.tower_config())
+    tower.begin(started, eye_tower)
+    images = torch.randn(2, 3, 64, 64)
+    theirs = started.patch_embed(tower.patches(images)).view(2, -1, 96)
+    ours = eye_tower.embeddings.patch_embedding(images).flatten(2).transpose(1, 2)
+    assert torch.allclose(theirs, tower.by_token(ours), atol=1e-5)
 
 
 def test_chat(work: Path, tmp_path: Path) -> None:
