@@ -1,4 +1,5 @@
-# make demo   builds the miniature benchmark, audits it, and judges every editing method on it
+# make demo   builds the miniature benchmark, audits it, and judges every editing method on it; then some
+#             methods on another model and its own benchmark, side by side with the first
 # make test   all tests
 # make check  linters, types and tests
 # make rows   draws docs/rows.png anew; a test says when it must be
@@ -22,6 +23,10 @@ demo: $(INSTALLED)
 		--images $(BUILD)/sources/images/val2014
 	$(BIN)/mmedit-build audit $(BUILD)/dataset --page demo/audit.html
 	$(BIN)/mmedit-eval --method all --dataset $(BUILD)/dataset --out demo/eval --cache demo/cache
+	$(BIN)/mmedit-build run miniature-qwen --work demo/miniature-qwen
+	$(BIN)/mmedit-eval --method ft,ike,mend,serac,rome --model miniature/qwen --dataset demo/miniature-qwen/dataset \
+		--out demo/eval-qwen --cache demo/cache
+	$(BIN)/mmedit-eval report demo/eval demo/eval-qwen --out demo/two-models
 
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest
