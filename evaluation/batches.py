@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from editors.base import Editor, Patch
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
 from evaluation.results import CaseResult

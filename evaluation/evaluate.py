@@ -20,7 +20,8 @@ from evaluation.about import Witness
 from evaluation.attempts import Attempts
 from evaluation.base_outputs import BaseOutputs, folder_of
 from evaluation.batches import check_batch, check_dealt, run_batches
-from evaluation.dataset import Case, digest, load_cases
+from evaluation.cases import Case
+from evaluation.dataset import digest, load_cases
 from evaluation.experiment import UNEDITED, Experiment, Method
 from evaluation.headers import in_words, new_header, with_fit
 from evaluation.holdout import split_by_image

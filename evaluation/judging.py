@@ -13,7 +13,7 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from editors.base import Editor, Model, Patch
 from evaluation.base_outputs import BaseOutputs, vocabulary
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.experiment import Prompts
 from evaluation.outputs import Measure, Output
 from evaluation.probes import Probe, edit_of, make_probes

@@ -17,7 +17,7 @@ from editors.base import Editor, Model, Patch
 from editors.patches.side_by_side import Beside, SideBySide
 from editors.patches.weights import LowRankPatch, WeightPatch
 from editors.patches.whole_side_by_side import WholeSideBySide, can_stand_beside
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
 from evaluation.probes import Probe

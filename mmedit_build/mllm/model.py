@@ -21,8 +21,9 @@ from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rendering import CHECKPOINT
-from mmedit_build.mllm.rows import Row, check_lengths, make_rows
+from mmedit_build.mllm.rows import Row, check_lengths
 from mmedit_build.mllm.selfcheck import check
+from mmedit_build.mllm.tokenizing import make_rows
 
 BATCH_SIZE = 32
 

@@ -13,7 +13,7 @@ from editors import load_editor
 from editors.base import Edit, Editor
 from editors.patches.weights import LowRankPatch, WeightPatch
 from evaluation.batches import check_batch, check_dealt, dealt, run_batches
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging, skipped
 from evaluation.probes import edit_of
 from evaluation.results import CaseResult

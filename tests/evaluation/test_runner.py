@@ -9,7 +9,7 @@ import torch
 
 from editors.base import Editor
 from editors.patches.weights import LowRankPatch
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from evaluation.results import CaseResult
 from evaluation.runner import run, run_plain
