@@ -31,7 +31,7 @@ from evaluation.miniature import ensure_built
 from evaluation.pictures import check_there
 from evaluation.probes import train_edit
 from evaluation.results import CaseResult, ResultFolder, RunResult, read_results
-from evaluation.runner import run, run_plain
+from evaluation.runner import run
 from evaluation.scoring import Scorer
 from evaluation.summary import count_skipped
 from evaluation.telling import tell
@@ -287,10 +287,9 @@ class Bench:
     def _results(
         self, judging: Judging, editor: Editor, known: Collection[str], at_once: int
     ) -> Iterator[CaseResult]:
-        reuse = self.experiment.reuse
         if at_once > 1:
-            return run_batches(judging, editor, self.wanted, at_once, known, reuse=reuse)
-        return (run if reuse else run_plain)(judging, editor, self.wanted, known)
+            return run_batches(judging, editor, self.wanted, at_once, known)
+        return run(judging, editor, self.wanted, known)
 
     def _run(
         self, name: str, editor: Editor | None = None, at_once: int = 1
