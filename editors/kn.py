@@ -39,7 +39,7 @@ from editors.neurons.patches import ColumnPatch, ScaledNeurons
 from editors.neurons.rewordings import FORMS, Forms, reworded
 from editors.patches.weights import Factors
 from mmedit_build.mllm import MLLM
-from mmedit_build.mllm.rows import answer_ids
+from mmedit_build.mllm.tokenizing import answer_ids
 from mmedit_build.recipe.fields import Count, Share, Strict
 
 NEW_TOKENS = 16

@@ -2,7 +2,7 @@
 
 The edits are dealt in their order into groups of the same size, of which the last one may be smaller. As for
 single edits, what lies below the lowest edited layer is computed once for each query, and the unedited model
-is asked once for each dataset; in the plain way, all is computed anew, one query at a time.
+is asked once for each dataset.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from editors.base import Editor, Patch
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
 from evaluation.results import CaseResult
@@ -49,8 +49,6 @@ def run_batches(
     cases: Sequence[Case],
     size: int,
     known: Collection[str] = (),
-    *,
-    reuse: bool = True,
 ) -> Iterator[CaseResult]:
     """The results of the cases that have none yet, group by group.
 
@@ -58,7 +56,7 @@ def run_batches(
     """
     for group in dealt(cases, size):
         if not known or any(case.id not in known for case in group):
-            for result in _Batch(judging, editor, reuse=reuse).results(group):
+            for result in _Batch(judging, editor).results(group):
                 if result.id not in known:
                     yield replace(result, at_once=len(group))
 
@@ -66,10 +64,9 @@ def run_batches(
 class _Batch:
     """One group of edits."""
 
-    def __init__(self, judging: Judging, editor: Editor, *, reuse: bool) -> None:
+    def __init__(self, judging: Judging, editor: Editor) -> None:
         self._judging = judging
         self._editor = editor
-        self._reuse = reuse
 
     def results(self, group: Sequence[Case]) -> Iterator[CaseResult]:
         known: dict[str, list[Output]] = {}
@@ -82,7 +79,7 @@ class _Batch:
         if not cases:
             return
         try:
-            patch, seconds = self._planned(cases)
+            patch, seconds = self._judging.patch(self._editor, cases)
         except FAULTS as error:
             yield from (skipped(case, error) for case in cases)
             return
@@ -95,16 +92,10 @@ class _Batch:
                 ],
             )
 
-    def _planned(self, cases: Sequence[Case]) -> tuple[Patch, float]:
-        if self._reuse:
-            return self._judging.patch(self._editor, cases)
-        with self._judging.mllm.plain():
-            return self._judging.patch(self._editor, cases)
-
     def _judged(self, patch: Patch, together: Sequence[Planned]) -> Iterator[CaseResult]:
         try:
             with timed(self._judging.mllm) as clock:
-                self._ask(patch, together)
+                outputs = iter(self._shared(patch, together))
         except FAULTS as error:
             if len(together) == 1:
                 yield skipped(together[0].case, error, together[0])
@@ -114,22 +105,9 @@ class _Batch:
                     yield from self._judged(patch, [planned])
             return
         for planned in together:
+            planned.after = [next(outputs) for _ in planned.probes]
             planned.probe_seconds = clock.seconds / len(together)
             yield self._judging.finish(planned)
-
-    def _ask(self, patch: Patch, together: Sequence[Planned]) -> None:
-        """Put all probes to the patched model."""
-        if self._reuse:
-            outputs = iter(self._shared(patch, together))
-            for planned in together:
-                planned.after = [next(outputs) for _ in planned.probes]
-            return
-        mllm = self._judging.mllm
-        with mllm.plain():
-            for planned in together:
-                planned.before = self._judging.ask_one_by_one(mllm, planned.probes)
-                with patch.applied(mllm) as model:
-                    planned.after = self._judging.ask_one_by_one(model, planned.probes, planned.before)
 
     def _shared(self, patch: Patch, together: Sequence[Planned]) -> list[Output]:
         judging, mllm = self._judging, self._judging.mllm

@@ -77,12 +77,6 @@ def evaluate(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Queries at a time.", show_default="32")
     ] = None,
-    reuse: Annotated[
-        bool | None,
-        typer.Option(
-            "--reuse/--no-reuse", help="Compute only what an edit can change.", show_default="reuse"
-        ),
-    ] = None,
     cache: Cache = None,
     _version: Version = None,
 ) -> None:
@@ -111,7 +105,6 @@ def evaluate(
         "template": template,
         "seed": seed,
         "batch_size": batch_size,
-        "reuse": reuse,
         "cache": cache,
     }
     with resumable():

@@ -6,66 +6,25 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
+from evaluation.cases import Case, Item
 from evaluation.pictures import key_of_image
+from evaluation.published import read_folder, read_hub
 from mmedit_build.easyedit_layout import FILES, EasyEditRow, place, read_rows
 from mmedit_build.engine import shards
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.image_files import image_path
-from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Relation, Split, Task
+from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Split, Task
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.work import Work
 
-Picture = bytes | Path
-"""An encoded image: its bytes, or the file that holds it."""
 ROWS = Path("attach") / "rows.jsonl"
 """Where a work folder keeps finished edits."""
-
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A question whose answer the edit shall not change; without an image it is about a fact."""
-
-    id: str
-    question: str
-    answer: str
-    answers: tuple[str, ...] = ()
-    """All that is right, if more is known than the answer."""
-    relation: Relation = "far"
-    image: Picture | None = None
-    prefixed: bool = True
-    """Whether MMEdit's files put their prefix before the question, if it is about a fact."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One edit with all that it is judged by."""
-
-    id: str
-    task: Task
-    split: Split
-    image: Picture
-    image_id: str
-    """Equal for edits of one image, which are not independent of each other."""
-    question: str
-    """For captions, what is put before the caption to ask for it."""
-    question_type: str
-    target: str
-    prediction: str
-    rephrase: str | None
-    image_rephrase: Picture | None
-    answers: tuple[str, ...] = ()
-    """One answer of each annotator, or the reference captions; none where the dataset does not tell."""
-    text_locality: tuple[Item, ...] = ()
-    image_locality: tuple[Item, ...] = ()
 
 
 def load_cases(
@@ -106,8 +65,6 @@ def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[C
         return _of_work(Work(path), task, split)
     if is_file(path / FILES[task, split]):
         return _of_json(path / FILES[task, split], images)
-    from evaluation.published import read_folder, read_hub
-
     if is_folder(path / "data"):
         return read_folder(path, task, split, images)
     if any(is_file(path / name) for name in FILES.values()):

@@ -20,7 +20,8 @@ from evaluation.about import Witness
 from evaluation.attempts import Attempts
 from evaluation.base_outputs import BaseOutputs, folder_of
 from evaluation.batches import check_batch, check_dealt, run_batches
-from evaluation.dataset import Case, digest, load_cases
+from evaluation.cases import Case
+from evaluation.dataset import digest, load_cases
 from evaluation.experiment import UNEDITED, Experiment, Method
 from evaluation.headers import in_words, new_header, with_fit
 from evaluation.holdout import split_by_image
@@ -30,7 +31,7 @@ from evaluation.miniature import ensure_built
 from evaluation.pictures import check_there
 from evaluation.probes import train_edit
 from evaluation.results import CaseResult, ResultFolder, RunResult, read_results
-from evaluation.runner import run, run_plain
+from evaluation.runner import run
 from evaluation.scoring import Scorer
 from evaluation.summary import count_skipped
 from evaluation.telling import tell
@@ -286,10 +287,9 @@ class Bench:
     def _results(
         self, judging: Judging, editor: Editor, known: Collection[str], at_once: int
     ) -> Iterator[CaseResult]:
-        reuse = self.experiment.reuse
         if at_once > 1:
-            return run_batches(judging, editor, self.wanted, at_once, known, reuse=reuse)
-        return (run if reuse else run_plain)(judging, editor, self.wanted, known)
+            return run_batches(judging, editor, self.wanted, at_once, known)
+        return run(judging, editor, self.wanted, known)
 
     def _run(
         self, name: str, editor: Editor | None = None, at_once: int = 1

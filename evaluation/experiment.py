@@ -93,8 +93,6 @@ class Experiment(Strict):
     """Of whatever editors draw, when they learn too, but for those whose options name a seed of their own."""
     batch_size: Count = 32
     """Queries that go through the model at a time."""
-    reuse: bool = True
-    """False computes everything anew for each edit, one query at a time."""
     holdout: float = Field(default=0.1, gt=0, lt=1)
     """The share of the train split's images that learning editors are validated on."""
 

@@ -42,7 +42,6 @@ def new_header(
         protocols=experiment.protocols,
         prompts=experiment.prompts,
         template=experiment.rendering,
-        reuse=experiment.reuse,
         seed=experiment.seed,
         at_once=at_once,
     )

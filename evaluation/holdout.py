@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from mmedit_build.errors import UserError
 
 

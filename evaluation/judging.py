@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
-from editors.base import Editor, Model, Patch
+from editors.base import Editor, Patch
 from evaluation.base_outputs import BaseOutputs, vocabulary
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.experiment import Prompts
 from evaluation.outputs import Measure, Output
 from evaluation.probes import Probe, edit_of, make_probes
@@ -91,17 +91,6 @@ class Judging:
         if self.seen is not None:
             self.seen(patch)
         return patch, clock.seconds
-
-    def ask_one_by_one(
-        self, model: Model, probes: Sequence[Probe], before: Sequence[Output] | None = None
-    ) -> list[Output]:
-        """The model's outputs, each by full passes of its own; `before` as for `measure`."""
-        known = [None] * len(probes) if before is None else [[one] for one in before]
-        return [
-            output
-            for probe, compared in zip(probes, known, strict=True)
-            for output in self.measure(lambda _: nullcontext(model), [probe], [probe.query], compared)
-        ]
 
     def finish(self, planned: Planned) -> CaseResult:
         """The result of a case whose outputs are there."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from editors.base import Edit, TrainEdit
-from evaluation.dataset import Case, Item
+from evaluation.cases import Case, Item
 from evaluation.experiment import Prompts
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query

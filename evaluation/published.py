@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from evaluation.dataset import Case, Item, Picture
+from evaluation.cases import Case, Item, Picture
 from mmedit_build.columns import SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.image_files import image_path

@@ -117,7 +117,6 @@ class Settings:
     prompts: str
     template: str = "checkpoint"
     """What stands around questions, by its name or as it was written."""
-    reuse: bool
     seed: int
     at_once: int = 1
     """Edits that one patch is planned for."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from mmedit_build.errors import UserError
 

@@ -2,8 +2,7 @@
 
 What an edit cannot change is not computed again: images are encoded once, layers below the lowest changed
 one run once for each query, and the unedited model is asked once for each dataset. Patches of low rank, and
-small ones of whole matrices, are judged side by side in one batch. `run_plain` does none of this and gives
-the same scores, to compare with.
+small ones of whole matrices, are judged side by side in one batch.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from editors.base import Editor, Model, Patch
 from editors.patches.side_by_side import Beside, SideBySide
 from editors.patches.weights import LowRankPatch, WeightPatch
 from editors.patches.whole_side_by_side import WholeSideBySide, can_stand_beside
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.outputs import Output
 from evaluation.probes import Probe
@@ -40,29 +39,6 @@ def run(
     """
     for group in groups(judging, cases):
         yield from _Group(judging, editor, group).results(known)
-
-
-def run_plain(
-    judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str] = ()
-) -> Iterator[CaseResult]:
-    """As `run`, by full forward passes of one query at a time, also while an edit is planned; the unedited
-    model is asked for each edit."""
-    for case in cases:
-        if case.id in known:
-            continue
-        planned = None
-        try:
-            with judging.mllm.plain():
-                planned = judging.plan(editor, case)
-                with timed(judging.mllm) as clock:
-                    planned.before = judging.ask_one_by_one(judging.mllm, planned.probes)
-                    with planned.patch.applied(judging.mllm) as model:
-                        planned.after = judging.ask_one_by_one(model, planned.probes, planned.before)
-            planned.probe_seconds = clock.seconds
-        except FAULTS as error:
-            yield skipped(case, error, planned)
-        else:
-            yield judging.finish(planned)
 
 
 class _Group:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation import metrics
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.metrics import Protocol
 from evaluation.outputs import Output, log_prob
 from evaluation.probes import Probe

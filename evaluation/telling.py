@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from editors.base import Editor
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from mmedit_build.mllm import Query
 

@@ -13,7 +13,8 @@ from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, VisionModel
 from mmedit_build.rows import Edit, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
-from mmedit_build.services.chat import ChatRequest, estimate
+from mmedit_build.services.chat import ChatRequest
+from mmedit_build.services.cost import estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.rephrase import question_requests
 from mmedit_build.steps import STEPS, examples_to_mine, known_answers, pool_items

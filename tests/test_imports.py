@@ -1,14 +1,15 @@
-"""Imports go one way: evaluation -> editors -> mmedit_build, and mllm nearly stands on its own."""
+"""Imports go one way, never in circles: evaluation -> editors -> mmedit_build; mllm nearly stands alone."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("mmedit_build", "editors", "evaluation", "benchmarks")
 
 
 def sources(package: str) -> list[Path]:
@@ -44,6 +45,46 @@ def offenders(package: str, *forbidden: str, allowed: tuple[str, ...] = ()) -> l
     ]
 
 
+def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Of each module that comes back to itself, the shortest way round; each circle once."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for module in graph:
+        way = _way(graph, module, module)
+        if way is not None:
+            found.setdefault(tuple(sorted(way)), way)
+    return list(found.values())
+
+
+def _way(graph: Mapping[str, Collection[str]], start: str, end: str) -> list[str] | None:
+    """The modules from one to the next that is imported, up to and without the end."""
+    ways = {start: [start]}
+    queue = [start]
+    for module in queue:
+        for following in graph[module]:
+            if following == end:
+                return ways[module]
+            if following not in ways:
+                ways[following] = [*ways[module], following]
+                queue.append(following)
+    return None
+
+
+def modules(root: Path, packages: Sequence[str]) -> dict[str, list[str]]:
+    """Each module of these packages, with those of them that it imports at any depth, for types too."""
+    paths = [path for package in packages for path in sorted((root / package).rglob("*.py"))]
+    named = {_name(path.relative_to(root)): path for path in paths}
+    return {name: _ours(name, path, named) for name, path in named.items()}
+
+
+def _ours(name: str, path: Path, named: Collection[str]) -> list[str]:
+    whole = (full if full in named else full.rpartition(".")[0] for full in imported(path))
+    return sorted({one for one in whole if one in named and one != name})
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
 @pytest.mark.parametrize("package", ["mmedit_build", "editors", "evaluation", "mmedit_build/mllm"])
 def test_there_is_something_to_check(package: str) -> None:
     assert sources(package)
@@ -67,6 +108,28 @@ def test_checkpoints_import_nothing_of_ours_but_errors() -> None:
     allowed = ("mmedit_build.checkpoints", "mmedit_build.errors")
     ours = ("mmedit_build", "editors", "evaluation", "prompts", "recipes")
     assert offenders("mmedit_build/checkpoints", *ours, allowed=allowed) == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = modules(ROOT, PACKAGES)
+    assert len(graph) > 200
+    assert circles(graph) == []
+
+
+def test_circles_are_found_wherever_the_imports_stand(tmp_path: Path) -> None:
+    texts = {
+        "__init__": "",
+        "a": "from box import b\n",
+        "b": "def f():\n    from box.c import x\n",
+        "c": "if TYPE_CHECKING:\n    import box.a\n",
+        "d": "import box.a\n",
+    }
+    (tmp_path / "box").mkdir()
+    for name, text in texts.items():
+        (tmp_path / "box" / f"{name}.py").write_text(text)
+    graph = modules(tmp_path, ["box"])
+    assert circles(graph) == [["box.a", "box.b", "box.c"]]
+    assert circles({**graph, "box.c": []}) == []
 
 
 def test_an_offender_is_found_at_any_depth_and_in_any_form(tmp_path: Path) -> None:

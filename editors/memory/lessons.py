@@ -5,22 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from editors.learning.lessons import Pool
 from editors.losses import locality_kl, target_nll
+from editors.memory.config import SERACConfig
 from editors.memory.counterfactual import Counterfactual
 from editors.memory.memories import Memory, look, mix
 from editors.memory.scope import Place, Scope, alike, in_scope, scope_loss, similarity
 from mmedit_build.mllm import MLLM, Positions, Query, Scored
-
-if TYPE_CHECKING:
-    from editors.serac import SERACConfig
-
-Negative = Literal["text", "image", "others"]
 
 
 @dataclass(frozen=True, slots=True)

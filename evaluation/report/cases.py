@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from evaluation.dataset import Case, Picture
+from evaluation.cases import Case, Picture
 from evaluation.report.answers import RELATIONS, Judged, answers_table, cut, outcome
 from evaluation.report.board import Board
 from evaluation.report.markup import Html, join, tag

@@ -73,8 +73,7 @@ def _settings(of: Settings) -> Facts:
     if of.method == UNEDITED:
         return protocols
     options = {f"option {name}": _option(name, value) for name, value in flat(of.config).items()}
-    reuse = "reuse" if of.reuse else "no reuse"
-    return {**protocols, "seed": f"seed {of.seed}", **options, "reuse": reuse}
+    return {**protocols, "seed": f"seed {of.seed}", **options}
 
 
 def _option(name: str, value: object) -> str:

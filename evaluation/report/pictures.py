@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from evaluation.dataset import Case, digest, load_cases
+from evaluation.cases import Case
+from evaluation.dataset import digest, load_cases
 from evaluation.results import Settings
 from mmedit_build.errors import UserError
 

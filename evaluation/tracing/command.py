@@ -12,7 +12,8 @@ from pathlib import Path
 from torch import Tensor
 
 from editors.keys import model_key
-from evaluation.dataset import Case, digest, load_cases
+from evaluation.cases import Case
+from evaluation.dataset import digest, load_cases
 from evaluation.metrics import match
 from evaluation.miniature import ensure_built
 from evaluation.probes import ANSWER_TOKENS

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from editors.patches.overlays import bare_prompt
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.probes import Kind as ProbeKind
 from evaluation.probes import Probe, make_probes
 from mmedit_build.errors import UserError

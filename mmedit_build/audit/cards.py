@@ -7,8 +7,7 @@ from html import escape
 
 from mmedit_build.audit.judging import Kind
 from mmedit_build.audit.report import Finding, Report
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.audit.targets import Pictures
+from mmedit_build.audit.samples import Item, Pictures, Sample
 from mmedit_build.rows import TASKS
 from mmedit_build.thumbnails import data_url
 

@@ -9,8 +9,8 @@ from pathlib import PurePath
 from mmedit_build.audit.cards import card, choose, found_in
 from mmedit_build.audit.judging import Kind
 from mmedit_build.audit.report import Finding, Group, Report, percent
+from mmedit_build.audit.samples import Target
 from mmedit_build.audit.style import STYLE
-from mmedit_build.audit.targets import Target
 from mmedit_build.page import document
 
 HEADINGS: dict[Kind, str] = {

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.audit.targets import Pictures, Target
+from mmedit_build.audit.samples import Item, Pictures, Sample, Target
 from mmedit_build.errors import UserError
 from mmedit_build.published import Row, check_filled, check_types, read_table
 from mmedit_build.rows import SPLITS, TASKS, Split, Task

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mmedit_build.audit.judging import Judge, Kind, Measure
 from mmedit_build.audit.measures import MEASURES
-from mmedit_build.audit.samples import Sample
-from mmedit_build.audit.targets import Files, Target, open_target
+from mmedit_build.audit.samples import Files, Sample, Target
+from mmedit_build.audit.targets import open_target
 from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
 from mmedit_build.rows import SPLITS, TASKS, Split, Task
 

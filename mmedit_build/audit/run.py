@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mmedit_build.audit.page import render
 from mmedit_build.audit.report import Report, audit_target
-from mmedit_build.audit.targets import Target, open_target
+from mmedit_build.audit.samples import Target
+from mmedit_build.audit.targets import open_target
 from mmedit_build.store import write_atomic
 
 

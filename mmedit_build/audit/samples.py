@@ -1,10 +1,13 @@
-"""What an audit looks at: the parts of an edit that any published form of it has."""
+"""What an audit looks at: of a dataset its edits, with the parts that any published form of them has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from mmedit_build.easyedit_layout import EasyEditRow
+from mmedit_build.image_files import read_image
 from mmedit_build.rows import Edit, LocalityItem, Relation, Split, Task
 from mmedit_build.sources.nq import PREFIX
 
@@ -39,6 +42,45 @@ class Sample:
     text_items: tuple[Item, ...] | None = None
     image_items: tuple[Item, ...] | None = None
     """None: nothing is attached yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The image files of a sample."""
+
+    image: Path
+    image_rephrase: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The encoded images of a sample, as far as they are at hand."""
+
+    image: bytes | None = None
+    image_rephrase: bytes | None = None
+
+
+def _no_pictures(ids: Sequence[str]) -> Mapping[str, Pictures]:  # noqa: ARG001
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A dataset to audit."""
+
+    name: str
+    samples: Sequence[Sample]
+    files: Mapping[str, Files] = field(default_factory=dict)
+    """By the ids of samples, for datasets whose images are files."""
+    embedded: Callable[[Sequence[str]], Mapping[str, Pictures]] = _no_pictures
+    """Fetches the images of some samples of a dataset that has its images in itself."""
+
+    def pictures(self, ids: Sequence[str]) -> Mapping[str, Pictures]:
+        """The images of some samples; what is missing is left out."""
+        if not self.files:
+            return self.embedded(ids)
+        found = {name: self.files[name] for name in ids if name in self.files}
+        return {name: Pictures(_bytes(of.image), _bytes(of.image_rephrase)) for name, of in found.items()}
 
 
 def of_edit(edit: Edit) -> Sample | None:
@@ -83,3 +125,10 @@ def of_row(row: EasyEditRow, row_id: str, task: Task, split: Split) -> Sample:
 def _of_item(item: LocalityItem) -> Item:
     image = None if item.image is None else str(item.image_id or item.image)
     return Item(item.question, item.answer, item.relation, image, item.answers)
+
+
+def _bytes(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else read_image(path)
+    except OSError:
+        return None

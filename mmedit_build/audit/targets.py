@@ -3,60 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmedit_build.audit.samples import Sample, of_edit, of_row
+from mmedit_build.audit.published import from_folder, from_hub
+from mmedit_build.audit.samples import Files, Sample, Target, of_edit, of_row
 from mmedit_build.easyedit_layout import FILES, place, read_rows
 from mmedit_build.engine import shards
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file, is_folder
-from mmedit_build.image_files import image_path, read_image
+from mmedit_build.image_files import image_path
 from mmedit_build.rows import TASKS, Edit, Split, Task
 from mmedit_build.work import ROWS, STAGES, Work
 
-"""The last stage that is finished is audited."""
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The image files of a sample."""
-
-    image: Path
-    image_rephrase: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pictures:
-    """The encoded images of a sample, as far as they are at hand."""
-
-    image: bytes | None = None
-    image_rephrase: bytes | None = None
-
-
-def _no_pictures(ids: Sequence[str]) -> Mapping[str, Pictures]:  # noqa: ARG001
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A dataset to audit."""
-
-    name: str
-    samples: Sequence[Sample]
-    files: Mapping[str, Files] = field(default_factory=dict)
-    """By the ids of samples, for datasets whose images are files."""
-    embedded: Callable[[Sequence[str]], Mapping[str, Pictures]] = _no_pictures
-    """Fetches the images of some samples of a dataset that has its images in itself."""
-
-    def pictures(self, ids: Sequence[str]) -> Mapping[str, Pictures]:
-        """The images of some samples; what is missing is left out."""
-        if not self.files:
-            return self.embedded(ids)
-        found = {name: self.files[name] for name in ids if name in self.files}
-        return {name: Pictures(_bytes(of.image), _bytes(of.image_rephrase)) for name, of in found.items()}
 
 
 def load(target: str) -> list[Sample]:
@@ -76,8 +36,6 @@ def open_target(target: str) -> Target:
         raise UserError(
             f"There is no file or folder {target}; check its path, or give user/name for the Hub."
         )
-    from mmedit_build.audit.published import from_hub
-
     return from_hub(match["name"], match["revision"])
 
 
@@ -96,8 +54,6 @@ def _folder(target: str, path: Path) -> Target:
     if rows is not None:
         return _work(target, Work(path), rows)
     if any((path / "data" / task).is_dir() for task in TASKS):
-        from mmedit_build.audit.published import from_folder
-
         return from_folder(target, path)
     named = [path / name for name in FILES.values() if (path / name).is_file()]
     files = named or sorted(path.glob("*.json"))
@@ -140,10 +96,3 @@ def _guessed(name: str) -> tuple[Task, Split]:
     """What a file is about; its rows do not tell."""
     lowered = name.lower()
     return "caption" if "caption" in lowered else "vqa", "train" if "train" in lowered else "test"
-
-
-def _bytes(path: Path | None) -> bytes | None:
-    try:
-        return None if path is None else read_image(path)
-    except OSError:
-        return None

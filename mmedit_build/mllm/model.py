@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -21,8 +21,9 @@ from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rendering import CHECKPOINT
-from mmedit_build.mllm.rows import Row, check_lengths, make_rows
+from mmedit_build.mllm.rows import Row, check_lengths
 from mmedit_build.mllm.selfcheck import check
+from mmedit_build.mllm.tokenizing import make_rows
 
 BATCH_SIZE = 32
 
@@ -44,7 +45,6 @@ class MLLM:
         self._family = family
         self._passes = Passes(family, self.counts)
         self._features = Features(family, self.counts)
-        self._plain = False
         self._known_parts: dict[str, dict[str, nn.Parameter]] = {}
 
     @classmethod
@@ -214,16 +214,6 @@ class MLLM:
         """
         return self._features.fresh(apart=apart)
 
-    @contextmanager
-    def plain(self) -> Iterator[None]:
-        """Inside, nothing is spared: each call encodes its images anew, and `first_layer` finds no layer."""
-        before, self._plain = self._plain, True
-        try:
-            with self._features.fresh():
-                yield
-        finally:
-            self._plain = before
-
     # Parts
 
     @property
@@ -305,7 +295,7 @@ class MLLM:
 
     def first_layer(self, names: Iterable[str]) -> int | None:
         """The highest layer whose `Below` survives a change of the named parameters; None if none does."""
-        return None if self._plain else parts.first_layer(self._family, names)
+        return parts.first_layer(self._family, names)
 
     # Inside
 

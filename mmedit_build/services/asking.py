@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mmedit_build.errors import UserError
+from mmedit_build.prompts import load_prompt
 from mmedit_build.recipe import Endpoint, LocalMLLM, Model, VisionModel
 from mmedit_build.rows import Task
+from mmedit_build.services.chat import Chat, ChatRequest, Message, Reply
 
 if TYPE_CHECKING:
     from mmedit_build.mllm import MLLM, Query
-    from mmedit_build.services.chat import Chat, ChatRequest
 
 Kind = Literal["question", "caption", "fact"]
 KIND_OF_TASK: dict[Task, Kind] = {"vqa": "question", "caption": "caption"}
@@ -63,15 +64,6 @@ class Asker(Protocol):
     ) -> list[Answer | NoAnswer]:
         """Ask each by itself what was answered among others before."""
         ...
-
-
-def load_asker(model: VisionModel, requests: Path) -> Asker:
-    """The model that a recipe names; `requests` is where the replies of served ones are kept."""
-    if isinstance(model, LocalMLLM):
-        return LocalAsker.load(model)
-    from mmedit_build.services.chat import open_chat
-
-    return ServedAsker(open_chat(model, requests))
 
 
 def model_name(model: Model | VisionModel) -> str:
@@ -174,8 +166,6 @@ class ServedAsker:
         return self._ask(questions, max_tokens, sample=1)
 
     def _ask(self, questions: Sequence[Question], max_tokens: int, sample: int) -> list[Answer | NoAnswer]:
-        from mmedit_build.services.chat import Reply
-
         requests = [_request(question, max_tokens, sample) for question in questions]
         replies = iter(self._chat.ask([one for one in requests if not isinstance(one, NoAnswer)]))
         answers: list[Answer | NoAnswer] = []
@@ -201,9 +191,6 @@ def _request(question: Question, max_tokens: int, sample: int) -> ChatRequest | 
 
 def chat_request(text: str, kind: Kind, image: bytes | None, max_tokens: int, sample: int = 0) -> ChatRequest:
     """What a served model is sent."""
-    from mmedit_build.prompts import load_prompt
-    from mmedit_build.services.chat import ChatRequest, Message
-
     message = Message("user", load_prompt("ask")[kind].format(text=text), image)
     return ChatRequest((message,), temperature=0.0, max_tokens=max_tokens, sample=sample, logprobs=True)
 

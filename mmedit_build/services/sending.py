@@ -12,7 +12,8 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpe
 
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.cache import Spent
-from mmedit_build.services.chat import IMAGE_TOKENS, ChatRequest, Reply
+from mmedit_build.services.chat import ChatRequest, Reply
+from mmedit_build.services.cost import IMAGE_TOKENS
 from mmedit_build.services.keys import Key
 from mmedit_build.services.replies import Trouble, read_reply, status_trouble
 from mmedit_build.services.wire import payload

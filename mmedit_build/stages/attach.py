@@ -18,7 +18,8 @@ from mmedit_build.recipe import AttachStage, VisionModel
 from mmedit_build.rows import Edit, Locality, LocalityItem, Relation
 from mmedit_build.scoring.text import plain
 from mmedit_build.scoring.vqa import normalize
-from mmedit_build.services.asking import Asker, NoAnswer, Question, load_asker
+from mmedit_build.services.asking import Asker, NoAnswer, Question
+from mmedit_build.services.opening import load_asker
 from mmedit_build.stages.borders import Borders, order, split_of
 from mmedit_build.work import Work
 

@@ -12,7 +12,8 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import ImagineStage, VisionModel
 from mmedit_build.rows import Edit, Imagined, Painting
-from mmedit_build.services.asking import load_asker, model_name
+from mmedit_build.services.asking import model_name
+from mmedit_build.services.opening import load_asker
 from mmedit_build.stages.likeness import Attempt, Known, Likeness
 from mmedit_build.work import Work, put_image
 

@@ -13,7 +13,8 @@ from mmedit_build.recipe import MineCaption, MineStage, MineVqa, VisionModel
 from mmedit_build.rows import Edit, Example
 from mmedit_build.scoring.bounds import NoNumberError
 from mmedit_build.scoring.caption import Consensus
-from mmedit_build.services.asking import KIND_OF_TASK, Answer, Asker, NoAnswer, Question, load_asker
+from mmedit_build.services.asking import KIND_OF_TASK, Answer, Asker, NoAnswer, Question
+from mmedit_build.services.opening import load_asker
 from mmedit_build.stages.failures import Verdict, judge_answer, judge_caption
 from mmedit_build.work import Work
 

@@ -14,15 +14,8 @@ from mmedit_build.prompts import load_prompt, prompt_id
 from mmedit_build.recipe import Local, RephraseStage
 from mmedit_build.rows import Candidate, Edit, Rephrase
 from mmedit_build.scoring.bounds import NoNumberError, within
-from mmedit_build.services.chat import (
-    NOT_NUMBERS,
-    Chat,
-    ChatRequest,
-    NoReply,
-    Reply,
-    open_chat,
-    prompt_messages,
-)
+from mmedit_build.services.chat import NOT_NUMBERS, Chat, ChatRequest, NoReply, Reply, prompt_messages
+from mmedit_build.services.opening import open_chat
 from mmedit_build.stages.checks import difference, refusal
 
 if TYPE_CHECKING:

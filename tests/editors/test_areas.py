@@ -50,8 +50,6 @@ def test_parameters_are_told_by_where_they_lie(
     mllm: MLLM, parts: tuple[str, ...], expected: dict[str, tuple[int, ...]]
 ) -> None:
     assert weights(mllm, *parts).touched(mllm) == expected
-    with mllm.plain():
-        assert weights(mllm, *parts).touched(mllm) == expected
 
 
 def test_other_patches_are_told_by_what_they_do(mllm: MLLM) -> None:

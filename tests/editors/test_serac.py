@@ -15,11 +15,12 @@ from torch import Tensor
 
 from editors.base import Edit, TrainEdit
 from editors.losses import locality_kl, target_nll
+from editors.memory.config import SERACConfig, SERACImageConfig
 from editors.memory.counterfactual import Counterfactual
 from editors.memory.lessons import Learned, Learning, ScopedLesson
 from editors.memory.patch import MemoryPatch
 from editors.memory.scope import in_scope, similarity
-from editors.serac import SERAC, SERACConfig, SERACImage, SERACImageConfig
+from editors.serac import SERAC, SERACImage
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import CAT, TREE, Points, by_hand

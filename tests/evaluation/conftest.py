@@ -17,7 +17,7 @@ from editors.base import Editor
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.base_outputs import BaseOutputs
-from evaluation.dataset import Case, Item
+from evaluation.cases import Case, Item
 from evaluation.judging import Judging
 from evaluation.metrics import PROTOCOLS, Protocol
 from evaluation.scoring import Scorer

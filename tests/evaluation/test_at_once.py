@@ -94,16 +94,6 @@ def test_a_lost_group_is_made_again_with_the_same_numbers(experiment: Experiment
         assert header.about is not None
 
 
-def test_the_plain_way_gives_the_same(experiment: Experiment) -> None:
-    one = change(experiment, methods={"ft": experiment.methods["ft"]}, protocols=("legacy",), limit=2)
-    shared = evaluate(one, progress)[1]
-    plain = evaluate(change(one, reuse=False, out=experiment.out / "plain"), progress)[1]
-    for mine, other in zip(read_results(shared)[1], read_results(plain)[1], strict=True):
-        for left, right in zip(mine.probes, other.probes, strict=True):
-            assert left.log_prob_after == pytest.approx(right.log_prob_after, abs=1e-4)
-            assert left.scores["legacy"] == pytest.approx(right.scores["legacy"], abs=1e-4)
-
-
 def test_never_more_at_once_than_there_are_and_that_is_said(experiment: Experiment) -> None:
     LABELS.clear()
     some = change(experiment, methods={"ft": experiment.methods["ft"]}, at_once=(1, 4, 100))

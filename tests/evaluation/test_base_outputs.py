@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from evaluation.base_outputs import BaseOutputs, folder_of, key_of
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from evaluation.metrics import PROTOCOLS, Protocol
 from evaluation.outputs import EVENTS, Output

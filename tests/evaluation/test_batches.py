@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.speed.plain import run_plain
 from editors import load_editor
 from editors.base import Edit, Editor
 from editors.patches.weights import LowRankPatch, WeightPatch
 from evaluation.batches import check_batch, check_dealt, dealt, run_batches
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging, skipped
 from evaluation.probes import edit_of
 from evaluation.results import CaseResult
@@ -73,7 +74,7 @@ def test_what_is_shared_gives_what_full_passes_give(
 ) -> None:
     judging, some = make_judging(), [cases[1], cases[4], cases[2]]
     shared = list(run_batches(judging, make_editor(name), some, 2))
-    plain = list(run_batches(judging, make_editor(name), some, 2, reuse=False))
+    plain = list(run_plain(judging, make_editor(name), some, 2))
     assert_same(shared, plain)
     moved = [
         probe.log_prob_after != pytest.approx(probe.log_prob_before, abs=1e-3)

@@ -91,7 +91,7 @@ def test_methods_are_judged_and_reported(dataset: Path, tmp_path: Path) -> None:
 def test_a_protocol_can_be_left_out(dataset: Path, tmp_path: Path) -> None:
     output = run(
         *("--method", "oracle", "--dataset", str(dataset), "--task", "vqa", "--limit", "1"),
-        *("--protocol", "legacy", "--no-reuse", "--device", "cpu"),
+        *("--protocol", "legacy", "--device", "cpu"),
         *("--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")),
     )
     assert "legacy protocol" in output
@@ -169,7 +169,7 @@ def test_fit_learns_for_the_seed_that_is_given(dataset: Path, tmp_path: Path) ->
         (["--method", " , "], "Name a method with --method"),
         (["--method", "all,sera"], "no method 'sera'; did you mean"),
         (["--method", "ft", "base"], "Give --method after the command base"),
-        (["--no-reuse", "list"], "Give --reuse after the command list"),
+        (["--seed", "1", "list"], "Give --seed after the command list"),
         (["list", "mned"], "There is no method 'mned'; did you mean 'mend'?"),
         (["fit"], "Name a method with --method"),
         (["report", ""], "'' cannot be a name or a path"),

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.dataset import Case, digest, load_cases
+from evaluation.cases import Case
+from evaluation.dataset import digest, load_cases
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.holdout import split_by_image
 from mmedit_build.errors import UserError
 

@@ -11,7 +11,7 @@ import torch
 
 from editors.base import Editor, Model
 from editors.patches.weights import WeightPatch
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from evaluation.metrics import kl_divergence
 from evaluation.outputs import EVENTS, RANKS

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.dataset import Case, Item
+from evaluation.cases import Case, Item
 from evaluation.probes import ANSWER_TOKENS, CAPTION_TOKENS, edit_of, make_probes, train_edit
 from mmedit_build.errors import UserError
 

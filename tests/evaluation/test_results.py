@@ -33,7 +33,6 @@ SETTINGS = Settings(
     split="test",
     protocols=("legacy", "wild"),
     prompts="family",
-    reuse=True,
     seed=0,
 )
 HEAD = RunResult(settings=SETTINGS, versions={"torch": "2"}, device="cpu")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from editors.base import Editor
 from evaluation import room
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from evaluation.room import groups
 from evaluation.runner import run

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.speed.plain import run_plain
 from editors.base import Editor
 from editors.patches.weights import LowRankPatch
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.judging import Judging
 from evaluation.results import CaseResult
-from evaluation.runner import run, run_plain
+from evaluation.runner import run
 from mmedit_build.mllm import MLLM
 
 MakeEditor = Callable[[str], Editor]
@@ -113,9 +114,6 @@ def test_a_run_goes_on_with_the_same_numbers(
     known = {"vqa/0", "vqa/3", "caption/4"}
     rest = {result.id: result.probes for result in run(judging, make_editor(name), cases, known)}
     assert rest == {name: probes for name, probes in whole.items() if name not in known}
-    assert [
-        one.id for one in run_plain(judging, make_editor(name), cases, [one.id for one in cases[1:]])
-    ] == [cases[0].id]
 
 
 def test_only_what_an_edit_can_change_is_computed(

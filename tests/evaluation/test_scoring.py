@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.dataset import Case
+from evaluation.cases import Case
 from evaluation.metrics import PROTOCOLS
 from evaluation.outputs import Output
 from evaluation.probes import Probe

@@ -88,7 +88,6 @@ def _run(name: str, task: Task, plan: Plan) -> Run:
         "split": "test",
         "protocols": tuple(plan.protocols),
         "prompts": "family",
-        "reuse": True,
         "seed": 0,
     }
     settings = Settings(**{**fields, **plan.settings})

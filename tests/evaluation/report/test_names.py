@@ -21,7 +21,6 @@ BASE: dict[str, Any] = {
     "split": "test",
     "protocols": ("legacy", "wild"),
     "prompts": "family",
-    "reuse": True,
     "seed": 0,
 }
 OWN = {"dataset": "runs/own/dataset", "dataset_digest": "3"}
@@ -48,7 +47,6 @@ def named(*runs: dict[str, Any], **header: Any) -> list[str]:
         ([{}, {"split": "train"}], ["ft, test split", "ft, train split"]),
         ([{}, {"prompts": "raw"}], ["ft, family prompts", "ft, raw prompts"]),
         ([{}, {"protocols": ("wild",)}], ["ft, legacy and wild", "ft, wild"]),
-        ([{}, {"reuse": False}], ["ft, reuse", "ft, no reuse"]),
         ([{"at_once": 2}, {"at_once": 2, "seed": 1}], ["ft@2, seed 0", "ft@2, seed 1"]),
         ([{}, {}], ["ft, out0", "ft, out1"]),
     ],

@@ -45,7 +45,6 @@ def write(folder: Path, method: str, task: Task, right: float, model: str = "m")
         split="test",
         protocols=("legacy", "wild"),
         prompts="family",
-        reuse=True,
         seed=0,
     )
     place = ResultFolder(folder)

@@ -8,8 +8,7 @@ import pytest
 
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.report import Finding, audit_target
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.audit.targets import Target
+from mmedit_build.audit.samples import Item, Sample, Target
 
 DIG = Item("What is this tool for?", "digging", image="7")
 

@@ -16,8 +16,7 @@ from PIL import Image
 from mmedit_build.audit.cards import PER_FINDING, WITHOUT_FAULT, choose, found_in
 from mmedit_build.audit.page import render
 from mmedit_build.audit.report import audit_target
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.audit.targets import Pictures, Target
+from mmedit_build.audit.samples import Item, Pictures, Sample, Target
 from mmedit_build.thumbnails import PICTURE
 from tests.pages import Reader
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from mmedit_build.audit import published
-from mmedit_build.audit.samples import Sample
-from mmedit_build.audit.targets import Target, from_edits, open_target
+from mmedit_build.audit.samples import Sample, Target
+from mmedit_build.audit.targets import from_edits, open_target
 from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.rows import Edit

@@ -14,8 +14,8 @@ import pytest
 
 from mmedit_build.audit.judgments import asks_yes_no, breaks_yes_no, fails_by_format
 from mmedit_build.audit.report import Report, audit_target
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.audit.targets import Target, load
+from mmedit_build.audit.samples import Item, Sample, Target
+from mmedit_build.audit.targets import load
 from mmedit_build.rows import SPLITS, Split, Task
 from mmedit_build.scoring.text import opens_with_auxiliary
 

@@ -14,7 +14,8 @@ from PIL import Image
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.report import BROKEN_IMAGES, EXAMPLES, audit, audit_target, faults, percent
 from mmedit_build.audit.run import run_audit
-from mmedit_build.audit.targets import Target, from_edits
+from mmedit_build.audit.samples import Target
+from mmedit_build.audit.targets import from_edits
 from mmedit_build.easyedit import to_row
 from mmedit_build.easyedit_layout import dump
 from mmedit_build.rows import Edit

@@ -104,19 +104,3 @@ def test_memory_forgets_the_least_recently_used() -> None:
     assert memory.get("c") is not None
     memory.put("huge", seen(100))
     assert memory.get("huge") is None
-
-
-def test_plainly_nothing_is_spared(mllm: MLLM, mixture: list[Query]) -> None:
-    kept = mllm.score(mixture)
-    name = next(iter(mllm.part("mlp.-1")))
-    before = mllm.counts.vision
-    with mllm.plain():
-        assert mllm.first_layer([name]) is None
-        for _ in range(2):
-            plain = mllm.score(mixture)
-    assert mllm.counts.vision - before == 2 * 3
-    assert mllm.first_layer([name]) == mllm.n_layers - 1
-    mllm.score(mixture)
-    assert mllm.counts.vision - before == 2 * 3
-    for one, other in zip(kept, plain, strict=True):
-        torch.testing.assert_close(one.logits, other.logits)

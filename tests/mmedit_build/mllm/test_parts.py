@@ -94,11 +94,9 @@ def test_layers_are_counted_from_either_end(mllm: MLLM) -> None:
             mllm.layer_index(layer)
 
 
-def test_a_parameter_lies_in_its_layer_in_the_plain_way_too(mllm: MLLM) -> None:
+def test_a_parameter_lies_in_its_layer(mllm: MLLM) -> None:
     (inside, *_), (outside, *_) = mllm.part("mlp.4"), mllm.part("connector")
-    with mllm.plain():
-        assert mllm.layer_of(inside) == 4
-        assert mllm.first_layer([inside]) is None
+    assert mllm.layer_of(inside) == 4
     assert mllm.layer_of(outside) is None
     assert mllm.layer_of("language_model.model.decoder.final_layer_norm.bias") is None
 

@@ -16,7 +16,8 @@ from mmedit_build.mllm import Query
 from mmedit_build.recipe import Endpoint, LocalMLLM, MineStage, MineVqa, Sizes
 from mmedit_build.rows import Edit, Example
 from mmedit_build.scoring.caption import Consensus
-from mmedit_build.services.asking import Answer, LocalAsker, NoAnswer, Question, load_asker
+from mmedit_build.services.asking import Answer, LocalAsker, NoAnswer, Question
+from mmedit_build.services.opening import load_asker
 from mmedit_build.stages.mine import Mining
 from mmedit_build.work import Work
 from tests.mmedit_build.services.conftest import ChatServer, Seen

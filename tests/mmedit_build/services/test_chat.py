@@ -20,15 +20,9 @@ import pytest
 from mmedit_build.checkpoints import locate
 from mmedit_build.recipe import Endpoint, Local, Price
 from mmedit_build.services.cache import Cache, request_key
-from mmedit_build.services.chat import (
-    IMAGE_TOKENS,
-    ChatRequest,
-    Message,
-    Reply,
-    estimate,
-    open_chat,
-    prompt_messages,
-)
+from mmedit_build.services.chat import ChatRequest, Message, Reply, prompt_messages
+from mmedit_build.services.cost import IMAGE_TOKENS, estimate
+from mmedit_build.services.opening import open_chat
 from mmedit_build.services.replies import retry_after
 from mmedit_build.services.sending import worst_tokens
 from mmedit_build.services.wire import media_type, payload

@@ -8,8 +8,9 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Local
-from mmedit_build.services.chat import ChatRequest, Message, NoReply, Reply, open_chat, prompt_messages
+from mmedit_build.services.chat import ChatRequest, Message, NoReply, Reply, prompt_messages
 from mmedit_build.services.local_chat import LocalChat
+from mmedit_build.services.opening import open_chat
 
 QUESTIONS = [
     "What color is the cat?",

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mmedit_build.mllm.rows import answer_ids
+from mmedit_build.mllm.tokenizing import answer_ids
 from tests.zoo.tokenizers import byte_level, gemma, legacy_llama
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import evaluation.speed.command
-from evaluation.speed.command import Measured, app, cost_table, evaluation_table, training_table
-from evaluation.speed.models import MINIATURE, Setting, Shape, write_model
-from evaluation.speed.modes import compare, memory_of
-from evaluation.speed.training import compare_training
+import benchmarks.speed.command
+from benchmarks.speed.command import Measured, app, cost_table, evaluation_table, training_table
+from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
+from benchmarks.speed.modes import compare, memory_of
+from benchmarks.speed.training import compare_training
 from mmedit_build.checkpoints import locate
 
 TINY = Shape(layers=4, width=32, vision_layers=1, side=28, query_tokens=3)
@@ -65,7 +65,7 @@ def test_the_command_tells_and_keeps_what_it_measured(
     measured = Measured(
         "miniature", [compare("ft", setting, 1, memory=False)], compare_training(setting, steps=1, batch=2)
     )
-    monkeypatch.setattr(evaluation.speed.command, "measure", lambda *_: measured)
+    monkeypatch.setattr(benchmarks.speed.command, "measure", lambda *_: measured)
     done = CliRunner().invoke(app, ["--model", "miniature", "--json", str(tmp_path / "speed.json")])
     assert done.exit_code == 0, done.output
     (kept,) = json.loads((tmp_path / "speed.json").read_text())

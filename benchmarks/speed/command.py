@@ -1,4 +1,4 @@
-"""How much faster it is to compute only what an edit can change: `python -m evaluation.speed`.
+"""How much faster it is to compute only what an edit can change: `python -m benchmarks.speed`.
 
 Both modes give the same scores; what is told is how long each takes, side by side in one process on one
 thread of the CPU.
@@ -19,10 +19,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
+from benchmarks.speed.modes import Comparison, Memory, compare
+from benchmarks.speed.training import BATCH, Training, compare_training
 from evaluation.experiment import DATASET
-from evaluation.speed.models import MINIATURE, Setting, Shape, write_model
-from evaluation.speed.modes import Comparison, Memory, compare
-from evaluation.speed.training import BATCH, Training, compare_training
 from mmedit_build.checkpoints import locate
 from mmedit_build.console import quiet_loading
 from mmedit_build.errors import run_app

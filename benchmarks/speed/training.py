@@ -10,6 +10,9 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from benchmarks.speed.models import Setting
+from benchmarks.speed.modes import Work, working
+from benchmarks.speed.plain import plainly
 from editors.base import TrainEdit
 from editors.learning.gradients import gradients
 from editors.learning.hypernetworks import Hypernetwork, Inner, edited
@@ -17,8 +20,6 @@ from editors.learning.training import seeded
 from editors.losses import locality_kl, target_nll
 from editors.mend import MEND, MENDConfig
 from editors.patches.side_by_side import SideBySide
-from evaluation.speed.models import Setting
-from evaluation.speed.modes import Work, working
 from mmedit_build.mllm import MLLM, Query
 
 BATCH = 8
@@ -91,7 +92,7 @@ def plain_loss(
     """The loss of MEND's practice, every query in a full pass of its own and nothing kept."""
     weights = list(edited(mllm, editor.config.layers))
     total = torch.zeros(())
-    with mllm.plain():
+    with plainly(mllm):
         told = [Inner(gradients(mllm, [one.edit.query], weights)[0]) for one in edits]
         for one, patch in zip(edits, network(told), strict=True):
             side = SideBySide([patch])

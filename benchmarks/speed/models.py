@@ -15,7 +15,8 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from editors import load_editor
 from editors.base import Editor, Learner, State, TrainEdit
 from evaluation.base_outputs import BaseOutputs
-from evaluation.dataset import Case, load_cases
+from evaluation.cases import Case
+from evaluation.dataset import load_cases
 from evaluation.judging import Judging
 from evaluation.metrics import PROTOCOLS
 from evaluation.probes import train_edit

@@ -1,1 +1,0 @@
-"""How much faster it is to compute only what an edit can change."""

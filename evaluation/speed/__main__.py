@@ -1,5 +1,0 @@
-"""`python -m evaluation.speed`."""
-
-from evaluation.speed.command import main
-
-main()

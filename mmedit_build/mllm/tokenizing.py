@@ -1,0 +1,156 @@
+"""Queries as rows: their texts tokenized, with as many placeholders as an image has features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.query import Query
+from mmedit_build.mllm.rendering import IMAGE, PLAIN, Template
+from mmedit_build.mllm.rows import SHOWN, Layout, Row, Span
+
+
+def make_rows(
+    family: Family, queries: Sequence[Query], layouts: Sequence[Layout | None], *, targets: bool
+) -> list[Row]:
+    """Tokenize queries, whose images are laid out as given; without `targets` rows end with the prompt."""
+    templates = [
+        family.template(query.form, with_image=layout is not None)
+        for query, layout in zip(queries, layouts, strict=True)
+    ]
+    # Prompt and target are tokenized apart and joined: tokenized together, the border could fall inside a
+    # token, and what precedes the target would depend on the target.
+    prompts = _prompts(family, queries, layouts, templates)
+    said = [query.target if targets else "" for query in queries]
+    answers = answer_ids(family.tokenizer, said, [template.ending for template in templates])
+    return [
+        _row(family, prompt, answer, layout)
+        for prompt, answer, layout in zip(prompts, answers, layouts, strict=True)
+    ]
+
+
+def answer_ids(
+    tokenizer: PreTrainedTokenizerBase, targets: Sequence[str], endings: Sequence[str]
+) -> list[list[int]]:
+    """The tokens of targets, which begin with a space unless what each stands behind ends in one."""
+    if not any(targets):
+        return [[] for _ in targets]
+    # Some tokenizers begin every text with a space of their own. Behind a line break it is not the target's.
+    own = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
+    begun = str(own[0]).startswith("\u2581")
+    ahead = "\n" if begun else ""
+    # Where such a model was trained behind a space, its answers had another: they were tokenized apart.
+    spaced = [not ending.isspace() or (begun and ending == " ") for ending in endings]
+    texts = [
+        f"{ahead} {text}" if text and space and not text[0].isspace() else f"{ahead}{text}"
+        for text, space in zip(targets, spaced, strict=True)
+    ]
+    start = len(tokenizer(ahead, add_special_tokens=False)["input_ids"])
+    found: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return [ids[start:] for ids in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    ids: tuple[int, ...]
+    image: tuple[int, ...]
+    letters: tuple[Span | None, ...]
+
+
+def _prompts(
+    family: Family,
+    queries: Sequence[Query],
+    layouts: Sequence[Layout | None],
+    templates: Sequence[Template],
+) -> list[_Prompt]:
+    before = [
+        template.before if layout is None else template.before.replace(IMAGE, layout.text)
+        for template, layout in zip(templates, layouts, strict=True)
+    ]
+    parts = zip(before, queries, templates, strict=True)
+    texts = [f"{ahead}{query.prompt}{template.after}" for ahead, query, template in parts]
+    begins = [template.begins and not _begun(family.tokenizer, template) for template in templates]
+    tokens = _tokens(family.tokenizer, texts, begins)
+    return [
+        _expanded(family, query, layout, IMAGE in template.before, len(ahead), *found)
+        for query, layout, template, ahead, found in zip(
+            queries, layouts, templates, before, tokens, strict=True
+        )
+    ]
+
+
+def _begun(tokenizer: PreTrainedTokenizerBase, template: Template) -> bool:
+    """Whether the template writes the token that begins texts itself."""
+    token = tokenizer.bos_token
+    return bool(token) and template.before.startswith(str(token))
+
+
+def _tokens(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], begins: Sequence[bool]
+) -> list[tuple[list[int], list[Span]]]:
+    """Ids and letters of each text; `begins` tells of each whether special tokens are added."""
+    found: dict[int, tuple[list[int], list[Span]]] = {}
+    for added in set(begins):
+        chosen = [i for i, one in enumerate(begins) if one is added]
+        encoded: Any = tokenizer(
+            [texts[i] for i in chosen], add_special_tokens=added, return_offsets_mapping=True
+        )
+        pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        found.update(zip(chosen, pairs, strict=True))
+    return [found[i] for i in range(len(texts))]
+
+
+def _expanded(
+    family: Family,
+    query: Query,
+    layout: Layout | None,
+    inside: bool,
+    start: int,
+    ids: Sequence[int],
+    spans: Sequence[Span],
+) -> _Prompt:
+    """The prompt with every placeholder as often as it stands for features."""
+    letters = [_letters(span, start, query.prompt) for span in spans]
+    if any(token == family.image_id and own for token, own in zip(ids, letters, strict=True)):
+        raise UserError(
+            f"The query {shorten(query.prompt, SHOWN)!r} holds {family.image_token}, which stands for an "
+            "image: leave it out, the image is put in its place without it."
+        )
+    counts = iter(() if layout is None else layout.counts)
+    # A template that does not say where the image stands has it before everything.
+    ahead = 0 if layout is None or inside else next(counts)
+    found, seen = [family.image_id] * ahead, list(range(ahead))
+    wide: list[Span | None] = [None] * ahead
+    for token, span in zip(ids, letters, strict=True):
+        times = next(counts, 0) if token == family.image_id and layout is not None else 1
+        if token == family.image_id and layout is not None:
+            seen.extend(range(len(found), len(found) + times))
+        found.extend([token] * times)
+        wide.extend([span] * times)
+    if next(counts, 0):
+        raise UserError(
+            f"The template says where the image stands, but {family.image_token} is no token of this "
+            f"checkpoint: use a template without {IMAGE}, such as '{PLAIN}'."
+        )
+    if not found:
+        raise UserError("A query has neither image nor prompt: give it at least one of the two.")
+    return _Prompt(tuple(found), tuple(seen), tuple(wide))
+
+
+def _letters(span: Span, start: int, prompt: str) -> Span | None:
+    """The letters of the prompt in a token, without the space before a word that some tokenizers count in."""
+    first, end = max(span[0] - start, 0), min(span[1] - start, len(prompt))
+    first = end - len(prompt[first:end].lstrip()) if first < end else first
+    return (first, end) if first < end else None
+
+
+def _row(family: Family, prompt: _Prompt, ending: Sequence[int], layout: Layout | None) -> Row:
+    ids = (*prompt.ids, *ending)
+    positions = family.positions(ids, prompt.image, layout)
+    return Row(ids, len(prompt.ids), prompt.image, positions, prompt.letters)
