@@ -17,6 +17,7 @@ from transformers import (
     Blip2ForConditionalGeneration,
     Blip2Processor,
     CLIPModel,
+    PreTrainedTokenizerFast,
     Qwen3VLVisionModel,
 )
 
@@ -106,7 +107,7 @@ def test_qwen_learns_from_rows_as_they_are_asked(work: Path, form: Literal["turn
     seed, scene = drawings.drawings(work, DRAWINGS).scenes[0]
     (row,) = mllm.rows([Query(draw(scene, seed), "What is this?", "a cat", form)])
     dressed = turns.turns if form == "turn" else turns.running
-    encoder = turns.Turns(mllm.tokenizer, tower.TOKENS)
+    encoder = turns.Turns(PreTrainedTokenizerFast.from_pretrained(locate("miniature/qwen")), tower.TOKENS)
     learned, labels = encoder.encode(dressed([("What is this?", "a cat")], encoder.image))
     assert list(row.ids) == learned[: row.length]
     assert [label for label in labels if label >= 0] == [*row.target_ids, turns.SPECIAL.index(turns.END)]
