@@ -19,6 +19,7 @@ from mmedit_build.errors import UserError, check_name
 from mmedit_build.mllm.families import FAMILIES
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.generic import Generic
+from mmedit_build.mllm.families.own import register
 from mmedit_build.mllm.rendering import NAMED, parse_template
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -66,6 +67,8 @@ def look_at(name: str, *, revision: str | None, device: str, dtype: str, templat
         files = find_files(name, revision)
         family = _family_class(name, _model_type(files))
         files.check_weights()
+    if family.own_model is not None:
+        register(family.own_model)
     return family
 
 

@@ -38,6 +38,8 @@ class Family:
 
     version: ClassVar[int] = 1
     """Raised when this file comes to give other numbers for the same checkpoint."""
+    own_model: ClassVar[type[PreTrainedModel] | None] = None
+    """The project's own class of models that transformers has none for."""
     trunk_path = "model.language_model"
     """The module that is called to run layers: from embeddings to the last norm."""
     text_path = "model.language_model"
