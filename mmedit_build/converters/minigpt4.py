@@ -7,7 +7,6 @@ language model Vicuna-7B v0 (a folder). Names are those of LAVIS, sizes are read
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +28,8 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from mmedit_build.checkpoints.weights import load_whole, told
+from mmedit_build.converters.published import check_new, digest, filled, new_folder, read_tensors
 from mmedit_build.errors import UserError
-from mmedit_build.store import write_atomic
 
 IMAGE = "<image>"
 VISION_HEAD, QFORMER_HEAD = 88, 64
@@ -63,7 +62,7 @@ def find_parts(paths: Sequence[Path]) -> Parts:
     """Which file is which part, by what is in it."""
     found: dict[str, Path] = {}
     for path in paths:
-        kind = "language" if path.is_dir() else _kind(_tensors(path), path)
+        kind = "language" if path.is_dir() else _kind(read_tensors(path), path)
         if kind in found:
             raise UserError(f"{found[kind]} and {path} are both the {kind} of a MiniGPT-4: give one of them.")
         found[kind] = path
@@ -77,8 +76,7 @@ def find_parts(paths: Sequence[Path]) -> Parts:
 
 def convert(parts: Parts, out: Path, *, image_size: int) -> None:
     """Write the checkpoint folder, in half precision, with a note of what it was made from."""
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty: give a new folder.")
+    check_new(out)
     with told("the language model", str(parts.language), "give the folder of Vicuna-7B v0, with safetensors"):
         language = load_whole(AutoModelForCausalLM, str(parts.language), dtype=torch.float16)
         tokenizer: Any = AutoTokenizer.from_pretrained(parts.language)
@@ -89,21 +87,14 @@ def convert(parts: Parts, out: Path, *, image_size: int) -> None:
     tensors |= {f"language_model.{name}": one for name, one in language.state_dict().items()}
     config = _config(tensors, AutoConfig.from_pretrained(parts.language), image_size, len(tokenizer))
     config.image_token_index = tokenizer.convert_tokens_to_ids(IMAGE)
-    _save(out, config, tensors, tokenizer, image_size)
+    model = _model(config, tensors, tokenizer)
     note = json.dumps(_provenance(parts, image_size), indent=1) + "\n"
-    write_atomic(out / "provenance.json", note.encode())
-
-
-def _tensors(path: Path) -> Mapping[str, Tensor]:
-    try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # Whatever is not a file of tensors fails in a way of its own.
-        raise UserError(
-            f"{path} is not a file of tensors that torch can read without running code "
-            f"({type(error).__name__}): give the file as it was published."
-        ) from error
-    inner = found.get("model", found) if isinstance(found, Mapping) else {}
-    return {name: one for name, one in inner.items() if isinstance(one, Tensor)}
+    side = {"height": image_size, "width": image_size}
+    with new_folder(out) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        BlipImageProcessorPil(size=side, image_mean=MEAN, image_std=DEVIATION).save_pretrained(folder)
+        (folder / "provenance.json").write_text(note, encoding="utf-8")
 
 
 def _kind(tensors: Mapping[str, Tensor], path: Path) -> str:
@@ -124,10 +115,10 @@ def _kind(tensors: Mapping[str, Tensor], path: Path) -> str:
 
 
 def _renamed(parts: Parts, image_size: int) -> Iterator[tuple[str, Tensor | None]]:
-    yield from _vision(_tensors(parts.vision), image_size)
-    for name, tensor in _tensors(parts.qformer).items():
+    yield from _vision(read_tensors(parts.vision), image_size)
+    for name, tensor in read_tensors(parts.qformer).items():
         yield _of_qformer(name), tensor.half()
-    for name, tensor in _tensors(parts.projection).items():
+    for name, tensor in read_tensors(parts.projection).items():
         if name.startswith("llama_proj."):
             yield name.replace("llama_proj.", "language_projection."), tensor.half()
 
@@ -224,27 +215,17 @@ def _config(tensors: Mapping[str, Tensor], text: Any, image_size: int, words: in
     )
 
 
-def _save(
-    out: Path, config: Blip2Config, tensors: Mapping[str, Tensor], tokenizer: Any, image_size: int
-) -> None:
-    with torch.device("meta"):
-        model = Blip2ForConditionalGeneration(config)
+def _model(
+    config: Blip2Config, tensors: Mapping[str, Tensor], tokenizer: Any
+) -> Blip2ForConditionalGeneration:
     own = {name: one for name, one in tensors.items() if name}
-    missing, unexpected = model.load_state_dict(own, strict=False, assign=True)
-    if missing or unexpected:
-        raise UserError(
-            f"The files do not make a MiniGPT-4: {len(missing)} tensors are missing and {len(unexpected)} "
-            f"are too many, such as {next(iter([*missing, *unexpected]))}; give the files as published."
-        )
+    model: Blip2ForConditionalGeneration = filled(Blip2ForConditionalGeneration, config, own, "MiniGPT-4")
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=stops(tokenizer),
         pad_token_id=tokenizer.eos_token_id,
     )
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    side = {"height": image_size, "width": image_size}
-    BlipImageProcessorPil(size=side, image_mean=MEAN, image_std=DEVIATION).save_pretrained(out)
+    return model
 
 
 def stops(tokenizer: Any) -> list[int]:
@@ -256,10 +237,5 @@ def stops(tokenizer: Any) -> list[int]:
 
 def _provenance(parts: Parts, image_size: int) -> dict[str, object]:
     files = {"vision": parts.vision, "qformer": parts.qformer, "projection": parts.projection}
-    digests = {part: {"name": path.name, "sha256": _digest(path)} for part, path in files.items()}
+    digests = {part: {"name": path.name, "sha256": digest(path)} for part, path in files.items()}
     return {"model": "MiniGPT-4", "image_size": image_size, "language": parts.language.name, **digests}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
