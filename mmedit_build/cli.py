@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mmedit_build.converters.cli import app as converters
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.version import Version
 
@@ -202,29 +203,7 @@ def miniature(
     show_path("Contact sheet", sources.contact_sheet)
 
 
-@app.command()
-def convert(
-    model: Annotated[  # noqa: ARG001  # there is but one
-        Literal["minigpt4"], typer.Argument(help="What the files are.", metavar="MODEL")
-    ],
-    files: Annotated[list[Path], typer.Argument(help="Files and folders as they were published.")],
-    out: Annotated[Path, typer.Option(help="Folder for the checkpoint.")],
-    image_size: Annotated[
-        int, typer.Option(min=14, help="Pixels a side; MMEdit and VLKEB use 364, MiniGPT-4 itself 224.")
-    ] = 364,
-) -> None:
-    """Write an ordinary checkpoint folder of a model that was published in parts.
-
-    minigpt4: eva_vit_g.pth, blip2_pretrained_flant5xxl.pth, pretrained_minigpt4_7b.pth and the folder of
-    Vicuna-7B v0, in any order.
-    """
-    from mmedit_build.console import quiet_loading, show_path
-    from mmedit_build.converters.minigpt4 import convert as write
-    from mmedit_build.converters.minigpt4 import find_parts
-
-    quiet_loading()
-    write(find_parts(files), out, image_size=image_size)
-    show_path("Checkpoint", out)
+app.add_typer(converters, name="convert")
 
 
 def _folder(name: str, work: Path | None) -> Work:

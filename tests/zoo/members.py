@@ -14,6 +14,7 @@ MEMBERS: dict[str, Callable[[], Member]] = {
     "llava": llavas.llava,
     "llava_next": llavas.llava_next,
     "llava_onevision": llavas.llava_onevision,
+    "qwen_vl v1": qwens.qwen_vl_v1,
     "qwen2_vl": qwens.qwen2_vl,
     "qwen2_5_vl": qwens.qwen2_5_vl,
     "qwen3_vl": qwens.qwen3_vl,

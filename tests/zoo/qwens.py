@@ -1,14 +1,31 @@
-"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL."""
+"""Qwen-VL v1, Qwen2-VL, Qwen2.5-VL and Qwen3-VL."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2VLConfig, Qwen3VLConfig
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from tests.zoo.common import CHATML, EYE, TEXT, Member, ids, token_id
+from mmedit_build.converters.qwen_vl import TURN
+from mmedit_build.mllm.families.own import register
+from mmedit_build.mllm.families.qwen_vl_v1_model import QwenVL, QwenVLConfig
+from tests.zoo.common import CHATML, EYE, PATCHES, SQUARE, TEXT, Member, ids, token_id
 from tests.zoo.tokenizers import byte_level, chatml
+
+
+def qwen_vl_v1() -> Member:
+    register(QwenVL)
+    words = byte_level([*CHATML, "<img>", "</img>", "<imgpad>"], chat_template=TURN)
+    config = QwenVLConfig(
+        vision_config=PATCHES | {"hidden_act": "gelu", "layer_norm_eps": 1e-6},
+        text_config=TEXT | {"num_key_value_heads": 4} | ids(words),
+        num_queries=9,
+        resampler_heads=2,
+        image_token_id=token_id(words, "<imgpad>"),
+    )
+    return Member(config, words, BlipImageProcessorPil(size=SQUARE))
 
 
 def _qwen_words(system: str) -> PreTrainedTokenizerFast:
