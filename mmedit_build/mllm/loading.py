@@ -16,7 +16,7 @@ from mmedit_build.checkpoints.files import CONFIG, Files, find_files
 from mmedit_build.checkpoints.tokenizers import check_ends, check_fits, check_words
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError, check_name
-from mmedit_build.mllm.families import FAMILIES
+from mmedit_build.mllm.families import CONVERTED, FAMILIES
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.generic import Generic
 from mmedit_build.mllm.families.own import register
@@ -126,6 +126,11 @@ def _family_class(name: str, kind: str) -> type[Family]:
     if kind not in FAMILIES:
         if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
             return Generic
+        if kind in CONVERTED:
+            raise UserError(
+                f"'{name}' holds a model of type '{kind}', which is code on the Hub that is not run: write "
+                f"an ordinary checkpoint of it with 'mmedit-build convert {CONVERTED[kind]}'."
+            )
         raise UserError(
             f"'{name}' holds a model of type '{kind}', which the installed transformers does not know as one "
             f"for images and text: known for sure are {', '.join(sorted(FAMILIES))}."

@@ -19,3 +19,7 @@ FAMILIES = {
     "smolvlm": "mmedit_build.mllm.families.idefics3:Idefics3",
 }
 """`model_type` of a checkpoint's config.json to the class that knows it, imported when it is needed."""
+CONVERTED = {
+    "qwen": "qwen-vl",
+}
+"""`model_type` of checkpoints that are code on the Hub, to what `mmedit-build convert` calls them."""

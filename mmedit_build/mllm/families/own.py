@@ -27,6 +27,7 @@ class OwnConfig(PretrainedConfig):
     """Settings of a vision tower and of a language model; subclasses name their classes in `sub_configs`."""
 
     sub_configs: ClassVar[dict[str, Any]] = {}
+    vision_config: Any
 
     def __init__(self, *, image_token_id: int = 0, **rest: Any) -> None:
         self.image_token_id = image_token_id
@@ -48,6 +49,8 @@ class OwnModel(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: OwnConfig) -> None:
         super().__init__(config)
+        # Layers of towers are no models by themselves, and so not told.
+        config.vision_config._attn_implementation = config._attn_implementation
         text = config.get_text_config()
         self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
 

@@ -11,13 +11,14 @@ from typing import Any
 import PIL.Image
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
 from mmedit_build.cli import app
-from mmedit_build.converters.qwen_vl import DEVIATION, MEAN, convert
 from mmedit_build.converters.qwen_tokenizer import SPECIALS, read_tokenizer
+from mmedit_build.converters.qwen_vl import DEVIATION, MEAN, convert
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 
@@ -80,19 +81,20 @@ def settings() -> dict[str, Any]:
     eye: dict[str, Any] = {"image_size": SIDE * PATCH, "patch_size": PATCH, "width": EYE, "layers": LAYERS}
     eye |= {"heads": EYE_HEADS, "mlp_ratio": RATIO, "output_dim": WIDTH}
     eye |= {"image_start_id": 256 + len(WORDS) + SPECIALS.index("<img>")}
-    rest: dict[str, Any] = {"layer_norm_epsilon": 1e-6, "rotary_emb_base": 10000, "max_position_embeddings": 8192}
+    rest: dict[str, Any] = {"layer_norm_epsilon": 1e-6, "rotary_emb_base": 10000}
     return {"model_type": "qwen", "visual": eye, **names, **rest}
 
 
-def publish(folder: Path, tensors: Tensors, chat_format: str) -> None:
+def publish(folder: Path, tensors: Tensors, chat_format: str, kind: str = "bin") -> None:
     """As on the Hub: weights in several files with an index, and ranks of tokens."""
     folder.mkdir()
     names = sorted(tensors)
-    files = {"a.bin": names[::2], "b.bin": names[1::2]}
+    files = {f"a.{kind}": names[::2], f"b.{kind}": names[1::2]}
+    save: Any = torch.save if kind == "bin" else save_file
     for file, held in files.items():
-        torch.save({name: tensors[name] for name in held}, folder / file)
+        save({name: tensors[name] for name in held}, folder / file)
     index = {"weight_map": {name: file for file, held in files.items() for name in held}}
-    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    (folder / f"model.{kind}.index.json").write_text(json.dumps(index))
     (folder / "config.json").write_text(json.dumps(settings()))
     (folder / "generation_config.json").write_text(json.dumps({"chat_format": chat_format}))
     tokens = [bytes([byte]) for byte in range(256)] + [word.encode() for word in WORDS]
@@ -247,7 +249,7 @@ def test_it_is_asked_as_published(mllm: MLLM) -> None:
 
 
 def test_the_base_model_has_no_turns(tensors: Tensors, tmp_path: Path) -> None:
-    publish(tmp_path / "Qwen-VL", tensors, "raw")
+    publish(tmp_path / "Qwen-VL", tensors, "raw", "safetensors")
     convert(tmp_path / "Qwen-VL", tmp_path / "out")
     mllm = MLLM.load(str(tmp_path / "out"), device="cpu")
     (row,) = mllm.rows([Query(None, "what?")])

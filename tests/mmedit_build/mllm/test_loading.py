@@ -37,6 +37,12 @@ def test_an_unknown_family_names_the_known_ones(tmp_path: Path) -> None:
         MLLM.load(str(tmp_path), device="cpu")
 
 
+def test_a_model_that_is_code_on_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen"}))
+    with pytest.raises(UserError, match="'mmedit-build convert qwen-vl'"):
+        MLLM.load(str(tmp_path), device="cpu")
+
+
 def test_another_language_model(folder: str, tmp_path: Path) -> None:
     """Flan-T5, whose decoder does not see the image in its own row."""
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)

@@ -94,6 +94,10 @@ def onevision(text: str, _: Any, features: Any) -> str:
     return text.replace("<image>", "<image>" * len(features))
 
 
+def qwen_vl_v1(text: str, _: Any, features: Any) -> str:
+    return text.replace("<imgpad>", "<imgpad>" * len(features))
+
+
 def bare(_: Any) -> str:
     return PROMPT
 
@@ -107,6 +111,7 @@ EXPECTED: dict[str, Callable[[Specimen, PIL.Image.Image], Ids]] = {
     "llava": by_processor(lambda images, words: LlavaProcessor(images, words, **CLIP), chat),
     "llava_next": by_processor(lambda images, words: LlavaNextProcessor(images, words, **CLIP), chat),
     "llava_onevision": by_hand(onevision),
+    "qwen_vl v1": by_hand(qwen_vl_v1),
     "qwen2_vl": by_hand(qwen),
     "qwen2_5_vl": by_hand(qwen),
     "qwen3_vl": by_hand(qwen),
