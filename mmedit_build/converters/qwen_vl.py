@@ -89,6 +89,8 @@ def convert(folder: Path, out: Path) -> None:
     """Write the checkpoint folder, in the published precision, with a note of what it was made from."""
     check_new(out)
     with told("a Qwen-VL", str(folder), REMEDY):
+        if not folder.is_dir():
+            raise FileNotFoundError("there is no such folder")
         files = find_files(str(folder))
         published = files.object(CONFIG)
         if published.get("model_type") != "qwen" or "visual" not in published:

@@ -301,7 +301,7 @@ def test_what_does_not_fit_is_told(tensors: Tensors, tmp_path: Path) -> None:
         "size mismatch for lm_head": spoilt(tmp_path / "wide", wide),
         "it lacks b.bin": lacking,
         "not a file of tensors": coded,
-        "no such folder": tmp_path / "nowhere",
+        "no such folder": Path("Qwen/Qwen-VL-Chat"),
     }
     for reason, folder in cases.items():
         with pytest.raises(UserError, match=reason):
@@ -313,6 +313,7 @@ def test_what_does_not_fit_is_told(tensors: Tensors, tmp_path: Path) -> None:
 
 def test_the_command(published: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "folder"
+    out.mkdir(parents=True)
     result = CliRunner().invoke(app, ["convert", "qwen-vl", "--out", str(out), str(published)])
     assert result.exit_code == 0, result.output
     assert len(MLLM.load(str(out), device="cpu").rows([Query(picture(), "what?")])[0].image) == QUERIES
