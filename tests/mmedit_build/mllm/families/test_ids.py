@@ -77,6 +77,10 @@ def qwen(text: str, prepare: Any, _: Any) -> str:
     return text.replace("<|image_pad|>", "<|image_pad|>" * (patches // 4))
 
 
+def qwen_vl_v1(text: str, _: Any, features: Any) -> str:
+    return text.replace("<imgpad>", "<imgpad>" * len(features))
+
+
 def internvl(text: str, prepare: Any, _: Any) -> str:
     tiles = int(prepare(return_tensors="pt")["num_patches"][0])
     return text.replace("<IMG_CONTEXT>", f"<img>{'<IMG_CONTEXT>' * 4 * tiles}</img>")
@@ -94,10 +98,6 @@ def onevision(text: str, _: Any, features: Any) -> str:
     return text.replace("<image>", "<image>" * len(features))
 
 
-def qwen_vl_v1(text: str, _: Any, features: Any) -> str:
-    return text.replace("<imgpad>", "<imgpad>" * len(features))
-
-
 def bare(_: Any) -> str:
     return PROMPT
 
@@ -111,10 +111,10 @@ EXPECTED: dict[str, Callable[[Specimen, PIL.Image.Image], Ids]] = {
     "llava": by_processor(lambda images, words: LlavaProcessor(images, words, **CLIP), chat),
     "llava_next": by_processor(lambda images, words: LlavaNextProcessor(images, words, **CLIP), chat),
     "llava_onevision": by_hand(onevision),
-    "qwen_vl v1": by_hand(qwen_vl_v1),
     "qwen2_vl": by_hand(qwen),
     "qwen2_5_vl": by_hand(qwen),
     "qwen3_vl": by_hand(qwen),
+    "qwen_vl v1": by_hand(qwen_vl_v1),
     "internvl": by_hand(internvl),
     "idefics3": by_processor(
         lambda images, words: Idefics3Processor(images, words, image_seq_len=4),
