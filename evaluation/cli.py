@@ -30,8 +30,8 @@ from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
-    from evaluation.experiment import Experiment
     from evaluation.report.runs import Run
+    from evaluation.run.experiment import Experiment
     from mmedit_build.rows import Task
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
@@ -233,9 +233,9 @@ def base(
 
 
 def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
-    from evaluation.components import by_part
-    from evaluation.experiment import choose, make_experiment
-    from evaluation.suited import suited
+    from evaluation.run.components import by_part
+    from evaluation.run.experiment import choose, make_experiment
+    from evaluation.run.suited import suited
 
     experiment = make_experiment(config, changes)
     chosen = experiment.methods if method is None else choose(method, experiment.methods)
@@ -250,8 +250,8 @@ def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]
 
 
 def _fit(experiment: Experiment) -> None:
-    from evaluation.attempts import settled
-    from evaluation.evaluate import fit as fit_all
+    from evaluation.run.attempts import settled
+    from evaluation.run.evaluate import fit as fit_all
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
@@ -268,10 +268,10 @@ def _fit(experiment: Experiment) -> None:
 def _evaluate(experiment: Experiment) -> None:
     from rich.console import Console
 
-    from evaluation.attempts import settled
-    from evaluation.evaluate import evaluate as evaluate_all
     from evaluation.report.runs import find_runs
     from evaluation.report.screen import tables
+    from evaluation.run.attempts import settled
+    from evaluation.run.evaluate import evaluate as evaluate_all
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()

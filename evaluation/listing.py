@@ -10,8 +10,8 @@ from rich.text import Text
 
 from editors.families import METHOD_FAMILIES
 from editors.listed import Listed, listed
-from evaluation.experiment import SANITY, UNEDITED, Experiment
-from evaluation.metrics import METRICS
+from evaluation.protocols.metrics import METRICS
+from evaluation.run.experiment import SANITY, UNEDITED, Experiment
 from mmedit_build.errors import check_name
 
 MODELS, SCORES = "models", "scores"
@@ -67,7 +67,7 @@ def _options(name: str, method: Listed) -> Table:
 
 def _models() -> Table:
     # Imported here, as it takes the libraries of models.
-    from evaluation.suited import bundled
+    from evaluation.run.suited import bundled
     from mmedit_build.mllm import FAMILIES
 
     experiments = bundled()

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from editors import load_editor
-from evaluation.experiment import make_experiment
+from evaluation.run.experiment import make_experiment
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import load_recipe
 

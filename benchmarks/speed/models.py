@@ -14,13 +14,13 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from editors import load_editor
 from editors.base import Editor, Learner, State, TrainEdit
-from evaluation.base_outputs import BaseOutputs
-from evaluation.cases import Case
-from evaluation.dataset import load_cases
-from evaluation.judging import Judging
-from evaluation.metrics import PROTOCOLS
-from evaluation.probes import train_edit
-from evaluation.scoring import Scorer
+from evaluation.data.cases import Case
+from evaluation.data.dataset import load_cases
+from evaluation.data.probes import train_edit
+from evaluation.protocols.metrics import PROTOCOLS
+from evaluation.protocols.scoring import Scorer
+from evaluation.run.base_outputs import BaseOutputs
+from evaluation.run.judging import Judging
 from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
 

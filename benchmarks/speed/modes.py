@@ -18,9 +18,9 @@ import torch
 from benchmarks.speed.models import Setting, learn, make_editor
 from benchmarks.speed.plain import run_plain
 from editors.base import State
-from evaluation.memory import peak, reset_peak
-from evaluation.results import CaseResult
-from evaluation.runner import run
+from evaluation.results.records import CaseResult
+from evaluation.run.peak import peak, reset_peak
+from evaluation.run.single import run
 from mmedit_build.mllm import MLLM, Below, Query
 
 PLAIN_MEMORY_EDITS = 2

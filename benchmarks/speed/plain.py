@@ -8,12 +8,12 @@ from dataclasses import replace
 from unittest import mock
 
 from editors.base import Editor, Model
-from evaluation.batches import dealt
-from evaluation.cases import Case
-from evaluation.judging import FAULTS, Judging, Planned, skipped, timed
-from evaluation.outputs import Output
-from evaluation.probes import Probe
-from evaluation.results import CaseResult
+from evaluation.data.cases import Case
+from evaluation.data.probes import Probe
+from evaluation.results.records import CaseResult
+from evaluation.run.batch import dealt
+from evaluation.run.judging import FAULTS, Judging, Planned, skipped, timed
+from evaluation.run.outputs import Output
 from mmedit_build.mllm import MLLM
 
 

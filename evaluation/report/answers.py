@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.metrics import METRICS, Protocol
-from evaluation.probes import KINDS, Kind
+from evaluation.data.probes import KINDS, Kind
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.drawing.svg import clip
+from evaluation.protocols.metrics import METRICS, Protocol
 from evaluation.report.board import Board, is_unedited, percent
-from evaluation.report.markup import Html, join, tag
 from evaluation.report.runs import Run
 from evaluation.report.sections import swatch
-from evaluation.report.svg import clip
-from evaluation.results import CaseResult, ProbeResult
-from evaluation.summary import headline
+from evaluation.results.records import CaseResult, ProbeResult
+from evaluation.results.summary import headline
 from mmedit_build.rows import Relation, Task
 
 FAILED = 0.5

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log10
 
-from evaluation.metrics import Protocol
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.drawing.svg import TICKS, Scale, clip_name, figure, line, panel, text
+from evaluation.protocols.metrics import Protocol
 from evaluation.report.board import NAMES, Board, in_words, make_board
-from evaluation.report.looks import make_looks
-from evaluation.report.markup import Html, join, tag
+from evaluation.report.looks import make_looks, mark
 from evaluation.report.runs import SINGLE, Run
 from evaluation.report.sections import PROTOCOL_TITLES, main_table, warnings
-from evaluation.report.svg import TICKS, Scale, clip_name, figure, line, mark, panel, text
 
 LINE = 13.0
 """Between the names at the ends of lines, at least."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.experiment import UNEDITED
-from evaluation.metrics import METRICS, PROTOCOLS, Protocol
+from evaluation.protocols.metrics import METRICS, PROTOCOLS, Protocol
 from evaluation.report.looks import Looks, make_looks
 from evaluation.report.runs import Run
-from evaluation.summary import Estimate, estimated, headline
+from evaluation.results.summary import Estimate, estimated, headline
+from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
 
 NAMES = {

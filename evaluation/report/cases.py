@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from evaluation.cases import Case, Picture
+from evaluation.data.cases import Case, Picture
+from evaluation.drawing.markup import Html, join, tag
 from evaluation.report.answers import RELATIONS, Judged, answers_table, cut, outcome
 from evaluation.report.board import Board
-from evaluation.report.markup import Html, join, tag
 from evaluation.report.pictures import find_cases
 from evaluation.report.runs import Run, setup
-from evaluation.results import CaseResult
+from evaluation.results.records import CaseResult
 from mmedit_build.image_files import read_image
 from mmedit_build.thumbnails import data_url
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from evaluation.components import method_and_part
-from evaluation.experiment import PARTS, Part
+from evaluation.drawing.markup import Html
+from evaluation.drawing.svg import clip, figure, line, panel, text
 from evaluation.report.board import NAMES, Board
-from evaluation.report.markup import Html
 from evaluation.report.plots import BAR, NAME, in_percent, score_bar
 from evaluation.report.runs import Run
-from evaluation.report.svg import clip, figure, line, panel, text
+from evaluation.run.components import method_and_part
+from evaluation.run.experiment import PARTS, Part
 
 HEAD = 18
 """Height of a method's name above its bars."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from statistics import median
 
+from evaluation.drawing.markup import Html, join
+from evaluation.drawing.svg import Scale, clip_name, dot, figure, line, panel, text
 from evaluation.report.board import Board
-from evaluation.report.markup import Html, join
 from evaluation.report.runs import Run
-from evaluation.report.svg import Scale, clip_name, dot, figure, line, panel, text
-from evaluation.summary import Measure, values
+from evaluation.results.summary import Measure, values
 
 FLOOR = 1e-8
 """What is less counts as nothing: rounding makes as much."""

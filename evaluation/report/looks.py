@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import cos, pi, sin
 
 from editors.families import METHOD_FAMILIES
 from editors.listed import listed
-from evaluation.experiment import UNEDITED
+from evaluation.drawing.markup import Html
+from evaluation.drawing.svg import dot, polygon
 from evaluation.report.runs import Run
+from evaluation.run.experiment import UNEDITED
 
 HUES = len(METHOD_FAMILIES)
 SHADES = 3
@@ -31,6 +34,17 @@ class Look:
     @property
     def paint(self) -> str:
         return "var(--none)" if self.hue is None else f"var(--m{self.hue}{self.shade})"
+
+
+def mark(x: float, y: float, look: Look, tip: str) -> Html:
+    """The point of a method: color and shape both tell which, for those who do not see the color."""
+    sides = {1: (4, pi / 4), 2: (3, -pi / 2), 3: (4, 0.0)}
+    if look.shape == 0:
+        return dot(x, y, 5, tip, class_="mark", fill=look.paint)
+    corners, turn = sides[look.shape]
+    around = [turn + 2 * pi * corner / corners for corner in range(corners)]
+    points = [(x + 6.2 * cos(angle), y + 6.2 * sin(angle)) for angle in around]
+    return polygon(points, "mark", tip, fill=look.paint)
 
 
 Looks = dict[str, Look]

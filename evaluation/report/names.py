@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from evaluation.differences import flat
-from evaluation.experiment import UNEDITED
-from evaluation.results import RunResult, Settings
+from evaluation.results.differences import flat
+from evaluation.results.records import RunResult, Settings
+from evaluation.run.experiment import UNEDITED
 
 BUILT = "/dataset"
 """How the place of a dataset ends that was built: what comes before it is its name."""

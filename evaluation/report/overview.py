@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluation.experiment import UNEDITED
+from evaluation.drawing.markup import Html, join, tag
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
-from evaluation.report.markup import Html, join, tag
 from evaluation.report.runs import Run, by_family
+from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
 
 HEADER = (

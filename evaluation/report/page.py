@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.drawing.style import STYLE
 from evaluation.report.at_once import at_once
 from evaluation.report.board import Board, make_board
 from evaluation.report.cases import Cards, filters, make_cards
@@ -13,13 +15,11 @@ from evaluation.report.components import components
 from evaluation.report.divergence import divergences
 from evaluation.report.formats import TASK_TITLES
 from evaluation.report.looks import make_looks
-from evaluation.report.markup import Html, join, tag
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
 from evaluation.report.runs import Run, split
 from evaluation.report.script import SCRIPT
 from evaluation.report.sections import costs, main_table, meanings, type_tables, warnings, what_was_run
-from evaluation.report.style import STYLE
 from evaluation.tracing import page as tracing
 from mmedit_build.page import document
 from mmedit_build.rows import Task

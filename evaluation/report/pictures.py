@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from evaluation.cases import Case
-from evaluation.dataset import digest, load_cases
-from evaluation.results import Settings
+from evaluation.data.cases import Case
+from evaluation.data.dataset import digest, load_cases
+from evaluation.results.records import Settings
 from mmedit_build.errors import UserError
 
 

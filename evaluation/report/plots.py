@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import cos, pi, sin
 
-from evaluation.metrics import Protocol
-from evaluation.report.board import NAMES, Board, in_words, percent
-from evaluation.report.labels import HEIGHT, Box, Point, place
-from evaluation.report.markup import Html, join
-from evaluation.report.runs import Run
-from evaluation.report.svg import (
+from evaluation.drawing.labels import HEIGHT, Box, Point, place
+from evaluation.drawing.markup import Html, join
+from evaluation.drawing.svg import (
     Scale,
     bar,
     clip_name,
     figure,
     line,
-    mark,
     panel,
     percent_grid,
     polygon,
     text,
 )
-from evaluation.summary import Estimate
+from evaluation.protocols.metrics import Protocol
+from evaluation.report.board import NAMES, Board, in_words, percent
+from evaluation.report.looks import mark
+from evaluation.report.runs import Run
+from evaluation.results.summary import Estimate
 
 CENTER = (110.0, 108.0)
 RADIUS = 62

@@ -8,10 +8,10 @@ from itertools import groupby
 from pathlib import Path
 
 from editors.families import METHOD_FAMILIES
-from evaluation.differences import differences
-from evaluation.experiment import UNEDITED
 from evaluation.report.names import names
-from evaluation.results import HEADER, CaseResult, RunResult, read_results
+from evaluation.results.differences import differences
+from evaluation.results.records import HEADER, CaseResult, RunResult, read_results
+from evaluation.run.experiment import UNEDITED
 from evaluation.tracing.records import find_traces
 from mmedit_build.errors import UserError
 from mmedit_build.rows import TASKS, Task

@@ -6,7 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from evaluation.metrics import METRICS, Protocol
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.drawing.svg import clip_name
+from evaluation.protocols.metrics import METRICS, Protocol
 from evaluation.report.board import (
     ABOUT,
     NAMES,
@@ -17,14 +19,12 @@ from evaluation.report.board import (
     percent,
 )
 from evaluation.report.formats import NO_VALUE
-from evaluation.report.looks import Look
-from evaluation.report.markup import Html, join, tag
+from evaluation.report.looks import Look, mark
 from evaluation.report.overview import family_row
 from evaluation.report.runs import Run, by_family, notes, setup
-from evaluation.report.svg import clip_name, mark
 from evaluation.report.tables import cost_table
-from evaluation.results import RunResult
-from evaluation.summary import by_question_type, count_skipped, estimated, headline
+from evaluation.results.records import RunResult
+from evaluation.results.summary import by_question_type, count_skipped, estimated, headline
 
 PROTOCOL_TITLES: dict[Protocol, str] = {
     "legacy": "Legacy: forced along the target",

@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evaluation.metrics import METRICS, Protocol
+from evaluation.protocols.metrics import METRICS, Protocol
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, latex
 from evaluation.report.overview import overview_table
 from evaluation.report.runs import Run, notes, split
-from evaluation.summary import (
+from evaluation.results.summary import (
     Estimate,
     Measure,
     all_values,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from evaluation.summary import Estimate, estimate
+from evaluation.results.summary import Estimate, estimate
 from evaluation.tracing.prompts import ROLES, Kind, Role
 from evaluation.tracing.records import Traced
 from evaluation.tracing.runs import SITES, Site

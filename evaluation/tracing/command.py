@@ -12,12 +12,12 @@ from pathlib import Path
 from torch import Tensor
 
 from editors.keys import model_key
-from evaluation.cases import Case
-from evaluation.dataset import digest, load_cases
-from evaluation.metrics import match
-from evaluation.miniature import ensure_built
-from evaluation.probes import ANSWER_TOKENS
-from evaluation.results import ResultFolder
+from evaluation.data.cases import Case
+from evaluation.data.dataset import digest, load_cases
+from evaluation.data.miniature import ensure_built
+from evaluation.data.probes import ANSWER_TOKENS
+from evaluation.protocols.metrics import match
+from evaluation.results.records import ResultFolder
 from evaluation.tracing import records
 from evaluation.tracing.prompts import (
     KINDS,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from evaluation.report.markup import Html, join, tag
-from evaluation.report.style import STYLE as REPORT_STYLE
-from evaluation.report.svg import clip, figure
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.drawing.style import STYLE as REPORT_STYLE
+from evaluation.drawing.svg import clip, figure
 from evaluation.tracing import pictures
 from evaluation.tracing.average import (
     TOGETHER,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evaluation.report.markup import Html, join, tag
-from evaluation.report.svg import bar, clip, panel, text
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.drawing.svg import bar, clip, panel, text
 from evaluation.tracing.average import Line, Map
 from evaluation.tracing.runs import Site
 

@@ -15,9 +15,9 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from editors.patches.overlays import bare_prompt
-from evaluation.cases import Case
-from evaluation.probes import Kind as ProbeKind
-from evaluation.probes import Probe, make_probes
+from evaluation.data.cases import Case
+from evaluation.data.probes import Kind as ProbeKind
+from evaluation.data.probes import Probe, make_probes
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.images import image_key

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from evaluation.differences import differences
-from evaluation.lines import Lines
-from evaluation.results import Finite
+from evaluation.results.differences import differences
+from evaluation.results.lines import Lines
+from evaluation.results.records import Finite
 from evaluation.tracing.prompts import KINDS, Kind, Role
 from evaluation.tracing.runs import SITES, Site
 from mmedit_build.errors import UserError

@@ -22,7 +22,8 @@ def test_belonging_a_file_are_its_own_and_then_those_of_what_imports_it() -> Non
     assert {"tests/editors/test_mend.py", "tests/editors/test_contract.py"} <= set(others)
     assert own[0] not in others
     assert any(
-        "tests/evaluation/test_evaluate.py" in tests for tests in belonging("evaluation/headers.py", ROOT)
+        "tests/evaluation/run/test_evaluate.py" in tests
+        for tests in belonging("evaluation/run/headers.py", ROOT)
     )
 
 

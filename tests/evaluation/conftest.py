@@ -16,11 +16,11 @@ from editors.base import Edit as Wish
 from editors.base import Editor
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
-from evaluation.base_outputs import BaseOutputs
-from evaluation.cases import Case, Item
-from evaluation.judging import Judging
-from evaluation.metrics import PROTOCOLS, Protocol
-from evaluation.scoring import Scorer
+from evaluation.data.cases import Case, Item
+from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.protocols.scoring import Scorer
+from evaluation.run.base_outputs import BaseOutputs
+from evaluation.run.judging import Judging
 from mmedit_build.checkpoints import locate
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError

@@ -10,7 +10,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from evaluation.dataset import digest, load_cases
+from evaluation.data.dataset import digest, load_cases
 from mmedit_build.audit.run import run_audit
 from mmedit_build.audit.targets import open_target
 from mmedit_build.easyedit import import_rows

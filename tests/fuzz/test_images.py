@@ -11,7 +11,7 @@ from pathlib import Path
 import PIL.Image
 import pytest
 
-from evaluation.pictures import key_of_image
+from evaluation.data.pictures import key_of_image
 from mmedit_build.audit.report import decodes
 from mmedit_build.mllm.images import image_key, open_image
 from mmedit_build.services.asking import Question, ServedAsker

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.dataset import digest, load_cases
+from evaluation.data.dataset import digest, load_cases
 from mmedit_build.audit.run import run_audit
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.engine import Reader

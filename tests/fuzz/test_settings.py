@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from evaluation.evaluate import load_editors
-from evaluation.experiment import make_experiment
-from evaluation.suited import suited
+from evaluation.run.evaluate import load_editors
+from evaluation.run.experiment import make_experiment
+from evaluation.run.suited import suited
 from mmedit_build.build import Build
 from mmedit_build.console import silent
 from mmedit_build.miniature.sources import Sources

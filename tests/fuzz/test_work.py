@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from evaluation.dataset import digest, load_cases
+from evaluation.data.dataset import digest, load_cases
 from mmedit_build.audit.run import run_audit
 from mmedit_build.build import finish, rows_of
 from mmedit_build.engine.shards import Shards, check_settings, plan

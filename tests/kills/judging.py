@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from evaluation.cli import main
-from evaluation.evaluate import LOG
-from evaluation.results import HEADER, LINES, read_results
+from evaluation.results.records import HEADER, LINES, read_results
+from evaluation.run.evaluate import LOG
 from mmedit_build.store import PARTIAL
 from tests.kills.subject import Content, Moment, Seen, Subject, there
 

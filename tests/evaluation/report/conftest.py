@@ -12,10 +12,10 @@ from typing import Protocol as Shape
 
 import pytest
 
-from evaluation.metrics import PROTOCOLS, Protocol
-from evaluation.probes import Kind
+from evaluation.data.probes import Kind
+from evaluation.protocols.metrics import PROTOCOLS, Protocol
 from evaluation.report.runs import Run
-from evaluation.results import CaseResult, ProbeResult, RunResult, Settings
+from evaluation.results.records import CaseResult, ProbeResult, RunResult, Settings
 from mmedit_build.rows import Relation, Task
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

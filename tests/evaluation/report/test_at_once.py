@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from evaluation.about import About
 from evaluation.report.at_once import BOTTOM, LINE, TOP, at_once, spread
 from evaluation.report.board import make_board
 from evaluation.report.page import render
 from evaluation.report.runs import Run, by_family, split
 from evaluation.report.tables import main_tables, markdown
+from evaluation.results.about import About
 from mmedit_build.rows import Task
 from tests.pages import Reader
 

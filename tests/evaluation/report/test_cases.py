@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.dataset import digest, load_cases
+from evaluation.data.dataset import digest, load_cases
 from evaluation.report import cases
 from evaluation.report.board import make_board
 from evaluation.report.cases import evenly, make_cards

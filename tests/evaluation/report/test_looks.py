@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from editors import EDITORS, editor_class
-from evaluation.about import About
 from evaluation.report.looks import Look, make_looks
 from evaluation.report.page import render
 from evaluation.report.runs import Run
+from evaluation.results.about import About
 
 
 def runs_of(make_runs: Any, *methods: str, **settings: Any) -> list[Run]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evaluation.report.names import names, short
-from evaluation.results import RunResult, Settings
+from evaluation.results.records import RunResult, Settings
 
 BASE: dict[str, Any] = {
     "method": "ft",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from evaluation.about import About
 from evaluation.report.overview import HEADER, in_words, one_of_each, overview, overview_table
 from evaluation.report.runs import Run
 from evaluation.report.tables import markdown, write_tables
+from evaluation.results.about import About
 
 
 def noted(run: Run, fit_seconds: float | None = None, **facts: Any) -> Run:

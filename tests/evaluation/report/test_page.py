@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.dataset import digest, load_cases
+from evaluation.data.dataset import digest, load_cases
 from evaluation.report.page import render, write_page
 from tests.pages import Reader
 

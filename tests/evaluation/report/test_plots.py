@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from evaluation.drawing.svg import clip_name
 from evaluation.report.board import make_board
 from evaluation.report.plots import NAME, agreements, bars, radars, tradeoffs
-from evaluation.report.svg import clip_name
 
 
 def board_of(make_runs: Any, **plan: Any) -> Any:

@@ -12,7 +12,7 @@ from evaluation.report.formats import latex
 from evaluation.report.page import render
 from evaluation.report.runs import Run, find_runs, notes
 from evaluation.report.tables import as_csv, main_tables, markdown, score_rows
-from evaluation.results import ResultFolder
+from evaluation.results.records import ResultFolder
 from mmedit_build.errors import UserError
 
 OWN = {"dataset": "runs/own/dataset", "dataset_digest": "other"}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.probes import Kind
+from evaluation.data.probes import Kind
 from evaluation.report.formats import latex
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.screen import tables
 from evaluation.report.tables import difference_rows, main_table, main_tables, write_tables
-from evaluation.results import CaseResult, ProbeResult, ResultFolder, RunResult, Settings
+from evaluation.results.records import CaseResult, ProbeResult, ResultFolder, RunResult, Settings
 from mmedit_build.rows import Relation, Task
 
 

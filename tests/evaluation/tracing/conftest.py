@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.cases import Case
+from evaluation.data.cases import Case
 from evaluation.tracing.prompts import Kind, candidates, lay_out
 from evaluation.tracing.runs import Runs, draw_noise
 from mmedit_build.mllm import MLLM, Query

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from evaluation.cases import Case
 from evaluation.cli import app
+from evaluation.data.cases import Case
 from evaluation.report.page import render
 from evaluation.tracing import command
 from evaluation.tracing.command import Wish, run, window_of

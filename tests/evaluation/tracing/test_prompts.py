@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.cases import Case
+from evaluation.data.cases import Case
 from evaluation.tracing.prompts import Layout, candidates, guess_subject, lay_out, read_subjects
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.fact_tables import TABLES, WORDINGS

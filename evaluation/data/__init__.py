@@ -1,0 +1,1 @@
+"""Edits to judge: read from wherever they lie, with the probes they are judged by."""

@@ -1,0 +1,1 @@
+"""Markup, figures and style that the report and the tracing page share."""

@@ -1,0 +1,1 @@
+"""An experiment from settings to results: plan, apply, ask, undo."""

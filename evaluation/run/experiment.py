@@ -1,0 +1,181 @@
+"""An experiment: which methods are judged on what, and how. Its defaults are those of the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from editors import EDITORS
+from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from mmedit_build.errors import UserError, check_name, shortened
+from mmedit_build.places import named
+from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Strict
+from mmedit_build.rows import Split, Task
+from mmedit_build.strict_yaml import read_file
+
+SANITY = ("oracle",)
+"""Editors that test the evaluation; `all` does not mean them."""
+Part = Literal["vision", "connector", "language"]
+PARTS: tuple[Part, ...] = get_args(Part)
+Prompts = Literal["family", "raw"]
+DATASET = Path("runs/miniature/dataset")
+"""What `mmedit-build run` writes when it is told nothing else."""
+UNEDITED = "unedited"
+"""How results name the model without any edit."""
+ALL = "all"
+"""Stands for every method in the lists that commands take."""
+
+
+def _named(given: object) -> object:
+    return named(given) if isinstance(given, str) else given
+
+
+Place = Annotated[Path, BeforeValidator(_named)]
+Named = Annotated[str, BeforeValidator(_named)]
+
+
+class Method(Strict):
+    """An editor with options of its own."""
+
+    editor: str | None = None
+    """The editor's name; by default that of the method."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the editor's configuration that differ from its defaults."""
+
+
+class Experiment(Strict):
+    """All that results depend on, and where they go."""
+
+    methods: dict[Name, Method] = Field(default_factory=dict)
+    """By the names that results have."""
+    model: Named = "miniature/mllm"
+    """A bundled checkpoint, a folder, or an id on the Hub."""
+    revision: Named | None = None
+    """Commit, tag or branch of the model on the Hub."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+    dtype: Dtype = "auto"
+    """Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."""
+    template: str | None = None
+    """What stands around a question: `checkpoint` is the checkpoint's chat template, `plain` the image with
+    the question after it, `raw` what published code has; or a text with {image} and {prompt}. Left out,
+    `checkpoint`, or with `prompts: raw`, which takes no other, `raw`."""
+    image_processor: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the image processor in the place of the checkpoint's, such as `size`."""
+    dataset: Named = str(DATASET)
+    """A published dataset, a work folder, MMEdit's JSON, or an id on the Hub with or without an @revision."""
+    images: Place | None = None
+    """Folder of the images, for datasets that only name them."""
+    task: Task | None = None
+    """Left out, all tasks that the dataset has."""
+    split: Split = "test"
+    """Edits that are judged; editors learn from the train split only."""
+    protocols: tuple[Protocol, ...] = PROTOCOLS
+    """How answers are scored."""
+    prompts: Prompts = "family"
+    """`family` asks as the model is meant to be asked, `raw` as MMEdit's released code does."""
+    limit: Count | None = None
+    """Only the first so many edits of each task."""
+    out: Place = Path("runs/eval")
+    """Folder of the results."""
+    cache: Place = Path("runs/cache")
+    """Folder of what the unedited model answered and of what editors learned."""
+    at_once: tuple[Count, ...] = Field(default=(1,), min_length=1)
+    """How many edits one patch makes, as a list or a comma list: a run of each method for each number."""
+    parts: tuple[Part, ...] = ()
+    """Parts of the model, as a list or a comma list: a run of each method that can be told which part to edit
+    for each of them. Left out, methods edit what their options say."""
+    seed: int = 0
+    """Of whatever editors draw, when they learn too, but for those whose options name a seed of their own."""
+    batch_size: Count = 32
+    """Queries that go through the model at a time."""
+    holdout: float = Field(default=0.1, gt=0, lt=1)
+    """The share of the train split's images that learning editors are validated on."""
+
+    @property
+    def rendering(self) -> str:
+        """The template that is used."""
+        return self.template or (RAW if self.prompts == "raw" else CHECKPOINT)
+
+    @model_validator(mode="after")
+    def _raw_is_raw(self) -> Experiment:
+        if self.prompts == "raw" and self.rendering != RAW:
+            raise UserError(
+                f"With raw prompts nothing but the template {RAW} goes; leave out the template "
+                f"{shortened(repr(self.template))}, or ask with family prompts."
+            )
+        return self
+
+    @field_validator("methods")
+    @classmethod
+    def _own_names(cls, given: dict[str, Method]) -> dict[str, Method]:
+        for name in (UNEDITED, ALL):
+            if name in given:
+                raise ValueError(f"{name} cannot be the name of a method, as it has a meaning of its own")
+        return given
+
+    @field_validator("parts", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        return list(dict.fromkeys(map(str.strip, given.split(",")))) if isinstance(given, str) else given
+
+    @field_validator("at_once", mode="before")
+    @classmethod
+    def _numbers(cls, given: object) -> object:
+        return given.split(",") if isinstance(given, str) else (given,) if isinstance(given, int) else given
+
+
+def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment of a YAML file, or the default one, with some fields changed (None changes nothing)."""
+    content = {} if file is None else _parsed(file)
+    content |= {name: value for name, value in changes.items() if value is not None}
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise UserError(_mistake(file, error.errors()[0])) from error
+
+
+def _mistake(file: Path | None, error: ErrorDetails) -> str:
+    """What is wrong in a sentence; a UserError of its own for words that are near to known ones."""
+    steps = [str(step) for step in error["loc"]]
+    place, given = shortened(".".join(steps)), shortened(str(error["input"]))
+    where = file or "The command"
+    if error["type"] == "extra_forbidden" and len(steps) == 1:
+        check_name("key of an experiment", place, Experiment.model_fields)
+    if place == "task":
+        check_name("task", given, ("vqa", "caption"))
+    if place.startswith("protocols"):
+        check_name("protocol", given, PROTOCOLS)
+    if place.startswith("parts"):
+        check_name("part of a model", given, PARTS)
+    if len(steps) == 3 and steps[::2] == ["methods", "[key]"]:
+        return (
+            f"{where} calls a method {given!r}; give it a name of letters, digits, '.', '_' and '-', at most "
+            "60 of them, that begins with a letter or a digit."
+        )
+    return f"{where} gives {place} a wrong value: {error['msg'].removeprefix('Value error, ')}."
+
+
+def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
+    """The methods of a comma list; `all` stands for every one that does not test the evaluation itself."""
+    everything = {**{name: Method() for name in EDITORS if name not in SANITY}, **known}
+    valid = {**everything, **{name: Method() for name in SANITY}}
+    chosen: list[str] = []
+    for name in (name.strip() for name in names.split(",") if name.strip()):
+        if name != ALL:
+            check_name("method", name, [*valid, ALL])
+        chosen += everything if name == ALL else [name]
+    return {name: valid[name] for name in dict.fromkeys(chosen)}
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    content = read_file(file, f"the experiment {file}")
+    if not isinstance(content, dict):
+        raise UserError(
+            f"The experiment {file} is not a YAML mapping; give fields such as model and methods."
+        )
+    return content

@@ -1,0 +1,156 @@
+"""What judging one edit takes, whichever way its queries are computed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
+
+from editors.base import Editor, Patch
+from evaluation.data.cases import Case
+from evaluation.data.probes import Probe, edit_of, make_probes
+from evaluation.protocols.scoring import Scorer
+from evaluation.results.records import CaseResult, ProbeResult
+from evaluation.run.base_outputs import BaseOutputs, vocabulary
+from evaluation.run.experiment import Prompts
+from evaluation.run.outputs import Measure, Output
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM
+
+FAULTS = (UserError, ArithmeticError, LinAlgError)
+"""What may go wrong with a single edit. A want of memory is no edit's fault: it ends the method."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """The seconds that a block took, once it has ended."""
+
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Planned:
+    """A case on its way to its result."""
+
+    case: Case
+    probes: list[Probe]
+    patch: Patch
+    plan_seconds: float
+    before: list[Output] = field(default_factory=list)
+    after: list[Output] = field(default_factory=list)
+    probe_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """Everything but the method."""
+
+    mllm: MLLM
+    base: BaseOutputs
+    scorer: Scorer
+    prompts: Prompts = "family"
+    batch_size: int = 32
+    seed: int = 0
+    """Of what editors draw from torch's own generator; those of the project have a seed of their own."""
+    seen: Callable[[Patch], None] | None = None
+    """Shown each patch that is planned."""
+
+    @property
+    def measure(self) -> Measure:
+        return Measure(vocabulary(self.mllm), self.scorer.protocols, self.batch_size)
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model answers freely too."""
+        return "wild" in self.scorer.protocols
+
+    def most_kept(self, cases: Sequence[Case]) -> int:
+        """Bytes that the queries of some cases can take at most, however long they are."""
+        queries = sum(len(self.probes(case)) for case in cases)
+        return queries * self.mllm.most_kept(for_generation=self.writes)
+
+    def probes(self, case: Case) -> list[Probe]:
+        return make_probes(case, self.mllm, self.prompts)
+
+    def plan(self, editor: Editor, case: Case) -> Planned:
+        """The case with its patch."""
+        return Planned(case, self.probes(case), *self.patch(editor, [case]))
+
+    def patch(self, editor: Editor, cases: Sequence[Case]) -> tuple[Patch, float]:
+        """A patch for all the cases, and its seconds; seeded by them, so a resumed run gives the same."""
+        names = " ".join([str(self.seed), *(case.id for case in cases)])
+        seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
+        torch.manual_seed(int.from_bytes(seed, "big"))
+        with timed(self.mllm) as clock:
+            patch = editor.plan(self.mllm, [edit_of(case, self.mllm, self.prompts) for case in cases])
+        if self.seen is not None:
+            self.seen(patch)
+        return patch, clock.seconds
+
+    def finish(self, planned: Planned) -> CaseResult:
+        """The result of a case whose outputs are there."""
+        try:
+            return _result(planned.case, planned, self._scored(planned))
+        except FAULTS as error:
+            return skipped(planned.case, error, planned)
+
+    def unedited(self, case: Case) -> CaseResult:
+        """The result of no edit at all: the same outputs before and after."""
+        try:
+            # What cannot be asked of any method is no edit here either.
+            edit_of(case, self.mllm, self.prompts)
+            probes = self.probes(case)
+            outputs = self.base.of(probes)
+            results = [self.scorer.result(case, *one, one[1]) for one in zip(probes, outputs, strict=True)]
+        except FAULTS as error:
+            return skipped(case, error)
+        return _result(case, None, results)
+
+    def _scored(self, planned: Planned) -> list[ProbeResult]:
+        rows = zip(planned.probes, planned.before, planned.after, strict=True)
+        return [self.scorer.result(planned.case, *row) for row in rows]
+
+
+def skipped(case: Case, error: Exception, planned: Planned | None = None) -> CaseResult:
+    """The result of a case that came to no scores."""
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return _result(case, planned, [], reason.strip() or type(error).__name__)
+
+
+@contextmanager
+def timed(mllm: MLLM) -> Iterator[Clock]:
+    """Measures a block to its end, also on devices that work while Python goes on."""
+    clock = Clock()
+    _wait_for(mllm)
+    start = time.perf_counter()
+    yield clock
+    _wait_for(mllm)
+    clock.seconds = time.perf_counter() - start
+
+
+def _wait_for(mllm: MLLM) -> None:
+    if mllm.device.type == "cuda":
+        torch.cuda.synchronize(mllm.device)
+
+
+def _result(
+    case: Case, planned: Planned | None, probes: Sequence[ProbeResult], reason: str | None = None
+) -> CaseResult:
+    return CaseResult(
+        id=case.id,
+        task=case.task,
+        image_id=case.image_id,
+        question=case.question,
+        question_type=case.question_type,
+        target=case.target,
+        skipped=reason,
+        probes=tuple(probes),
+        plan_seconds=0.0 if planned is None else planned.plan_seconds,
+        probe_seconds=0.0 if planned is None else planned.probe_seconds,
+        changed=0 if planned is None else planned.patch.changed,
+    )

@@ -1,0 +1,176 @@
+"""Edits judged one after the other: plan, apply, put all probes, undo.
+
+What an edit cannot change is not computed again: images are encoded once, layers below the lowest changed
+one run once for each query, and the unedited model is asked once for each dataset. Patches of low rank, and
+small ones of whole matrices, are judged side by side in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from editors.base import Editor, Model, Patch
+from editors.patches.side_by_side import Beside, SideBySide
+from editors.patches.weights import LowRankPatch, WeightPatch
+from editors.patches.whole_side_by_side import WholeSideBySide, can_stand_beside
+from evaluation.data.cases import Case
+from evaluation.data.probes import Probe
+from evaluation.results.records import CaseResult
+from evaluation.run.judging import FAULTS, Judging, Planned, skipped, timed
+from evaluation.run.outputs import Output
+from evaluation.run.room import GROUP, groups
+from mmedit_build.mllm import Below, Query
+from mmedit_build.mllm.below import joined
+
+WHOLE_BYTES = 2**28
+"""How much the patches of whole matrices in a group may take; larger ones are judged one after the other."""
+
+
+def run(
+    judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str] = ()
+) -> Iterator[CaseResult]:
+    """The result of each case, as soon as it is there; the unedited outputs have to be known.
+
+    Cases of known ids have their results. They keep their places in their groups, so that a run that was cut
+    off gives the same numbers to the last bit: batches of other shapes round differently.
+    """
+    for group in groups(judging, cases):
+        yield from _Group(judging, editor, group).results(known)
+
+
+class _Group:
+    """Cases that share what is computed below the edited layers."""
+
+    def __init__(self, judging: Judging, editor: Editor, cases: Sequence[Case]) -> None:
+        self._judging = judging
+        self._editor = editor
+        self._cases = cases
+        self._lifted: tuple[int, dict[str, Below]] | None = None
+
+    def results(self, known: Collection[str]) -> Iterator[CaseResult]:
+        """The results of the cases that have none yet."""
+        together: dict[str, Planned] = {}
+        for case in self._cases:
+            planned = None if case.id in known else self._planned(case)
+            if isinstance(planned, CaseResult):
+                yield planned
+            elif planned is not None and self._stands_beside(planned.patch):
+                together[case.id] = planned
+            elif planned is not None:
+                yield self._alone(planned)
+        if together:
+            # Those that have a result stood beside the others before, and do so again.
+            beside = {case.id: self._planned(case) for case in self._cases if case.id in known}
+            together |= {name: one for name, one in beside.items() if isinstance(one, Planned)}
+        whole = [together[case.id] for case in self._cases if case.id in together]
+        for kind in (LowRankPatch, WeightPatch):
+            alike = [one for one in whole if isinstance(one.patch, kind)]
+            yield from (one for one in self._side_by_side(alike) if one.id not in known)
+
+    def _stands_beside(self, patch: Patch) -> bool:
+        mllm = self._judging.mllm
+        if isinstance(patch, LowRankPatch):
+            # What an image goes through sees it once, whoever asks about it: rows do not tell edits apart.
+            return patch.first_layer(mllm) is not None
+        return can_stand_beside(patch, mllm, WHOLE_BYTES // GROUP)
+
+    def _planned(self, case: Case) -> Planned | CaseResult:
+        try:
+            before = self._judging.base.of(self._judging.probes(case))
+            planned = self._judging.plan(self._editor, case)
+        except FAULTS as error:
+            return skipped(case, error)
+        planned.before = before
+        return planned
+
+    def _alone(self, planned: Planned) -> CaseResult:
+        mllm = self._judging.mllm
+        try:
+            with timed(mllm) as clock:
+                layer = planned.patch.first_layer(mllm)
+                queries = self._queries([planned], layer)
+                with planned.patch.applied(mllm) as model:
+                    if layer is None and model is mllm:
+                        # Its images look different now, but only once for all that is asked about them.
+                        queries = mllm.below(queries, 0, batch_size=self._judging.batch_size)
+                    planned.after = self._judging.measure(
+                        lambda _: nullcontext(model), planned.probes, queries, planned.before
+                    )
+        except FAULTS as error:
+            return skipped(planned.case, error, planned)
+        planned.probe_seconds = clock.seconds
+        return self._judging.finish(planned)
+
+    def _side_by_side(self, together: Sequence[Planned]) -> Iterator[CaseResult]:
+        try:
+            with timed(self._judging.mllm) as clock:
+                outputs = self._together(together)
+        except FAULTS:
+            # One of them is at fault, and each on its own will tell which.
+            yield from map(self._alone, together)
+            return
+        except torch.OutOfMemoryError:
+            self._lifted = None
+            for planned in together:
+                # With nothing kept of the others it may have room.
+                yield _Group(self._judging, self._editor, [planned.case])._alone(planned)
+            return
+        for planned in together:
+            planned.after = [next(outputs) for _ in planned.probes]
+            planned.probe_seconds = clock.seconds / len(together)
+            yield self._judging.finish(planned)
+
+    def _together(self, together: Sequence[Planned]) -> Iterator[Output]:
+        if not together:
+            return iter(())
+        mllm = self._judging.mllm
+        patches = _beside([one.patch for one in together])
+        owners = [number for number, one in enumerate(together) for _ in one.probes]
+        before = [output for one in together for output in one.before]
+
+        def lend(indices: Sequence[int]) -> AbstractContextManager[Model]:
+            return patches.applied(mllm, [owners[i] for i in indices])
+
+        queries = self._queries(together, patches.first_layer(mllm))
+        return iter(self._judging.measure(lend, _probes(together), queries, before))
+
+    def _queries(self, planned: Sequence[Planned], layer: int | None) -> Sequence[Query]:
+        """The queries of some cases, known up to the layer if that is of use."""
+        if layer is None:
+            return [probe.query for probe in _probes(planned)]
+        if self._lifted is None or self._lifted[0] != layer:
+            self._lifted = layer, self._lift(layer)
+        parts = [self._lifted[1][one.case.id] for one in planned]
+        return parts[0] if len(parts) == 1 else joined(parts)
+
+    def _lift(self, layer: int) -> dict[str, Below]:
+        """The queries of all cases of the group that have unedited outputs, up to the layer, by case."""
+        judging = self._judging
+        probes = {case.id: judging.probes(case) for case in self._cases}
+        known = {name: of for name, of in probes.items() if judging.base.knows(of)}
+        below = judging.mllm.below(
+            [probe.query for of in known.values() for probe in of],
+            layer,
+            for_generation=judging.writes,
+            batch_size=judging.batch_size,
+        )
+        ends, end = {}, 0
+        for name, of in known.items():
+            end += len(of)
+            ends[name] = below[end - len(of) : end]
+        return ends
+
+
+def _beside(patches: Sequence[Patch]) -> Beside:
+    """Patches of one kind side by side."""
+    low = [patch for patch in patches if isinstance(patch, LowRankPatch)]
+    return (
+        SideBySide(low) if low else WholeSideBySide([one for one in patches if isinstance(one, WeightPatch)])
+    )
+
+
+def _probes(planned: Sequence[Planned]) -> list[Probe]:
+    return [probe for one in planned for probe in one.probes]

@@ -1,0 +1,48 @@
+"""Options that suit a model: those of the experiment bundled for it, or for all models of its type.
+
+The defaults of the editors suit small models. `recipes/experiments/` has a file for each model or type that
+wants others: the file's `model` says which model it is for, its name which type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from evaluation.run.experiment import Experiment, Method, make_experiment
+from mmedit_build.checkpoints import locate
+
+
+def bundled() -> dict[str, Experiment]:
+    """The experiments that come with mmedit, by the names of their files."""
+    return {file.stem: make_experiment(file, {}) for file in sorted(_files())}
+
+
+def suited(methods: Mapping[str, Method], model: str, revision: str | None) -> dict[str, Method]:
+    """The methods with what suits the model wherever they do not say otherwise."""
+    known = _known(model, revision)
+    return {name: _over(known.get(method.editor or name), method) for name, method in methods.items()}
+
+
+def _over(known: Method | None, method: Method) -> Method:
+    if known is None:
+        return method
+    return method.model_copy(update={"options": {**known.options, **method.options}})
+
+
+def _known(model: str, revision: str | None) -> Mapping[str, Method]:
+    experiments = bundled()
+    for experiment in experiments.values():
+        if experiment.model == model:
+            return experiment.methods
+    # Imported here, as listing the bundled experiments takes no model library.
+    from mmedit_build.mllm.loading import model_type
+
+    of_type = experiments.get(model_type(locate(model), revision))
+    return {} if of_type is None else of_type.methods
+
+
+def _files() -> Iterator[Path]:
+    folder = Path(str(files("recipes") / "experiments"))
+    return folder.glob("*.yaml")

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation.data.probes import Kind
+from evaluation.results.records import CaseResult, ProbeResult
+from evaluation.results.summary import (
+    Measure,
+    all_values,
+    by_question_type,
+    difference,
+    estimate,
+    estimated,
+    headline,
+    images_of,
+    values,
+)
+from mmedit_build.rows import Relation
+
+
+def probe(kind: Kind, score: float, relation: Relation | None = None) -> ProbeResult:
+    metric = "exact_match" if relation is None else "top10"
+    return ProbeResult(
+        kind=kind,
+        relation=relation,
+        prompt="",
+        target="",
+        before="",
+        after="",
+        log_prob_before=0.0,
+        log_prob_after=0.0,
+        target_tokens=1,
+        written_tokens=1,
+        scores={"legacy": {metric: score}},
+    )
+
+
+def result(number: int, *probes: ProbeResult, kind: str = "color", image: int | None = None) -> CaseResult:
+    return CaseResult(
+        id=str(number),
+        task="vqa",
+        image_id=str(number if image is None else image),
+        question="",
+        question_type=kind,
+        target="",
+        skipped=None if probes else "broken",
+        probes=probes,
+    )
+
+
+RELIABILITY = Measure("legacy", "reliability", "exact_match")
+
+
+def test_the_mean_is_over_edits_and_not_over_images() -> None:
+    found = estimate({"a": 1.0, "b": 1.0, "c": 0.0, "d": 1.0}, {"a": "x", "b": "x", "c": "y", "d": "x"})
+    assert found is not None
+    assert (found.mean, found.edits, found.images) == (0.75, 4, 2)
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_an_interval_of_many_independent_edits_is_that_of_the_normal_distribution(share: bool) -> None:
+    rng = np.random.default_rng(1)
+    scores = {str(i): float(rng.random() < 0.3) for i in range(2000)}
+    found = estimate(scores, {name: name for name in scores}, share=share)
+    assert found is not None
+    half = 1.96 * (found.mean * (1 - found.mean) / 2000) ** 0.5
+    assert found.low == pytest.approx(found.mean - half, abs=0.002)
+    assert found.high == pytest.approx(found.mean + half, abs=0.002)
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_edits_of_one_image_widen_the_interval(share: bool) -> None:
+    scores = {str(i): float(i < 200) for i in range(400)}
+    alone = estimate(scores, {name: name for name in scores}, share=share)
+    # Images of ten edits that all have the same score: as good as a tenth of the edits.
+    together = estimate(scores, {name: str(int(name) // 10) for name in scores}, share=share)
+    assert alone is not None
+    assert together is not None
+    ratio = (together.high - together.low) / (alone.high - alone.low)
+    assert ratio == pytest.approx(10**0.5, rel=0.1)
+
+
+def test_intervals_repeat_with_their_seed() -> None:
+    scores = {str(i): i**0.5 for i in range(50)}
+    images = {name: name for name in scores}
+    assert estimate(scores, images) == estimate(scores, images)
+    assert estimate(scores, images) != estimate(scores, images, seed=1)
+
+
+def test_one_image_has_no_spread_and_no_edit_no_estimate() -> None:
+    found = estimate({"a": 0.2, "b": 0.4}, {"a": "x", "b": "x"})
+    assert found is not None
+    assert (found.low, found.mean, found.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert estimate({}, {}) is None
+
+
+def test_a_share_is_never_known_for_sure() -> None:
+    right = [result(number, probe("reliability", 1.0)) for number in range(35)]
+    found = estimated(right, RELIABILITY)
+    assert found is not None
+    assert (found.low, found.mean, found.high) == pytest.approx((0.901, 1.0, 1.0), abs=0.001)
+    assert estimated([], RELIABILITY) is None
+
+
+def test_numbers_that_are_no_share_have_their_own_range() -> None:
+    kl = Measure("wild", "text_locality", "kl", "far")
+    one = replace(probe("text_locality", 0.0, "far"), scores={"wild": {"kl": 7.5}})
+    found = estimated([result(number, one) for number in range(35)], kl)
+    assert found is not None
+    assert (found.low, found.mean, found.high) == (7.5, 7.5, 7.5)
+
+
+def test_differences_are_those_of_the_edits_that_both_have() -> None:
+    one = {"a": 1.0, "b": 1.0, "c": 0.5}
+    other = {"b": 0.0, "c": 0.5, "d": 1.0}
+    found = difference(one, other, {name: name for name in "abcd"})
+    assert found is not None
+    assert (found.mean, found.edits) == (0.5, 2)
+
+
+def test_a_paired_difference_is_surer_than_two_means() -> None:
+    rng = np.random.default_rng(0)
+    one = {str(i): float(rng.random()) for i in range(100)}
+    other = {name: score - 0.01 for name, score in one.items()}
+    images = {name: name for name in one}
+    found, first = difference(one, other, images), estimate(one, images)
+    assert found is not None
+    assert first is not None
+    assert found.low == pytest.approx(0.01)
+    assert first.high - first.low > 0.1
+
+
+def test_several_items_of_an_edit_count_as_their_mean_and_near_ones_together() -> None:
+    results = [
+        result(
+            1,
+            probe("image_locality", 1.0, "far"),
+            probe("image_locality", 0.0, "far"),
+            probe("image_locality", 0.2, "same_image"),
+            probe("image_locality", 0.6, "same_question"),
+        ),
+        result(2, probe("reliability", 1.0)),
+    ]
+
+    def of(relation: str) -> dict[str, float]:
+        found = {one.relation: one for one in all_values(results)}
+        return values(results, found[relation])  # type: ignore[index]
+
+    assert of("far") == {"1": 0.5}
+    assert of("near") == {"1": pytest.approx(0.4)}
+    assert of("same_question") == {"1": 0.6}
+    assert values(results, RELIABILITY) == {"2": 1.0}
+    everything = all_values(results)
+    assert next(iter(everything)) == RELIABILITY
+    assert everything == {measure: values(results, measure) for measure in everything}
+
+
+def test_skipped_edits_have_no_value() -> None:
+    assert values([result(1), result(2, probe("reliability", 0.0))], RELIABILITY) == {"2": 0.0}
+
+
+def test_results_are_parted_by_the_type_of_question() -> None:
+    results = [result(1, kind="size"), result(2, kind="color"), result(3, kind="size")]
+    parts = by_question_type(results)
+    assert {name: [one.id for one in of] for name, of in parts.items()} == {
+        "color": ["2"],
+        "size": ["1", "3"],
+    }
+    assert images_of(results) == {"1": "1", "2": "2", "3": "3"}
+
+
+def test_the_headline_has_the_columns_of_the_paper() -> None:
+    legacy = headline("vqa", "legacy")
+    assert list(legacy) == ["Rel", "T-Gen", "I-Gen", "T-Loc", "I-Loc", "I-Loc near"]
+    assert (legacy["T-Loc"].metric, legacy["I-Loc"].metric) == ("top1", "top10")
+    assert headline("caption", "wild")["Rel"].metric == "consensus"

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import torch
+
+from evaluation.run.experiment import Experiment
+from evaluation.run.headers import new_header
+from mmedit_build.mllm import MLLM
+
+
+def test_a_header_says_of_which_revision_of_a_model_results_are(mllm: MLLM) -> None:
+    for revision, told in ((None, "some/model"), ("abc", "some/model@abc")):
+        experiment = Experiment(model="some/model", revision=revision, dataset="some/data", seed=3)
+        header = new_header(
+            experiment,
+            "vqa",
+            "ft",
+            {"lr": 1.0},
+            mllm=mllm,
+            digests=("of model", "of data"),
+            at_once=2,
+        )
+        settings = header.settings
+        assert (settings.model, settings.model_digest) == (told, "of model")
+        assert (settings.dataset, settings.dataset_digest) == ("some/data", "of data")
+        assert (settings.name, settings.config, settings.seed) == ("ft@2", {"lr": 1.0}, 3)
+        assert (header.device, header.dtype) == ("cpu", "float32")
+        assert header.threads == torch.get_num_threads()
+        assert "torch" in header.versions
