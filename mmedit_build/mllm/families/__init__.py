@@ -11,6 +11,7 @@ FAMILIES = {
     "llava": "mmedit_build.mllm.families.llava:Llava",
     "llava_next": "mmedit_build.mllm.families.llava:LlavaNext",
     "llava_onevision": "mmedit_build.mllm.families.llava:LlavaOnevision",
+    "mmedit_mplug_owl2": "mmedit_build.mllm.families.mplug_owl2:MplugOwl2Family",
     "mmedit_qwen_vl": "mmedit_build.mllm.families.qwen_vl_v1:QwenVLV1",
     "paligemma": "mmedit_build.mllm.families.paligemma:PaliGemma",
     "qwen2_5_vl": "mmedit_build.mllm.families.qwen_vl:Qwen25VL",
