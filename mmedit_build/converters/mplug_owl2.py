@@ -1,4 +1,4 @@
-"""mPLUG-Owl2 as an ordinary checkpoint folder: published for code of its authors', which is neither needed nor run.
+"""mPLUG-Owl2 as an ordinary checkpoint folder: published for its authors' code, which is not needed.
 
 Taken are the weights, `config.json` and the words in `tokenizer.model`.
 """
@@ -16,6 +16,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from mmedit_build.checkpoints.files import CONFIG, find_files
 from mmedit_build.checkpoints.weights import told
+from mmedit_build.converters.llama_tokenizer import read_tokenizer
 from mmedit_build.converters.published import (
     check_new,
     digest,
@@ -24,7 +25,6 @@ from mmedit_build.converters.published import (
     read_tensors,
     weight_files,
 )
-from mmedit_build.converters.sentences import read_tokenizer
 from mmedit_build.mllm.families.mplug_owl2_model import NORM_EPS, MplugOwl2, MplugOwl2Config
 
 WORDS = "tokenizer.model"
@@ -113,7 +113,7 @@ _LONELY = ("class_embedding", "position_embedding.weight", "queries", "end")
 
 
 def convert(folder: Path, out: Path) -> None:
-    """Write the checkpoint folder, in the precision of the published one, with a note of what it is made from."""
+    """Write the checkpoint folder, in the precision of the published one, and what it was made from."""
     check_new(out)
     with told("an mPLUG-Owl2", str(folder), REMEDY):
         files = find_files(str(folder))
@@ -125,7 +125,7 @@ def convert(folder: Path, out: Path) -> None:
         weights = weight_files(files)
         read = {name: one for path in weights for name, one in read_tensors(path).items()}
         tensors = dict(renamed(read, config.vision_config.num_attention_heads))
-    model = filled(MplugOwl2, config, tensors, "mPLUG-Owl2")
+    model = filled(MplugOwl2, config, tensors, "model of mPLUG-Owl2")
     end = tokenizer.eos_token_id
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=end, pad_token_id=end
@@ -161,7 +161,7 @@ def renamed(tensors: Mapping[str, Tensor], heads: int) -> Iterator[tuple[str, Te
             # Not learned, and made anew.
             continue
         if "{}" in own:
-            # Queries, keys and values in one, head by head; copied, as files hold no two tensors of one memory.
+            # Queries, keys and values of each head; copied, as files hold no two tensors of one memory.
             apart = tensor.unflatten(0, (heads, 3, -1)).transpose(0, 1).flatten(1, 2)
             yield from ((own.format(letter), one.clone()) for letter, one in zip("qkv", apart, strict=True))
         else:
@@ -182,10 +182,11 @@ def _own_name(name: str) -> str:
 def _config(published: Mapping[str, Any], image_token_id: int) -> MplugOwl2Config:
     visual = published["visual_config"]["visual_model"]
     asked = published["visual_config"]["visual_abstractor"]
+    text = {name: published[name] for name in _TEXT if name in published}
     rope = {"rope_type": "default", "rope_theta": float(published.get("rope_theta", 10_000))}
     return MplugOwl2Config(
         vision_config={name: visual[name] for name in _VISION},
-        text_config={name: published[name] for name in _TEXT if name in published} | {"rope_parameters": rope},
+        text_config=text | {"rope_parameters": rope},
         num_queries=asked["num_learnable_queries"],
         abstractor_layers=asked["num_hidden_layers"],
         abstractor_heads=asked["num_attention_heads"],

@@ -26,6 +26,4 @@ def mplug_owl2() -> Member:
         abstractor_size=20,
         image_token_id=token_id(words, IMAGE),
     )
-    return Member(
-        config, words, CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=SQUARE)
-    )
+    return Member(config, words, CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=SQUARE))

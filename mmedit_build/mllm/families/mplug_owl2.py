@@ -28,16 +28,14 @@ class MplugOwl2Family(Family):
     }
     towers: Mapping[str, Tower] = {
         "vision": Tower("vision_tower.encoder.layers", ("mlp.fc1", "mlp.fc2"), last=3),
-        "connector": Tower(
-            "abstractor.layers", ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"), last=2
-        ),
+        "connector": Tower("abstractor.layers", ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"), last=2),
     }
     # Of the authors' own evaluation on VQAv2 and the like.
     question_template = "{question} Answer the question using a single word or phrase."
 
     @property
     def raw(self) -> Templates:
-        # In VLKEB's code: of a text that begins with an image, the image stands before the token that begins it.
+        # In VLKEB's code texts begin with the image, and then it stands before the token that begins a text.
         return Templates(Template(), Template())
 
     @cached_property
@@ -45,7 +43,7 @@ class MplugOwl2Family(Family):
         return Layout(self.image_token, (self.config.image_length,))
 
     def prepare(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> dict[str, Any]:
-        # A square of the longer side first, as in training; the image processor alone would cut the rest off.
+        # As the authors do in their evaluation; the image processor alone would cut off what is no square.
         squares = [image.resize((max(image.size),) * 2) for image in images]
         return super().prepare(squares, prompts)
 

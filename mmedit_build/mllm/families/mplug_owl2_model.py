@@ -1,7 +1,7 @@
 """The model of mPLUG-Owl2: CLIP's tower, an abstractor that asks it, and a Llama that tells images from text.
 
-The classes are the project's own, as those of the checkpoint are code that would be run from the Hub. The tower
-is CLIP's as transformers has it, but the norm that it keeps for its class token is for all positions here.
+The classes are the project's own, as those of the authors need a transformers of years ago. The tower is
+CLIP's as transformers has it, but the norm that it keeps for its class token is for all positions here.
 """
 
 from __future__ import annotations
@@ -88,15 +88,15 @@ class AbstractorLayer(nn.Module):
         own, others = cast("Tensor", self.query_positions), cast("Tensor", self.image_positions)
         values = torch.cat([queries, image], dim=1)
         keys = values + torch.cat([own, others])
-        attended = F.scaled_dot_product_attention(
+        found = F.scaled_dot_product_attention(
             self._apart(self.q_proj(queries + own)),
             self._apart(self.k_proj(keys)),
             self._apart(self.v_proj(values)),
         )
-        return attended.transpose(1, 2).flatten(2)
+        return found.transpose(1, 2).flatten(2)
 
     def _apart(self, hidden: Tensor) -> Tensor:
-        return hidden.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return cast("Tensor", hidden.unflatten(-1, (self.heads, -1))).transpose(1, 2)
 
 
 class Abstractor(nn.Module):
@@ -172,7 +172,7 @@ class MplugOwl2(OwnModel):
         self.vision_tower = CLIPVisionModel(settings.vision_config)
         self.abstractor = Abstractor(config, settings.vision_config, settings.text_config)
         self.language_model = Trunk(settings.text_config)
-        self.post_init()
+        cast("Any", self).post_init()
 
     def see(self, pixel_values: Tensor) -> Tensor:
         hidden = self.vision_tower(pixel_values).last_hidden_state
@@ -180,9 +180,14 @@ class MplugOwl2(OwnModel):
         return found
 
     def forward(
-        self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None, **rest: Any
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        logits_to_keep: int = 0,
+        **rest: Any,
     ) -> CausalLMOutputWithPast:
-        """As of models of the project's own, with the places of images told to the language model."""
+        """As of all the project's own, and the language model is told where images are."""
         if pixel_values is not None:
             rest["shown"] = input_ids == cast("Any", self.config).image_token_id
-        return super().forward(input_ids, pixel_values, **rest)
+        return super().forward(input_ids, pixel_values, inputs_embeds, logits_to_keep, **rest)

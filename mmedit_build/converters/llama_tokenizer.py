@@ -20,7 +20,7 @@ _FIXED = {1: 8, 5: 4}
 
 
 def read_tokenizer(path: Path, *, chat_template: str | None = None) -> Any:
-    """The tokenizer in a file such as Llama's tokenizer.model; neither sentencepiece nor protobuf is needed."""
+    """The tokenizer in a file such as Llama's tokenizer.model, for which no other library is needed."""
     pieces = [
         bytes(text).decode()
         for number, piece in fields(memoryview(path.read_bytes()))
@@ -37,9 +37,7 @@ def read_tokenizer(path: Path, *, chat_template: str | None = None) -> Any:
         models.BPE(vocabulary, merges, unk_token=UNKNOWN, fuse_unk=True, byte_fallback=True)
     )
     # Every text begins with a space of its own, also one behind a special token.
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)]
-    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)])
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
@@ -51,7 +49,7 @@ def read_tokenizer(path: Path, *, chat_template: str | None = None) -> Any:
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Numbers and contents of the fields of a message as protobuf writes it; those of fixed length are empty."""
+    """Numbers and contents of the fields of a message as protobuf writes it; those of numbers are empty."""
     place = 0
     while place < len(message):
         key, place = _varint(message, place)

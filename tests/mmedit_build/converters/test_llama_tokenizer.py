@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmedit_build.converters.sentences import fields, read_tokenizer
+from mmedit_build.converters.llama_tokenizer import fields, read_tokenizer
 
 SPACE = "\u2581"
 BYTES = [f"<0x{number:02X}>" for number in range(256)]
