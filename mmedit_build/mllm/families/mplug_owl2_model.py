@@ -127,7 +127,7 @@ class Pair(nn.Module):
         super().__init__()
         self.text, self.image = text, copy.deepcopy(text)
         self.shown: Tensor | None = None
-        """Where the image is (rows, positions) in the pass that runs; None where all is text."""
+        """Where images are (rows, positions), told anew in every pass; None where all is text."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         said: Tensor = self.text(hidden)
@@ -150,14 +150,10 @@ class Trunk(LlamaModel):
         self.pairs = [module for module in self.modules() if isinstance(module, Pair)]
 
     def forward(self, *args: Any, shown: Tensor | None = None, **rest: Any) -> BaseModelOutputWithPast:
-        """Llama's; `shown` (rows, positions) says where images are, which none are in without it."""
+        """Llama's; `shown` (rows, positions) says where images are, of which there are none without it."""
         for pair in self.pairs:
             pair.shown = shown
-        try:
-            found: BaseModelOutputWithPast = super().forward(*args, **rest)
-        finally:
-            for pair in self.pairs:
-                pair.shown = None
+        found: BaseModelOutputWithPast = super().forward(*args, **rest)
         return found
 
 
