@@ -124,7 +124,7 @@ def convert(folder: Path, out: Path) -> None:
         config = _config(published, tokenizer.convert_tokens_to_ids(IMAGE))
         weights = weight_files(files)
         read = {name: one for path in weights for name, one in read_tensors(path).items()}
-        tensors = dict(renamed(read, config.vision_config.num_attention_heads))
+        tensors = _constants(config) | dict(renamed(read, config.vision_config.num_attention_heads))
     model = filled(MplugOwl2, config, tensors, "model of mPLUG-Owl2")
     end = tokenizer.eos_token_id
     model.generation_config = GenerationConfig(
@@ -166,6 +166,15 @@ def renamed(tensors: Mapping[str, Tensor], heads: int) -> Iterator[tuple[str, Te
             yield from ((own.format(letter), one.clone()) for letter, one in zip("qkv", apart, strict=True))
         else:
             yield own, tensor.squeeze() if own.endswith(_LONELY) else tensor
+
+
+def _constants(config: MplugOwl2Config) -> dict[str, Tensor]:
+    """What models that were saved once more hold, and the published one does not."""
+    return {
+        f"abstractor.layers.{layer}.{name}": positions.clone()
+        for name, positions in config.positions().items()
+        for layer in range(config.abstractor_layers)
+    }
 
 
 def _own_name(name: str) -> str:

@@ -25,6 +25,8 @@ class MplugOwl2Config(OwnConfig):
     """Settings of mPLUG-Owl2; the defaults are those of the abstractor that was published."""
 
     model_type = "mmedit_mplug_owl2"
+    vision_config: Any
+    text_config: Any
     sub_configs: ClassVar[dict[str, Any]] = {"vision_config": CLIPVisionConfig, "text_config": LlamaConfig}
 
     def __init__(
@@ -48,6 +50,23 @@ class MplugOwl2Config(OwnConfig):
         """How many positions an image takes: one for each query, and one that ends it."""
         return self.num_queries + 1
 
+    def positions(self) -> dict[str, Tensor]:
+        """What tells queries, and parts of an image, apart in the abstractor; nothing for the class token."""
+        width, vision = self.vision_config.hidden_size, self.vision_config
+        places = torch.arange(vision.image_size // vision.patch_size)
+        rows, columns = torch.meshgrid(places, places, indexing="ij")
+        patches = torch.cat([waves(one.flatten(), width // 2) for one in (columns, rows)], dim=1)
+        return {
+            "query_positions": waves(torch.arange(self.num_queries), width),
+            "image_positions": torch.cat([torch.zeros(1, width), patches]),
+        }
+
+
+def waves(places: Tensor, width: int) -> Tensor:
+    """Sines and cosines of places, of slower and slower waves (places, width)."""
+    angles = places[:, None] / 10_000 ** (torch.arange(width // 2) / (width // 2))
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
 
 class GatedMLP(nn.Module):
     """That of a layer of the abstractor, with a norm in the middle."""
@@ -67,15 +86,15 @@ class GatedMLP(nn.Module):
 class AbstractorLayer(nn.Module):
     """Queries attend to themselves and to the image."""
 
-    def __init__(self, config: MplugOwl2Config, width: int, positions: int) -> None:
+    def __init__(self, config: MplugOwl2Config) -> None:
         super().__init__()
+        width = config.vision_config.hidden_size
         self.heads = config.abstractor_heads
         self.query_norm, self.image_norm, self.mlp_norm = (nn.LayerNorm(width) for _ in range(3))
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
         self.mlp = GatedMLP(width, config.abstractor_size)
-        # Sines and cosines, which checkpoints hold.
-        self.register_buffer("query_positions", torch.zeros(config.num_queries, width))
-        self.register_buffer("image_positions", torch.zeros(positions, width))
+        for name, positions in config.positions().items():
+            self.register_buffer(name, positions)
 
     def forward(self, queries: Tensor, image: Tensor) -> Tensor:
         # What is added to is the norm's output, not what entered it.
@@ -102,15 +121,13 @@ class AbstractorLayer(nn.Module):
 class Abstractor(nn.Module):
     """Learned queries look at an image layer by layer; a learned vector ends what the language model sees."""
 
-    def __init__(self, config: MplugOwl2Config, vision: CLIPVisionConfig, text: LlamaConfig) -> None:
+    def __init__(self, config: MplugOwl2Config) -> None:
         super().__init__()
-        width = vision.hidden_size
-        positions = 1 + (cast("int", vision.image_size) // cast("int", vision.patch_size)) ** 2
-        self.queries = nn.Parameter(torch.zeros(config.num_queries, width))
-        layers = range(config.abstractor_layers)
-        self.layers = nn.ModuleList([AbstractorLayer(config, width, positions) for _ in layers])
-        self.proj = nn.Linear(width, text.hidden_size)
-        self.end = nn.Parameter(torch.zeros(text.hidden_size))
+        seen, said = config.vision_config.hidden_size, config.text_config.hidden_size
+        self.queries = nn.Parameter(torch.zeros(config.num_queries, seen))
+        self.layers = nn.ModuleList([AbstractorLayer(config) for _ in range(config.abstractor_layers)])
+        self.proj = nn.Linear(seen, said)
+        self.end = nn.Parameter(torch.zeros(said))
 
     def forward(self, image: Tensor) -> Tensor:
         """(images, queries + 1, width of the language model)"""
@@ -164,10 +181,9 @@ class MplugOwl2(OwnModel):
 
     def __init__(self, config: MplugOwl2Config) -> None:
         super().__init__(config)
-        settings: Any = config
-        self.vision_tower = CLIPVisionModel(settings.vision_config)
-        self.abstractor = Abstractor(config, settings.vision_config, settings.text_config)
-        self.language_model = Trunk(settings.text_config)
+        self.vision_tower = CLIPVisionModel(config.vision_config)
+        self.abstractor = Abstractor(config)
+        self.language_model = Trunk(config.text_config)
         cast("Any", self).post_init()
 
     def see(self, pixel_values: Tensor) -> Tensor:

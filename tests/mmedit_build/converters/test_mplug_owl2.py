@@ -12,6 +12,7 @@ from typing import Any, cast
 import PIL.Image
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPImageProcessor
@@ -151,7 +152,8 @@ def tensors() -> Tensors:
 @pytest.fixture(scope="module")
 def published(tensors: Tensors, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
-    names = list(tensors)
+    # Its authors' own checkpoint leaves them out, as they are not learned.
+    names = [name for name in tensors if not name.endswith("pos_embed")]
     shards = {"one.bin": names[::2], "two.bin": names[1::2]}
     for file, inside in shards.items():
         torch.save({name: tensors[name] for name in inside}, folder / file)
@@ -357,6 +359,23 @@ def test_what_it_was_made_from_is_noted(converted: Path) -> None:
     assert note["model"] == "mPLUG-Owl2"
     assert list(note["sha256"]) == ["config.json", "tokenizer.model", "one.bin", "two.bin"]
     assert {len(one) for one in note["sha256"].values()} == {64}
+
+
+def test_positions_are_taken_where_a_folder_has_them(
+    published: Path, converted: Path, tensors: Tensors, tmp_path: Path
+) -> None:
+    """Models that were tuned and saved once more have them, in the precision that they were saved in."""
+    folder = shutil.copytree(published, tmp_path / "tuned")
+    kept = {name: tensor.half() for name, tensor in tensors.items() if name.endswith("pos_embed")}
+    torch.save(kept, folder / "three.bin")
+    convert(folder, tmp_path / "out")
+    made, taken = (load_file(place / "model.safetensors") for place in (converted, tmp_path / "out"))
+    assert made.keys() == taken.keys()
+    for name, ours in (("q_pos_embed", "query_positions"), ("k_pos_embed", "image_positions")):
+        one = f"abstractor.layers.1.{ours}"
+        theirs = tensors[f"{ABSTRACTOR}.encoder.layers.1.crossattention.attention.{name}"]
+        torch.testing.assert_close(made[one], theirs, rtol=0, atol=1e-6)
+        assert torch.equal(taken[one], theirs.half())
 
 
 def with_config(folder: Path, change: Callable[[Any], Any]) -> None:

@@ -102,7 +102,7 @@ def owl(specimen: Specimen, _: PIL.Image.Image) -> Ids:
     """As its authors have it: what stands before the image and behind it are tokenized apart."""
     words = AutoTokenizer.from_pretrained(specimen.folder)
     before, after = (words(text)["input_ids"] for text in chat(words).split("<|image|>"))
-    found: Ids = [*before, *[words.convert_tokens_to_ids("<|image|>")] * 6, *after[1:]]
+    found: Ids = [*before, *[specimen.family.image_id] * 6, *after[1:]]
     return found
 
 
