@@ -14,13 +14,14 @@ from torch import Tensor
 from transformers import GenerationConfig
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from mmedit_build.checkpoints.files import CONFIG, find_files
+from mmedit_build.checkpoints.files import CONFIG
 from mmedit_build.checkpoints.weights import told
 from mmedit_build.converters.llama_tokenizer import read_tokenizer
 from mmedit_build.converters.published import (
     check_new,
     digest,
     filled,
+    folder_files,
     new_folder,
     read_tensors,
     weight_files,
@@ -116,7 +117,7 @@ def convert(folder: Path, out: Path) -> None:
     """Write the checkpoint folder, in the precision of the published one, and what it was made from."""
     check_new(out)
     with told("an mPLUG-Owl2", str(folder), REMEDY):
-        files = find_files(str(folder))
+        files = folder_files(folder)
         published = files.object(CONFIG)
         check_fits(published)
         tokenizer = read_tokenizer(folder / WORDS, chat_template=TURN)

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmedit_build.checkpoints.files import WEIGHTS_SUFFIX, Files
+from mmedit_build.checkpoints.files import WEIGHTS_SUFFIX, Files, find_files
 from mmedit_build.errors import UserError, first_line, shortened
 from mmedit_build.store import REMEDY, check_writable
 
@@ -35,6 +35,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     inner = found.get("model", found) if isinstance(found, Mapping) else {}
     return {name: one for name, one in inner.items() if isinstance(one, Tensor)}
+
+
+def folder_files(folder: Path) -> Files:
+    """The files of a checkpoint folder; ids of the Hub are none."""
+    if not folder.is_dir():
+        raise FileNotFoundError("there is no such folder")
+    return find_files(str(folder))
 
 
 def weight_files(files: Files) -> list[Path]:

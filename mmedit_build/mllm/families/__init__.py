@@ -21,6 +21,7 @@ FAMILIES = {
 }
 """`model_type` of a checkpoint's config.json to the class that knows it, imported when it is needed."""
 CONVERTED = {
+    "mplug_owl2": "mplug-owl2",
     "qwen": "qwen-vl",
 }
-"""`model_type` of checkpoints that are code on the Hub, to what `mmedit-build convert` calls them."""
+"""`model_type` of checkpoints that need their authors' code, to what `mmedit-build convert` calls them."""
