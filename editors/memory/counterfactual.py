@@ -178,7 +178,8 @@ def _first_layers(mllm: MLLM, layers: int) -> nn.Module:
     # Vision towers can have layers of the same names.
     own = set(map(id, mllm.part("language").values()))
     everything = mllm.model.named_parameters(remove_duplicate=False)
-    known = {name: parameter for name, parameter in everything if id(parameter) in own}
+    # Where images go through weights of their own, the counterfactual model starts from those for text.
+    known = {name.replace(".text.", "."): one for name, one in everything if id(one) in own}
     for name, parameter in language.named_parameters():
         parameter.data = _namesake(name, known).data.detach().float().cpu().clone()
     return language

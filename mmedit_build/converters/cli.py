@@ -47,3 +47,16 @@ def qwen_vl(
     quiet_loading()
     convert(folder, out)
     show_path("Checkpoint", out)
+
+
+@app.command()
+def mplug_owl2(
+    folder: Annotated[Path, typer.Argument(help="The folder as it was downloaded from the Hub.")], out: Out
+) -> None:
+    """mPLUG-Owl2 with Llama-2, whose authors' code is neither needed nor run."""
+    from mmedit_build.console import quiet_loading, show_path
+    from mmedit_build.converters.mplug_owl2 import convert
+
+    quiet_loading()
+    convert(folder, out)
+    show_path("Checkpoint", out)

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmedit_build.checkpoints.files import WEIGHTS_SUFFIX
+from mmedit_build.checkpoints.files import WEIGHTS_SUFFIX, Files, find_files
 from mmedit_build.errors import UserError, first_line, shortened
 from mmedit_build.store import REMEDY, check_writable
 
@@ -35,6 +35,26 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     inner = found.get("model", found) if isinstance(found, Mapping) else {}
     return {name: one for name, one in inner.items() if isinstance(one, Tensor)}
+
+
+def folder_files(folder: Path) -> Files:
+    """The files of a checkpoint folder; ids of the Hub are none."""
+    if not folder.is_dir():
+        raise FileNotFoundError("there is no such folder")
+    return find_files(str(folder))
+
+
+def weight_files(files: Files) -> list[Path]:
+    """The files of a checkpoint that hold its tensors, in safetensors if there are such."""
+    for suffix in (WEIGHTS_SUFFIX, ".bin"):
+        found = sorted(name for name in files.names if name.endswith(suffix) and "/" not in name)
+        for index in (name for name in files.names if name.endswith(f"{suffix}.index.json")):
+            listed = {str(one) for one in files.object(index)["weight_map"].values()}
+            if found and (lacking := sorted(listed - set(found))):
+                raise ValueError(f"it lacks {lacking[0]}")
+        if found:
+            return [files.folder / name for name in found]
+    raise ValueError("it holds no weights")
 
 
 def filled(kind: Any, config: Any, tensors: Mapping[str, Tensor], name: str) -> Any:

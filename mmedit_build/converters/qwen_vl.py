@@ -16,9 +16,17 @@ from torch import Tensor
 from transformers import GenerationConfig
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from mmedit_build.checkpoints.files import CONFIG, WEIGHTS_SUFFIX, Files, find_files
+from mmedit_build.checkpoints.files import CONFIG
 from mmedit_build.checkpoints.weights import told
-from mmedit_build.converters.published import check_new, digest, filled, new_folder, read_tensors
+from mmedit_build.converters.published import (
+    check_new,
+    digest,
+    filled,
+    folder_files,
+    new_folder,
+    read_tensors,
+    weight_files,
+)
 from mmedit_build.converters.qwen_tokenizer import END, IMAGE_PAD, STOPS, read_tokenizer
 from mmedit_build.mllm.families.qwen_vl_v1_model import QwenVL, QwenVLConfig
 
@@ -89,13 +97,11 @@ def convert(folder: Path, out: Path) -> None:
     """Write the checkpoint folder, in the published precision, with a note of what it was made from."""
     check_new(out)
     with told("a Qwen-VL", str(folder), REMEDY):
-        if not folder.is_dir():
-            raise FileNotFoundError("there is no such folder")
-        files = find_files(str(folder))
+        files = folder_files(folder)
         published = files.object(CONFIG)
         if published.get("model_type") != "qwen" or "visual" not in published:
             raise ValueError("its config.json is that of another model")
-        weights = _weights(files)
+        weights = weight_files(files)
         read = {name: one for path in weights for name, one in read_tensors(path).items()}
         tensors = dict(renamed(read, published["visual"]["heads"]))
         chats = files.object(GENERATION).get("chat_format") == "chatml"
@@ -117,19 +123,6 @@ def convert(folder: Path, out: Path) -> None:
         size = {"height": side, "width": side}
         BlipImageProcessorPil(size=size, image_mean=MEAN, image_std=DEVIATION).save_pretrained(new)
         (new / "provenance.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-
-
-def _weights(files: Files) -> list[Path]:
-    """The files that hold the tensors, in safetensors if there are such."""
-    for suffix in (WEIGHTS_SUFFIX, ".bin"):
-        found = sorted(name for name in files.names if name.endswith(suffix) and "/" not in name)
-        for index in (name for name in files.names if name.endswith(f"{suffix}.index.json")):
-            listed = {str(one) for one in files.object(index)["weight_map"].values()}
-            if found and (lacking := sorted(listed - set(found))):
-                raise ValueError(f"it lacks {lacking[0]}")
-        if found:
-            return [files.folder / name for name in found]
-    raise ValueError("it holds no weights")
 
 
 def renamed(tensors: Mapping[str, Tensor], heads: int) -> Iterator[tuple[str, Tensor]]:

@@ -128,8 +128,8 @@ def _family_class(name: str, kind: str) -> type[Family]:
             return Generic
         if kind in CONVERTED:
             raise UserError(
-                f"'{name}' holds a model of type '{kind}', which is code on the Hub that is not run: write "
-                f"an ordinary checkpoint of it with 'mmedit-build convert {CONVERTED[kind]}'."
+                f"'{name}' holds a model of type '{kind}', whose authors' code is not run: write an ordinary "
+                f"checkpoint of it with 'mmedit-build convert {CONVERTED[kind]}'."
             )
         raise UserError(
             f"'{name}' holds a model of type '{kind}', which the installed transformers does not know as one "

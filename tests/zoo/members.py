@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.zoo import blips, gemmas, llavas, qwens, strangers, tiles
+from tests.zoo import blips, gemmas, llavas, owls, qwens, strangers, tiles
 from tests.zoo.common import Member
 
 MEMBERS: dict[str, Callable[[], Member]] = {
@@ -14,6 +14,7 @@ MEMBERS: dict[str, Callable[[], Member]] = {
     "llava": llavas.llava,
     "llava_next": llavas.llava_next,
     "llava_onevision": llavas.llava_onevision,
+    "mplug_owl2": owls.mplug_owl2,
     "qwen_vl v1": qwens.qwen_vl_v1,
     "qwen2_vl": qwens.qwen2_vl,
     "qwen2_5_vl": qwens.qwen2_5_vl,

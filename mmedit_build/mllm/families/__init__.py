@@ -11,6 +11,7 @@ FAMILIES = {
     "llava": "mmedit_build.mllm.families.llava:Llava",
     "llava_next": "mmedit_build.mllm.families.llava:LlavaNext",
     "llava_onevision": "mmedit_build.mllm.families.llava:LlavaOnevision",
+    "mmedit_mplug_owl2": "mmedit_build.mllm.families.mplug_owl2:MplugOwl2Family",
     "mmedit_qwen_vl": "mmedit_build.mllm.families.qwen_vl_v1:QwenVLV1",
     "paligemma": "mmedit_build.mllm.families.paligemma:PaliGemma",
     "qwen2_5_vl": "mmedit_build.mllm.families.qwen_vl:Qwen25VL",
@@ -20,6 +21,7 @@ FAMILIES = {
 }
 """`model_type` of a checkpoint's config.json to the class that knows it, imported when it is needed."""
 CONVERTED = {
+    "mplug_owl2": "mplug-owl2",
     "qwen": "qwen-vl",
 }
-"""`model_type` of checkpoints that are code on the Hub, to what `mmedit-build convert` calls them."""
+"""`model_type` of checkpoints that need their authors' code, to what `mmedit-build convert` calls them."""

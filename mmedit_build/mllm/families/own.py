@@ -78,11 +78,12 @@ class OwnModel(PreTrainedModel, GenerationMixin):
         return CausalLMOutputWithPast(logits=logits, past_key_values=found.past_key_values)
 
     def _embed(self, ids: Tensor, pixel_values: Tensor | None) -> Tensor:
-        embedded: Tensor = self.get_input_embeddings()(ids)
+        places = ids == cast("Any", self.config).image_token_id
+        # The placeholder may lie outside of the vocabulary.
+        embedded: Tensor = self.get_input_embeddings()(ids.masked_fill(places, 0))
         if pixel_values is None:
             return embedded
-        places = (ids == cast("Any", self.config).image_token_id)[..., None]
-        return embedded.masked_scatter(places, self.see(pixel_values).to(embedded))
+        return embedded.masked_scatter(places[..., None], self.see(pixel_values).to(embedded))
 
 
 def resized(positions: Tensor, side: int) -> Tensor:

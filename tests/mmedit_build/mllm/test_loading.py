@@ -37,9 +37,10 @@ def test_an_unknown_family_names_the_known_ones(tmp_path: Path) -> None:
         MLLM.load(str(tmp_path), device="cpu")
 
 
-def test_a_model_that_is_code_on_the_hub(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen"}))
-    with pytest.raises(UserError, match="'mmedit-build convert qwen-vl'"):
+@pytest.mark.parametrize(("kind", "command"), [("qwen", "qwen-vl"), ("mplug_owl2", "mplug-owl2")])
+def test_a_model_that_needs_its_authors_code(tmp_path: Path, kind: str, command: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(UserError, match=f"'mmedit-build convert {command}'"):
         MLLM.load(str(tmp_path), device="cpu")
 
 

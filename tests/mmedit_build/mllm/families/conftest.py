@@ -44,6 +44,8 @@ class Specimen:
 
     def _pictures(self, image: Any) -> dict[str, Any]:
         nested = self.name in {"idefics3", "smolvlm"}
+        if self.name == "mplug_owl2":
+            image = image.resize((max(image.size), max(image.size)))
         return dict(self.family.image_processor(images=[[image]] if nested else [image], return_tensors="pt"))
 
     def _kinds(self, ids: Tensor, n_prompt: int) -> dict[str, Tensor]:

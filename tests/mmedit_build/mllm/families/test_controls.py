@@ -56,7 +56,7 @@ def test_plain_positions_are_wrong(moved: Any, name: str) -> None:
     assert moved(name, 0, plain_positions) > WRONG
 
 
-@pytest.mark.parametrize("name", ["qwen3_vl", "gemma3", "paligemma", "paligemma2"])
+@pytest.mark.parametrize("name", ["qwen3_vl", "gemma3", "mplug_owl2", "paligemma", "paligemma2"])
 @pytest.mark.parametrize("layer", [0, 1])
 def test_a_trunk_told_too_little_is_wrong(moved: Any, name: str, layer: int) -> None:
     assert moved(name, layer, no_extras) > WRONG

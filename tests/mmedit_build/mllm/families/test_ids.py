@@ -98,6 +98,14 @@ def onevision(text: str, _: Any, features: Any) -> str:
     return text.replace("<image>", "<image>" * len(features))
 
 
+def owl(specimen: Specimen, _: PIL.Image.Image) -> Ids:
+    """As its authors have it: what stands before the image and behind it are tokenized apart."""
+    words = AutoTokenizer.from_pretrained(specimen.folder)
+    before, after = (words(text)["input_ids"] for text in chat(words).split("<|image|>"))
+    found: Ids = [*before, *[specimen.family.image_id] * 6, *after[1:]]
+    return found
+
+
 def bare(_: Any) -> str:
     return PROMPT
 
@@ -111,6 +119,7 @@ EXPECTED: dict[str, Callable[[Specimen, PIL.Image.Image], Ids]] = {
     "llava": by_processor(lambda images, words: LlavaProcessor(images, words, **CLIP), chat),
     "llava_next": by_processor(lambda images, words: LlavaNextProcessor(images, words, **CLIP), chat),
     "llava_onevision": by_hand(onevision),
+    "mplug_owl2": owl,
     "qwen2_vl": by_hand(qwen),
     "qwen2_5_vl": by_hand(qwen),
     "qwen3_vl": by_hand(qwen),
