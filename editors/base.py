@@ -114,6 +114,20 @@ def mllm_of(model: Model) -> MLLM:
     raise TypeError(f"a {type(model).__name__} has no MLLM under it")
 
 
+def unwrapped(model: Model) -> MLLM:
+    """The MLLM that `model` is, for editors that look into its layers.
+
+    Under a patch that rewrites queries, or has another model answer them, what is seen there is not what is
+    answered.
+    """
+    if isinstance(model, Overlay):
+        raise UserError(
+            "The method looks into the layers of the model, but a patch is applied that rewrites queries or "
+            "has another model answer them: plan the edit before that patch is applied."
+        )
+    return mllm_of(model)
+
+
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 
@@ -184,8 +198,12 @@ class Editor(Protocol):
     @property
     def config(self) -> Strict: ...
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> Patch:
-        """A patch that makes all the edits together, at least one; the model itself stays bit for bit."""
+    def plan(self, model: Model, edits: Sequence[Edit]) -> Patch:
+        """A patch that makes all the edits together, at least one; the model itself stays bit for bit.
+
+        It is made for the model under the patches that are applied: those that change its weights or what
+        its modules give out always, and those that rewrite or route queries unless `unwrapped` refuses them.
+        """
 
 
 @runtime_checkable

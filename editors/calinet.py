@@ -23,7 +23,7 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 from transformers.optimization import Adafactor
 
-from editors.base import Edit
+from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
 from editors.learning.training import seeded
 from editors.losses import target_nll
@@ -66,7 +66,8 @@ class CaliNET:
     def __init__(self, config: CaliNETConfig) -> None:
         self.config = config
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> AddedNeurons:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> AddedNeurons:
+        mllm = unwrapped(model)
         layer = mllm.layer_index(self.config.layer)
         asked = [query for edit in edits for query in reworded(mllm, edit, self.config.forms, edit.target)]
         slots = self._trained(mllm, layer, mllm.below(asked, layer), new_slots(mllm, layer, self.config))

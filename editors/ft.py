@@ -20,7 +20,7 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from editors.base import Edit
+from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
 from editors.losses import target_nll
 from editors.patches.weights import WeightPatch, seen_afresh
@@ -93,7 +93,8 @@ class FT:
     def __init__(self, config: FTConfig) -> None:
         self.config = config
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> WeightPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> WeightPatch:
+        mllm = unwrapped(model)
         part = mllm.part(self.config.part)
         layer = mllm.first_layer(part)
         queries: Sequence[Query] = [edit.query for edit in edits]

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor
 
-from editors.base import Edit, State, TrainEdit
+from editors.base import Edit, Model, State, TrainEdit, mllm_of
 from editors.families import MethodFamily
 from editors.patches.overlays import PromptPatch, bare_prompt
 from editors.sentences import MINILM, Encode, load_encoder
@@ -123,9 +123,9 @@ class IKE:
 
     # Planning
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> PromptPatch:
-        facts = [_Fact.of(mllm, edit.query) for edit in edits]
-        demonstrations = self._chosen(mllm, edits, facts)
+    def plan(self, model: Model, edits: Sequence[Edit]) -> PromptPatch:
+        facts = [_Fact.of(model, edit.query) for edit in edits]
+        demonstrations = self._chosen(mllm_of(model), edits, facts)
         copies = [fact.asked(fact.question, fact.target) for fact in facts] if self.config.self_copy else []
         # The farthest goes first, and the edit's own copy last.
         order = range(len(demonstrations))
@@ -177,8 +177,8 @@ class _Fact:
     target: str
 
     @classmethod
-    def of(cls, mllm: MLLM, query: Query) -> _Fact:
-        return cls(bare_prompt(mllm, query.prompt), query.target.strip())
+    def of(cls, model: Model, query: Query) -> _Fact:
+        return cls(bare_prompt(model, query.prompt), query.target.strip())
 
     def asked(self, prompt: str, answer: str) -> str:
         """One demonstration."""

@@ -36,7 +36,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
-from editors.learning.gradients import Rows
+from editors.learning.gradients import OuterProducts
 from editors.learning.hypernetworks import (
     Data,
     Hypernetwork,
@@ -161,14 +161,16 @@ class KENetwork(Hypernetwork):
         factors: list[dict[str, Factors]] = [{} for _ in edits]
         for name, head in zip(self._names, self.heads, strict=True):
             for number, vectors in enumerate(zip(*head(read, self._scale), strict=True)):
-                factors[number][name] = change(edits[number].rows[name], *vectors)
+                factors[number][name] = change(edits[number].gradient[name], *vectors)
         return [LowRankPatch(of) for of in factors]
 
 
-def change(rows: Rows, mask_in: Tensor, mask_out: Tensor, shift_in: Tensor, shift_out: Tensor) -> Factors:
+def change(
+    gradient: OuterProducts, mask_in: Tensor, mask_out: Tensor, shift_in: Tensor, shift_out: Tensor
+) -> Factors:
     """G * (mask_out mask_in^T) + shift_out shift_in^T, for the gradient G = deltas^T inputs."""
-    left = torch.cat([rows.deltas * mask_out, shift_out[None]]).mT
-    return Factors(left, torch.cat([rows.inputs * mask_in, shift_in[None]]))
+    left = torch.cat([gradient.deltas * mask_out, shift_out[None]]).mT
+    return Factors(left, torch.cat([gradient.inputs * mask_in, shift_in[None]]))
 
 
 class KE(HypernetworkEditor):
@@ -196,7 +198,7 @@ class KE(HypernetworkEditor):
         ]
         ids = mllm.tokenizer(texts, add_special_tokens=False)["input_ids"]
         told = super().told(mllm, queries)
-        return [Inner(one.rows, tuple(text[:limit])) for one, text in zip(told, ids, strict=True)]
+        return [Inner(one.gradient, tuple(text[:limit])) for one, text in zip(told, ids, strict=True)]
 
 
 class KEPractice(Practice):

@@ -31,7 +31,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from editors.base import Edit, State, TrainEdit
+from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.neurons.attribution import Rule, attributions, path
 from editors.neurons.choosing import Agreement, Kind, Place, coarse, common, refined, share_leaving
@@ -157,7 +157,8 @@ class KN:
 
     # Planning
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> ColumnPatch | ScaledNeurons:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> ColumnPatch | ScaledNeurons:
+        mllm = unwrapped(model)
         answers = mllm.generate([edit.query for edit in edits], max_new_tokens=NEW_TOKENS)
         found = [self.neurons(mllm, *pair) for pair in zip(edits, answers, strict=True)]
         together = {place for places in found for place in places}

@@ -33,7 +33,7 @@ from editors.associations.base import AssociationConfig, AssociationEditor, as_p
 from editors.associations.lookup import layer_name
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
-from editors.base import Edit
+from editors.base import Edit, Model, unwrapped
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM
 
@@ -59,7 +59,8 @@ class MEMIT(AssociationEditor):
     def layers(self, mllm: MLLM) -> list[int]:
         return sorted({mllm.layer_index(layer) for layer in self.config.edited})
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
+        mllm = unwrapped(model)
         layers = self.layers(mllm)
         contexts = self.contexts(mllm, edits)
         top = layer_name(mllm, layers[-1])

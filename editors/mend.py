@@ -159,12 +159,12 @@ class MENDNetwork(Hypernetwork):
 
     def _factors(self, key: str, names: Sequence[str], edits: Sequence[Inner]) -> list[dict[str, Factors]]:
         """Of each edit for all weights of one shape, in one pass."""
-        rows = [edit.rows[name] for edit in edits for name in names]
-        lengths = torch.tensor([len(one) for one in rows])
+        products = [edit.gradient[name] for edit in edits for name in names]
+        lengths = torch.tensor([len(one) for one in products])
         modes = torch.arange(len(names)).repeat(len(edits)).repeat_interleave(lengths)
-        pairs = torch.cat([torch.cat([one.inputs, one.deltas], dim=1) for one in rows])
+        pairs = torch.cat([torch.cat([one.inputs, one.deltas], dim=1) for one in products])
         changed = iter(self.transforms[key](pairs, modes.to(pairs.device)).split(lengths.tolist()))
-        width = rows[0].inputs.shape[1]
+        width = products[0].inputs.shape[1]
         return [{name: self._factor(name, next(changed), width) for name in names} for _ in edits]
 
     def _factor(self, name: str, changed: Tensor, width: int) -> Factors:

@@ -46,7 +46,7 @@ class Oracle:
         """Name further queries that the edit of that id shall answer, such as its rephrases."""
         self._scope[edit_id] = tuple(scope)
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> OraclePatch:  # noqa: ARG002  # needs no model
+    def plan(self, model: Model, edits: Sequence[Edit]) -> OraclePatch:  # noqa: ARG002  # needs no model
         if len(edits) > 1:
             raise UserError("The oracle tests the evaluation of single edits: give it one at a time.")
         (edit,) = edits

@@ -38,7 +38,7 @@ from editors.associations.base import AssociationConfig, AssociationEditor, as_p
 from editors.associations.lookup import Contexts
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
-from editors.base import Edit
+from editors.base import Edit, Model, unwrapped
 from editors.patches.weights import Factors, LowRankPatch, together
 from mmedit_build.mllm import MLLM
 
@@ -60,7 +60,8 @@ class ROME(AssociationEditor):
     def layers(self, mllm: MLLM) -> list[int]:
         return [mllm.layer_index(self.config.layer)]
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
+        mllm = unwrapped(model)
         (layer,) = self.layers(mllm)
         covariance = self.covariance(layer)
         written: list[LowRankPatch] = []

@@ -24,16 +24,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar
 
-from editors.base import Edit, State, TrainEdit
+from editors.base import Edit, Model, State, TrainEdit, mllm_of
 from editors.families import MethodFamily
 from editors.learning.training import Report, check_enough, seeded
 from editors.learning.training import train as learn
 from editors.memory.config import SERACConfig, SERACImageConfig
 from editors.memory.counterfactual import Counterfactual
-from editors.memory.lessons import Learned, Learning, ScopedLesson
 from editors.memory.memories import remember
 from editors.memory.patch import MemoryPatch, join_states, split_state
 from editors.memory.scope import Scope
+from editors.memory.teaching import Learned, ScopedEdit, Teaching
 from mmedit_build.mllm import MLLM
 
 
@@ -66,9 +66,9 @@ class SERAC:
     ) -> None:
         check_enough(train, validation)
         learned = self._new(mllm)
-        lessons, held = ([self._lesson(mllm, one) for one in part] for part in (train, validation))
-        learning = Learning(self.config, mllm, learned, lessons, held)
-        self._report = learn(learning, self.config, work=work, advance=advance)
+        scoped, held = ([self._scoped(mllm, one) for one in part] for part in (train, validation))
+        teaching = Teaching(self.config, mllm, learned, scoped, held)
+        self._report = learn(teaching, self.config, work=work, advance=advance)
         self._learned = learned.requires_grad_(False)
 
     def _new(self, mllm: MLLM) -> Learned:
@@ -79,13 +79,13 @@ class SERAC:
             counterfactual = Counterfactual.load(config.counterfactual, mllm, config.layers)
         return Learned(scope, counterfactual).to(mllm.device)
 
-    def _lesson(self, mllm: MLLM, one: TrainEdit) -> ScopedLesson:
+    def _scoped(self, mllm: MLLM, one: TrainEdit) -> ScopedEdit:
         config = self.config
         (memory,) = remember(mllm, [one.edit.query], config.router, images=config.images)
         inside = tuple(query for query in (one.text_rephrase, one.image_rephrase) if query is not None)
         outside = (("text", one.text_locality), ("image", one.image_locality))
         kept = (query for kind, queries in outside if kind in config.negatives for query in queries)
-        return ScopedLesson(memory, inside or (one.edit.query,), tuple(kept))
+        return ScopedEdit(memory, inside or (one.edit.query,), tuple(kept))
 
     def fitted(self) -> State:
         learned = self._known()
@@ -102,9 +102,11 @@ class SERAC:
 
     # Planning
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> MemoryPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> MemoryPatch:
         learned, config = self._known(), self.config
         queries = [edit.query for edit in edits]
+        # As queries are looked at when the patch is applied: by what the user asks, and what the MLLM sees.
+        mllm = mllm_of(model)
         memories = tuple(remember(mllm, queries, config.router, images=config.images))
         return MemoryPatch(memories, learned.scope, learned.counterfactual, config.router, config.mixing)
 

@@ -27,12 +27,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from editors.base import Edit, State, TrainEdit
+from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.learning.training import check_enough, seeded
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import Patching, PatchingConfig, find_mistake
-from editors.neurons.remembered import Memories, draw, queries_of
+from editors.neurons.remembered import Remembered, draw, queries_of
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count
 
@@ -62,7 +62,7 @@ class TPatcher:
 
     def __init__(self, config: TPatcherConfig) -> None:
         self.config = config
-        self._memories: Memories | None = None
+        self._remembered: Remembered | None = None
 
     # Learning
 
@@ -83,29 +83,31 @@ class TPatcher:
         for part in (train, validation):
             drawn.append(self._drawn(mllm, part))
             advance(1)
-        self._memories = Memories(*drawn)
+        self._remembered = Remembered(*drawn)
 
     def fitted(self) -> State:
         known = self._known()
         return State({"train": known.train, "validation": known.validation})
 
     def restore(self, mllm: MLLM, state: State) -> None:
-        self._memories = Memories(*(state.tensors[name].to(mllm.device) for name in ("train", "validation")))
+        train, validation = (state.tensors[name].to(mllm.device) for name in ("train", "validation"))
+        self._remembered = Remembered(train, validation)
 
     def _drawn(self, mllm: MLLM, part: Sequence[TrainEdit]) -> Tensor:
         rng = random.Random(f"{self.config.seed}/memory")
         queries = queries_of(part, self.config.memory, rng)
         return torch.cat(list(draw(mllm, queries, mllm.layer_index(self.config.layer), rng)))
 
-    def _known(self) -> Memories:
-        if self._memories is None:
+    def _known(self) -> Remembered:
+        if self._remembered is None:
             raise ValueError("the editor has to be fitted, or restored, before it plans")
-        return self._memories
+        return self._remembered
 
     # Planning
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> AddedNeurons:
-        layer, memories = mllm.layer_index(self.config.layer), self._known()
+    def plan(self, model: Model, edits: Sequence[Edit]) -> AddedNeurons:
+        mllm = unwrapped(model)
+        layer, remembered = mllm.layer_index(self.config.layer), self._known()
         lots: list[Neurons] = []
         with ExitStack() as grown:
             for edit in edits:
@@ -114,11 +116,11 @@ class TPatcher:
                 (inputs,) = look_into(mllm, below, layer)
                 mistake = find_mistake(mllm, below, inputs, self.config.neurons)
                 with seeded(_seed(self.config.seed, edit.id)):
-                    patching = Patching(mllm, layer, self.config, mistake, memories)
+                    patching = Patching(mllm, layer, self.config, mistake, remembered)
                 lots.append(patching.train())
                 grown.enter_context(AddedNeurons(layer, lots[-1]).applied(mllm))
                 if self.config.remember:
-                    memories = memories.joined_by(inputs)
+                    remembered = remembered.joined_by(inputs)
         return AddedNeurons(layer, Neurons.joined(lots))
 
 

@@ -222,7 +222,7 @@ def base(
 
     Without question files it asks about drawings of the miniature world.
     """
-    from evaluation.base_command import ask_about, choose_questions, show
+    from evaluation.vqa_command import ask_about, choose_questions, show
     from mmedit_build.checkpoints import locate
     from mmedit_build.store import check_writable
 

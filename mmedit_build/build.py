@@ -23,7 +23,7 @@ from mmedit_build.engine.shards import NOTHING, Outcome, Shards, Tally, read_row
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.recipe import Recipe
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.store import write_atomic
 from mmedit_build.summary import Summary, summarize
 from mmedit_build.work import ROWS, STAGES, Work
@@ -60,9 +60,8 @@ class Build:
     workers: int = 1
     retry_failed: bool = False
 
-    def rows_of(self, stage: str, name: str = ROWS) -> list[Edit]:
+    def rows_of(self, stage: str, name: str = ROWS) -> list[EditRow]:
         """The rows that a stage ended with, as many as the build wants."""
-        check_chain(self.work, stage)
         return rows_of(self.work, stage, name)[: self.limit]
 
     def run(
@@ -85,15 +84,16 @@ class Build:
             return run(job, workers=self.workers, retry_failed=self.retry_failed, advance=tell)
 
 
-def rows_of(work: Work, stage: str, name: str = ROWS) -> list[Edit]:
-    """The rows that a stage ended with."""
+def rows_of(work: Work, stage: str, name: str = ROWS) -> list[EditRow]:
+    """The rows that a stage ended with, made of what the stages before it have now."""
+    check_chain(work, stage)
     path = work.stage(stage) / name
     if not is_file(path):
         raise UserError(
             f"The stage {stage} is not finished in {work.folder}; "
             f"run `mmedit-build {stage}` or `mmedit-build run` first."
         )
-    return read_rows(path, Edit)
+    return read_rows(path, EditRow)
 
 
 def check_chain(work: Work, stage: str) -> None:
@@ -117,13 +117,13 @@ def finish(
     work: Work,
     stage: str,
     outcomes: Sequence[Outcome[Any]],
-    rows: Sequence[Edit],
+    rows: Sequence[EditRow],
     left_out: Sequence[Rejected[Any]] = (),
     chosen_by: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Write what a stage ends with, its summary last: it says that it is finished, and of which rows."""
     folder = work.stage(stage)
-    rows_left_out = TypeAdapter(dict[str, Edit])
+    rows_left_out = TypeAdapter(dict[str, EditRow])
     write_atomic(
         folder / "left_out.jsonl",
         b"".join(rows_left_out.dump_json({one.reason: one.row}) + b"\n" for one in left_out if one.row),

@@ -18,7 +18,7 @@ from mmedit_build.easyedit_layout import FILES, KEYS, EasyEditRow, dump, place, 
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.image_files import image_path, read_image
-from mmedit_build.rows import Edit, Imagined, Locality, LocalityItem, Rephrase, Split, Task
+from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase, Split, Task
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
@@ -43,7 +43,7 @@ class Exported:
     """Rows with no text or no image item, which EasyEdit's loaders drop or refuse."""
 
 
-def export_edits(edits: Sequence[Edit], work: Work, out: Path) -> Exported:
+def export_edits(edits: Sequence[EditRow], work: Work, out: Path) -> Exported:
     """Write the files that have rows, and copy the images that the rows name as they are."""
     rows: dict[str, list[EasyEditRow]] = {}
     images: dict[str, Path] = {}
@@ -66,7 +66,7 @@ def export_edits(edits: Sequence[Edit], work: Work, out: Path) -> Exported:
     )
 
 
-def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Edit]:
+def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[EditRow]:
     """The edits of a folder's files; images are looked for in `images`, or beside the files."""
     present = {key: folder / name for key, name in FILES.items() if is_file(folder / name)}
     if not present:
@@ -90,7 +90,7 @@ def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Ed
     return edits
 
 
-def to_row(edit: Edit) -> EasyEditRow:
+def to_row(edit: EditRow) -> EasyEditRow:
     """The row of a finished edit; its first far locality items go along, or near ones if it has no others."""
     if edit.rephrase is None or edit.imagined is None or edit.locality is None:
         raise UserError(f"The edit {edit.id} is not finished; run the stages up to attach first.")
@@ -128,11 +128,11 @@ def _row_id(row: EasyEditRow, task: Task) -> str:
     return f"{task}/{match['subset']}/{int(number)}"
 
 
-def _to_edit(row: EasyEditRow, key: tuple[str, Task, Split], work: Work, images: Path) -> Edit:
+def _to_edit(row: EasyEditRow, key: tuple[str, Task, Split], work: Work, images: Path) -> EditRow:
     edit_id, task, split = key
     rephrased = image_path(images, row.image_rephrase, "It")
     digest = hashlib.sha256(_encoded(rephrased)).hexdigest() if is_file(rephrased) else ""
-    return Edit(
+    return EditRow(
         id=edit_id,
         task=task,
         image=work.name(image_path(images, row.image, "It")),
@@ -216,13 +216,13 @@ def _coco(image: str) -> re.Match[str]:
     return match
 
 
-def _rephrase_name(edit: Edit, image: str, suffix: str) -> str:
+def _rephrase_name(edit: EditRow, image: str, suffix: str) -> str:
     folder, name = f"{PurePosixPath(image).parent}_image_rephrase", PurePosixPath(image).stem + suffix
     source_id = edit.id.rsplit("/", 1)[-1].split("#")[0]
     return f"{folder}/{source_id}_{name}" if edit.task == "vqa" else f"{folder}/{name}"
 
 
-def _note_images(edit: Edit, row: EasyEditRow, work: Work, images: dict[str, Path]) -> None:
+def _note_images(edit: EditRow, row: EasyEditRow, work: Work, images: dict[str, Path]) -> None:
     """Add the files of an edit under the names that its row has for them."""
     assert edit.imagined is not None
     assert edit.locality is not None

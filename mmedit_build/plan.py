@@ -11,7 +11,7 @@ from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, VisionModel
-from mmedit_build.rows import Edit, Example, LocalityItem
+from mmedit_build.rows import EditRow, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest
 from mmedit_build.services.cost import estimate
@@ -46,7 +46,7 @@ def _mine(build: Build) -> list[str]:
     if not work.stage("mine").exists() and any(one.kind == "hub" for one in _sources(build)):
         return [f"reads sources from the Hub, then asks {asked} about them."]
     rows = examples_to_mine(build)
-    todo = _todo(build, "mine", rows, Edit)
+    todo = _todo(build, "mine", rows, EditRow)
     captions = sum(row.task == "caption" for row in rows)
     lines = [
         f"asks {asked} {len(rows) - captions:,} questions and for {captions:,} captions, about "
@@ -76,7 +76,7 @@ def _asking(row: Example, max_tokens: int) -> ChatRequest:
 def _rephrase(build: Build) -> list[str]:
     config = build.recipe.rephrase
     edits = build.rows_of("mine")
-    todo = _todo(build, "rephrase", edits, Edit)
+    todo = _todo(build, "rephrase", edits, EditRow)
     requests = question_requests(config, todo)
     lines = [
         f"rephrases {len(edits):,} prompts, of which {len(edits) - len(todo):,} are done; asks "
@@ -95,7 +95,7 @@ def _imagine(build: Build) -> list[str]:
     edits = build.rows_of("rephrase")
     known = known_answers(build)
     beside = {edit.id: known.get(edit.image_id) for edit in edits} if config.quiz else {}
-    todo = _todo(build, "imagine", edits, Edit, beside)
+    todo = _todo(build, "imagine", edits, EditRow, beside)
     return [
         f"paints up to {len(todo) * config.candidates:,} images with {model_name(config.model)} "
         f"({config.strategy}, {config.steps} steps) for {len(edits):,} edits, of which "

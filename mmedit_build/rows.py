@@ -106,7 +106,7 @@ class Locality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit(Example):
+class EditRow(Example):
     """An example that the base model gets wrong, and all that the stages add to it."""
 
     target: str

@@ -6,11 +6,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mmedit_build.build import unfinished
-from mmedit_build.rows import Edit, LocalityItem
+from mmedit_build.rows import EditRow, LocalityItem
 from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
-ROWS = {"mine": Edit, "rephrase": Edit, "imagine": Edit, "probe": LocalityItem, "attach": Edit}
+ROWS = {"mine": EditRow, "rephrase": EditRow, "imagine": EditRow, "probe": LocalityItem, "attach": EditRow}
 """What each stage makes; `probe` asks the base model about the pools of `attach`."""
 REASONS = 6
 """How many reasons are shown per stage."""

@@ -22,7 +22,7 @@ from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.prompts import prompt_id
 from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Endpoint, LocalMLLM, Recipe, VisionModel
-from mmedit_build.rows import Edit, Example, LocalityItem
+from mmedit_build.rows import EditRow, Example, LocalityItem
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
@@ -54,7 +54,7 @@ def mine(build: Build) -> Summary:
         "sources": deciding(recipe.sources),
         "draw": deciding(recipe.draw),
     }
-    outcomes = build.run("mine", stage, rows, Edit, settings, config.shard_rows)
+    outcomes = build.run("mine", stage, rows, EditRow, settings, config.shard_rows)
     edits, left_out = select(kept(outcomes), sizes_of(recipe), recipe.seed, config.spare)
     write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
     return finish(build.work, "mine", outcomes, edits, left_out, choice(build, "mine"))
@@ -70,7 +70,7 @@ def rephrase(build: Build) -> Summary:
         "prompts": [prompt_id(name) for name in (config.prompt, *rephrasing.OTHER_PROMPTS)],
         "seed": build.recipe.seed,
     }
-    outcomes = build.run("rephrase", stage, edits, Edit, settings, config.shard_rows)
+    outcomes = build.run("rephrase", stage, edits, EditRow, settings, config.shard_rows)
     return finish(build.work, "rephrase", outcomes, kept(outcomes))
 
 
@@ -84,7 +84,7 @@ def imagine(build: Build) -> Summary:
     settings = {"imagine": deciding(config), "base": _asked(recipe.base), "seed": recipe.seed}
     if config.quiz and config.quiz.model:
         settings["quiz"] = _asked(config.quiz.model)
-    outcomes = build.run("imagine", stage, edits, Edit, settings, config.shard_rows, asked)
+    outcomes = build.run("imagine", stage, edits, EditRow, settings, config.shard_rows, asked)
     _check_images(build.work, kept(outcomes))
     return finish(build.work, "imagine", outcomes, kept(outcomes))
 
@@ -190,7 +190,7 @@ def _draw(build: Build) -> None:
             write_sources(build.work.sources, **made_from)
 
 
-def _check_images(work: Work, edits: Sequence[Edit]) -> None:
+def _check_images(work: Work, edits: Sequence[EditRow]) -> None:
     """Painted images are named by their digests, so a file that is not what it was can be told."""
     for edit in edits:
         path = work.path(edit.imagined.image) if edit.imagined else None
@@ -201,7 +201,7 @@ def _check_images(work: Work, edits: Sequence[Edit]) -> None:
             )
 
 
-def _known(outcomes: Sequence[Outcome[Edit]]) -> list[Edit]:
+def _known(outcomes: Sequence[Outcome[EditRow]]) -> list[EditRow]:
     """Questions that the model answers as most annotators do."""
     rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
     rows = [one.row for one in rejected if one.row is not None and one.row.task == "vqa"]

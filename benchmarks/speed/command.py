@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
-from benchmarks.speed.modes import Comparison, Memory, compare
+from benchmarks.speed.modes import Comparison, Footprint, compare
 from benchmarks.speed.training import BATCH, Training, compare_training
 from evaluation.run.experiment import DATASET
 from mmedit_build.checkpoints import locate
@@ -149,7 +149,7 @@ def _spread(ratios: Sequence[float]) -> str:
     return f"{min(ratios):.1f} to {max(ratios):.1f}"
 
 
-def _memory(memory: Memory | None) -> tuple[str, ...]:
+def _memory(memory: Footprint | None) -> tuple[str, ...]:
     if memory is None:
         return ()
     sizes = (memory.model, memory.cache, memory.peak)

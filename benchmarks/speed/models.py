@@ -96,7 +96,7 @@ class Setting:
             mllm=mllm, base=BaseOutputs.open(outputs), scorer=Scorer(self.cases, PROTOCOLS), batch_size=32
         )
 
-    def lessons(self, mllm: MLLM) -> list[TrainEdit]:
+    def train_edits(self, mllm: MLLM) -> list[TrainEdit]:
         return [train_edit(case, mllm) for case in self.train]
 
 
@@ -114,7 +114,7 @@ def learn(name: str, setting: Setting) -> State | None:
     mllm, editor = setting.mllm(), load_editor(name, OPTIONS.get(name))
     if not isinstance(editor, Learner):
         return None
-    lessons = setting.lessons(mllm)[:LEARNED]
+    train_edits = setting.train_edits(mllm)[:LEARNED]
     with tempfile.TemporaryDirectory() as work:
-        editor.fit(mllm, lessons[:-2], lessons[-2:], work=Path(work), advance=lambda _: None)
+        editor.fit(mllm, train_edits[:-2], train_edits[-2:], work=Path(work), advance=lambda _: None)
     return editor.fitted()

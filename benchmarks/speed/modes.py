@@ -42,7 +42,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Footprint:
     """Bytes of a process that did nothing but judge."""
 
     model: int
@@ -74,8 +74,8 @@ class Comparison:
     answers_equal: bool
     apart: float
     """The largest difference between log-probabilities of targets, before or after an edit."""
-    reusing_memory: Memory | None
-    plain_memory: Memory | None
+    reusing_memory: Footprint | None
+    plain_memory: Footprint | None
 
     @property
     def ratio(self) -> float:
@@ -96,8 +96,8 @@ def compare(method: str, setting: Setting, repeats: int, *, memory: bool = True)
         plain=_median([one[2] for one in rounds]),
         ratios=tuple(one[2].seconds / one[1].seconds for one in rounds),
         **_differences(results, plain),
-        reusing_memory=memory_of(method, setting, state, plain=False) if memory else None,
-        plain_memory=memory_of(method, setting, state, plain=True) if memory else None,
+        reusing_memory=footprint_of(method, setting, state, plain=False) if memory else None,
+        plain_memory=footprint_of(method, setting, state, plain=True) if memory else None,
     )
 
 
@@ -182,7 +182,7 @@ class _Watched(MLLM):
         return below
 
 
-def memory_of(method: str, setting: Setting, state: State | None, *, plain: bool) -> Memory:
+def footprint_of(method: str, setting: Setting, state: State | None, *, plain: bool) -> Footprint:
     """In a process of its own, since one that has done other work has other peaks."""
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -196,7 +196,7 @@ def memory_of(method: str, setting: Setting, state: State | None, *, plain: bool
         return pool.submit(_remembered, method, setting, state, Path(folder), plain).result()
 
 
-def _remembered(method: str, setting: Setting, state: State | None, outputs: Path, plain: bool) -> Memory:
+def _remembered(method: str, setting: Setting, state: State | None, outputs: Path, plain: bool) -> Footprint:
     torch.set_num_threads(1)
     mllm = _Watched.load(setting.model, device="cpu")
     assert isinstance(mllm, _Watched)
@@ -214,4 +214,4 @@ def _remembered(method: str, setting: Setting, state: State | None, outputs: Pat
         if plain
         else sum(one.nbytes for one in mllm.image_features([Query(one, "") for one in images if one]))
     )
-    return Memory(model, mllm.kept + features, peak(mllm.device)[0])
+    return Footprint(model, mllm.kept + features, peak(mllm.device)[0])

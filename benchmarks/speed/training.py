@@ -50,23 +50,23 @@ class Training:
 def compare_training(setting: Setting, steps: int, batch: int = BATCH) -> Training:
     """Make each step in both ways, from the same state of the network."""
     mllm, editor = setting.mllm(), MEND(MENDConfig())
-    lessons = setting.lessons(mllm)[: steps * batch]
+    train_edits = setting.train_edits(mllm)[: steps * batch]
     with seeded(editor.config.seed):
         network = editor.make_network(mllm, edited(mllm, editor.config.layers))
-    with torch.enable_grad(), working(mllm, len(lessons)) as prepared:
-        practice = editor.make_learning(mllm, network, (lessons, []))
+    with torch.enable_grad(), working(mllm, len(train_edits)) as prepared:
+        practice = editor.make_learning(mllm, network, (train_edits, []))
     works: list[tuple[Work, Work]] = []
     losses: list[float] = []
     parts: list[float] = []
     for step in range(steps):
-        chosen = [(step * batch + place) % len(lessons) for place in range(batch)]
+        chosen = [(step * batch + place) % len(train_edits) for place in range(batch)]
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
         def ours(chosen: Sequence[int] = chosen, step: int = step) -> Tensor:
             return practice.loss(chosen, random.Random(step))
 
         def full(chosen: Sequence[int] = chosen, step: int = step) -> Tensor:
-            return plain_loss(mllm, editor, network, [lessons[i] for i in chosen], random.Random(step))
+            return plain_loss(mllm, editor, network, [train_edits[i] for i in chosen], random.Random(step))
 
         plain_work, plain, plain_gradients = _step(mllm, network, practice.optimizer, full, batch)
         network.load_state_dict(start)

@@ -30,7 +30,7 @@ from editors.associations.moments import (
     second_moments,
 )
 from editors.associations.values import ValueConfig
-from editors.base import Edit, State, TrainEdit
+from editors.base import Edit, Model, State, TrainEdit
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
@@ -84,7 +84,7 @@ class AssociationEditor(ABC):
         """The layers that are changed, counted from the front, the lowest first."""
 
     @abstractmethod
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch: ...
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch: ...
 
     # Learning
 

@@ -1,4 +1,4 @@
-"""The gradient of an edit at linear modules, as the pairs of rows whose outer products it is the sum of."""
+"""The gradient of an edit at linear modules: the pairs of vectors whose outer products it is the sum of."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mmedit_build.mllm import MLLM, Batch, Query
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """At a linear module, one row for each position of a query that counts, in float32 at least.
+class OuterProducts:
+    """At a linear module, one pair of vectors for each position of a query that counts, in float32 at least.
 
     The gradient of the loss by the module's weight is deltas^T @ inputs: no position is left out that adds
     to it, and none is kept that adds nothing.
     """
 
     inputs: Tensor
-    """What goes in (rows, in)."""
+    """What goes in (pairs, in)."""
     deltas: Tensor
-    """The gradient by what comes out (rows, out)."""
+    """The gradient by what comes out (pairs, out)."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -34,19 +34,23 @@ class Rows:
         return self.inputs.nbytes + self.deltas.nbytes
 
 
-def gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
+Gradient = dict[str, OuterProducts]
+"""Of one edit, by the name of the weight."""
+
+
+def gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[Gradient]:
     """For each query, the gradient of -log p(target), as the mean over its tokens, by each named weight."""
     seen: dict[str, tuple[Batch, Tensor, Tensor]] = {}
     hooks = {name.removesuffix(".weight"): _seeing(name, seen) for name in weights}
     with torch.enable_grad(), hooked(mllm, hooks):
         loss = target_nll(mllm.logits(queries)).sum()
     deltas = torch.autograd.grad(loss, [seen[name][2] for name in weights])
-    found: list[dict[str, Rows]] = [{} for _ in queries]
+    found: list[Gradient] = [{} for _ in queries]
     for name, delta in zip(weights, deltas, strict=True):
         batch, inputs, _ = seen[name]
         for place, index in enumerate(batch.indices):
             length = batch.rows[place].length
-            found[index][name] = make_rows(inputs[place, -length:], delta[place, -length:])
+            found[index][name] = outer_products(inputs[place, -length:], delta[place, -length:])
     return found
 
 
@@ -63,8 +67,8 @@ def _seeing(name: str, seen: dict[str, tuple[Batch, Tensor, Tensor]]) -> Hook:
     return see
 
 
-def make_rows(inputs: Tensor, deltas: Tensor) -> Rows:
+def outer_products(inputs: Tensor, deltas: Tensor) -> OuterProducts:
     """The positions (rows, width) that add to the gradient."""
     kept = inputs.any(dim=1) & deltas.any(dim=1)
     wide = torch.promote_types(inputs.dtype, torch.float32)
-    return Rows(inputs[kept].to(wide), deltas[kept].to(wide))
+    return OuterProducts(inputs[kept].to(wide), deltas[kept].to(wide))

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import nn
 
-from editors.base import Edit, State, TrainEdit
+from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
-from editors.learning.gradients import Rows, gradients
+from editors.learning.gradients import OuterProducts, gradients
 from editors.learning.seeing import seeing_gradients
 from editors.learning.training import Learning, Report, TrainingConfig, check_enough, seeded
 from editors.learning.training import train as learn
@@ -45,14 +45,14 @@ class HypernetworkConfig(TrainingConfig):
 class Inner:
     """What a network is told of an edit."""
 
-    rows: Mapping[str, Rows]
-    """Its gradient by the name of the weight."""
+    gradient: Mapping[str, OuterProducts]
+    """By the name of the weight."""
     condition: tuple[int, ...] = ()
     """Its text as token ids, for networks that read one."""
 
     @property
     def nbytes(self) -> int:
-        return sum(rows.nbytes for rows in self.rows.values())
+        return sum(one.nbytes for one in self.gradient.values())
 
 
 class Hypernetwork(nn.Module, ABC):
@@ -93,7 +93,7 @@ class HypernetworkEditor(ABC):
         weights = list(self.edited(mllm))
         at = gradients if self.config.part == "language" else seeing_gradients
         parts = [queries[start : start + CHUNK] for start in range(0, len(queries), CHUNK)]
-        return [Inner(rows) for part in parts for rows in at(mllm, part, weights)]
+        return [Inner(gradient) for part in parts for gradient in at(mllm, part, weights)]
 
     # Learning
 
@@ -137,7 +137,8 @@ class HypernetworkEditor(ABC):
 
     # Planning
 
-    def plan(self, mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
+        mllm = unwrapped(model)
         network = self._known()
         queries: Sequence[Query] = [edit.query for edit in edits]
         layer = mllm.first_layer(self.edited(mllm))

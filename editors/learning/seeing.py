@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from editors.learning.gradients import Rows, make_rows
+from editors.learning.gradients import Gradient, outer_products
 from editors.losses import target_nll
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
@@ -25,13 +25,13 @@ Pass = tuple[Tensor, Tensor]
 """What went into a module and what came out when it saw one image, which may be in several tiles."""
 
 
-def seeing_gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
+def seeing_gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[Gradient]:
     """For each query, the gradient of -log p(target), as the mean over its tokens, by each named weight."""
-    found: list[dict[str, Rows]] = [{} for _ in queries]
+    found: list[Gradient] = [{} for _ in queries]
     for indices in _unlike(queries):
         part = [queries[i] for i in indices]
-        for index, rows in zip(indices, _gradients(mllm, part, weights), strict=True):
-            found[index] = rows
+        for index, gradient in zip(indices, _gradients(mllm, part, weights), strict=True):
+            found[index] = gradient
     return found
 
 
@@ -69,7 +69,7 @@ def _unlike(queries: Sequence[Query]) -> list[list[int]]:
     return groups
 
 
-def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[dict[str, Rows]]:
+def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[Gradient]:
     """Of queries that show an image each, all of them different ones."""
     seen: dict[str, list[Pass]] = {name: [] for name in weights}
     with torch.enable_grad(), mllm.fresh_features(apart=True), ExitStack() as undo:
@@ -78,12 +78,12 @@ def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> 
         loss = target_nll(mllm.logits(queries)).sum()
     outputs = {name: [output for _, output in passes] for name, passes in seen.items()}
     deltas = iter(torch.autograd.grad(loss, [one for of in outputs.values() for one in of]))
-    found: list[dict[str, Rows]] = [{} for _ in queries]
+    found: list[Gradient] = [{} for _ in queries]
     for name, passes in seen.items():
         if len(passes) != len(queries):
             raise RuntimeError(f"{name} ran {len(passes)} times, where there are {len(queries)} images")
         for of_query, (inputs, _) in zip(found, passes, strict=True):
-            of_query[name] = make_rows(inputs.detach().flatten(0, -2), next(deltas).flatten(0, -2))
+            of_query[name] = outer_products(inputs.detach().flatten(0, -2), next(deltas).flatten(0, -2))
     return found
 
 

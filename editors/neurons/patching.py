@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from editors.losses import smoothed_nll
 from editors.neurons.patches import AddedNeurons, Neurons
-from editors.neurons.remembered import Memories
+from editors.neurons.remembered import Remembered
 from mmedit_build.mllm import MLLM, Below, Scored
 from mmedit_build.recipe.fields import Count, Share, Strict, Whole
 
@@ -77,13 +77,13 @@ class Patching:
     """The neurons of one edit while they are learned."""
 
     def __init__(
-        self, mllm: MLLM, layer: int, config: PatchingConfig, mistake: Mistake, memories: Memories
+        self, mllm: MLLM, layer: int, config: PatchingConfig, mistake: Mistake, remembered: Remembered
     ) -> None:
         self._mllm = mllm
         self._layer = layer
         self._config = config
         self._mistake = mistake
-        self._memories = memories
+        self._remembered = remembered
         # Learned in float32 whatever the model is kept in.
         inputs = mistake.inputs.to(torch.promote_types(mllm.dtype, torch.float32))
         out = mllm.mlp(layer).down.module.out_features
@@ -110,7 +110,7 @@ class Patching:
         for step in range(1, config.steps + 1 if len(self._keys) else 1):
             optimizer.zero_grad()
             with torch.enable_grad():
-                self.loss(self._memories.train).backward()
+                self.loss(self._remembered.train).backward()
             nn.utils.clip_grad_norm_(parameters, config.clip)
             optimizer.step()
             if step % config.validate_every == 0:
@@ -137,7 +137,7 @@ class Patching:
         with torch.no_grad():
             scored = self._scored()
             schedule.step(smoothed_nll([scored], self._config.smoothing).item())
-            excited = self.neurons.before_activation(self._memories.validation)
+            excited = self.neurons.before_activation(self._remembered.validation)
             made = bool((scored.target_logits.argmax(dim=-1) == scored.target_ids).all())
             return made, memory_loss(excited, self._own(), self._config).item()
 

@@ -20,15 +20,15 @@ POSITIONS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memories:
+class Remembered:
     """Inputs of the MLP (number, in): to learn from, and to tell when enough is learned."""
 
     train: Tensor
     validation: Tensor
 
-    def joined_by(self, inputs: Tensor) -> Memories:
+    def joined_by(self, inputs: Tensor) -> Remembered:
         """With those of an edit that has been made."""
-        return Memories(torch.cat([self.train, inputs]), torch.cat([self.validation, inputs]))
+        return Remembered(torch.cat([self.train, inputs]), torch.cat([self.validation, inputs]))
 
 
 def queries_of(train: Sequence[TrainEdit], number: int, rng: random.Random) -> list[Query]:

@@ -14,17 +14,17 @@ from typing import cast
 from evaluation.data.cases import Case, Item
 from evaluation.data.pictures import key_of_image
 from evaluation.data.published import read_folder, read_hub
+from mmedit_build.build import rows_of
 from mmedit_build.easyedit_layout import FILES, EasyEditRow, place, read_rows
-from mmedit_build.engine import shards
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.image_files import image_path
-from mmedit_build.rows import SPLITS, TASKS, Edit, LocalityItem, Split, Task
+from mmedit_build.rows import SPLITS, TASKS, EditRow, LocalityItem, Split, Task
 from mmedit_build.sources.nq import PREFIX
-from mmedit_build.work import Work
+from mmedit_build.work import ROWS, STAGES, Work
 
-ROWS = Path("attach") / "rows.jsonl"
-"""Where a work folder keeps finished edits."""
+LAST = STAGES[-1]
+"""The stage that ends with finished edits."""
 
 
 def load_cases(
@@ -61,7 +61,7 @@ def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[C
     path = Path(dataset)
     if is_file(path):
         return _of_json(path, images) if (task, split) == _content_of(path) else []
-    if is_file(path / ROWS):
+    if is_file(path / LAST / ROWS):
         return _of_work(Work(path), task, split)
     if is_file(path / FILES[task, split]):
         return _of_json(path / FILES[task, split], images)
@@ -75,11 +75,11 @@ def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[C
 
 
 def _of_work(work: Work, task: Task, split: Split) -> list[Case]:
-    edits = shards.read_rows(work.folder / ROWS, Edit)
+    edits = rows_of(work, LAST)
     return [of_edit(edit, work) for edit in edits if (edit.task, edit.split) == (task, split)]
 
 
-def of_edit(edit: Edit, work: Work) -> Case:
+def of_edit(edit: EditRow, work: Work) -> Case:
     """The case of a finished edit."""
     locality = edit.locality
     return Case(
@@ -179,7 +179,7 @@ def _not_a_dataset(path: Path) -> UserError:
 
 
 def _is_dataset(place: Path) -> bool:
-    return place.suffix == ".json" or is_folder(place / "data") or is_file(place / ROWS)
+    return place.suffix == ".json" or is_folder(place / "data") or is_file(place / LAST / ROWS)
 
 
 def _none_found(dataset: str, tasks: Sequence[Task], split: Split, images: Path | None) -> UserError:

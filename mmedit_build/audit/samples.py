@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmedit_build.easyedit_layout import EasyEditRow
 from mmedit_build.image_files import read_image
-from mmedit_build.rows import Edit, LocalityItem, Relation, Split, Task
+from mmedit_build.rows import EditRow, LocalityItem, Relation, Split, Task
 from mmedit_build.sources.nq import PREFIX
 
 
@@ -83,7 +83,7 @@ class Target:
         return {name: Pictures(_bytes(of.image), _bytes(of.image_rephrase)) for name, of in found.items()}
 
 
-def of_edit(edit: Edit) -> Sample | None:
+def of_edit(edit: EditRow) -> Sample | None:
     """The sample of an edit of whatever stage, once mining has put it into a split."""
     if edit.split is None:
         return None

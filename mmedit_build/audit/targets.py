@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmedit_build.audit.published import from_folder, from_hub
+from mmedit_build.audit.parquet import from_folder, from_hub
 from mmedit_build.audit.samples import Files, Sample, Target, of_edit, of_row
+from mmedit_build.build import rows_of
 from mmedit_build.easyedit_layout import FILES, place, read_rows
-from mmedit_build.engine import shards
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file, is_folder
 from mmedit_build.image_files import image_path
-from mmedit_build.rows import TASKS, Edit, Split, Task
+from mmedit_build.rows import TASKS, EditRow, Split, Task
 from mmedit_build.work import ROWS, STAGES, Work
 
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
@@ -39,7 +39,7 @@ def open_target(target: str) -> Target:
     return from_hub(match["name"], match["revision"])
 
 
-def from_edits(name: str, edits: Sequence[Edit], work: Work) -> Target:
+def from_edits(name: str, edits: Sequence[EditRow], work: Work) -> Target:
     """Edits of any stage; those that are in no split yet are left out."""
     samples = [sample for edit in edits if (sample := of_edit(edit)) is not None]
     files = {
@@ -50,9 +50,9 @@ def from_edits(name: str, edits: Sequence[Edit], work: Work) -> Target:
 
 
 def _folder(target: str, path: Path) -> Target:
-    rows = next((path / stage / ROWS for stage in reversed(STAGES) if (path / stage / ROWS).is_file()), None)
-    if rows is not None:
-        return _work(target, Work(path), rows)
+    stage = next((stage for stage in reversed(STAGES) if (path / stage / ROWS).is_file()), None)
+    if stage is not None:
+        return _work(target, Work(path), stage)
     if any((path / "data" / task).is_dir() for task in TASKS):
         return from_folder(target, path)
     named = [path / name for name in FILES.values() if (path / name).is_file()]
@@ -65,10 +65,12 @@ def _folder(target: str, path: Path) -> Target:
     return _easyedit(target, files, path)
 
 
-def _work(target: str, work: Work, rows: Path) -> Target:
-    opened = from_edits(target, shards.read_rows(rows, Edit), work)
+def _work(target: str, work: Work, stage: str) -> Target:
+    opened = from_edits(target, rows_of(work, stage), work)
     if not opened.samples:
-        raise UserError(f"{rows} holds no edits that belong to a split; run the stage again.")
+        raise UserError(
+            f"{work.stage(stage) / ROWS} holds no edits that belong to a split; run the stage again."
+        )
     return opened
 
 

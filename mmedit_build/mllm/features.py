@@ -15,16 +15,16 @@ from mmedit_build.mllm.passes import Counts
 from mmedit_build.mllm.query import Query
 from mmedit_build.mllm.rows import Layout
 
-MEMORY_BYTES = 2**29
+CACHE_BYTES = 2**29
 """How much the features kept by one model may take: some 1,600 images of BLIP-2 OPT-2.7B in float32."""
 VISION_BATCH = 32
 """Images encoded at a time."""
 
 
-class Memory:
+class FeatureCache:
     """What was seen, by image; the least recently used goes when `limit` bytes are full."""
 
-    def __init__(self, limit: int = MEMORY_BYTES) -> None:
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit = limit
         self._nbytes = 0
         self._kept: OrderedDict[str, Seen] = OrderedDict()
@@ -47,7 +47,7 @@ class Features:
     def __init__(self, family: Family, counts: Counts) -> None:
         self._family = family
         self._counts = counts
-        self._memory = Memory()
+        self._cache = FeatureCache()
         self._layouts: dict[str, Layout] = {}
         self._fresh = False
         self._apart = False
@@ -62,11 +62,11 @@ class Features:
         finally:
             self._fresh, self._apart = before
 
-    def memory(self) -> Memory:
-        """What one call may use: the lasting memory, or an empty one of its own inside `fresh`."""
-        return Memory() if self._fresh else self._memory
+    def cache(self) -> FeatureCache:
+        """What one call may use: the lasting cache, or an empty one of its own inside `fresh`."""
+        return FeatureCache() if self._fresh else self._cache
 
-    def layouts(self, queries: Sequence[Query], memory: Memory) -> list[Layout | None]:
+    def layouts(self, queries: Sequence[Query], cache: FeatureCache) -> list[Layout | None]:
         """How the image of each query lies in its row. No weight has a part in that, so it is kept."""
         fixed = self._family.fixed_layout
         if fixed is not None:
@@ -74,16 +74,16 @@ class Features:
         keys = [None if query.image is None else image_key(query.image) for query in queries]
         if any(key and key not in self._layouts for key in keys):
             # All of them, since images are encoded in the order of their queries.
-            self.of([query for query in queries if query.image is not None], memory)
+            self.of([query for query in queries if query.image is not None], cache)
         return [None if key is None else self._layouts[key] for key in keys]
 
-    def of(self, queries: Sequence[Query], memory: Memory) -> list[Seen]:
+    def of(self, queries: Sequence[Query], cache: FeatureCache) -> list[Seen]:
         """What is seen of the image of each of these queries, in order; all of them have one."""
         pairs = [(query.image, query.prompt) for query in queries if query.image is not None]
         keys = [self._key(*pair) for pair in pairs]
         distinct = dict(zip(keys, pairs, strict=True))
-        # Held here as well as in the memory, which may drop some of them before the call is done.
-        found = {key: kept for key in distinct if (kept := memory.get(key)) is not None}
+        # Held here as well as in the cache, which may drop some of them before the call is done.
+        found = {key: kept for key in distinct if (kept := cache.get(key)) is not None}
         missing = [key for key in distinct if key not in found]
         size = 1 if self._apart else VISION_BATCH
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
@@ -91,7 +91,7 @@ class Features:
                 chunk = missing[start : start + size]
                 found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
         for key in missing:
-            memory.put(key, found[key])
+            cache.put(key, found[key])
             self._layouts[key.partition(" ")[0]] = found[key].layout
         return [found[key] for key in keys]
 

@@ -15,7 +15,7 @@ from mmedit_build.mllm import parts
 from mmedit_build.mllm.batching import in_batches
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.families.base import Family
-from mmedit_build.mllm.features import Features, Memory
+from mmedit_build.mllm.features import FeatureCache, Features
 from mmedit_build.mllm.identity import identity
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes
@@ -83,23 +83,21 @@ class MLLM:
         self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
     ) -> list[Scored]:
         """Teacher-forced logits of each query, in order, in any mixture of images and lengths."""
-        memory = self._features.memory()
-        rows = self._rows(queries, memory)
+        cache = self._features.cache()
+        rows = self._rows(queries, cache)
         return in_batches(
             [row.length for row in rows],
             batch_size,
-            lambda indices: self._passes.score(
-                self._part(queries, rows, indices, memory), indices, positions
-            ),
+            lambda indices: self._passes.score(self._part(queries, rows, indices, cache), indices, positions),
         )
 
     def logits(self, queries: Sequence[Query], *, positions: Positions = "target") -> list[Scored]:
         """As `score`, but differentiable: one batch in the order given, in the caller's grad mode."""
-        memory, indices = self._features.memory(), range(len(queries))
-        rows = self._rows(queries, memory)
+        cache, indices = self._features.cache(), range(len(queries))
+        rows = self._rows(queries, cache)
         if not rows:
             return []
-        part = self._part(queries, rows, indices, memory)
+        part = self._part(queries, rows, indices, cache)
         return self._passes.score(part, indices, positions)
 
     def generate(
@@ -116,14 +114,14 @@ class MLLM:
         """As `generate`, with the probabilities of what was generated."""
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
-        memory = self._features.memory()
-        rows = self._rows(queries, memory, max_new_tokens)
+        cache = self._features.cache()
+        rows = self._rows(queries, cache, max_new_tokens)
         stops = self.stop_ids
         continued = in_batches(
             [row.length for row in rows],
             batch_size,
             lambda indices: self._passes.greedy(
-                self._part(queries, rows, indices, memory), indices, max_new_tokens, stops
+                self._part(queries, rows, indices, cache), indices, max_new_tokens, stops
             ),
         )
         return [Generated(self._text(one.ids), one.log_probs) for one in continued]
@@ -132,9 +130,9 @@ class MLLM:
     def confirm(self, query: Query, text: str) -> Generated | None:
         """As `write` for one query alone, but in a single pass: None unless it would write this very text."""
         queries = [replace(query, target=text)]
-        memory = self._features.memory()
-        rows = self._rows(queries, memory)
-        (scored,) = self._passes.score(self._part(queries, rows, [0], memory), [0], "all")
+        cache = self._features.cache()
+        rows = self._rows(queries, cache)
+        (scored,) = self._passes.score(self._part(queries, rows, [0], cache), [0], "all")
         said = scored.argmax[scored.first :].tolist()
         if said[:-1] != scored.target_ids.tolist() or said[-1] not in self.stop_ids:
             return None
@@ -156,11 +154,11 @@ class MLLM:
         if not 0 <= layer <= self.n_layers:
             raise ValueError(f"layer must be from 0 to {self.n_layers}, not {layer}")
         queries = list(queries)
-        memory = self._features.memory()
-        rows = self._rows(queries, memory)
+        cache = self._features.cache()
+        rows = self._rows(queries, cache)
 
         def lifted(indices: Sequence[int]) -> list[Below]:
-            part = self._part(queries, rows, indices, memory)
+            part = self._part(queries, rows, indices, cache)
             whole = self._passes.lift(part, indices, layer, for_generation=for_generation)
             return [whole.take([i]) for i in range(len(whole))]
 
@@ -194,7 +192,7 @@ class MLLM:
 
     def rows(self, queries: Sequence[Query], *, targets: bool = True) -> list[Row]:
         """Where everything of each query stands; without `targets`, up to the end of its prompt."""
-        return self._laid(queries, self._features.memory(), targets=targets)
+        return self._laid(queries, self._features.cache(), targets=targets)
 
     # Images
 
@@ -203,7 +201,7 @@ class MLLM:
 
         Equal images are encoded once.
         """
-        return [seen.features for seen in self._features.of(queries, self._features.memory())]
+        return [seen.features for seen in self._features.of(queries, self._features.cache())]
 
     def fresh_features(self, *, apart: bool = False) -> AbstractContextManager[None]:
         """Needed around any use of a model whose vision tower or connector is changed or being trained.
@@ -302,27 +300,27 @@ class MLLM:
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _rows(self, queries: Sequence[Query], memory: Memory, new_tokens: int = 0) -> Sequence[Row]:
+    def _rows(self, queries: Sequence[Query], cache: FeatureCache, new_tokens: int = 0) -> Sequence[Row]:
         """Rows of the queries, checked; with `new_tokens` these take the place of the targets."""
         if isinstance(queries, Below):
             rows: Sequence[Row] = queries.rows
         else:
-            rows = self._laid(queries, memory, targets=not new_tokens)
+            rows = self._laid(queries, cache, targets=not new_tokens)
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
         check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
         return rows
 
-    def _laid(self, queries: Sequence[Query], memory: Memory, *, targets: bool) -> list[Row]:
-        return make_rows(self._family, queries, self._features.layouts(queries, memory), targets=targets)
+    def _laid(self, queries: Sequence[Query], cache: FeatureCache, *, targets: bool) -> list[Row]:
+        return make_rows(self._family, queries, self._features.layouts(queries, cache), targets=targets)
 
     def _part(
-        self, queries: Sequence[Query], rows: Sequence[Row], indices: Sequence[int], memory: Memory
+        self, queries: Sequence[Query], rows: Sequence[Row], indices: Sequence[int], cache: FeatureCache
     ) -> Below:
         """The chosen rows as far as they are known: from a Below, or embedded now."""
         if isinstance(queries, Below):
             return queries.take(indices)
         chosen, taken = tuple(queries[i] for i in indices), tuple(rows[i] for i in indices)
-        views = iter(self._features.of([query for query in chosen if query.image is not None], memory))
+        views = iter(self._features.of([query for query in chosen if query.image is not None], cache))
         seen = [None if query.image is None else next(views) for query in chosen]
         hidden = tuple(self._family.embed(taken, seen))
         return Below(0, chosen, taken, hidden, tuple(() if one is None else one.deep for one in seen))

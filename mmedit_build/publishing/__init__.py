@@ -14,7 +14,7 @@ from mmedit_build.publishing.hub import Preview, Published, check_access, previe
 from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.recipe import Recipe
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.store import REMEDY, write_atomic
 from mmedit_build.work import Work
 
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-def build_dataset(edits: Sequence[Edit], work: Work, recipe: Recipe, counts: Counts, audit: Audit) -> Path:
+def build_dataset(edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: Counts, audit: Audit) -> Path:
     """Write the dataset of finished edits into the work folder, checked, whole or not at all.
 
     The same content gives the same bytes, and a dataset that has them already is left as it is.
@@ -58,7 +58,7 @@ def build_dataset(edits: Sequence[Edit], work: Work, recipe: Recipe, counts: Cou
 
 
 def _write(
-    folder: Path, edits: Sequence[Edit], work: Work, recipe: Recipe, counts: Counts, audit: Audit
+    folder: Path, edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: Counts, audit: Audit
 ) -> None:
     embedded = recipe.publish.embed_source_images
     parts = [write_table(table, folder, embedded=embedded) for table in make_tables(edits, work)]

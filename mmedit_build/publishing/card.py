@@ -18,7 +18,7 @@ from mmedit_build.publishing.columns import features
 from mmedit_build.publishing.manifest import Audit, Counts, provenance, row_counts
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
@@ -36,7 +36,7 @@ print(edit["rephrase"], edit["image_rephrase"].size)"""
 class Story:
     """What a card tells."""
 
-    edits: Sequence[Edit]
+    edits: Sequence[EditRow]
     recipe: Recipe
     counts: Counts
     audit: Audit
@@ -165,7 +165,7 @@ def _rows_table(parts: Sequence[Part]) -> str:
     return table(("configuration", "train", "test"), lines)
 
 
-def _provenance(edits: Sequence[Edit]) -> str:
+def _provenance(edits: Sequence[EditRow]) -> str:
     labels = {
         "base": "Base model",
         "rephrase_models": "Rephrases by",

@@ -19,14 +19,14 @@ from mmedit_build.publishing.columns import features, image_columns
 from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
 from mmedit_build.publishing.secrets import refuse_secrets
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 
 SHOWN = 5
 """How many problems the message names."""
 _REMEDY_BUILD = "mend what is named and build it again"
 
 
-def check_edits(edits: Sequence[Edit]) -> None:
+def check_edits(edits: Sequence[EditRow]) -> None:
     """Refuse edits that lack what a stage should have added."""
     lacking = [
         f"{edit.id} has no {part}"

@@ -10,12 +10,12 @@ from datasets.exceptions import DataFilesNotFoundError, DatasetBuildError, Split
 
 from mmedit_build.errors import UserError
 
-Rows = Mapping[str, Mapping[str, int]]
+RowCounts = Mapping[str, Mapping[str, int]]
 """Numbers of rows by configuration and split."""
 
 
 def check_loading(
-    place: str, rows: Rows, *, remedy: str, revision: str | None = None, token: str | bool | None = None
+    place: str, rows: RowCounts, *, remedy: str, revision: str | None = None, token: str | bool | None = None
 ) -> None:
     """Load every configuration of a folder or repository; refuse it if that fails or rows are missing."""
     disable_progress_bars()

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from mmedit_build.publishing.files import File
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.services.keys import address
 
 StageCounts = TypedDict("StageCounts", {"in": int, "out": int, "rejected": Mapping[str, int], "failed": int})
@@ -44,7 +44,7 @@ def _without_folders(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def provenance(edits: Sequence[Edit]) -> dict[str, list[str]]:
+def provenance(edits: Sequence[EditRow]) -> dict[str, list[str]]:
     """Which models and prompts the edits name."""
     rephrases = [edit.rephrase for edit in edits if edit.rephrase]
     images = [edit.imagined for edit in edits if edit.imagined]
@@ -66,7 +66,7 @@ def row_counts(parts: Iterable[Part]) -> dict[str, dict[str, int]]:
 
 
 def manifest_text(
-    edits: Sequence[Edit],
+    edits: Sequence[EditRow],
     recipe: Recipe,
     counts: Counts,
     audit: Audit,

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from mmedit_build.mllm.images import open_image
-from mmedit_build.rows import TASKS, Edit
+from mmedit_build.rows import TASKS, EditRow
 from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet, drawable
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
@@ -20,7 +20,7 @@ _BETWEEN = 4
 """Pixels between the two images."""
 
 
-def write_picture(path: Path, edits: Sequence[Edit], work: Work) -> None:
+def write_picture(path: Path, edits: Sequence[EditRow], work: Work) -> None:
     """Draw the first finished edits of each task."""
     by_task = [[edit for edit in edits if edit.task == task][: SHOWN[task]] for task in TASKS]
     sheet = contact_sheet([_entry(edit, work) for chosen in by_task for edit in chosen])
@@ -29,7 +29,7 @@ def write_picture(path: Path, edits: Sequence[Edit], work: Work) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _entry(edit: Edit, work: Work) -> Entry:
+def _entry(edit: EditRow, work: Work) -> Entry:
     assert edit.rephrase is not None
     assert edit.imagined is not None
     images = (edit.image, edit.imagined.image)

@@ -14,7 +14,7 @@ from mmedit_build.columns import CONFIGS
 from mmedit_build.errors import UserError
 from mmedit_build.image_files import read_image
 from mmedit_build.publishing.columns import features
-from mmedit_build.rows import SPLITS, Edit, LocalityItem, Split
+from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Split
 from mmedit_build.work import Work
 
 SHARD_BYTES = 400_000_000
@@ -76,7 +76,7 @@ class Part:
     """In bytes, as Arrow holds the rows in memory."""
 
 
-def make_tables(edits: Sequence[Edit], work: Work) -> list[Table]:
+def make_tables(edits: Sequence[EditRow], work: Work) -> list[Table]:
     """All tables that have rows, in the order of the edits."""
     tables = [
         Table(config, split, _rows(config, split, edits, work)) for config in CONFIGS for split in SPLITS
@@ -98,7 +98,7 @@ def write_table(table: Table, folder: Path, *, embedded: bool) -> Part:
     return Part(table.config, table.split, tuple(files), len(rows), size)
 
 
-def _rows(config: str, split: Split, edits: Sequence[Edit], work: Work) -> list[Row]:
+def _rows(config: str, split: Split, edits: Sequence[EditRow], work: Work) -> list[Row]:
     here = [edit for edit in edits if edit.split == split]
     if config == "text_locality":
         return _pool(item for edit in here if edit.locality for item in edit.locality.text)
@@ -108,7 +108,7 @@ def _rows(config: str, split: Split, edits: Sequence[Edit], work: Work) -> list[
     return [_edit_row(edit, work) for edit in here if edit.task == config]
 
 
-def _edit_row(edit: Edit, work: Work) -> Row:
+def _edit_row(edit: EditRow, work: Work) -> Row:
     # The build refuses incomplete edits before it comes to tables.
     assert edit.rephrase is not None
     assert edit.imagined is not None

@@ -15,7 +15,7 @@ from functools import partial
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import AttachStage, VisionModel
-from mmedit_build.rows import Edit, Locality, LocalityItem, Relation
+from mmedit_build.rows import EditRow, Locality, LocalityItem, Relation
 from mmedit_build.scoring.text import plain
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.services.asking import Asker, NoAnswer, Question
@@ -89,12 +89,12 @@ class Deck:
 
 
 def assign(
-    edits: Sequence[Edit],
+    edits: Sequence[EditRow],
     pools: Sequence[LocalityItem],
-    known: Sequence[Edit],
+    known: Sequence[EditRow],
     config: AttachStage,
     seed: str,
-) -> list[Edit | Rejected[Edit]]:
+) -> list[EditRow | Rejected[EditRow]]:
     """Each edit with its locality items, in the order of the edits.
 
     `pools` is what is left of them after probing, `known` what mining rejected as answered right. An edit for
@@ -112,9 +112,9 @@ class _Dealer:
 
     def __init__(
         self,
-        edits: Sequence[Edit],
+        edits: Sequence[EditRow],
         pools: Sequence[LocalityItem],
-        known: Sequence[Edit],
+        known: Sequence[EditRow],
         config: AttachStage,
         seed: str,
     ) -> None:
@@ -133,7 +133,7 @@ class _Dealer:
         with_text = (_near(row, "same_question") for row in right if plain(row.question) in texts)
         self._with_text = _decks(with_text, lambda item: plain(item.question), seed)
 
-    def serve(self, edit: Edit) -> Edit | Rejected[Edit]:
+    def serve(self, edit: EditRow) -> EditRow | Rejected[EditRow]:
         """The edit with its items, or why it gets none."""
         config, split = self._config, split_of(edit)
         text = self._facts[split].deal(config.text_items, partial(_apart, edit))
@@ -147,15 +147,15 @@ class _Dealer:
         return replace(edit, locality=Locality(text=text, image=(*image, *here, *elsewhere)))
 
 
-def _apart(edit: Edit, item: LocalityItem) -> bool:
+def _apart(edit: EditRow, item: LocalityItem) -> bool:
     return item.image_id != edit.image_id and plain(item.question) != plain(edit.question)
 
 
-def _pair(row: Edit | LocalityItem) -> tuple[int | None, str]:
+def _pair(row: EditRow | LocalityItem) -> tuple[int | None, str]:
     return row.image_id, plain(row.question)
 
 
-def _near(row: Edit, relation: Relation) -> LocalityItem:
+def _near(row: EditRow, relation: Relation) -> LocalityItem:
     return LocalityItem(
         id=row.id,
         relation=relation,

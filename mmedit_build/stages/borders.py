@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from mmedit_build.rows import SPLITS, Edit, LocalityItem, Split
+from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Split
 from mmedit_build.scoring.text import plain
 
 Key = TypeVar("Key", int, str)
@@ -26,7 +26,7 @@ Key = TypeVar("Key", int, str)
 class Borders:
     """The line between the splits."""
 
-    def __init__(self, edits: Sequence[Edit], pools: Sequence[LocalityItem], seed: str) -> None:
+    def __init__(self, edits: Sequence[EditRow], pools: Sequence[LocalityItem], seed: str) -> None:
         self._seed = seed
         counts = Counter(split_of(edit) for edit in edits)
         self._shares = {split: counts[split] / len(edits) for split in SPLITS if counts[split]}
@@ -56,7 +56,7 @@ class Borders:
         split = self._seen[plain(item.question)]
         return split if self.of_image(item.image_id) == split else None
 
-    def admit(self, edit: Edit, item: LocalityItem) -> bool:
+    def admit(self, edit: EditRow, item: LocalityItem) -> bool:
         """Whether an item may be used near an edit: neither its image nor its text is the other split's."""
         split = split_of(edit)
         ours = item.image_id is None or self.of_image(item.image_id) == split
@@ -90,7 +90,7 @@ class Borders:
         return votes
 
 
-def split_of(edit: Edit) -> Split:
+def split_of(edit: EditRow) -> Split:
     """The split of an edit, which mining gives it."""
     if edit.split is None:
         raise ValueError(f"{edit.id} has no split")

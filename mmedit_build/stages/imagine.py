@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import ImagineStage, VisionModel
-from mmedit_build.rows import Edit, Imagined, Painting
+from mmedit_build.rows import EditRow, Imagined, Painting
 from mmedit_build.services.asking import model_name
 from mmedit_build.services.opening import load_asker
 from mmedit_build.stages.likeness import Attempt, Known, Likeness
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mmedit_build.services.painter import Painter
 
-Outcome = Edit | Rejected[Edit] | Failed
+Outcome = EditRow | Rejected[EditRow] | Failed
 
 NO_CAPTION = "no caption to paint from"
 
@@ -31,7 +31,7 @@ NO_CAPTION = "no caption to paint from"
 class _Task:
     """An edit with what has been tried for it."""
 
-    row: Edit
+    row: EditRow
     caption: str
     source: Image.Image | None
     """The original, for image-to-image."""
@@ -73,7 +73,7 @@ class Imagining:
         asker = load_asker(model, self.work.requests) if quiz else None
         self._likeness = Likeness(config, self.known, resemblance, asker, ask_target=model != self.base)
 
-    def __call__(self, rows: Sequence[Edit]) -> list[Outcome]:
+    def __call__(self, rows: Sequence[EditRow]) -> list[Outcome]:
         assert self._likeness is not None
         begun = [self._begin(row) for row in rows]
         tasks = [one for one in begun if isinstance(one, _Task)]
@@ -82,7 +82,7 @@ class Imagining:
             self._likeness.check(attempts)
         return [self._outcome(one) if isinstance(one, _Task) else one for one in begun]
 
-    def _begin(self, row: Edit) -> _Task | Rejected[Edit] | Failed:
+    def _begin(self, row: EditRow) -> _Task | Rejected[EditRow] | Failed:
         from mmedit_build.mllm.images import open_image
 
         caption = row.target if row.task == "caption" else row.caption

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmedit_build.recipe import ImagineStage, Quiz
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.scoring.bounds import NoNumberError, within
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
@@ -38,7 +38,7 @@ ANSWER_TOKENS = 16
 class Attempt:
     """An image for an edit, on its way through the checks."""
 
-    edit: Edit
+    edit: EditRow
     seed: int
     caption: str
     source: Image.Image | None
@@ -116,7 +116,7 @@ class Likeness:
         for attempt, items in zip(attempts, quizzes, strict=True):
             _mark(attempt, items, [next(answers) for _ in items], self.config.quiz.least)
 
-    def _quiz(self, edit: Edit, config: Quiz) -> list[_Item]:
+    def _quiz(self, edit: EditRow, config: Quiz) -> list[_Item]:
         """What to ask about an image of the edit."""
         own = _plain(edit.question)
         others = [pair for pair in self.known.get(edit.image_id, ()) if _plain(pair[0]) != own]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import MineCaption, MineStage, MineVqa, VisionModel
-from mmedit_build.rows import Edit, Example
+from mmedit_build.rows import EditRow, Example
 from mmedit_build.scoring.bounds import NoNumberError
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.services.asking import KIND_OF_TASK, Answer, Asker, NoAnswer, Question
@@ -18,7 +18,7 @@ from mmedit_build.services.opening import load_asker
 from mmedit_build.stages.failures import Verdict, judge_answer, judge_caption
 from mmedit_build.work import Work
 
-Mined = Edit | Rejected[Edit] | Failed
+Mined = EditRow | Rejected[EditRow] | Failed
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Mining:
         first = {
             i: answer
             for i, (answer, outcome) in enumerate(zip(answers, outcomes, strict=True))
-            if isinstance(outcome, Edit) and isinstance(answer, Answer)
+            if isinstance(outcome, EditRow) and isinstance(answer, Answer)
         }
         asked = [questions[i] for i in first]
         again = self._asker.ask_again(asked, list(first.values()), max_tokens=config.answer_tokens)
@@ -83,7 +83,7 @@ class Mining:
             verdict = self._verdict(row, answer.text, config)
         except NoNumberError as error:
             return Failed(row.id, str(error))
-        edit = Edit(
+        edit = EditRow(
             **asdict(row),
             target=verdict.target,
             prediction=answer.text,

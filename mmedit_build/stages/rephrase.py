@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
 from mmedit_build.recipe import Local, RephraseStage
-from mmedit_build.rows import Candidate, Edit, Rephrase
+from mmedit_build.rows import Candidate, EditRow, Rephrase
 from mmedit_build.scoring.bounds import NoNumberError, within
 from mmedit_build.services.chat import NOT_NUMBERS, Chat, ChatRequest, NoReply, Reply, prompt_messages
 from mmedit_build.services.opening import open_chat
@@ -31,7 +31,7 @@ UNCLEAR = "judge: neither yes nor no"
 MUTE = "judge: no reply"
 FAR = "embeddings far apart"
 
-Outcome = Edit | Rejected[Edit] | Failed
+Outcome = EditRow | Rejected[EditRow] | Failed
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Draft:
     """Whether it was refused only because something could not be measured or asked."""
 
 
-def question_requests(config: RephraseStage, edits: Sequence[Edit]) -> list[ChatRequest]:
+def question_requests(config: RephraseStage, edits: Sequence[EditRow]) -> list[ChatRequest]:
     """What the chat model is asked for these edits; captions are rephrased without one."""
     return [request for edit in edits if edit.task == "vqa" for request in _requests(config, edit.question)]
 
@@ -77,14 +77,14 @@ class Rephrasing:
             _open_embedder(self.config),
         )
 
-    def __call__(self, rows: Sequence[Edit]) -> Iterator[Outcome]:
+    def __call__(self, rows: Sequence[EditRow]) -> Iterator[Outcome]:
         assert self._opened is not None
         questions = [row for row in rows if row.task == "vqa"]
         drafts = _Drafts(self.config, self._opened, questions)
         for row in rows:
             yield drafts.outcome(row) if row.task == "vqa" else self._template(row)
 
-    def _template(self, row: Edit) -> Edit:
+    def _template(self, row: EditRow) -> EditRow:
         """A caption's prompt in other words, the same for the same seed and row."""
         templates = [one for one in load_prompt(TEMPLATES)["templates"] if one != row.question]
         digest = hashlib.sha256(f"{self.seed}\n{row.id}".encode()).digest()
@@ -112,7 +112,7 @@ def _open_embedder(config: RephraseStage) -> Embedder | None:
 class _Drafts:
     """The candidates of one shard's questions, checked from cheap to dear."""
 
-    def __init__(self, config: RephraseStage, opened: _Opened, rows: Sequence[Edit]) -> None:
+    def __init__(self, config: RephraseStage, opened: _Opened, rows: Sequence[EditRow]) -> None:
         self._config = config
         self._name = opened.chat.name
         self._repeats = isinstance(config.model, Local)
@@ -126,7 +126,7 @@ class _Drafts:
         if opened.judge:
             self._judge(opened.judge)
 
-    def outcome(self, row: Edit) -> Outcome:
+    def outcome(self, row: EditRow) -> Outcome:
         """The row with the most different candidate that passed, or why there is none."""
         drafts = self._drafts[row.id]
         if not drafts:
@@ -182,7 +182,7 @@ class _Drafts:
                 _take_verdict(draft, reply)
 
 
-def _checked(row: Edit, replies: Sequence[Reply | NoReply]) -> list[_Draft]:
+def _checked(row: EditRow, replies: Sequence[Reply | NoReply]) -> list[_Draft]:
     """The different candidates of a row after the checks that cost nothing."""
     texts = dict.fromkeys(reply.text for reply in replies if isinstance(reply, Reply))
     return [

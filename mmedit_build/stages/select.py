@@ -15,14 +15,14 @@ from typing import TypeVar
 
 from mmedit_build.engine.base import Rejected
 from mmedit_build.recipe import Sizes
-from mmedit_build.rows import SPLITS, Edit, Split, Task
+from mmedit_build.rows import SPLITS, EditRow, Split, Task
 from mmedit_build.scoring.text import plain
 
-Selected = tuple[list[Edit], list[Rejected[Edit]]]
+Selected = tuple[list[EditRow], list[Rejected[EditRow]]]
 Key = TypeVar("Key", str, int)
 
 
-def select(found: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str, spare: float) -> Selected:
+def select(found: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str, spare: float) -> Selected:
     """Edits with their splits, in an order of which every beginning is balanced, and what is left out."""
     unique, repeats = _without_repeats(found)
     placed, misplaced = _placed(unique, sizes, seed)
@@ -30,10 +30,10 @@ def select(found: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str, spare:
     return kept, [*repeats, *misplaced, *surplus]
 
 
-def cut(edits: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str) -> Selected:
+def cut(edits: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str) -> Selected:
     """The wanted number of each task and split, balanced over the types of question."""
-    groups: list[list[Edit]] = []
-    surplus: list[Rejected[Edit]] = []
+    groups: list[list[EditRow]] = []
+    surplus: list[Rejected[EditRow]] = []
     for task, size in sizes.items():
         for split in SPLITS:
             group = [edit for edit in edits if (edit.task, edit.split) == (task, split)]
@@ -44,7 +44,7 @@ def cut(edits: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str) -> Select
     return _woven(groups), surplus
 
 
-def _woven(groups: Sequence[Sequence[Edit]]) -> list[Edit]:
+def _woven(groups: Sequence[Sequence[EditRow]]) -> list[EditRow]:
     """All groups in one row, each spread evenly over it."""
     places = [
         ((place + 0.5) / len(group), number, edit)
@@ -58,10 +58,10 @@ def _larger(sizes: Sizes, spare: float) -> Sizes:
     return Sizes(train=round(sizes.train * (1 + spare)), test=round(sizes.test * (1 + spare)))
 
 
-def _without_repeats(found: Sequence[Edit]) -> Selected:
+def _without_repeats(found: Sequence[EditRow]) -> Selected:
     seen: set[tuple[str, int, str]] = set()
-    unique: list[Edit] = []
-    repeats: list[Rejected[Edit]] = []
+    unique: list[EditRow] = []
+    repeats: list[Rejected[EditRow]] = []
     for edit in sorted(found, key=lambda edit: edit.id):
         key = (edit.task, edit.image_id, plain(edit.question))
         if key in seen:
@@ -72,13 +72,13 @@ def _without_repeats(found: Sequence[Edit]) -> Selected:
     return unique, repeats
 
 
-def _placed(edits: Sequence[Edit], sizes: Mapping[Task, Sizes], seed: str) -> Selected:
+def _placed(edits: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str) -> Selected:
     shares = _shares(sizes)
     asked = [edit for edit in edits if edit.task == "vqa"]
     texts = _split_of_texts(asked, shares, seed)
     images = _split_of_images(edits, texts, shares, seed)
-    placed: list[Edit] = []
-    misplaced: list[Rejected[Edit]] = []
+    placed: list[EditRow] = []
+    misplaced: list[Rejected[EditRow]] = []
     for edit in edits:
         split = images[edit.image_id]
         if edit.task == "vqa" and texts[plain(edit.question)] != split:
@@ -93,7 +93,7 @@ def _shares(sizes: Mapping[Task, Sizes]) -> dict[Split, float]:
     return {"train": train / (train + test), "test": test / (train + test)}
 
 
-def _split_of_texts(edits: Sequence[Edit], shares: Mapping[Split, float], seed: str) -> dict[str, Split]:
+def _split_of_texts(edits: Sequence[EditRow], shares: Mapping[Split, float], seed: str) -> dict[str, Split]:
     by_type: dict[str, Counter[str]] = defaultdict(Counter)
     for edit in edits:
         by_type[edit.question_type][plain(edit.question)] += 1
@@ -106,7 +106,7 @@ def _split_of_texts(edits: Sequence[Edit], shares: Mapping[Split, float], seed: 
 
 
 def _split_of_images(
-    edits: Sequence[Edit], texts: Mapping[str, Split], shares: Mapping[Split, float], seed: str
+    edits: Sequence[EditRow], texts: Mapping[str, Split], shares: Mapping[Split, float], seed: str
 ) -> dict[int, Split]:
     """An image goes where most of its questions go; images that have captions only are dealt out."""
     votes: dict[int, Counter[Split]] = defaultdict(Counter)
@@ -142,9 +142,9 @@ def _dealt(
     return splits
 
 
-def _by_turns(edits: Iterable[Edit], seed: str) -> list[Edit]:
+def _by_turns(edits: Iterable[EditRow], seed: str) -> list[EditRow]:
     """One of each type of question in turn, in an order that only the seed and the ids decide."""
-    by_type: dict[str, list[Edit]] = defaultdict(list)
+    by_type: dict[str, list[EditRow]] = defaultdict(list)
     for edit in sorted(edits, key=lambda edit: _order(seed, edit.id)):
         by_type[edit.question_type].append(edit)
     turns = {edit.id: (turn, kind) for kind, group in by_type.items() for turn, edit in enumerate(group)}

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import benchmarks.speed.command
 from benchmarks.speed.command import Measured, app, cost_table, evaluation_table, training_table
 from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
-from benchmarks.speed.modes import compare, memory_of
+from benchmarks.speed.modes import compare, footprint_of
 from benchmarks.speed.training import compare_training
 from mmedit_build.checkpoints import locate
 
@@ -52,7 +52,7 @@ def test_training_steps_are_the_same_and_skip_what_does_not_change(setting: Sett
 
 
 def test_memory_is_that_of_a_process_that_only_judges(setting: Setting) -> None:
-    memory = memory_of("ft", setting, None, plain=False)
+    memory = footprint_of("ft", setting, None, plain=False)
     assert 2**26 < memory.model <= memory.peak
     assert memory.ratio < 1.3
     # The queries of both edits at the last layer, with keys and values below it, and three pictures each.

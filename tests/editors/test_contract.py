@@ -10,6 +10,8 @@ import torch
 
 from editors import EDITORS, editor_class, load_editor
 from editors.base import Editor, Learner, Patch, TrainEdit
+from editors.oracle import OraclePatch
+from editors.patches.overlays import PromptPatch
 from editors.saving import load_patch, read_state, save_patch, write_state
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
@@ -103,6 +105,21 @@ def test_several_edits_take_together(miniature: MLLM, editor: Editor, world: lis
     with editor.plan(miniature, wishes).applied(miniature) as model:
         after = sum(float(one.log_prob) for one in model.score(queries))
     assert after > sum(float(one.log_prob) for one in miniature.score(queries))
+
+
+@pytest.mark.parametrize("around", [PromptPatch(("Look closely. ",)), OraclePatch({})])
+def test_edits_are_planned_under_patches_that_rewrite_or_route_or_refused(
+    miniature: MLLM, editor: Editor, world: list[TrainEdit], patches: list[Patch], around: Patch
+) -> None:
+    with around.applied(miniature) as model:
+        if editor.family not in {"memory", "sanity"}:
+            with pytest.raises(UserError, match="looks into the layers of the model"):
+                editor.plan(model, [world[12].edit])
+            return
+        found = editor.plan(model, [world[12].edit]).state()
+    expected = patches[0].state()
+    assert found.fields == expected.fields
+    assert all(torch.equal(one, expected.tensors[name]) for name, one in found.tensors.items())
 
 
 def test_undo_is_exact_also_after_an_error(

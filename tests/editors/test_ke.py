@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from editors.base import Edit, TrainEdit
 from editors.ke import KE, MARGINS, Head, KEConfig, KENetwork, KEPractice, Reader, change, size
-from editors.learning.gradients import Rows
+from editors.learning.gradients import OuterProducts
 from editors.learning.hypernetworks import Inner, edited
 from editors.losses import locality_kl, smoothed_nll, target_nll
 from editors.patches.weights import Factors, LowRankPatch
@@ -29,8 +29,8 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def rows() -> Rows:
-    return Rows(torch.randn(POSITIONS, INTO).double(), torch.randn(POSITIONS, OUT).double())
+def products() -> OuterProducts:
+    return OuterProducts(torch.randn(POSITIONS, INTO).double(), torch.randn(POSITIONS, OUT).double())
 
 
 def dense(pair: Factors) -> Tensor:
@@ -41,7 +41,7 @@ def dense(pair: Factors) -> Tensor:
 
 
 def test_the_change_masks_and_shifts_the_gradient() -> None:
-    told = rows()
+    told = products()
     mask_in, shift_in, mask_out, shift_out = (torch.randn(n).double() for n in (INTO, INTO, OUT, OUT))
     gradient = told.deltas.mT @ told.inputs
     expected = gradient * torch.outer(mask_out, mask_in) + torch.outer(shift_out, shift_in)
@@ -50,7 +50,7 @@ def test_the_change_masks_and_shifts_the_gradient() -> None:
     assert torch.equal(
         dense(change(told, 0 * mask_in, mask_out, 0 * shift_in, shift_out)), torch.zeros(OUT, INTO).double()
     )
-    nothing = Rows(told.inputs[:0], told.deltas[:0])
+    nothing = OuterProducts(told.inputs[:0], told.deltas[:0])
     assert torch.linalg.matrix_rank(dense(change(nothing, mask_in, mask_out, shift_in, shift_out))) == 1
 
 
@@ -68,7 +68,7 @@ def set_head(head: Head, **parts: float | Tensor) -> None:
 
 
 def test_a_mask_without_preference_scales_the_gradient() -> None:
-    head, told = Head(OUT, INTO).double(), rows()
+    head, told = Head(OUT, INTO).double(), products()
     set_head(head, mask_in=3.0, mask_out=7.0, shift_out=torch.randn(OUT), gate=0.4)
     (vectors,) = zip(*head(torch.randn(1, 1024).double(), 2.0), strict=True)
     gradient = told.deltas.mT @ told.inputs
@@ -78,7 +78,7 @@ def test_a_mask_without_preference_scales_the_gradient() -> None:
 
 
 def test_rows_are_weighed_by_a_softmax_and_a_closed_gate_lets_nothing_through() -> None:
-    head, told = Head(OUT, INTO).double(), rows()
+    head, told = Head(OUT, INTO).double(), products()
     mask_out, shift_out = torch.randn(OUT), torch.randn(OUT)
     set_head(head, mask_in=1.0, mask_out=mask_out, shift_in=2.0, shift_out=shift_out)
     ((_, masked, shift_in, shifted),) = zip(*head(torch.randn(1, 1024).double(), 1.0), strict=True)
@@ -318,10 +318,12 @@ def test_edits_have_a_patch_each(mllm: MLLM, train: list[TrainEdit]) -> None:
             (alone,) = net([one])
             for name, pair in patch.factors.items():
                 torch.testing.assert_close(dense(pair), dense(alone.factors[name]), rtol=1e-4, atol=1e-7)
-                assert pair.left.shape[1] == len(one.rows[name]) + 1
+                assert pair.left.shape[1] == len(one.gradient[name]) + 1
 
 
 def test_what_is_told_is_counted(mllm: MLLM, train: list[TrainEdit]) -> None:
     (one,) = editor().told(mllm, mllm.below([train[0].edit.query], 3))
     assert isinstance(one, Inner)
-    assert one.nbytes == sum(4 * pair.inputs.numel() + 4 * pair.deltas.numel() for pair in one.rows.values())
+    assert one.nbytes == sum(
+        4 * pair.inputs.numel() + 4 * pair.deltas.numel() for pair in one.gradient.values()
+    )

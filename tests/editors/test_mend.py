@@ -101,8 +101,8 @@ def test_many_edits_are_told_part_by_part(
     whole = editor().told(mllm, below)
     monkeypatch.setattr("editors.learning.hypernetworks.CHUNK", 2)
     for one, other in zip(whole, editor().told(mllm, below), strict=True):
-        for name, pair in one.rows.items():
-            torch.testing.assert_close(pair.deltas, other.rows[name].deltas, rtol=1e-3, atol=1e-5)
+        for name, pair in one.gradient.items():
+            torch.testing.assert_close(pair.deltas, other.gradient[name].deltas, rtol=1e-3, atol=1e-5)
 
 
 def test_rates_of_zero_change_nothing(mllm: MLLM, train: list[TrainEdit], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from editors.learning.gradients import Rows
+from editors.learning.gradients import OuterProducts
 from editors.learning.hypernetworks import Inner
 from editors.mend import MENDNetwork, Normalizer, Residual
 from tests.editors.conftest import deltas
@@ -19,13 +19,13 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def rows(number: int, out: int, into: int) -> Rows:
-    return Rows(torch.randn(number, into).double(), torch.randn(number, out).double())
+def products(number: int, out: int, into: int) -> OuterProducts:
+    return OuterProducts(torch.randn(number, into).double(), torch.randn(number, out).double())
 
 
 def wishes(*numbers: int) -> list[Inner]:
-    """Gradients at three weights, of so many rows each, in float64."""
-    return [Inner({name: rows(number, *shape) for name, shape in SHAPES.items()}) for number in numbers]
+    """Gradients at three weights, of so many pairs each, in float64."""
+    return [Inner({name: products(number, *shape) for name, shape in SHAPES.items()}) for number in numbers]
 
 
 def network(*, normal: bool = True, edit_lr: float = 0.5) -> MENDNetwork:
@@ -123,7 +123,7 @@ def test_at_first_and_without_normalization_it_is_a_step_of_gradient_descent() -
     for one, patch in zip(told, network(normal=False)(told), strict=True):
         assert list(patch.factors) == list(SHAPES)
         for name, delta in deltas(patch).items():
-            pair = one.rows[name]
+            pair = one.gradient[name]
             gradient = sum(torch.outer(d, x) for d, x in zip(pair.deltas, pair.inputs, strict=True))
             torch.testing.assert_close(delta, -0.5 * gradient, rtol=0, atol=1e-12)
 
@@ -132,7 +132,7 @@ def test_at_first_it_is_such_a_step_of_what_was_normalized() -> None:
     told, net = wishes(4, 2), network()
     patches = net(told)
     for key, names in {"5x3": ("a", "c"), "3x5": ("b",)}.items():
-        pairs = [one.rows[name] for one in told for name in names]
+        pairs = [one.gradient[name] for one in told for name in names]
         seen = torch.cat([torch.cat([pair.inputs, pair.deltas], dim=1) for pair in pairs])
         normalize = net.transforms[key].normalize
         assert isinstance(normalize, Normalizer)
@@ -140,7 +140,7 @@ def test_at_first_it_is_such_a_step_of_what_was_normalized() -> None:
         torch.testing.assert_close(normalize.mean, seen.mean(dim=0), rtol=0, atol=1e-12)
         for one, patch in zip(told, patches, strict=True):
             for name in names:
-                pair = one.rows[name]
+                pair = one.gradient[name]
                 normal = (torch.cat([pair.inputs, pair.deltas], dim=1) - seen.mean(dim=0)) / (
                     seen.std(dim=0) + 1e-7
                 )
@@ -156,7 +156,10 @@ def test_the_rank_is_at_most_that_of_the_rows_and_rows_are_summed() -> None:
     stir(net)
     (one,) = wishes(2)
     twice = Inner(
-        {name: Rows(pair.inputs.repeat(2, 1), pair.deltas.repeat(2, 1)) for name, pair in one.rows.items()}
+        {
+            name: OuterProducts(pair.inputs.repeat(2, 1), pair.deltas.repeat(2, 1))
+            for name, pair in one.gradient.items()
+        }
     )
     single, double = net([one, twice])
     for name, delta in deltas(single).items():

@@ -21,7 +21,7 @@ from editors.neurons.attribution import attributions, path
 from editors.neurons.choosing import coarse, refined
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import Patching, PatchingConfig, find_mistake
-from editors.neurons.remembered import Memories
+from editors.neurons.remembered import Remembered
 from mmedit_build.mllm import MLLM, Query
 
 FOLDER = Path(__file__).parent / "parity"
@@ -141,7 +141,7 @@ def test_slots_are_trained_as_the_authors_train_them(tiny: MLLM, monkeypatch: py
 
 def test_neurons_are_trained_as_the_authors_train_them(tiny: MLLM) -> None:
     expected = numbers("t-patcher")
-    memories = Memories(drawn(2000, 200, 32), drawn(2001, 150, 32))
+    remembered = Remembered(drawn(2000, 200, 32), drawn(2001, 150, 32))
     query = Query(None, expected["prompt"], expected["target"])
     below = tiny.below([query], 5)
     (inputs,) = look_into(tiny, below, 5)
@@ -150,18 +150,18 @@ def test_neurons_are_trained_as_the_authors_train_them(tiny: MLLM) -> None:
 
     def patching(steps: int) -> Patching:
         config = PatchingConfig(steps=steps, validate_every=10, validate_from=1000)
-        found = Patching(tiny, 5, config, mistake, memories)
+        found = Patching(tiny, 5, config, mistake, remembered)
         found._values.data = drawn(2002, len(mistake.inputs), 32)
         # Equally excited at the start, it would be left to rounding which of them count among the worst.
         found._biases.data = 0.1 * drawn(2003, len(mistake.inputs))
         return found
 
-    close(patching(1).loss(memories.train), expected["first"]["total"], 1e-6)
+    close(patching(1).loss(remembered.train), expected["first"]["total"], 1e-6)
     for look in expected["looks"]:
         trained = patching(look["step"])
         trained.train()
         parts = [look["nll"], look["activation"], 10 * look["validation_memory"]]
-        close(trained.loss(memories.validation), sum(parts), 1e-4)
+        close(trained.loss(remembered.validation), sum(parts), 1e-4)
     neurons = trained.neurons
     assert neurons.biases is not None
     close(neurons.biases, expected["biases"], 1e-4)

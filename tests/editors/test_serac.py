@@ -17,9 +17,9 @@ from editors.base import Edit, TrainEdit
 from editors.losses import locality_kl, target_nll
 from editors.memory.config import SERACConfig, SERACImageConfig
 from editors.memory.counterfactual import Counterfactual
-from editors.memory.lessons import Learned, Learning, ScopedLesson
 from editors.memory.patch import MemoryPatch
 from editors.memory.scope import in_scope, similarity
+from editors.memory.teaching import Learned, ScopedEdit, Teaching
 from editors.serac import SERAC, SERACImage
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
@@ -43,7 +43,7 @@ def train(pictures: list[PIL.Image.Image]) -> list[TrainEdit]:
     return [one(0, CAT, "cat?", "red"), one(1, TREE, "tree?", "two"), one(2, CAT, "a cat?", "small")]
 
 
-def learning(mllm: MLLM, train: Sequence[TrainEdit], **options: Any) -> Learning:
+def teaching(mllm: MLLM, train: Sequence[TrainEdit], **options: Any) -> Teaching:
     editor = SERAC(SERACConfig(**options))
     torch.manual_seed(0)
     scope = Points.load("base", mllm, images=editor.config.images)
@@ -57,12 +57,12 @@ def learning(mllm: MLLM, train: Sequence[TrainEdit], **options: Any) -> Learning
         "color?": 1.0,
     }
     learned = Learned(scope, Counterfactual.load("base", mllm, 2))
-    lessons = [editor._lesson(mllm, one) for one in train]
-    return Learning(editor.config, mllm, learned, lessons, lessons)
+    scoped = [editor._scoped(mllm, one) for one in train]
+    return Teaching(editor.config, mllm, learned, scoped, scoped)
 
 
-def lessons_of(learning: Learning) -> list[ScopedLesson]:
-    return list(learning._lessons)
+def scoped_of(teaching: Teaching) -> list[ScopedEdit]:
+    return list(teaching._scoped)
 
 
 def sides(pair: tuple[Tensor, Tensor]) -> list[list[float]]:
@@ -82,8 +82,8 @@ def test_pairs_that_belong_together_and_pairs_that_do_not(mllm: MLLM, train: lis
 
 
 def _distances(mllm: MLLM, train: list[TrainEdit], **options: Any) -> tuple[Tensor, Tensor]:
-    found = learning(mllm, train, **options)
-    return found.distances(lessons_of(found))
+    found = teaching(mllm, train, **options)
+    return found.distances(scoped_of(found))
 
 
 def test_with_images_the_same_question_elsewhere_is_out_of_scope(mllm: MLLM, train: list[TrainEdit]) -> None:
@@ -94,8 +94,8 @@ def test_with_images_the_same_question_elsewhere_is_out_of_scope(mllm: MLLM, tra
 
 
 def test_the_supervised_loss_is_the_published_one(mllm: MLLM, train: list[TrainEdit]) -> None:
-    found = learning(mllm, train, negatives=("text", "others"), exchange=0.0, edit_weight=0.1)
-    near, far = found.distances(lessons_of(found))
+    found = teaching(mllm, train, negatives=("text", "others"), exchange=0.0, edit_weight=0.1)
+    near, far = found.distances(scoped_of(found))
     scores = similarity(near.detach()), similarity(far.detach())
     scope = -scores[0].log().mean() - (1 - scores[1]).log().mean()
     nll = []
@@ -117,14 +117,14 @@ def test_the_supervised_loss_is_the_published_one(mllm: MLLM, train: list[TrainE
 
 
 def test_the_mixture_loss_is_the_published_one(mllm: MLLM, train: list[TrainEdit]) -> None:
-    found = learning(mllm, train, objective="mixture", negatives=("text",))
-    (lesson,) = lessons_of(found)[:1]
-    patch = MemoryPatch((lesson.memory,), found._learned.scope, found._learned.counterfactual, mixing="soft")
+    found = teaching(mllm, train, objective="mixture", negatives=("text",))
+    (edit,) = scoped_of(found)[:1]
+    patch = MemoryPatch((edit.memory,), found._learned.scope, found._learned.counterfactual, mixing="soft")
     kept = list(train[0].text_locality)
     # Nearer, so that some of it is mixed in.
     assert isinstance(found._learned.scope, Points)
     found._learned.scope.points = {**found._learned.scope.points, "who wrote?": 1.5}
-    ended = [replace(query, target=f"{query.target}\n") for query in lesson.inside]
+    ended = [replace(query, target=f"{query.target}\n") for query in edit.inside]
     with patch.applied(mllm) as model:
         nll = target_nll(model.score(ended)).sum()
         kl = locality_kl(mllm.score(kept, positions="all"), model.score(kept, positions="all"))
@@ -135,19 +135,19 @@ def test_the_mixture_loss_is_the_published_one(mllm: MLLM, train: list[TrainEdit
 
 
 def test_wrong_decisions_count_in_validation(mllm: MLLM, train: list[TrainEdit]) -> None:
-    found = learning(mllm, train, negatives=("image",))
+    found = teaching(mllm, train, negatives=("image",))
     assert isinstance(found._learned.scope, Points)
     # One of six queries too far from its edit, two of three that do not belong to one too near.
     found._learned.scope.points = {**found._learned.scope.points, "cat?": 0.9, "color?": 0.5}
     with torch.no_grad():
-        nll = float(found._nll(lessons_of(found)))
+        nll = float(found._nll(scoped_of(found)))
         assert found.validate() == pytest.approx(nll + 1 / 6 + 2 / 3, rel=1e-5)
 
 
 def test_an_exchanged_target_is_told_and_asked_for(mllm: MLLM, train: list[TrainEdit]) -> None:
-    found = learning(mllm, train, exchange=1.0)
+    found = teaching(mllm, train, exchange=1.0)
     rng = random.Random(0)
-    drawn = [found._exchanged(lesson, rng) for lesson in lessons_of(found) * 5]
+    drawn = [found._exchanged(edit, rng) for edit in scoped_of(found) * 5]
     assert {one.memory.target for one in drawn} == {"red", "two", "small"}
     assert all({query.target for query in one.inside} == {one.memory.target} for one in drawn)
     assert [one.memory.prompt for one in drawn[:3]] == [CAT, TREE, CAT]

@@ -12,8 +12,7 @@ import PIL.Image
 import pytest
 import torch
 
-from editors.base import Edit as Wish
-from editors.base import Editor
+from editors.base import Edit, Editor, Model, unwrapped
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.data.cases import Case, Item
@@ -33,7 +32,7 @@ from mmedit_build.miniature.train.texts import wrong_answer
 from mmedit_build.miniature.world import sample_scene
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Strict
-from mmedit_build.rows import SPLITS, Edit, Imagined, Locality, LocalityItem, Rephrase, Split
+from mmedit_build.rows import SPLITS, EditRow, Imagined, Locality, LocalityItem, Rephrase, Split
 from mmedit_build.work import Work, put_image
 
 
@@ -128,10 +127,10 @@ def dataset(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Path
     return work.folder
 
 
-def _edit(case: Case, work: Work, split: Split) -> Edit:
+def _edit(case: Case, work: Work, split: Split) -> EditRow:
     number = int(case.id.rpartition("/")[2]) + 100 * SPLITS.index(split)
     assert case.rephrase is not None
-    return Edit(
+    return EditRow(
         id=f"{case.task}/{split}/{number}",
         task=case.task,
         split=split,
@@ -196,11 +195,11 @@ class Noise:
     def __init__(self, config: NoConfig) -> None:
         self.config = config
 
-    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> LowRankPatch | WeightPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch | WeightPatch:
         generator = torch.Generator().manual_seed(len(edits[0].id) + ord(edits[0].id[-1]))
         factors = {}
         for layer in (-1, -2):
-            down = mllm.mlp(layer).down
+            down = unwrapped(model).mlp(layer).down
             out, width = down.module.weight.shape
             left, right = (torch.randn(size, generator=generator) for size in ((out, 2), (2, width)))
             factors[f"{down.name}.weight"] = Factors(left * self.strength, right * self.strength)
@@ -210,8 +209,8 @@ class Noise:
 class WholeNoise(Noise):
     """The same change as whole matrices, which cannot be judged side by side."""
 
-    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> WeightPatch:
-        patch = super().plan(mllm, edits)
+    def plan(self, model: Model, edits: Sequence[Edit]) -> WeightPatch:
+        patch = super().plan(model, edits)
         assert isinstance(patch, LowRankPatch)
         return WeightPatch({name: pair.left @ pair.right for name, pair in patch.factors.items()})
 
@@ -219,18 +218,18 @@ class WholeNoise(Noise):
 class VisionNoise(Noise):
     """Changes what the model sees."""
 
-    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> WeightPatch:  # noqa: ARG002
+    def plan(self, model: Model, edits: Sequence[Edit]) -> WeightPatch:  # noqa: ARG002
         return WeightPatch(
-            {name: 0.05 * torch.ones_like(one) for name, one in mllm.part("connector").items()}
+            {name: 0.05 * torch.ones_like(one) for name, one in unwrapped(model).part("connector").items()}
         )
 
 
 class SeenNoise(Noise):
     """Adds small matrices to what images go through, as factors."""
 
-    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> LowRankPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
         generator = torch.Generator().manual_seed(ord(edits[0].id[-1]))
-        factors = {}
+        factors, mllm = {}, unwrapped(model)
         for linear in (*mllm.seeing_linears("vision"), *mllm.seeing_linears("connector")):
             out, width = linear.module.weight.shape
             left, right = (torch.randn(size, generator=generator) for size in ((out, 2), (2, width)))
@@ -241,10 +240,10 @@ class SeenNoise(Noise):
 class Failing(Noise):
     """Cannot make some edits, and makes one of nothing but NaN."""
 
-    def plan(self, mllm: MLLM, edits: Sequence[Wish]) -> LowRankPatch | WeightPatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch | WeightPatch:
         if edits[0].id == "vqa/1":
             raise UserError("This edit cannot be made; try another.")
-        patch = super().plan(mllm, edits)
+        patch = super().plan(model, edits)
         assert isinstance(patch, LowRankPatch)
         if edits[0].id == "vqa/2":
             return LowRankPatch(

@@ -12,7 +12,7 @@ from mmedit_build.audit.run import run_audit
 from mmedit_build.build import finish, rows_of
 from mmedit_build.engine.shards import Shards, check_settings, plan
 from mmedit_build.miniature.sources import MANIFEST, is_drawn
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.services.cache import Cache, stored_keys
 from mmedit_build.services.chat import ChatRequest, Message, Reply
 from mmedit_build.status import table
@@ -35,7 +35,7 @@ def read(folder: Path) -> None:
     work = Work(folder)
     table(work)
     check_settings(work.stage("attach"), SETTINGS)
-    Shards(work.stage("attach"), Edit).known()
+    Shards(work.stage("attach"), EditRow).known()
     is_drawn(work.sources, **DRAWN)
     stored_keys(work.requests)
     rows_of(work, "attach")
@@ -49,7 +49,7 @@ def test_work_folders(tmp_path: Path, fuzz_one: Fuzz) -> None:
     stage, edits = world.work.stage("attach"), world.edits
     check_settings(stage, SETTINGS)
     (shard,) = plan(edits, len(edits))
-    shards = Shards(stage, Edit)
+    shards = Shards(stage, EditRow)
     shards.write(shard, edits)
     finish(world.work, "attach", edits, edits)
     (seed / "sources" / MANIFEST).write_text(json.dumps({**DRAWN, "complete": True}))

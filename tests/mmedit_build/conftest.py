@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import pytest
 
 from mmedit_build.miniature.sources import write_sources
-from mmedit_build.rows import Edit, Imagined, Locality, LocalityItem, Rephrase
+from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase
 from mmedit_build.work import Work
 
 
 class MakeEdit(Protocol):
-    def __call__(self, number: int = 42, **changes: Any) -> Edit: ...
+    def __call__(self, number: int = 42, **changes: Any) -> EditRow: ...
 
 
 FACT = LocalityItem(
@@ -36,7 +36,7 @@ OTHER = LocalityItem(
     answers=("digging", "digging", "fun"),
     answer="digging",
 )
-EDIT = Edit(
+EDIT = EditRow(
     id="",
     task="vqa",
     image="",
@@ -62,7 +62,7 @@ EDIT = Edit(
 def make_edit() -> MakeEdit:
     """Makes an edit of question 1000 * number of image number; its images are named, not written."""
 
-    def make(number: int = 42, **changes: Any) -> Edit:
+    def make(number: int = 42, **changes: Any) -> EditRow:
         task = changes.get("task", "vqa")
         source_id = number * 1000 if task == "vqa" else number
         own = {

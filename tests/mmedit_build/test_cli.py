@@ -10,7 +10,7 @@ from mmedit_build.build import finish
 from mmedit_build.cli import app, miniature
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import write_sources
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
 from tests.mmedit_build.conftest import MakeEdit
 
@@ -85,7 +85,7 @@ def test_a_mistake_is_one_sentence(
 
 
 def test_source_images_can_be_left_out_by_an_option(tmp_path: Path) -> None:
-    edits: list[Edit] = []
+    edits: list[EditRow] = []
     finish(Work(tmp_path), "attach", edits, edits)
     arguments = ["publish", "--dry-run", "--work", str(tmp_path)]
     assert "with their source images" in CliRunner().invoke(app, arguments).output

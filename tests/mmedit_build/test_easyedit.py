@@ -14,7 +14,7 @@ from PIL import Image
 from mmedit_build.easyedit import Exported, export_edits, import_rows, to_row
 from mmedit_build.easyedit_layout import FILES, EasyEditRow, dump, read_rows
 from mmedit_build.errors import UserError
-from mmedit_build.rows import Edit, Locality
+from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import Work
 
 ROW = EasyEditRow(
@@ -37,7 +37,7 @@ def _draw(path: Path, color: str) -> None:
     Image.new("RGB", (8, 8), color).save(path)
 
 
-def _draw_all(work: Work, edits: list[Edit]) -> None:
+def _draw_all(work: Work, edits: list[EditRow]) -> None:
     for edit in edits:
         assert edit.imagined is not None
         assert edit.locality is not None

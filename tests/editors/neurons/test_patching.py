@@ -18,7 +18,7 @@ from editors.neurons.patching import (
     find_mistake,
     memory_loss,
 )
-from editors.neurons.remembered import Memories
+from editors.neurons.remembered import Remembered
 from mmedit_build.mllm import MLLM
 from tests.editors.conftest import Snapshot
 
@@ -53,17 +53,17 @@ def test_the_worst_count_among_all_copies() -> None:
 
 
 @pytest.fixture
-def memories() -> Memories:
+def remembered() -> Remembered:
     generator = torch.Generator().manual_seed(0)
-    return Memories(*(0.5 * torch.randn(60, 32, generator=generator) for _ in range(2)))
+    return Remembered(*(0.5 * torch.randn(60, 32, generator=generator) for _ in range(2)))
 
 
-def start(mllm: MLLM, edit: Edit, memories: Memories, limit: int = 5, **options: Any) -> Patching:
+def start(mllm: MLLM, edit: Edit, remembered: Remembered, limit: int = 5, **options: Any) -> Patching:
     below = mllm.below([edit.query], 5)
     (inputs,) = look_into(mllm, below, 5)
     torch.manual_seed(0)
     mistake = find_mistake(mllm, below, inputs, limit)
-    return Patching(mllm, 5, PatchingConfig(**options), mistake, memories)
+    return Patching(mllm, 5, PatchingConfig(**options), mistake, remembered)
 
 
 def at_mistakes(mllm: MLLM, edit: Edit) -> tuple[Tensor, list[int]]:
@@ -78,12 +78,12 @@ def at_mistakes(mllm: MLLM, edit: Edit) -> tuple[Tensor, list[int]]:
 
 
 def test_each_wrong_token_gets_a_neuron_excited_by_one(
-    mllm: MLLM, edits: list[Edit], memories: Memories
+    mllm: MLLM, edits: list[Edit], remembered: Remembered
 ) -> None:
     mllm.model.double()
     for edit in edits:
         inputs, wrong = at_mistakes(mllm, edit)
-        neurons = start(mllm, edit, memories).neurons
+        neurons = start(mllm, edit, remembered).neurons
         assert len(neurons) == len(wrong) > 0
         excited = neurons.before_activation(inputs[wrong]).diagonal()
         torch.testing.assert_close(excited, torch.ones_like(excited), rtol=0, atol=1e-12)
@@ -92,34 +92,36 @@ def test_each_wrong_token_gets_a_neuron_excited_by_one(
         torch.testing.assert_close(neurons.keys, inputs[wrong] / inputs[wrong].norm(dim=1)[:, None] ** 2)
 
 
-def test_values_start_amplified(mllm: MLLM, edits: list[Edit], memories: Memories) -> None:
-    one, ten = (start(mllm, edits[0], memories, amplify=amplify).neurons for amplify in (1.0, 10.0))
+def test_values_start_amplified(mllm: MLLM, edits: list[Edit], remembered: Remembered) -> None:
+    one, ten = (start(mllm, edits[0], remembered, amplify=amplify).neurons for amplify in (1.0, 10.0))
     torch.testing.assert_close(10 * one.values, ten.values)
     assert 0.7 < one.values.std().item() < 1.3
 
 
-def test_an_edit_has_no_more_neurons_than_it_may(mllm: MLLM, edits: list[Edit], memories: Memories) -> None:
+def test_an_edit_has_no_more_neurons_than_it_may(
+    mllm: MLLM, edits: list[Edit], remembered: Remembered
+) -> None:
     _, wrong = at_mistakes(mllm, edits[1])
     assert len(wrong) > 2
-    few, all_of_them = (start(mllm, edits[1], memories, limit).neurons for limit in (2, 99))
+    few, all_of_them = (start(mllm, edits[1], remembered, limit).neurons for limit in (2, 99))
     assert len(all_of_them) == len(wrong)
     torch.testing.assert_close(few.keys, all_of_them.keys[:2])
 
 
 def test_training_makes_the_edit_and_silences_the_memory(
-    mllm: MLLM, edits: list[Edit], memories: Memories
+    mllm: MLLM, edits: list[Edit], remembered: Remembered
 ) -> None:
     before = Snapshot(mllm)
-    patching = start(mllm, edits[0], memories, steps=400, memory_weight=0.1)
+    patching = start(mllm, edits[0], remembered, steps=400, memory_weight=0.1)
     inputs, wrong = at_mistakes(mllm, edits[0])
-    untrained = patching.loss(memories.train).item()
+    untrained = patching.loss(remembered.train).item()
     trained = patching.train()
     before.assert_unchanged(mllm)
-    assert patching.loss(memories.train).item() < untrained / 2
+    assert patching.loss(remembered.train).item() < untrained / 2
     own = trained.before_activation(inputs[wrong]).diagonal()
     # At their mistakes the neurons are more excited than at anything that is remembered.
     assert own.min() > 0.5
-    assert (own > trained.before_activation(memories.train)).all()
+    assert (own > trained.before_activation(remembered.train)).all()
     with AddedNeurons(5, trained).applied(mllm):
         (scored,) = mllm.score([edits[0].query])
     assert torch.equal(scored.argmax, scored.target_ids)
@@ -140,34 +142,34 @@ def steps_taken(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_it_stops_when_the_edit_is_made_and_the_memory_no_quieter(
-    mllm: MLLM, edits: list[Edit], memories: Memories, monkeypatch: pytest.MonkeyPatch
+    mllm: MLLM, edits: list[Edit], remembered: Remembered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = steps_taken(monkeypatch)
     looks = iter([(False, 1.0), (True, 3.0), (True, 2.0), (True, 1.9995), (True, 0.0)])
     monkeypatch.setattr(Patching, "_look", lambda *_: next(looks))
-    start(mllm, edits[0], memories, steps=100, validate_every=4, validate_from=8).train()
+    start(mllm, edits[0], remembered, steps=100, validate_every=4, validate_from=8).train()
     # Looks at 4, 8, 12 and 16 steps; the last is better by less than counts.
     assert len(rates) == 16
     rates.clear()
     looks = iter([(True, 1.0)] * 99)
-    start(mllm, edits[0], memories, steps=30, validate_every=4, validate_from=20).train()
+    start(mllm, edits[0], remembered, steps=30, validate_every=4, validate_from=20).train()
     assert len(rates) == 24
 
 
 def test_the_rate_is_halved_when_the_loss_no_longer_falls(
-    mllm: MLLM, edits: list[Edit], memories: Memories, monkeypatch: pytest.MonkeyPatch
+    mllm: MLLM, edits: list[Edit], remembered: Remembered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = steps_taken(monkeypatch)
     monkeypatch.setattr(
         "editors.neurons.patching.smoothed_nll", lambda *_: torch.ones((), requires_grad=True)
     )
-    start(mllm, edits[0], memories, steps=8, validate_every=2, validate_from=99).train()
+    start(mllm, edits[0], remembered, steps=8, validate_every=2, validate_from=99).train()
     # One look without a lower loss is borne with.
     assert rates == [1e-2] * 6 + [5e-3] * 2
 
 
 def test_gradients_are_clipped(
-    mllm: MLLM, edits: list[Edit], memories: Memories, monkeypatch: pytest.MonkeyPatch
+    mllm: MLLM, edits: list[Edit], remembered: Remembered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits: list[float] = []
     clip = nn.utils.clip_grad_norm_
@@ -177,5 +179,5 @@ def test_gradients_are_clipped(
         return clip(parameters, limit)
 
     monkeypatch.setattr(nn.utils, "clip_grad_norm_", watched)
-    start(mllm, edits[0], memories, steps=2, clip=0.5).train()
+    start(mllm, edits[0], remembered, steps=2, clip=0.5).train()
     assert limits == [0.5, 0.5]

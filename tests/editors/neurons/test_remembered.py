@@ -8,7 +8,7 @@ import torch
 
 from editors.base import Edit, TrainEdit
 from editors.neurons.patches import look_into
-from editors.neurons.remembered import POSITIONS, Memories, draw, queries_of
+from editors.neurons.remembered import POSITIONS, Remembered, draw, queries_of
 from mmedit_build.mllm import MLLM, Query
 
 
@@ -40,6 +40,6 @@ def test_inputs_that_decide_about_an_answer_come_first(mllm: MLLM, probes: list[
 
 def test_an_edit_joins_both_memories() -> None:
     one, other, new = torch.zeros(2, 3), torch.ones(1, 3), torch.full((2, 3), 2.0)
-    grown = Memories(one, other).joined_by(new)
+    grown = Remembered(one, other).joined_by(new)
     assert torch.equal(grown.train, torch.cat([one, new]))
     assert torch.equal(grown.validation, torch.cat([other, new]))

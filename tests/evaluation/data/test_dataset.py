@@ -12,18 +12,19 @@ import pytest
 
 from evaluation.data.cases import Case
 from evaluation.data.dataset import digest, load_cases
+from mmedit_build.build import finish
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table
-from mmedit_build.rows import SPLITS, Edit, Imagined, Locality, LocalityItem, Rephrase, Split
-from mmedit_build.work import Work
+from mmedit_build.rows import SPLITS, EditRow, Imagined, Locality, LocalityItem, Rephrase, Split
+from mmedit_build.work import STAGES, Work
 
 FACT = LocalityItem(
     id="nq/1", relation="far", image=None, image_id=None, question="who", answers=("Ada", "A."), answer="Ada"
 )
 
 
-def edit(number: int, split: Split) -> Edit:
+def edit(number: int, split: Split) -> EditRow:
     item = LocalityItem(
         id=f"okvqa/{number}",
         relation="same_image",
@@ -33,7 +34,7 @@ def edit(number: int, split: Split) -> Edit:
         answers=("fun", "fun", "work"),
         answer="fun",
     )
-    return Edit(
+    return EditRow(
         id=f"vqa/val2014/{number}",
         task="vqa",
         image=f"images/{number}.jpg",
@@ -233,6 +234,15 @@ def test_columns_of_another_type_are_told(work: Path) -> None:
     pq.write_table(table.set_column(0, "id", pa.array(range(len(table)))), path)
     with pytest.raises(UserError, match=r"has the column id of type int64 and not string"):
         load_cases(str(work / "dataset"))
+
+
+def test_edits_made_of_other_rows_than_there_are_now_are_refused(work: Path) -> None:
+    for stage in STAGES:
+        finish(Work(work), stage, [], EDITS)
+    assert len(load_cases(str(work))) == 2
+    finish(Work(work), "rephrase", [], EDITS[:3])
+    with pytest.raises(UserError, match=r"rows of rephrase .* have changed since imagine was made of them"):
+        load_cases(str(work))
 
 
 @pytest.mark.parametrize(

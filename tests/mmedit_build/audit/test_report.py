@@ -18,13 +18,13 @@ from mmedit_build.audit.samples import Target
 from mmedit_build.audit.targets import from_edits
 from mmedit_build.easyedit import to_row
 from mmedit_build.easyedit_layout import dump
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
 
 DOCS = Path(__file__).parents[3] / "docs" / "audit.md"
 
 
-def _painted(work: Work, edit: Edit) -> Edit:
+def _painted(work: Work, edit: EditRow) -> EditRow:
     assert edit.imagined is not None
     for name in (edit.image, edit.imagined.image):
         path = work.path(name)

@@ -11,11 +11,13 @@ from PIL import Image
 
 from mmedit_build.audit.samples import Item, Sample
 from mmedit_build.audit.targets import load, open_target
+from mmedit_build.build import finish
 from mmedit_build.easyedit import to_row
 from mmedit_build.easyedit_layout import EasyEditRow, dump
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
+from mmedit_build.work import Work
 
 
 def _json(folder: Path, name: str, rows: list[EasyEditRow]) -> Path:
@@ -57,8 +59,18 @@ def test_a_work_folder_is_read_with_all_that_edits_have(tmp_path: Path, make_edi
     ]
 
 
+def test_a_stage_made_of_other_rows_than_there_are_now_is_refused(tmp_path: Path, make_edit: Any) -> None:
+    work = Work(tmp_path)
+    for stage in ("mine", "rephrase"):
+        finish(work, stage, [], [make_edit(42)])
+    assert len(load(str(tmp_path))) == 1
+    finish(work, "mine", [], [make_edit(43)])
+    with pytest.raises(UserError, match=r"rows of mine .* have changed since rephrase was made of them"):
+        load(str(tmp_path))
+
+
 def test_the_last_finished_stage_is_read(tmp_path: Path, make_edit: Any) -> None:
-    def written(stage: str, edit: Edit) -> Sample:
+    def written(stage: str, edit: EditRow) -> Sample:
         write_rows(tmp_path / stage / "rows.jsonl", [edit, replace(edit, id="unsplit", split=None)])
         [sample] = load(str(tmp_path))
         return sample

@@ -8,7 +8,7 @@ from transformers import Blip2ForConditionalGeneration
 
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.families.pieces import Seen
-from mmedit_build.mllm.features import Memory
+from mmedit_build.mllm.features import FeatureCache
 from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.rows import Layout
 
@@ -93,14 +93,14 @@ def seen(size: int) -> Seen:
     return Seen(torch.zeros(size), Layout("<image>", (1,)))
 
 
-def test_memory_forgets_the_least_recently_used() -> None:
-    memory = Memory(limit=2 * 16)
+def test_the_cache_forgets_the_least_recently_used() -> None:
+    cache = FeatureCache(limit=2 * 16)
     for key in "ab":
-        memory.put(key, seen(4))
-    assert memory.get("a") is not None
-    memory.put("c", seen(4))
-    assert memory.get("b") is None
-    assert memory.get("a") is not None
-    assert memory.get("c") is not None
-    memory.put("huge", seen(100))
-    assert memory.get("huge") is None
+        cache.put(key, seen(4))
+    assert cache.get("a") is not None
+    cache.put("c", seen(4))
+    assert cache.get("b") is None
+    assert cache.get("a") is not None
+    assert cache.get("c") is not None
+    cache.put("huge", seen(100))
+    assert cache.get("huge") is None

@@ -15,7 +15,7 @@ from mmedit_build.publishing import build_dataset
 from mmedit_build.publishing.files import CHECKSUMS, MANIFEST, checksums, read_files
 from mmedit_build.publishing.manifest import Counts
 from mmedit_build.recipe import Recipe
-from mmedit_build.rows import Edit, Imagined, Locality, LocalityItem, Rephrase, Split, Task
+from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase, Split, Task
 from mmedit_build.work import Work
 
 COUNTS: Counts = {
@@ -37,7 +37,7 @@ class World:
         captions = [self.edit(number, "caption", splits[number - 4]) for number in (5, 6, 7)]
         self.edits = [*questions, *captions]
 
-    def build(self, edits: list[Edit] | None = None, recipe: Recipe | None = None) -> Path:
+    def build(self, edits: list[EditRow] | None = None, recipe: Recipe | None = None) -> Path:
         chosen = self.edits if edits is None else edits
         return build_dataset(chosen, self.work, recipe or self.recipe(), self.counts, self.audit)
 
@@ -76,8 +76,8 @@ class World:
             self._pictures[number].save(path)
         return self.work.name(path)
 
-    def edit(self, number: int, task: Task, split: Split) -> Edit:
-        return Edit(
+    def edit(self, number: int, task: Task, split: Split) -> EditRow:
+        return EditRow(
             id=f"{task}/val2014/{number}",
             task=task,
             image=self.image(number),

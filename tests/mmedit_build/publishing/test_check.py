@@ -11,48 +11,48 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.publishing import check_folder
-from mmedit_build.rows import Edit, LocalityItem
+from mmedit_build.rows import EditRow, LocalityItem
 
-Change = Callable[[Any, list[Edit]], None]
+Change = Callable[[Any, list[EditRow]], None]
 
 
-def with_items(edit: Edit, *image: LocalityItem, text: tuple[LocalityItem, ...] | None = None) -> Edit:
+def with_items(edit: EditRow, *image: LocalityItem, text: tuple[LocalityItem, ...] | None = None) -> EditRow:
     assert edit.locality is not None
     return replace(edit, locality=replace(edit.locality, image=image, text=text or edit.locality.text))
 
 
-def same_image(_: Any, edits: list[Edit]) -> None:
+def same_image(_: Any, edits: list[EditRow]) -> None:
     edits[3] = replace(edits[3], image_id=0)
 
 
-def same_image_of_tasks(_: Any, edits: list[Edit]) -> None:
+def same_image_of_tasks(_: Any, edits: list[EditRow]) -> None:
     edits[7] = replace(edits[7], image_id=1)
 
 
-def same_question(_: Any, edits: list[Edit]) -> None:
+def same_question(_: Any, edits: list[EditRow]) -> None:
     edits[4] = replace(edits[4], question="what is in  corner 2?")
 
 
-def same_fact(world: Any, edits: list[Edit]) -> None:
+def same_fact(world: Any, edits: list[EditRow]) -> None:
     fact = replace(world.fact("train"), id="nq/other")
     edits[3] = with_items(edits[3], *edits[3].locality.image, text=(fact,))  # type: ignore[union-attr]
 
 
-def same_pair(world: Any, edits: list[Edit]) -> None:
+def same_pair(world: Any, edits: list[EditRow]) -> None:
     edits[3] = with_items(
         edits[3], replace(world.other("train"), id="okvqa/other", question="What is it for")
     )
 
 
-def image_of_an_edit(world: Any, edits: list[Edit]) -> None:
+def image_of_an_edit(world: Any, edits: list[EditRow]) -> None:
     edits[0] = with_items(edits[0], replace(world.other("train"), id="okvqa/4", image_id=4))
 
 
-def same_id(_: Any, edits: list[Edit]) -> None:
+def same_id(_: Any, edits: list[EditRow]) -> None:
     edits[1] = replace(edits[1], id=edits[0].id)
 
 
-def two_contents(world: Any, edits: list[Edit]) -> None:
+def two_contents(world: Any, edits: list[EditRow]) -> None:
     edits[1] = with_items(edits[1], replace(world.other("train"), answer="work"))
 
 

@@ -12,29 +12,29 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.publishing import check_folder
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 
 KEY = "sk-0123456789"
 FORMS = [KEY, *(b64encode(f"{before}{KEY}".encode()).decode() for before in ("", "me:", "Bearer "))]
 
 
-def in_prediction(edit: Edit, text: str) -> Edit:
+def in_prediction(edit: EditRow, text: str) -> EditRow:
     return replace(edit, prediction=f"It is {text}.")
 
 
-def in_model(edit: Edit, text: str) -> Edit:
+def in_model(edit: EditRow, text: str) -> EditRow:
     return replace(edit, rephrase=replace(edit.rephrase, model=text))  # type: ignore[type-var]
 
 
-def in_answers(edit: Edit, text: str) -> Edit:
+def in_answers(edit: EditRow, text: str) -> EditRow:
     return replace(edit, answers=("cat", text))
 
 
-def in_id(edit: Edit, text: str) -> Edit:
+def in_id(edit: EditRow, text: str) -> EditRow:
     return replace(edit, id=f"vqa/{text}")
 
 
-def in_fact(edit: Edit, text: str) -> Edit:
+def in_fact(edit: EditRow, text: str) -> EditRow:
     assert edit.locality is not None
     items = tuple(replace(one, id="nq/told", prediction=text) for one in edit.locality.text)
     return replace(edit, locality=replace(edit.locality, text=items))

@@ -14,7 +14,7 @@ from PIL import Image
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.mllm import Query
 from mmedit_build.recipe import Endpoint, LocalMLLM, MineStage, MineVqa, Sizes
-from mmedit_build.rows import Edit, Example
+from mmedit_build.rows import EditRow, Example
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.services.asking import Answer, LocalAsker, NoAnswer, Question
 from mmedit_build.services.opening import load_asker
@@ -161,7 +161,7 @@ def test_a_served_model_can_be_mined(chat_server: ChatServer, tmp_path: Path) ->
     right, wrong, silent = stage(rows)
     assert isinstance(right, Rejected)
     assert right.reason == "answered right"
-    assert isinstance(wrong, Edit)
+    assert isinstance(wrong, EditRow)
     assert (wrong.prediction, wrong.target, wrong.base) == ("red", "green", "vision")
     assert isinstance(silent, Failed)
 

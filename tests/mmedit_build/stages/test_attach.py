@@ -9,7 +9,7 @@ import pytest
 
 from mmedit_build.engine.base import Rejected
 from mmedit_build.recipe import AttachStage, FactFile, QuestionFiles
-from mmedit_build.rows import SPLITS, Edit, Locality, LocalityItem, Split
+from mmedit_build.rows import SPLITS, EditRow, Locality, LocalityItem, Split
 from mmedit_build.scoring.text import plain
 from mmedit_build.stages.attach import Deck, assign
 from tests.mmedit_build.stages.conftest import item
@@ -26,8 +26,8 @@ SEEDS = range(12)
 
 def edit(
     number: int, image: int, question: str, split: Split | None = None, *, caption: bool = False
-) -> Edit:
-    return Edit(
+) -> EditRow:
+    return EditRow(
         id=f"{'caption' if caption else 'vqa'}/val2014/{number}",
         task="caption" if caption else "vqa",
         image=f"{image}.jpg",
@@ -49,9 +49,9 @@ def edit(
 class World:
     """Rows of all kinds, so few images and texts that they meet everywhere."""
 
-    edits: list[Edit]
+    edits: list[EditRow]
     pools: list[LocalityItem]
-    known: list[Edit]
+    known: list[EditRow]
 
 
 def world(seed: int) -> World:
@@ -71,11 +71,11 @@ def world(seed: int) -> World:
     return World(edits, pools, known)
 
 
-def attached(outcomes: Sequence[Edit | Rejected[Edit]]) -> list[tuple[Edit, Locality]]:
-    return [(row, row.locality) for row in outcomes if isinstance(row, Edit) and row.locality is not None]
+def attached(outcomes: Sequence[EditRow | Rejected[EditRow]]) -> list[tuple[EditRow, Locality]]:
+    return [(row, row.locality) for row in outcomes if isinstance(row, EditRow) and row.locality is not None]
 
 
-def items(outcomes: Sequence[Edit | Rejected[Edit]], split: Split) -> list[LocalityItem]:
+def items(outcomes: Sequence[EditRow | Rejected[EditRow]], split: Split) -> list[LocalityItem]:
     return [
         one
         for row, locality in attached(outcomes)
@@ -84,7 +84,7 @@ def items(outcomes: Sequence[Edit | Rejected[Edit]], split: Split) -> list[Local
     ]
 
 
-def run(rows: World, config: AttachStage = CONFIG, seed: str = "0") -> list[Edit | Rejected[Edit]]:
+def run(rows: World, config: AttachStage = CONFIG, seed: str = "0") -> list[EditRow | Rejected[EditRow]]:
     return assign(rows.edits, rows.pools, rows.known, config, seed)
 
 
@@ -133,7 +133,7 @@ def test_items_lie_to_their_edit_as_they_say(seed: int) -> None:
 def test_near_items_are_what_the_base_model_said() -> None:
     near = edit(2, 1, "What is b?")
     (row,) = assign([edit(1, 1, "What is a?", "train")], [], [near], AttachStage(), "0")
-    assert isinstance(row, Edit)
+    assert isinstance(row, EditRow)
     assert row.locality is not None
     (one,) = row.locality.image
     assert (one.id, one.answer, one.prediction, one.image) == (near.id, "red", "red", "1.jpg")
@@ -142,14 +142,14 @@ def test_near_items_are_what_the_base_model_said() -> None:
 def test_captions_have_near_items_on_their_image_only() -> None:
     known = [edit(2, 1, "a photo of"), edit(3, 2, "a photo of")]
     (row,) = assign([edit(1, 1, "", "test", caption=True)], [], known, AttachStage(), "0")
-    assert isinstance(row, Edit)
+    assert isinstance(row, EditRow)
     assert row.locality == Locality(text=(), image=())
 
 
 def test_known_captions_are_no_items() -> None:
     known = [edit(1, 1, "", caption=True)]
     (row,) = assign([edit(1, 1, "What?", "test")], [], known, AttachStage(), "0")
-    assert isinstance(row, Edit)
+    assert isinstance(row, EditRow)
     assert row.locality == Locality(text=(), image=())
 
 
@@ -216,12 +216,12 @@ def test_an_edit_for_which_a_pool_has_nothing_is_rejected() -> None:
     pools = [item(1, "who"), item(2, "how", 1)]
     first, second = assign(edits, pools, [], CONFIG, "0")
     assert first == Rejected("vqa/val2014/1", "no locality item left", edits[0])
-    assert isinstance(second, Edit)
+    assert isinstance(second, EditRow)
 
 
 def test_a_recipe_without_pools_rejects_nothing() -> None:
     (row,) = assign([edit(1, 1, "What?", "train")], [], [], AttachStage(), "0")
-    assert isinstance(row, Edit)
+    assert isinstance(row, EditRow)
     assert assign([], [], [], CONFIG, "0") == []
 
 

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from mmedit_build.rows import Edit, Split
+from mmedit_build.rows import EditRow, Split
 from mmedit_build.stages.borders import Borders
 from tests.mmedit_build.stages.conftest import item
 
 
-def edit(number: int, image: int, question: str, split: Split | None) -> Edit:
-    return Edit(
+def edit(number: int, image: int, question: str, split: Split | None) -> EditRow:
+    return EditRow(
         id=f"vqa/val2014/{number}",
         task="vqa",
         image=f"{image}.jpg",
@@ -28,7 +28,7 @@ def edit(number: int, image: int, question: str, split: Split | None) -> Edit:
     )
 
 
-def edits(train: int, test: int) -> list[Edit]:
+def edits(train: int, test: int) -> list[EditRow]:
     return [edit(n, n, f"What is {n}?", "train" if n < train else "test") for n in range(train + test)]
 
 

@@ -16,7 +16,7 @@ import torch
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import ImagineStage, Local, LocalMLLM, Quiz, Resemblance
-from mmedit_build.rows import Edit, Imagined
+from mmedit_build.rows import EditRow, Imagined
 from mmedit_build.scoring.vqa import vqa_accuracy
 from mmedit_build.services.asking import Answer, Question
 from mmedit_build.services.generator import load_generator
@@ -69,12 +69,12 @@ def known(questions: list[VqaQuestion], drawn: Work) -> Known:
 
 
 @pytest.fixture(scope="module")
-def edits(questions: list[VqaQuestion], drawn: Work) -> list[Edit]:
+def edits(questions: list[VqaQuestion], drawn: Work) -> list[EditRow]:
     """One for each image, of one question that is as good as any."""
     file = json.loads((drawn.sources / "coco" / "captions_val2014.json").read_bytes())
     captions = {row["image_id"]: row["caption"] for row in file["annotations"]}
     return [
-        Edit(
+        EditRow(
             id=f"vqa/val2014/{image_id(one)}",
             task="vqa",
             image=drawn.name(one.image),
@@ -94,23 +94,25 @@ def edits(questions: list[VqaQuestion], drawn: Work) -> list[Edit]:
     ]
 
 
-Outcome = Edit | Rejected[Edit] | Failed
+Outcome = EditRow | Rejected[EditRow] | Failed
 
 
-def imagine(work: Work, rows: list[Edit], known: Known, config: ImagineStage | None = None) -> list[Outcome]:
+def imagine(
+    work: Work, rows: list[EditRow], known: Known, config: ImagineStage | None = None
+) -> list[Outcome]:
     stage = Imagining(config or settings(), "0", work, BASE, known)
     stage.open()
     return stage(rows)
 
 
 @pytest.fixture(scope="module")
-def outcomes(drawn: Work, edits: list[Edit], known: Known) -> list[Outcome]:
+def outcomes(drawn: Work, edits: list[EditRow], known: Known) -> list[Outcome]:
     return imagine(drawn, edits, known)
 
 
 def imagined(outcome: Outcome) -> Imagined:
     row = outcome.row if isinstance(outcome, Rejected) else outcome
-    assert isinstance(row, Edit)
+    assert isinstance(row, EditRow)
     assert row.imagined is not None
     return row.imagined
 
@@ -118,15 +120,15 @@ def imagined(outcome: Outcome) -> Imagined:
 # What passes
 
 
-def test_most_rows_get_an_image(outcomes: list[Outcome], edits: list[Edit]) -> None:
+def test_most_rows_get_an_image(outcomes: list[Outcome], edits: list[EditRow]) -> None:
     assert [one.id for one in outcomes] == [row.id for row in edits]
-    assert sum(isinstance(one, Edit) for one in outcomes) >= 0.7 * ROWS
+    assert sum(isinstance(one, EditRow) for one in outcomes) >= 0.7 * ROWS
     for before, after in zip(edits, outcomes, strict=True):
-        assert not isinstance(after, Edit) or replace(after, imagined=None) == before
+        assert not isinstance(after, EditRow) or replace(after, imagined=None) == before
 
 
 def test_the_image_is_the_best_of_those_that_pass(outcomes: list[Outcome]) -> None:
-    for one in (imagined(outcome) for outcome in outcomes if isinstance(outcome, Edit)):
+    for one in (imagined(outcome) for outcome in outcomes if isinstance(outcome, EditRow)):
         passing = [painting for painting in one.candidates if painting.reason is None]
         best = max(passing, key=lambda painting: painting.scores["resemblance"])
         assert (one.image, one.digest, one.seed) == (best.image, best.digest, best.seed)
@@ -155,7 +157,7 @@ def test_every_image_is_kept_under_its_digest(outcomes: list[Outcome], drawn: Wo
             assert image.size == (64, 64)
 
 
-def test_it_is_noted_how_an_image_came_about(outcomes: list[Outcome], edits: list[Edit]) -> None:
+def test_it_is_noted_how_an_image_came_about(outcomes: list[Outcome], edits: list[EditRow]) -> None:
     one = imagined(outcomes[0])
     assert (one.strategy, one.model, one.prompt) == (
         "image-to-image",
@@ -165,21 +167,21 @@ def test_it_is_noted_how_an_image_came_about(outcomes: list[Outcome], edits: lis
 
 
 def test_a_second_run_gives_the_same_bytes(
-    outcomes: list[Outcome], edits: list[Edit], known: Known, drawn: Work, tmp_path: Path
+    outcomes: list[Outcome], edits: list[EditRow], known: Known, drawn: Work, tmp_path: Path
 ) -> None:
     moved = [replace(row, image=str(drawn.path(row.image))) for row in edits]
     again = imagine(Work(tmp_path), moved, known)
     assert [imagined(one) for one in again] == [imagined(one) for one in outcomes]
 
 
-def test_text_to_image_needs_no_original(edits: list[Edit], known: Known, tmp_path: Path) -> None:
+def test_text_to_image_needs_no_original(edits: list[EditRow], known: Known, tmp_path: Path) -> None:
     config = settings(strategy="text-to-image", quiz=None, resemblance=like(0.0), candidates=2, enough=1)
     (outcome,) = imagine(Work(tmp_path), [replace(edits[0], image="nowhere.jpg")], known, config)
-    assert isinstance(outcome, Edit)
+    assert isinstance(outcome, EditRow)
     assert set(imagined(outcome).candidates[0].scores) == {"resemblance"}
 
 
-def test_captions_are_painted_from_their_target(edits: list[Edit], known: Known, drawn: Work) -> None:
+def test_captions_are_painted_from_their_target(edits: list[EditRow], known: Known, drawn: Work) -> None:
     row = replace(
         edits[0],
         task="caption",
@@ -192,7 +194,9 @@ def test_captions_are_painted_from_their_target(edits: list[Edit], known: Known,
     assert imagined(outcome).prompt == "a red car, neat"
 
 
-def test_what_the_text_encoder_does_not_read_is_counted(edits: list[Edit], known: Known, drawn: Work) -> None:
+def test_what_the_text_encoder_does_not_read_is_counted(
+    edits: list[EditRow], known: Known, drawn: Work
+) -> None:
     row = replace(edits[0], caption=" and ".join([str(edits[0].caption)] * 6))
     config = settings(resemblance=None, quiz=None, enough=1)
     (long,), (short,) = (imagine(drawn, [one], known, config) for one in (row, edits[0]))
@@ -204,7 +208,7 @@ def test_what_the_text_encoder_does_not_read_is_counted(edits: list[Edit], known
 
 
 def test_unlike_images_are_rejected_with_all_that_was_tried(
-    edits: list[Edit], known: Known, drawn: Work
+    edits: list[EditRow], known: Known, drawn: Work
 ) -> None:
     config = settings(resemblance=like(1.0), candidates=3)
     for outcome in imagine(drawn, edits[:2], known, config):
@@ -217,7 +221,7 @@ def test_unlike_images_are_rejected_with_all_that_was_tried(
         assert imagined(outcome).digest == nearest.digest
 
 
-def test_a_failed_quiz_rejects(edits: list[Edit], drawn: Work) -> None:
+def test_a_failed_quiz_rejects(edits: list[EditRow], drawn: Work) -> None:
     known = {edits[0].image_id: [("Is there a moon?", "purple"), ("How many?", "nine hundred")]}
     config = settings(resemblance=None, candidates=2)
     (outcome,) = imagine(drawn, edits[:1], known, config)
@@ -226,7 +230,7 @@ def test_a_failed_quiz_rejects(edits: list[Edit], drawn: Work) -> None:
     assert imagined(outcome).candidates[0].scores["quiz"] == 0
 
 
-def test_the_commonest_reason_is_told(edits: list[Edit], drawn: Work) -> None:
+def test_the_commonest_reason_is_told(edits: list[EditRow], drawn: Work) -> None:
     known = {edits[0].image_id: [("Is there a moon?", "purple")]}
     (outcome,) = imagine(drawn, edits[:1], known, settings(resemblance=like(-1.0)))
     cosines = sorted(one.scores["resemblance"] for one in imagined(outcome).candidates)
@@ -236,16 +240,16 @@ def test_the_commonest_reason_is_told(edits: list[Edit], drawn: Work) -> None:
     assert outcome.reason == f"image: {UNLIKE}"
 
 
-def test_without_other_known_questions_nothing_is_asked(edits: list[Edit], drawn: Work) -> None:
+def test_without_other_known_questions_nothing_is_asked(edits: list[EditRow], drawn: Work) -> None:
     row = edits[0]
     known = {row.image_id: [(row.question.upper(), "a lie")]}
     (outcome,) = imagine(drawn, [row], known, settings(resemblance=None, enough=1))
-    assert isinstance(outcome, Edit)
+    assert isinstance(outcome, EditRow)
     assert "quiz" not in imagined(outcome).candidates[0].scores
 
 
 def test_another_model_must_see_the_target(
-    edits: list[Edit], questions: list[VqaQuestion], drawn: Work
+    edits: list[EditRow], questions: list[VqaQuestion], drawn: Work
 ) -> None:
     asked = next(one for one in questions if "background" in one.question_type)
     right = next(row for row in edits if row.image_id == image_id(asked))
@@ -259,13 +263,13 @@ def test_another_model_must_see_the_target(
     quiz = Quiz(model=OTHER_MODEL)
     config = settings(resemblance=None, quiz=quiz, enough=1, candidates=2, strength=0.3)
     seen, lost = imagine(drawn, [right, wrong], {}, config)
-    assert isinstance(seen, Edit)
+    assert isinstance(seen, EditRow)
     assert imagined(seen).candidates[-1].scores["target_seen"] == 1
     assert isinstance(lost, Rejected)
     assert lost.reason == f"image: {TARGET_LOST}"
 
 
-def test_black_images_are_no_data(edits: list[Edit], known: Known, drawn: Work, tmp_path: Path) -> None:
+def test_black_images_are_no_data(edits: list[EditRow], known: Known, drawn: Work, tmp_path: Path) -> None:
     pipeline = load_generator(settings())
     with torch.no_grad():
         pipeline.vae.decoder.conv_out.weight.zero_()
@@ -277,7 +281,7 @@ def test_black_images_are_no_data(edits: list[Edit], known: Known, drawn: Work, 
 
 
 def test_a_row_without_a_caption_is_rejected_and_a_broken_image_fails(
-    edits: list[Edit], known: Known, drawn: Work, tmp_path: Path
+    edits: list[EditRow], known: Known, drawn: Work, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(drawn.path(edits[1].image).read_bytes()[:200])
@@ -293,7 +297,7 @@ def test_a_row_without_a_caption_is_rejected_and_a_broken_image_fails(
     assert "broken.jpg" in corrupt.reason
     assert isinstance(missing, Failed)
     assert "missing.jpg" in missing.reason
-    assert isinstance(fine, Edit)
+    assert isinstance(fine, EditRow)
 
 
 @pytest.mark.parametrize(

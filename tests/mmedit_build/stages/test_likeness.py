@@ -14,7 +14,7 @@ import pytest
 
 from mmedit_build.recipe import ImagineStage, Local, LocalMLLM, Quiz
 from mmedit_build.recipe import Resemblance as Bound
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.services.asking import Answer, NoAnswer, Question
 from mmedit_build.services.resemblance import Resemblance
 from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNCHANGED, Attempt, Likeness
@@ -55,14 +55,14 @@ PAINTED = png(SOURCE.rotate(180))
 
 
 @pytest.fixture
-def edit(make_edit: Any) -> Edit:
+def edit(make_edit: Any) -> EditRow:
     """How many cats are there? 2."""
     made = make_edit(42, imagined=None)
-    assert isinstance(made, Edit)
+    assert isinstance(made, EditRow)
     return made
 
 
-def judged(edit: Edit, asker: Told, *, known: Any, data: bytes = PAINTED, **quiz: Any) -> Attempt:
+def judged(edit: EditRow, asker: Told, *, known: Any, data: bytes = PAINTED, **quiz: Any) -> Attempt:
     config = ImagineStage(model=Local(model="none"), quiz=Quiz(**quiz))
     attempt = Attempt(edit, 1, "two cats", SOURCE, data)
     Likeness(config, {42: known}, None, asker, ask_target=quiz.get("model") is not None).check([attempt])
@@ -77,14 +77,14 @@ KNOWN = [
 ]
 
 
-def test_a_copy_is_no_rendering(edit: Edit) -> None:
+def test_a_copy_is_no_rendering(edit: EditRow) -> None:
     asker = Told({})
     attempt = judged(edit, asker, known=KNOWN, data=png(SOURCE.resize((96, 64))))
     assert (attempt.reason, asker.asked) == (UNCHANGED, [])
     assert 0 < attempt.scores["difference"] < 2
 
 
-def test_a_resemblance_that_is_no_number_is_no_pass(edit: Edit) -> None:
+def test_a_resemblance_that_is_no_number_is_no_pass(edit: EditRow) -> None:
     bound = Bound(model="miniature/clip", least=0.2)
     matcher = Resemblance.open(bound, "cpu")
     for parameter in matcher._model.parameters():
@@ -96,7 +96,7 @@ def test_a_resemblance_that_is_no_number_is_no_pass(edit: Edit) -> None:
     assert "resemblance" not in attempt.scores
 
 
-def test_known_questions_are_asked_without_the_edits_own(edit: Edit) -> None:
+def test_known_questions_are_asked_without_the_edits_own(edit: EditRow) -> None:
     asker = Told({"Is it day?": "Yes.", "What is this?": "cat", "Where?": "at home"})
     attempt = judged(edit, asker, known=KNOWN, questions=2)
     assert asker.asked == ["Is it day?", "What is this?"]
@@ -105,14 +105,14 @@ def test_known_questions_are_asked_without_the_edits_own(edit: Edit) -> None:
 
 
 @pytest.mark.parametrize(("least", "reason"), [(0.6, None), (2 / 3, None), (0.7, QUIZ_FAILED)])
-def test_the_share_decides(edit: Edit, least: float, reason: str | None) -> None:
+def test_the_share_decides(edit: EditRow, least: float, reason: str | None) -> None:
     asker = Told({"Is it day?": "yes", "What is this?": "cat", "Where?": "away"})
     attempt = judged(edit, asker, known=KNOWN, least=least)
     assert attempt.reason == reason
     assert attempt.scores["quiz"] == pytest.approx(2 / 3, abs=1e-3)
 
 
-def test_without_an_answer_an_image_is_not_judged(edit: Edit) -> None:
+def test_without_an_answer_an_image_is_not_judged(edit: EditRow) -> None:
     attempt = judged(edit, Told({"Is it day?": "yes"}), known=KNOWN)
     assert (attempt.reason, attempt.failure, attempt.passing) == (None, "the server is silent", False)
 
@@ -121,7 +121,7 @@ def test_without_an_answer_an_image_is_not_judged(edit: Edit) -> None:
     ("said", "reason"), [("two", None), ("2", None), ("3", None), ("4", TARGET_LOST), ("", TARGET_LOST)]
 )
 def test_another_model_must_give_the_target_or_what_some_annotators_said(
-    edit: Edit, said: str, reason: str | None
+    edit: EditRow, said: str, reason: str | None
 ) -> None:
     asker = Told({edit.question: said})
     attempt = judged(edit, asker, known=(), model=LocalMLLM(model="another"))
@@ -146,7 +146,7 @@ def test_a_quiz_for_many_goes_out_at_once_and_comes_back_in_order(make_edit: Any
     assert asker.asked == ["a?", "b?", "c?"]
 
 
-def test_paintings_go_to_the_quiz_as_bytes(edit: Edit) -> None:
+def test_paintings_go_to_the_quiz_as_bytes(edit: EditRow) -> None:
     seen: list[Path | bytes | None] = []
 
     class Looking(Told):

@@ -12,7 +12,7 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.mllm import Query
 from mmedit_build.recipe import LocalMLLM, MineCaption, MineStage, MineVqa, Sizes
 from mmedit_build.recipe.sources import CaptionFiles, QuestionFiles, Sources
-from mmedit_build.rows import Edit, Example
+from mmedit_build.rows import EditRow, Example
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import vqa_accuracy
 from mmedit_build.services.asking import LocalAsker
@@ -51,23 +51,23 @@ def mining(drawn: Work, examples: list[Example]) -> Mining:
 
 
 @pytest.fixture(scope="module")
-def outcomes(mining: Mining, examples: list[Example]) -> dict[str, Edit | Rejected[Edit] | Failed]:
+def outcomes(mining: Mining, examples: list[Example]) -> dict[str, EditRow | Rejected[EditRow] | Failed]:
     return {one.id: one for one in mining(examples)}
 
 
 def test_every_example_has_its_outcome(
-    outcomes: dict[str, Edit | Rejected[Edit] | Failed], examples: list[Example]
+    outcomes: dict[str, EditRow | Rejected[EditRow] | Failed], examples: list[Example]
 ) -> None:
     assert sorted(outcomes) == sorted(row.id for row in examples)
-    assert sum(isinstance(one, Edit) for one in outcomes.values()) > 20
+    assert sum(isinstance(one, EditRow) for one in outcomes.values()) > 20
 
 
 def test_what_is_kept_is_wrong_and_confirmed(
-    outcomes: dict[str, Edit | Rejected[Edit] | Failed], mining: Mining, drawn: Work
+    outcomes: dict[str, EditRow | Rejected[EditRow] | Failed], mining: Mining, drawn: Work
 ) -> None:
     asker = mining._asker
     assert isinstance(asker, LocalAsker)
-    kept = [one for one in outcomes.values() if isinstance(one, Edit) and one.task == "vqa"]
+    kept = [one for one in outcomes.values() if isinstance(one, EditRow) and one.task == "vqa"]
     for edit in kept[:10]:
         prompt = asker.mllm.question_prompt(edit.question)
         (alone,) = asker.mllm.generate([Query(drawn.path(edit.image), prompt)], max_new_tokens=10)
@@ -86,14 +86,16 @@ def test_a_score_that_is_no_number_fails_its_row(
     assert list(mining(captions)) == [Failed(row.id, "consensus is not a number") for row in captions]
 
 
-def test_what_the_model_knows_is_kept_apart(outcomes: dict[str, Edit | Rejected[Edit] | Failed]) -> None:
+def test_what_the_model_knows_is_kept_apart(
+    outcomes: dict[str, EditRow | Rejected[EditRow] | Failed],
+) -> None:
     known = [one for one in outcomes.values() if isinstance(one, Rejected) and one.reason == RIGHT]
     assert len(known) > 150
     assert all(one.row and one.row.prediction for one in known)
 
 
 def test_an_image_goes_through_the_eye_once_for_questions_and_caption(
-    mining: Mining, outcomes: dict[str, Edit | Rejected[Edit] | Failed]
+    mining: Mining, outcomes: dict[str, EditRow | Rejected[EditRow] | Failed]
 ) -> None:
     asker = mining._asker
     assert isinstance(asker, LocalAsker)

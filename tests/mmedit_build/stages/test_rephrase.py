@@ -12,7 +12,7 @@ import pytest
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
 from mmedit_build.recipe import Endpoint, Local, RephraseStage, Similarity
-from mmedit_build.rows import Edit, Task
+from mmedit_build.rows import EditRow, Task
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply
 from mmedit_build.services.local_chat import LocalChat
 from mmedit_build.stages.rephrase import Rephrasing, question_requests
@@ -21,8 +21,8 @@ MINIATURE = Local(model="miniature/chat", device="cpu")
 JUDGE = Local(model="judge")
 
 
-def edit(question: str, target: str = "red", task: Task = "vqa", id: str | None = None) -> Edit:
-    return Edit(
+def edit(question: str, target: str = "red", task: Task = "vqa", id: str | None = None) -> EditRow:
+    return EditRow(
         id=id or f"vqa/val2014/{question}",
         task=task,
         image="a.png",
@@ -56,7 +56,7 @@ class Scripted:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
-    def ran(candidates: list[str | None], rows: list[Edit], **fields: Any) -> Any:
+    def ran(candidates: list[str | None], rows: list[EditRow], **fields: Any) -> Any:
         """The outcomes with a chat model that gives these candidates to each question."""
         chat = Scripted(lambda _text, sample: candidates[sample])
         judge = Scripted(fields.pop("verdict", lambda _text, _sample: "yes"))
@@ -127,7 +127,7 @@ def test_no_reply_at_all_is_a_failure_and_one_reply_is_enough(run: Any) -> None:
     # A model in this process would do the same again.
     assert run([None, None], [question]) == [Rejected(question.id, "rephrase: timed out", question)]
     (outcome,) = run([None, "Which color does the cat have?"], [question])
-    assert isinstance(outcome, Edit)
+    assert isinstance(outcome, EditRow)
 
 
 def test_the_judge_is_asked_about_the_best_first_and_about_no_more_than_needed(run: Any) -> None:
@@ -214,7 +214,7 @@ def test_captions_get_another_template_by_seed_and_id(run: Any, tmp_path: Path) 
     assert [one.rephrase.text for one in run(["unused"], list(reversed(rows)))] == taken[::-1]
     other = Rephrasing(RephraseStage(model=MINIATURE), "1", tmp_path / "requests.sqlite")
     other.open()
-    assert [one.rephrase.text for one in other(rows) if isinstance(one, Edit) and one.rephrase] != taken
+    assert [one.rephrase.text for one in other(rows) if isinstance(one, EditRow) and one.rephrase] != taken
     assert not any(run.chat.asked)
 
 
@@ -228,6 +228,6 @@ def test_with_the_miniature_it_pickles_and_comes_out_the_same_again(tmp_path: Pa
         outcomes.append(list(copy(rows)))
     assert outcomes[0] == outcomes[1]
     for row, outcome in zip(rows, outcomes[0], strict=True):
-        assert isinstance(outcome, Edit)
+        assert isinstance(outcome, EditRow)
         assert outcome.rephrase
         assert outcome.rephrase.text != row.question

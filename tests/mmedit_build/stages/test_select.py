@@ -10,15 +10,17 @@ from dataclasses import replace
 import pytest
 
 from mmedit_build.recipe import Sizes
-from mmedit_build.rows import SPLITS, Edit, Task
+from mmedit_build.rows import SPLITS, EditRow, Task
 from mmedit_build.scoring.text import plain
 from mmedit_build.stages.select import cut, select
 
 SIZES: dict[Task, Sizes] = {"vqa": Sizes(train=60, test=20), "caption": Sizes(train=30, test=10)}
 
 
-def edit(number: int, image: int, question: str = "", kind: str = "caption", task: str = "caption") -> Edit:
-    return Edit(
+def edit(
+    number: int, image: int, question: str = "", kind: str = "caption", task: str = "caption"
+) -> EditRow:
+    return EditRow(
         id=f"{task}/val2014/{number}",
         task=task,  # type: ignore[arg-type]
         image=f"{image}.jpg",
@@ -35,7 +37,7 @@ def edit(number: int, image: int, question: str = "", kind: str = "caption", tas
     )
 
 
-def failures(seed: int, texts: int = 40, number: int = 400) -> list[Edit]:
+def failures(seed: int, texts: int = 40, number: int = 400) -> list[EditRow]:
     rng = random.Random(seed)
     asked = [
         edit(
@@ -46,18 +48,18 @@ def failures(seed: int, texts: int = 40, number: int = 400) -> list[Edit]:
     return asked + [edit(i, i, task="caption") for i in range(0, number, 4)]
 
 
-def image_of(one: Edit) -> object:
+def image_of(one: EditRow) -> object:
     return one.image_id
 
 
-def text_of(one: Edit) -> object:
+def text_of(one: EditRow) -> object:
     """Captions share their prompt, so theirs are told apart by id."""
     return plain(one.question) if one.task == "vqa" else one.id
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("key", [image_of, text_of])
-def test_no_image_and_no_text_is_in_both_splits(seed: int, key: Callable[[Edit], object]) -> None:
+def test_no_image_and_no_text_is_in_both_splits(seed: int, key: Callable[[EditRow], object]) -> None:
     edits, _ = select(failures(seed), SIZES, "seed", spare=0.25)
     train, test = ({key(one) for one in edits if one.split == split} for split in SPLITS)
     assert train

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from mmedit_build.audit import published
+from mmedit_build.audit import parquet
 from mmedit_build.audit.samples import Sample, Target
 from mmedit_build.audit.targets import from_edits, open_target
 from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table
-from mmedit_build.rows import Edit
+from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
 
 CONFIGS = """---
@@ -35,7 +35,7 @@ class Dataset:
     def __init__(self, folder: Path, make_edit: Any, *, embedded: bool) -> None:
         self.work = Work(folder / "work")
         self.folder = folder / "dataset"
-        self.edits: list[Edit] = [
+        self.edits: list[EditRow] = [
             *(make_edit(number) for number in (1, 2, 3)),
             make_edit(4, split="train"),
             make_edit(5, task="caption", question="a photo of"),
@@ -54,7 +54,7 @@ class Dataset:
     def file(self, config: str, split: str) -> Path:
         return next((self.folder / "data" / config).glob(f"{split}-*"))
 
-    def _draw(self, edit: Edit) -> None:
+    def _draw(self, edit: EditRow) -> None:
         assert edit.imagined is not None
         assert edit.locality is not None
         names = [edit.image, edit.imagined.image, *(str(item.image) for item in edit.locality.image)]
@@ -86,7 +86,7 @@ def downloaded(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     datasets.disable_progress_bars()
-    yield published.from_hub(str(dataset.folder))
+    yield parquet.from_hub(str(dataset.folder))
     datasets.enable_progress_bars()
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.base import BATCH, Answered, Score, ask, scores, write_answers, write_sheet
+from evaluation.vqa import BATCH, Answered, Score, ask, scores, write_answers, write_sheet
 from mmedit_build.console import progress, quiet_loading, show_path
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import LocalMLLM

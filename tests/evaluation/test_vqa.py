@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evaluation.base import (
+from evaluation.vqa import (
     ANSWER_TOKENS,
     BATCH,
     PICTURES,

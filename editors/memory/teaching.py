@@ -19,7 +19,7 @@ from mmedit_build.mllm import MLLM, Positions, Query, Scored
 
 
 @dataclass(frozen=True, slots=True)
-class ScopedLesson:
+class ScopedEdit:
     """A train edit with queries in its scope and queries out of it; all carry targets."""
 
     memory: Memory
@@ -27,7 +27,7 @@ class ScopedLesson:
     outside: tuple[Query, ...]
 
 
-Asked = tuple[Query, ScopedLesson]
+Asked = tuple[Query, ScopedEdit]
 """A query and the edit it is asked after."""
 
 
@@ -40,7 +40,7 @@ class Learned(nn.Module):
         self.counterfactual = counterfactual
 
 
-class Learning:
+class Teaching:
     """What the training loop is given."""
 
     def __init__(
@@ -48,25 +48,25 @@ class Learning:
         config: SERACConfig,
         mllm: MLLM,
         module: Learned,
-        lessons: Sequence[ScopedLesson],
-        held: Sequence[ScopedLesson],
+        scoped: Sequence[ScopedEdit],
+        held: Sequence[ScopedEdit],
     ) -> None:
         self.module: nn.Module = module
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(module.parameters(), lr=config.lr)
-        self.number = len(lessons)
+        self.number = len(scoped)
         self._config = config
         self._mllm = mllm
         self._learned = module
-        self._lessons = lessons
+        self._scoped = scoped
         self._held = held
         self._pool = Pool(mllm, config.keep_bytes)
 
     def loss(self, chosen: Sequence[int], rng: random.Random) -> Tensor:
-        lessons = [self._lessons[i] for i in chosen]
+        scoped = [self._scoped[i] for i in chosen]
         if self._config.objective == "mixture":
-            return self.mixture(lessons)
-        told = [self._exchanged(lesson, rng) for lesson in lessons]
-        return self._config.edit_weight * self._nll(told) + scope_loss(*self.distances(lessons))
+            return self.mixture(scoped)
+        told = [self._exchanged(edit, rng) for edit in scoped]
+        return self._config.edit_weight * self._nll(told) + scope_loss(*self.distances(scoped))
 
     def stepped(self) -> None:
         """Nothing has to be done after an update."""
@@ -76,22 +76,22 @@ class Learning:
         parts = [self._held[start : start + size] for start in range(0, len(self._held), size)]
         return sum(self._judged(part) * len(part) for part in parts) / len(self._held)
 
-    def _judged(self, lessons: Sequence[ScopedLesson]) -> float:
+    def _judged(self, scoped: Sequence[ScopedEdit]) -> float:
         if self._config.objective == "mixture":
-            return float(self.mixture(lessons))
+            return float(self.mixture(scoped))
         # Wrong decisions are counted: their loss still changes long after the last decision did.
-        near, far = (in_scope(similarity(distances)) for distances in self.distances(lessons))
+        near, far = (in_scope(similarity(distances)) for distances in self.distances(scoped))
         missed, taken = 1 - near.float().mean(), far.float().mean() if len(far) else 0.0
-        return float(self._nll(lessons) + missed + taken)
+        return float(self._nll(scoped) + missed + taken)
 
     # Each by itself
 
-    def distances(self, lessons: Sequence[ScopedLesson]) -> tuple[Tensor, Tensor]:
+    def distances(self, scoped: Sequence[ScopedEdit]) -> tuple[Tensor, Tensor]:
         """Squared distances of queries and edits that belong together, and of those that do not."""
-        queries = [(query, i, True) for i, one in enumerate(lessons) for query in one.inside]
-        queries += [(query, i, False) for i, one in enumerate(lessons) for query in one.outside]
+        queries = [(query, i, True) for i, one in enumerate(scoped) for query in one.inside]
+        queries += [(query, i, False) for i, one in enumerate(scoped) for query in one.outside]
         where = self._look([query for query, _, _ in queries])
-        edits = [lesson.memory.place for lesson in lessons]
+        edits = [edit.memory.place for edit in scoped]
         distances = self._learned.scope.distances(where, edits)
         near = torch.zeros(distances.shape, dtype=torch.bool, device=distances.device)
         far = near.clone()
@@ -104,28 +104,28 @@ class Learning:
                     far[row, column] = not alike(edits[own], edit) and not alike(place, edit)
         return distances[near], distances[far]
 
-    def _exchanged(self, lesson: ScopedLesson, rng: random.Random) -> ScopedLesson:
-        """The lesson, or the same with the target of any."""
+    def _exchanged(self, edit: ScopedEdit, rng: random.Random) -> ScopedEdit:
+        """The edit, or the same with the target of any."""
         if rng.random() >= self._config.exchange:
-            return lesson
-        target = rng.choice(self._lessons).memory.target
-        inside = tuple(replace(query, target=target) for query in lesson.inside)
-        return replace(lesson, memory=replace(lesson.memory, target=target), inside=inside)
+            return edit
+        target = rng.choice(self._scoped).memory.target
+        inside = tuple(replace(query, target=target) for query in edit.inside)
+        return replace(edit, memory=replace(edit.memory, target=target), inside=inside)
 
-    def _nll(self, lessons: Sequence[ScopedLesson]) -> Tensor:
+    def _nll(self, scoped: Sequence[ScopedEdit]) -> Tensor:
         """Of the counterfactual model's answers, told the right edit."""
-        return target_nll(self._answers([(query, one) for one in lessons for query in one.inside])).mean()
+        return target_nll(self._answers([(query, one) for one in scoped for query in one.inside])).mean()
 
     # Both together
 
-    def mixture(self, lessons: Sequence[ScopedLesson]) -> Tensor:
+    def mixture(self, scoped: Sequence[ScopedEdit]) -> Tensor:
         """0.1 NLL of the mixture's answers in scope, and KL where it shall answer as the base model does."""
-        inside = [(query, lesson) for lesson in lessons for query in lesson.inside]
-        outside = [(query, lesson) for lesson in lessons for query in lesson.outside]
+        inside = [(query, edit) for edit in scoped for query in edit.inside]
+        outside = [(query, edit) for edit in scoped for query in edit.outside]
         base, shares = self._base([*inside, *outside]), self._shares([*inside, *outside])
         told = zip(base[: len(inside)], self._answers(inside), shares[: len(inside)], strict=True)
         nll = target_nll([mix(_cut(before, other), other, share) for before, other, share in told])
-        loss = self._config.edit_weight * nll.sum() / len(lessons)
+        loss = self._config.edit_weight * nll.sum() / len(scoped)
         if outside:
             before, others = base[len(inside) :], self._answers(outside, "all")
             loss = loss + locality_kl(before, list(map(mix, before, others, shares[len(inside) :])))
@@ -139,7 +139,7 @@ class Learning:
     def _shares(self, pairs: Sequence[Asked]) -> Tensor:
         """The similarity of each query to its edit."""
         where = self._look([query for query, _ in pairs])
-        edits = [lesson.memory.place for _, lesson in pairs]
+        edits = [edit.memory.place for _, edit in pairs]
         return similarity(self._learned.scope.distances(where, edits).diagonal())
 
     # For both
@@ -150,7 +150,7 @@ class Learning:
     def _answers(self, pairs: Sequence[Asked], positions: Positions = "target") -> list[Scored]:
         """The counterfactual model's, told the right edit: for the target and its end, or everywhere."""
         model, queries = self._learned.counterfactual, [query for query, _ in pairs]
-        prompts = [lesson.memory.before(query.prompt) for query, lesson in pairs]
+        prompts = [edit.memory.before(query.prompt) for query, edit in pairs]
         ends = self._mllm.stop_ids[:1] if positions == "target" else ()
         return model.score(model.told(self._mllm, queries, prompts, ends=ends), positions)
 

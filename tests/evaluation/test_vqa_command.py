@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from evaluation.base import Score
-from evaluation.base_command import table
+from evaluation.vqa import Score
+from evaluation.vqa_command import table
 
 
 def test_types_are_shown_as_they_are_written() -> None:
