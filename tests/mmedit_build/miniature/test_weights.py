@@ -17,7 +17,9 @@ from transformers import (
     Blip2Processor,
     CLIPModel,
     CLIPProcessor,
+    Qwen3VLForConditionalGeneration,
 )
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from mmedit_build.checkpoints import BUNDLED, WEIGHTS
 from mmedit_build.miniature.drawing import draw
@@ -43,6 +45,27 @@ def test_blip2_answers_through_plain_transformers() -> None:
     ids = model.generate(**inputs, max_new_tokens=10)
     new = ids[:, inputs["input_ids"].shape[1] :]
     assert processor.batch_decode(new, skip_special_tokens=True)[0].strip() == "red"
+
+
+def test_qwen3_vl_answers_through_plain_transformers() -> None:
+    folder = BUNDLED["miniature/qwen"]
+    model: Any = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    apple = Scene(SCENE.things[:1], SCENE.background)
+    seen = Qwen2VLImageProcessorPil.from_pretrained(folder)(
+        images=[draw(apple, "weights")], return_tensors="pt"
+    )
+    content = [{"type": "image"}, {"type": "text", "text": "What color is the apple?"}]
+    turn = tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    tokens = int(seen["image_grid_thw"].prod()) // model.config.vision_config.spatial_merge_size**2
+    text = turn.replace("<|image_pad|>", "<|image_pad|>" * tokens)
+    asked = tokenizer(text, return_tensors="pt")
+    kinds = (asked["input_ids"] == model.config.image_token_id).int()
+    ids = model.generate(**asked, **seen, mm_token_type_ids=kinds, max_new_tokens=10, do_sample=False)
+    new = ids[0, asked["input_ids"].shape[1] :]
+    assert tokenizer.decode(new, skip_special_tokens=True) == "red"
 
 
 def test_chat_rephrases_through_plain_transformers() -> None:
