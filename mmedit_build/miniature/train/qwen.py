@@ -51,7 +51,7 @@ from mmedit_build.miniature.train.turns import (
 from mmedit_build.mllm.families.qwen_vl import Qwen3VL
 
 READING = Stage("qwen reading", steps=2300, rate=2e-3, batch=2048)
-LOOKING = Stage("qwen looking", steps=2600, rate=1.5e-3, batch=24)
+LOOKING = Stage("qwen looking", steps=4200, rate=1.5e-3, batch=24)
 """The batch of reading is counted in tokens, that of looking in images."""
 PLAIN_TOKENS = 1024
 ROW, LONG_ROW, EVERY_LONG = 128, 512, 4
