@@ -37,7 +37,7 @@ class FTConfig(Strict):
 
     part: str = "mlp.-1"
     """What is tuned: vision, connector, language, layer.N, mlp.N (N may count from the end), or a pattern of
-    parameter names."""
+    parameter names, of all or, as layer.N.mlp.*, of those of a layer."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """With adam the decay is part of the gradient, with adamw it is taken off the weights directly."""
     lr: float = Field(default=2e-4, ge=0)
