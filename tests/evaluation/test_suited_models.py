@@ -13,6 +13,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 from mmedit_build.mllm.loading import model_kind
 from tests.zoo.building import Zoo, zoo
+from tests.zoo.members import MEMBERS
 
 __all__ = ["zoo"]
 
@@ -24,8 +25,13 @@ KINDS = {
     "qwen2_vl": ("qwen2_vl", 28),
     "qwen2_5_vl": ("qwen2_5_vl", 28),
     "qwen3_vl": ("qwen3_vl", 28),
+    "mmedit_qwen_vl-qwen2": ("qwen_vl v1", 32),
+    "mmedit_mplug_owl2-llama": ("mplug_owl2", 32),
 }
 """By the name of the file: a tiny model in the zoo, and how many layers the shallowest real one has."""
+THERE = [kind for kind, (name, _) in KINDS.items() if name in MEMBERS]
+WITH_GATE = ("mmedit_qwen_vl-qwen2", "mmedit_mplug_owl2-llama")
+"""Models of which VLKEB tunes the gate as well."""
 LAYERS: dict[str, Callable[[dict[str, Any]], tuple[int, ...]]] = {
     "rome": lambda options: (options["layer"],),
     "memit": lambda options: options["edited"],
@@ -39,7 +45,7 @@ def test_no_file_is_left_out() -> None:
     assert {"miniature", *KINDS} == set(bundled())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THERE)
 def test_a_tiny_model_gets_the_options_of_its_kind(kind: str, zoo: Zoo) -> None:
     folder = zoo(KINDS[kind][0])
     assert model_kind(folder, None) == kind
@@ -47,7 +53,7 @@ def test_a_tiny_model_gets_the_options_of_its_kind(kind: str, zoo: Zoo) -> None:
     assert suited(dict.fromkeys(methods, type(methods["ft"])()), folder, None) == methods
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THERE)
 def test_parts_and_layers_are_those_of_the_family(kind: str, zoo: Zoo) -> None:
     name, layers = KINDS[kind]
     mllm = MLLM.load(zoo(name), device="cpu")
@@ -56,10 +62,12 @@ def test_parts_and_layers_are_those_of_the_family(kind: str, zoo: Zoo) -> None:
         if method in LAYERS:
             assert all(-layers <= layer < layers for layer in LAYERS[method](options))
         if "part" in options and method.startswith("ft"):
-            assert mllm.part(options["part"])
+            # Of a vision tower that is deeper than the tiny one's.
+            assert mllm.part(options["part"].replace("layers.47.", "layers.2."))
     tuned = mllm.part(bundled()[kind].methods["ft"].options["part"])
-    # VLKEB tunes the weights of the matrices by which an MLP is entered and left.
+    # The weights alone, of the matrices by which an MLP is entered and left.
     mlp = mllm.mlp(-1)
-    assert set(tuned) == {f"{one.name}.weight" for one in (mlp.up, mlp.down)}
+    linears = mlp.linears if kind in WITH_GATE else (mlp.up, mlp.down)
+    assert set(tuned) == {f"{one.name}.weight" for one in linears}
     with pytest.raises(UserError, match="no layer 99"):
         mllm.part("layer.99.mlp.*")
