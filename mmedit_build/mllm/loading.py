@@ -93,14 +93,20 @@ def find_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def model_kind(name: str, revision: str | None) -> str:
-    """What a checkpoint is, whether supported or not: its `model_type`, and that of its language model.
-
-    The latter only where other models have it, too: blip-2-opt and llava-llama, but qwen2_5_vl.
-    """
+    """What a checkpoint is, whether supported or not."""
     with told(MODEL, name, _remedy(name)):
         files = find_files(name, revision)
-        kind, language = _model_type(files), files.object(CONFIG).get("text_config")
-    inner = language.get("model_type") if isinstance(language, dict) else None
+        _model_type(files)
+        return kind_of(files.object(CONFIG))
+
+
+def kind_of(config: Mapping[str, Any]) -> str:
+    """The `model_type` of a model with that of its language model, where other models have the latter too.
+
+    blip-2-opt and llava-llama, but qwen2_5_vl.
+    """
+    kind, language = str(config["model_type"]), config.get("text_config")
+    inner = language.get("model_type") if isinstance(language, Mapping) else None
     return f"{kind}-{inner}" if isinstance(inner, str) and not inner.startswith(kind) else kind
 
 
