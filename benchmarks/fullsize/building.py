@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,8 +85,9 @@ def _no_numbers() -> Iterator[None]:
             parameter = nn.Parameter(parameter.to(META), requires_grad=False)
         register(module, name, parameter)
 
+    module: Any = nn.Module
     try:
-        nn.Module.register_parameter = registered  # type: ignore[method-assign]
+        module.register_parameter = registered
         yield
     finally:
-        nn.Module.register_parameter = register  # type: ignore[method-assign]
+        module.register_parameter = register

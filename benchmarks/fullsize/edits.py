@@ -31,7 +31,7 @@ def _edit(mllm: MLLM, number: int) -> TrainEdit:
         mllm.question_prompt(text.format(one)) for text in ("what color is the {}?", "which color has a {}?")
     )
     elsewhere = mllm.question_prompt(f"how many {other}s are there?")
-    pictures = [_picture(3 * number + place) for place in range(3)]
+    pictures = [picture(3 * number + place) for place in range(3)]
     return TrainEdit(
         Edit(f"full/{number}", pictures[0], asked, target),
         text_rephrase=Query(pictures[0], reworded, target),
@@ -41,6 +41,7 @@ def _edit(mllm: MLLM, number: int) -> TrainEdit:
     )
 
 
-def _picture(seed: int) -> PIL.Image.Image:
+def picture(seed: int) -> PIL.Image.Image:
+    """Noise, in which no two places are alike."""
     drawn = np.random.default_rng(seed).integers(0, 256, size=(*SIDES, 3), dtype=np.uint8)
     return PIL.Image.fromarray(drawn)

@@ -60,11 +60,16 @@ class Measured:
         return max(self.bytes.values())
 
 
-def options(member: Member, method: str) -> dict[str, Any]:
-    """Those published for the model, with fewer steps and samples."""
+def published(member: Member, method: str) -> dict[str, Any]:
+    """The options that are bundled for models of this kind."""
     suited = bundled().get(kind_of(member.config.to_dict()))
     known = suited.methods.get(method) if suited else None
-    return {**(known.options if known else {}), **REDUCED[method]}
+    return dict(known.options) if known else {}
+
+
+def options(member: Member, method: str) -> dict[str, Any]:
+    """The same, with fewer steps and samples."""
+    return {**published(member, method), **REDUCED.get(method, {})}
 
 
 def measure(name: str, member: Member, what: str, device: torch.device, dtype: torch.dtype) -> Measured:

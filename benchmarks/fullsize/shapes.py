@@ -60,11 +60,12 @@ def qwen2_5_vl() -> Member:
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}
     language: dict[str, Any] = {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28}
     language |= {"num_attention_heads": 28, "num_key_value_heads": 4, "max_position_embeddings": 128000}
+    marked: dict[str, Any] = {name: token_id(words, token) for name, token in marks.items()}
     config = Qwen2_5_VLConfig(
         vision_config=vision | {"fullatt_block_indexes": [7, 15, 23, 31]},
         text_config=language | ids(words) | {"vocab_size": 152064, "rope_parameters": rope},
         tie_word_embeddings=False,
-        **{name: token_id(words, token) for name, token in marks.items()},
+        **marked,
     )
     size = {"shortest_edge": 256 * 28**2, "longest_edge": 512 * 28**2}
     return Member(config, words, Qwen2VLImageProcessorPil(size=size))
