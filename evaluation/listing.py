@@ -69,14 +69,16 @@ def _options(name: str, method: Listed) -> Table:
 def _models() -> Table:
     # Imported here, as it takes the libraries of models.
     from evaluation.run.suited import bundled
+    from mmedit_build.checkpoints import BUNDLED
     from mmedit_build.mllm import FAMILIES
 
     experiments = bundled()
     columns = (Column("model", no_wrap=True), "options of its methods, in recipes/experiments/")
     drawn = Table(*columns, title="Models")
-    default = Experiment().model
-    own = {experiment.model: name for name, experiment in experiments.items()}
-    drawn.add_row(f"{default}, bundled, the default", _files([own[default]]))
+    for name, experiment in experiments.items():
+        if experiment.model in BUNDLED:
+            role = "bundled, the default" if experiment.model == Experiment().model else "bundled"
+            drawn.add_row(f"{experiment.model}, {role}", _files([name]))
     for kind in FAMILIES:
         files = [name for name in experiments if name == kind or name.startswith(f"{kind}-")]
         drawn.add_row(f"any of type {kind}", _files(files))

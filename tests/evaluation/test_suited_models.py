@@ -42,7 +42,7 @@ LAYERS: dict[str, Callable[[dict[str, Any]], tuple[int, ...]]] = {
 
 
 def test_no_file_is_left_out() -> None:
-    assert {"miniature", *KINDS} == set(bundled())
+    assert set(KINDS) == {name for name in bundled() if not name.startswith("miniature")}
 
 
 @pytest.mark.parametrize("kind", THERE)
