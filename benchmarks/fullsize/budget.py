@@ -22,6 +22,8 @@ TEXT = 40
 FLOAT, DOUBLE = 4, 8
 ROWS = 4
 """Questions that are mined together."""
+MOMENTS, BEST = "second moments as they are kept", "the best network"
+"""What is copied to the device when it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,9 @@ class Sizes:
             config = load_editor(what, options).config
             parts |= getattr(self, f"_{what.replace('-', '_')}")(config)
             if device.type == "cuda":
-                # They lie in main memory, and are copied when they are asked for.
-                parts.pop("second moments as they are kept", None)
+                # These lie in main memory.
+                for name in (MOMENTS, BEST):
+                    parts.pop(name, None)
         return Budget(parts)
 
     @property
@@ -106,7 +109,7 @@ class Sizes:
         square = self.inner**2
         # The factors of all layers stay, as every edit asks for them, and one matrix is being factorized.
         return {
-            "second moments as they are kept": layers * square * FLOAT,
+            MOMENTS: layers * square * FLOAT,
             "second moments as they are used": (layers + 1) * square * DOUBLE,
         }
 
@@ -121,7 +124,8 @@ class Sizes:
         logits = 6 * self.row * self.words * FLOAT
         lowest = self.mllm.first_layer(shapes) or 0
         return {
-            "network, gradients, Adam, the best": 5 * number * FLOAT,
+            "network, gradients, Adam": 4 * number * FLOAT,
+            BEST: number * FLOAT,
             "gradients of edits": known + through,
             "activations": self._saved(2, lowest, bounded=False) + logits,
         }
