@@ -19,8 +19,8 @@ from benchmarks.fullsize.building import make_model
 from benchmarks.fullsize.edits import HELD_OUT, train_edits
 from editors import load_editor
 from editors.base import Learner
-from evaluation.memory import peak, reset_peak
-from evaluation.suited import bundled
+from evaluation.run.peak import peak, reset_peak
+from evaluation.run.suited import bundled
 from mmedit_build.mllm import MLLM
 from mmedit_build.mllm.loading import kind_of
 from mmedit_build.mllm.selfcheck import check
