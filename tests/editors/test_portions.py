@@ -86,11 +86,9 @@ def tuned(mllm: MLLM, edits: list[Edit]) -> torch.Tensor:
 
 def told(mllm: MLLM, edits: list[Edit]) -> torch.Tensor:
     editor = MEND(MENDConfig())
-    rows = editor.told(mllm, [one.query for one in edits])
+    gradients = [one.gradient for one in editor.told(mllm, [one.query for one in edits])]
     names = edited(mllm, editor.config.layers)
-    return torch.cat(
-        [(one.rows[name].deltas.mT @ one.rows[name].inputs).flatten() for one in rows for name in names]
-    )
+    return torch.cat([(of[name].deltas.mT @ of[name].inputs).flatten() for of in gradients for name in names])
 
 
 @pytest.mark.parametrize("found", [values, scores, told])
