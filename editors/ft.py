@@ -24,12 +24,13 @@ from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
 from editors.losses import target_nll
 from editors.patches.weights import WeightPatch, seen_afresh
+from editors.portions import portions
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Count, Strict
 
 CHUNK = 16
-"""Edits whose gradients are computed at a time when many are learned together."""
+"""Edits whose gradients are computed at a time, if there is room, when many are learned together."""
 
 
 class FTConfig(Strict):
@@ -37,7 +38,7 @@ class FTConfig(Strict):
 
     part: str = "mlp.-1"
     """What is tuned: vision, connector, language, layer.N, mlp.N (N may count from the end), or a pattern of
-    parameter names."""
+    parameter names, of all or, as layer.N.mlp.*, of those of a layer."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """With adam the decay is part of the gradient, with adamw it is taken off the weights directly."""
     lr: float = Field(default=2e-4, ge=0)
@@ -116,8 +117,11 @@ class FT:
         origin = {name: tensor.float() for name, tensor in start.items()}
         tuned = {name: tensor.clone() for name, tensor in origin.items()}
         optimizer = self._optimizer(tuned.values())
+        layer = mllm.first_layer(part) or 0
+        lengths = [row.length for row in mllm.rows(queries)]
+        together = list(portions(mllm, lengths, layer, CHUNK))
         for _ in range(self.config.steps):
-            loss = self._backward(mllm, queries)
+            loss = self._backward(mllm, queries, together)
             if self.config.stop_below is not None and loss < self.config.stop_below:
                 break
             for name, parameter in part.items():
@@ -130,15 +134,16 @@ class FT:
                 parameter.data.copy_(tuned[name])
         return {name: tensor - origin[name] for name, tensor in tuned.items()}
 
-    def _backward(self, mllm: MLLM, queries: Sequence[Query]) -> float:
+    def _backward(self, mllm: MLLM, queries: Sequence[Query], together: Sequence[range]) -> float:
         """The loss, whose gradients are left in the parameters."""
         total = 0.0
-        for start in range(0, len(queries), CHUNK):
+        for chosen in together:
             with torch.enable_grad():
-                loss = target_nll(mllm.logits(queries[start : start + CHUNK])).sum() / len(queries)
+                loss = target_nll(mllm.logits(queries[chosen.start : chosen.stop])).sum() / len(queries)
             if not loss.requires_grad:
+                prompt = queries[chosen.start].prompt
                 raise UserError(
-                    f"The part '{self.config.part}' does not act on {shorten(queries[start].prompt, 60)!r}: "
+                    f"The part '{self.config.part}' does not act on {shorten(prompt, 60)!r}: "
                     "tune a part that does, or edit answers about images."
                 )
             loss.backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.table import Column, Table
@@ -68,21 +69,28 @@ def _options(name: str, method: Listed) -> Table:
 def _models() -> Table:
     # Imported here, as it takes the libraries of models.
     from evaluation.run.suited import bundled
+    from mmedit_build.checkpoints import BUNDLED
     from mmedit_build.mllm import FAMILIES
 
     experiments = bundled()
-    drawn = Table("model", "where from", "options of its methods", title="Models")
-    default = Experiment().model
-    own = {experiment.model: name for name, experiment in experiments.items()}
-    drawn.add_row(default, "bundled; the default", _options_file(own.get(default)))
+    columns = (Column("model", no_wrap=True), "options of its methods, in recipes/experiments/")
+    drawn = Table(*columns, title="Models")
+    for name, experiment in experiments.items():
+        if experiment.model in BUNDLED:
+            role = "bundled, the default" if experiment.model == Experiment().model else "bundled"
+            drawn.add_row(f"{experiment.model}, {role}", _files([name]))
     for kind in FAMILIES:
-        where = "a folder written by save_pretrained, or an id on the Hub"
-        drawn.add_row(f"any of type {kind}", where, _options_file(kind if kind in experiments else None))
+        files = [name for name in experiments if name == kind or name.startswith(f"{kind}-")]
+        drawn.add_row(f"any of type {kind}", _files(files))
+    drawn.caption = (
+        "Any is a folder written by save_pretrained, or an id on the Hub. A file whose name ends in a second "
+        "type is for those whose language model is of that type."
+    )
     return drawn
 
 
-def _options_file(name: str | None) -> str:
-    return "their defaults" if name is None else f"recipes/experiments/{name}.yaml"
+def _files(names: Sequence[str]) -> str:
+    return "\n".join(f"{name}.yaml" for name in names) or "their defaults"
 
 
 def _scores() -> Table:

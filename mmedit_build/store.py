@@ -7,9 +7,10 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mmedit_build.errors import UserError
 from mmedit_build.files import exists
@@ -23,8 +24,13 @@ PARTIAL = ".partial"
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file next to its place, then move it there, making its folder when it is missing."""
+    write_through(path, lambda file: file.write(data))
+
+
+def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """As `write_atomic`, of what a function writes into the open file, which may be large."""
     try:
-        _write(path, data)
+        _write(path, write)
     except (OSError, ValueError) as error:
         raise UserError(f"Cannot write {path} ({_reason(error)}); {REMEDY}.") from error
 
@@ -85,13 +91,13 @@ def _reason(error: OSError | ValueError) -> str:
     return known or "no name that a file can have"
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{uuid.uuid4().hex}{PARTIAL}"
     try:
         # Made by `open`, unlike by mkstemp, it is for those to read whom the user's umask lets.
         with temporary.open("xb") as file:
-            file.write(data)
+            write(file)
             file.flush()
             # A move may reach the disk before the data does, and a power cut leave an empty file.
             os.fsync(file.fileno())

@@ -76,6 +76,10 @@ class Places:
     offsets: tuple[int, ...]
     """Counted from the end of the row, so that they are negative."""
 
+    def take(self, indices: Sequence[int]) -> Places:
+        """The chosen queries, in the order chosen."""
+        return Places(self.below.take(indices), tuple(self.offsets[i] for i in indices))
+
     def at(self, batch: Batch, tensor: Tensor) -> tuple[Tensor, Tensor]:
         """The indices of the looked-up cells in a tensor (rows, positions, width) of a running batch."""
         columns = [tensor.shape[1] + self.offsets[index] for index in batch.indices]

@@ -18,6 +18,7 @@ from torch import Tensor
 from editors.associations.lookup import Contexts, Places, look, places
 from editors.losses import target_nll
 from editors.patches.hooks import Hook, hooked
+from editors.portions import portions
 from mmedit_build.mllm import MLLM, Batch, Query, Scored
 from mmedit_build.recipe.fields import Count, Strict
 
@@ -61,8 +62,28 @@ def learn_values(
     return Values(torch.cat([one.start for one in parts]), torch.cat([one.delta for one in parts]))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Portion:
+    """Prompts that are looked at in one pass: those that ask for the answer, then essences."""
+
+    where: Places
+    owners: Tensor
+    """The edit that each of them belongs to."""
+    answers: int
+    """How many ask for the answer."""
+
+    def added(self, delta: Tensor) -> Hook:
+        """Adds the vector of each prompt's edit where it is looked up."""
+
+        def add(batch: Batch, _: Tensor, y: Tensor) -> Tensor:
+            owners = self.owners[torch.tensor(batch.indices, device=y.device)]
+            return y.index_put(self.where.at(batch, y), delta[owners].to(y.dtype), accumulate=True)
+
+        return add
+
+
 class _Lesson:
-    """Edits that are learned in one batch; no edit has a part in the loss of another."""
+    """Edits that are learned side by side; no edit has a part in the loss of another."""
 
     def __init__(
         self, mllm: MLLM, contexts: Sequence[Contexts], layer: int, module: str, config: ValueConfig
@@ -72,18 +93,18 @@ class _Lesson:
         rewriting = [(i, query, one.subject) for i, one in enumerate(contexts) for query in one.rewriting]
         essences = [(i, one.essence, None) for i, one in enumerate(contexts) if one.essence is not None]
         asked: list[tuple[int, Query, str | None]] = [*rewriting, *essences]
-        self._where = places(mllm, [(query, subject) for _, query, subject in asked], layer)
-        self._owners = torch.tensor([owner for owner, _, _ in asked], device=mllm.device)
-        self._rewriting = len(rewriting)
+        where = places(mllm, [(query, subject) for _, query, subject in asked], layer)
+        owners = torch.tensor([owner for owner, _, _ in asked], device=mllm.device)
+        lengths = [row.length for row in where.below.rows]
+        self._portions = [
+            _Portion(where.take(chosen), owners[chosen.start : chosen.stop], _below(chosen, len(rewriting)))
+            for chosen in portions(mllm, lengths, layer, len(lengths))
+        ]
         counts = torch.tensor([len(one.rewriting) for one in contexts], device=mllm.device)
         self._counts = counts
-        firsts = counts.cumsum(dim=0) - counts
-        self._start = look(mllm, self._bare(firsts), [module])[module].outputs.float()
-        self._before: Tensor | None = None
-
-    def _bare(self, firsts: Tensor) -> Places:
-        chosen = firsts.tolist()
-        return Places(self._where.below.take(chosen), tuple(self._where.offsets[i] for i in chosen))
+        firsts = (counts.cumsum(dim=0) - counts).tolist()
+        self._start = look(mllm, where.take(firsts), [module])[module].outputs.float()
+        self._before: dict[int, Tensor] = {}
 
     def learned(self) -> Values:
         """The vectors after the last step."""
@@ -93,47 +114,61 @@ class _Lesson:
         longest = config.clamp * self._start.norm(dim=1, keepdim=True)
         done = torch.zeros(self._number, dtype=torch.bool, device=delta.device)
         for step in range(config.steps):
-            with torch.enable_grad():
-                losses = self._losses(delta)
-            done |= losses.detach() < config.stop_below
-            if bool(done.all()) or step == config.steps - 1:
+            last = step == config.steps - 1
+            losses, delta.grad = self._looked_at(delta, moving=not last)
+            done |= losses < config.stop_below
+            if bool(done.all()) or last:
                 break
             kept = delta.detach().clone()
-            (delta.grad,) = torch.autograd.grad(losses.sum(), [delta])
             optimizer.step()
             with torch.no_grad():
                 delta.mul_((longest / delta.norm(dim=1, keepdim=True)).clamp(max=1.0))
                 delta[done] = kept[done]
         return Values(self._start, delta.detach())
 
-    def _losses(self, delta: Tensor) -> Tensor:
-        """Of each edit, with its vector added."""
-        with hooked(self._mllm, {self._module: self._adding(delta)}):
-            scored = self._mllm.logits(self._where.below)
-        answers = self._summed(target_nll(scored[: self._rewriting]), 0) / self._counts
-        drift = self._summed(self._drift(scored[self._rewriting :]), self._rewriting)
-        length: Tensor = delta.norm(dim=1) / self._start.norm(dim=1).square()
-        return answers + self._config.kl * drift + self._config.decay * length
+    def _looked_at(self, delta: Tensor, *, moving: bool) -> tuple[Tensor, Tensor | None]:
+        """The loss of each edit with its vector added and, while they move, the gradient by the vectors."""
+        total, gradient = torch.zeros(self._number, device=delta.device), torch.zeros_like(delta)
+        for number in range(len(self._portions)):
+            with torch.set_grad_enabled(moving):
+                losses = self._losses(delta, number)
+            total += losses.detach()
+            if moving:
+                gradient += torch.autograd.grad(losses.sum(), [delta])[0]
+        return total, gradient if moving else None
 
-    def _summed(self, each: Tensor, start: int) -> Tensor:
-        """Of each edit, the sum over its rows, which begin at row `start` of all."""
-        owners = self._owners[start : start + len(each)]
+    def _losses(self, delta: Tensor, number: int) -> Tensor:
+        """The share of a portion in the loss of each edit; what the vectors' lengths cost is in the first."""
+        portion = self._portions[number]
+        with hooked(self._mllm, {self._module: portion.added(delta)}):
+            scored = self._mllm.logits(portion.where.below)
+        asked, essences = scored[: portion.answers], scored[portion.answers :]
+        losses = self._summed(self._nll(asked), portion.owners[: portion.answers]) / self._counts
+        drift = self._summed(self._drift(essences, number), portion.owners[portion.answers :])
+        losses = losses + self._config.kl * drift
+        if number:
+            return losses
+        length: Tensor = delta.norm(dim=1) / self._start.norm(dim=1).square()
+        return losses + self._config.decay * length
+
+    def _summed(self, each: Tensor, owners: Tensor) -> Tensor:
+        """Of each edit, the sum over its rows."""
         return torch.zeros(self._number, device=each.device).index_add(0, owners, each)
 
-    def _drift(self, scored: Sequence[Scored]) -> Tensor:
+    def _nll(self, scored: Sequence[Scored]) -> Tensor:
+        return target_nll(scored) if scored else torch.zeros(0, device=self._start.device)
+
+    def _drift(self, scored: Sequence[Scored], number: int) -> Tensor:
         """KL(now || before) of the next token after each essence."""
         if not scored:
             return torch.zeros(0, device=self._start.device)
         now = torch.stack([one.target_logits[0] for one in scored]).log_softmax(dim=-1)
-        if self._before is None:
-            # Nothing is added yet when the loss is looked at for the first time.
-            self._before = now.detach()
-        drift: Tensor = (now.exp() * (now - self._before)).sum(dim=-1)
+        # Nothing is added yet when the loss is looked at for the first time.
+        before = self._before.setdefault(number, now.detach())
+        drift: Tensor = (now.exp() * (now - before)).sum(dim=-1)
         return drift
 
-    def _adding(self, delta: Tensor) -> Hook:
-        def add(batch: Batch, _: Tensor, y: Tensor) -> Tensor:
-            owners = self._owners[torch.tensor(batch.indices, device=y.device)]
-            return y.index_put(self._where.at(batch, y), delta[owners].to(y.dtype), accumulate=True)
 
-        return add
+def _below(chosen: range, number: int) -> int:
+    """How many of the chosen ones are among the first `number`."""
+    return len(range(chosen.start, min(chosen.stop, number)))

@@ -18,10 +18,11 @@ from editors.learning.seeing import seeing_gradients
 from editors.learning.training import Learning, Report, TrainingConfig, check_enough, seeded
 from editors.learning.training import train as learn
 from editors.patches.weights import LowRankPatch, together
-from mmedit_build.mllm import MLLM, Query
+from editors.portions import portions
+from mmedit_build.mllm import MLLM, Below, Query
 
 CHUNK = 16
-"""Edits whose gradients are computed at a time."""
+"""Edits whose gradients are computed at a time, if there is room."""
 
 Data = tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
 """What is learned from, and what is held out of it to validate on."""
@@ -92,7 +93,9 @@ class HypernetworkEditor(ABC):
         """What the network is told of edits, whose queries may be known up to the first edited layer."""
         weights = list(self.edited(mllm))
         at = gradients if self.config.part == "language" else seeing_gradients
-        parts = [queries[start : start + CHUNK] for start in range(0, len(queries), CHUNK)]
+        lengths = [row.length for row in mllm.rows(queries)]
+        layer = queries.layer if isinstance(queries, Below) else 0
+        parts = [queries[one.start : one.stop] for one in portions(mllm, lengths, layer, CHUNK)]
         return [Inner(gradient) for part in parts for gradient in at(mllm, part, weights)]
 
     # Learning

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe.fields import Count, Strict, Whole
-from mmedit_build.store import write_atomic
+from mmedit_build.store import write_through
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -188,15 +187,13 @@ class _Run:
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
     def save(self) -> None:
-        buffer = io.BytesIO()
         state = {
             "report": asdict(self.report),
             "best": self.best,
             "module": self._learning.module.state_dict(),
             "optimizer": self._learning.optimizer.state_dict(),
         }
-        torch.save(state, buffer)
-        write_atomic(self._path, buffer.getvalue())
+        write_through(self._path, lambda file: torch.save(state, file))
 
     def _take_up(self) -> None:
         state: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)

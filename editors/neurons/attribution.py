@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from editors.patches.hooks import Hook, hooked
+from editors.portions import portions
 from mmedit_build.mllm import MLLM, Batch, Query
 
 CHUNK = 64
-"""Rows that run through the layers at a time."""
+"""Rows that run through the layers at a time, if there is room for so many."""
 
 Rule = Literal["right", "inclusive"]
 """Where the gradient is looked at: j/m for j = 1 to m, or m points from 0 to 1 with both ends."""
@@ -56,8 +57,9 @@ class _Layer:
         """Integrated gradients, as the mean over the tokens of each query: (queries, neurons)."""
         gradients = torch.zeros_like(self._activations)
         rows = [(place, share) for place in range(len(self._places)) for share in shares.tolist()]
-        for start in range(0, len(rows), CHUNK):
-            of, at = zip(*rows[start : start + CHUNK], strict=True)
+        lengths = [self._below.rows[self._places[place][0]].length for place, _ in rows]
+        for chosen in portions(self._mllm, lengths, self._below.layer, CHUNK):
+            of, at = zip(*rows[chosen.start : chosen.stop], strict=True)
             places = torch.tensor(of, device=gradients.device)
             gradients.index_add_(0, places, self._gradients(places, gradients.new_tensor(at)))
         scores = self._activations * gradients / len(shares)

@@ -1,7 +1,7 @@
-"""Options that suit a model: those of the experiment bundled for it, or for all models of its type.
+"""Options that suit a model: those of the experiment bundled for it, or for all models of its kind.
 
-The defaults of the editors suit small models. `recipes/experiments/` has a file for each model or type that
-wants others: the file's `model` says which model it is for, its name which type.
+The defaults of the editors suit small models. `recipes/experiments/` has a file for each model or kind that
+wants others: the file's `model` says which model it is for, its name which kind, as `model_kind` calls it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def _known(model: str, revision: str | None) -> Mapping[str, Method]:
         if experiment.model == model:
             return experiment.methods
     # Imported here, as listing the bundled experiments takes no model library.
-    from mmedit_build.mllm.loading import model_type
+    from mmedit_build.mllm.loading import model_kind
 
-    of_type = experiments.get(model_type(locate(model), revision))
-    return {} if of_type is None else of_type.methods
+    of_kind = experiments.get(model_kind(locate(model), revision))
+    return {} if of_kind is None else of_kind.methods
 
 
 def _files() -> Iterator[Path]:

@@ -46,7 +46,7 @@ def load_family(
         # Processors look for it in more places.
         fields, _ = ProcessorMixin.get_processor_dict(name, revision=revision)
         tokenizer.chat_template = fields.get("chat_template") or tokenizer.chat_template
-        processor = _image_processor(name, revision, image_processor or {})
+        processor = load_image_processor(name, revision, image_processor or {})
         check_words(name, tokenizer)
         check_fits(name, tokenizer, model)
         family = kind(model, tokenizer, processor, template)
@@ -72,14 +72,15 @@ def look_at(name: str, *, revision: str | None, device: str, dtype: str, templat
     return family
 
 
-def _image_processor(name: str, revision: str, settings: Mapping[str, Any]) -> Any:
+def load_image_processor(name: str, revision: str, settings: Mapping[str, Any]) -> Any:
     """The checkpoint's, with some settings of ours."""
     # With Pillow everywhere: other ways to resize an image give other numbers.
     processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
     known = processor.to_dict()
     for setting in settings:
         check_name("setting of this image processor", setting, known)
-    return AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil", **settings)
+    # Not by loading it with them: `min_pixels` in a checkpoint's file would be taken before a `size` of ours.
+    return type(processor).from_dict({**known, **settings}) if settings else processor
 
 
 def find_dtype(name: str, device: torch.device) -> torch.dtype:
@@ -91,10 +92,22 @@ def find_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def model_type(name: str, revision: str | None) -> str:
-    """The `model_type` of a checkpoint, whether supported or not."""
+def model_kind(name: str, revision: str | None) -> str:
+    """What a checkpoint is, whether supported or not."""
     with told(MODEL, name, _remedy(name)):
-        return _model_type(find_files(name, revision))
+        files = find_files(name, revision)
+        _model_type(files)
+        return kind_of(files.object(CONFIG))
+
+
+def kind_of(config: Mapping[str, Any]) -> str:
+    """The `model_type` of a model with that of its language model, where other models have the latter too.
+
+    blip-2-opt and llava-llama, but qwen2_5_vl.
+    """
+    kind, language = str(config["model_type"]), config.get("text_config")
+    inner = language.get("model_type") if isinstance(language, Mapping) else None
+    return f"{kind}-{inner}" if isinstance(inner, str) and not inner.startswith(kind) else kind
 
 
 def find_device(name: str) -> torch.device:

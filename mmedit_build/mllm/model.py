@@ -281,7 +281,10 @@ class MLLM:
         return parts.seeing_linears(self._family, part)
 
     def part(self, what: str) -> dict[str, nn.Parameter]:
-        """Parameters by dotted name. `what`: vision, connector, language, layer.N, mlp.N or a pattern."""
+        """Parameters by dotted name. `what`: vision, connector, language, layer.N, mlp.N or a pattern.
+
+        Patterns are of whole names, or of the names within a layer: layer.-1.mlp.*.
+        """
         # Kept, as walking over all modules takes longer than planning a small edit.
         if what not in self._known_parts:
             self._known_parts[what] = parts.parameters(self._family, what)

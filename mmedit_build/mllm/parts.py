@@ -76,8 +76,8 @@ def parameters(family: Family, what: str) -> dict[str, nn.Parameter]:
     }
     if not found:
         raise UserError(
-            f"No parameter matches '{what}': give {', '.join(family.parts)}, layer.N, mlp.N "
-            f"(N from 0 to {len(family.layers) - 1}) or a pattern such as '{family.layers_path}.*.weight'."
+            f"No parameter matches '{what}': give {', '.join(family.parts)}, layer.N, mlp.N (N from 0 to "
+            f"{len(family.layers) - 1}) or a pattern such as 'layer.-1.*.weight' or '{family.layers_path}.*'."
         )
     return found
 
@@ -114,12 +114,13 @@ def first_layer(family: Family, names: Iterable[str]) -> int | None:
 def _patterns(family: Family, what: str) -> tuple[str, ...]:
     if what in family.parts:
         return family.parts[what]
-    numbered = re.fullmatch(r"(layer|mlp)\.(-?\d+)", what)
+    numbered = re.fullmatch(r"(layer|mlp)\.(-?\d+)|layer\.(-?\d+)\.(.+)", what)
     if numbered is None:
         return (what,)
-    path = f"{family.layers_path}.{layer_index(family, int(numbered[2]))}"
-    if numbered[1] == "layer":
-        return (f"{path}.*",)
+    kind, number, number_within, within = numbered.groups()
+    path = f"{family.layers_path}.{layer_index(family, int(number or number_within))}"
+    if kind != "mlp":
+        return (f"{path}.{within or '*'}",)
     paths = family.mlp_paths
     names = [name for name in (paths.gate, paths.up, paths.down) if name is not None]
     return tuple(f"{path}.{name}.*" for name in names)

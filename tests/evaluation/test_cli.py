@@ -111,7 +111,16 @@ def test_list_is_a_screen_of_methods() -> None:
     ("topic", "shown"),
     [
         ("mend", ["rates_lr", "Learning rate of these rates"]),
-        ("models", ["miniature/mllm", "any of type blip-2"]),
+        (
+            "models",
+            [
+                "miniature/mllm",
+                "miniature/qwen",
+                "any of type blip-2",
+                "blip-2-opt.yaml",
+                "blip-2-llama.yaml",
+            ],
+        ),
         ("scores", ["token accuracy", "CIDEr-D"]),
     ],
 )

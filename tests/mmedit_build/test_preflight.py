@@ -20,7 +20,7 @@ from mmedit_build.console import silent
 from mmedit_build.errors import UserError
 from mmedit_build.preflight import check_ready, pending
 from mmedit_build.recipe import Recipe
-from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.recipe.loading import bundled, load_recipe
 from mmedit_build.work import STAGES, Work
 from tests.mmedit_build.conftest import MakeEdit
 
@@ -44,6 +44,16 @@ def fault(recipe: Recipe, folder: Path, first: str = "mine") -> str:
     assert not (folder / "work").exists()
     assert "\n" not in str(raised.value)
     return str(raised.value)
+
+
+@pytest.mark.parametrize("name", [name for name in bundled() if not name.startswith("miniature")])
+def test_a_recipe_for_real_data_tells_the_files_that_are_not_there(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = fault(load_recipe(name), tmp_path)
+    assert "There is no file data/vqa/v2_OpenEnded_mscoco_val2014_questions.json" in told
+    assert "There is no file data/coco/annotations/captions_val2014.json" in told
 
 
 def test_the_miniature_lacks_nothing(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.store import IDLE, check_writable, locked, sweep, write_atomic
+from mmedit_build.store import IDLE, check_writable, locked, sweep, write_atomic, write_through
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -16,6 +17,20 @@ def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
     write_atomic(path, b"second")
     assert path.read_bytes() == b"second"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_is_written_through_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def fails(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UserError, match="No space left"):
+        write_through(path, fails)
+    assert list(tmp_path.iterdir()) == []
+    write_through(path, lambda file: file.write(b"whole"))
+    assert path.read_bytes() == b"whole"
 
 
 def test_what_killed_commands_left_is_swept_and_nothing_of_others(tmp_path: Path) -> None:

@@ -104,6 +104,14 @@ def test_whitening_is_the_inverse_in_float64() -> None:
     torch.testing.assert_close(found.whiten(keys), torch.linalg.inv(expected) @ keys, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_ridge_is_put_on_a_copy(dtype: torch.dtype) -> None:
+    second = torch.eye(3, dtype=dtype)
+    covariance = Covariance(second, 0.5, CPU)
+    assert torch.equal(covariance.matrix, 1.5 * torch.eye(3, dtype=torch.float64))
+    assert torch.equal(second, torch.eye(3, dtype=dtype))
+
+
 def test_features_that_never_vary_need_a_ridge() -> None:
     never = torch.diag(torch.tensor([1.0, 1.0, 0.0]))
     with pytest.raises(UserError, match="raise the option ridge"):

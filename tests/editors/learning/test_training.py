@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,15 @@ def test_a_seed_acts_inside_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(torch.randn(3), expected)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+
+
+def test_a_checkpoint_is_not_put_together_in_memory(tmp_path: Path) -> None:
+    learning = Fitting()
+    # Beside what is learned, 8 MB that a checkpoint holds twice.
+    learning.module.register_buffer("large", torch.zeros(2**21))
+    tracemalloc.start()
+    run(learning, tmp_path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / CHECKPOINT).stat().st_size > 2**24
+    assert most < 2**22

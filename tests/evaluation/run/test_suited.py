@@ -11,10 +11,18 @@ from evaluation.run.suited import bundled, suited
 from mmedit_build.errors import UserError
 
 
+def typed(folder: Path, kind: str, language: str | None) -> str:
+    """A checkpoint that has no more than its types."""
+    config: dict[str, object] = {"model_type": kind}
+    if language is not None:
+        config["text_config"] = {"model_type": language}
+    (folder / "config.json").write_text(json.dumps(config))
+    return str(folder)
+
+
 @pytest.fixture
 def blip2(tmp_path: Path) -> str:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "blip-2"}))
-    return str(tmp_path)
+    return typed(tmp_path, "blip-2", "opt")
 
 
 def test_the_miniature_has_options_of_its_own() -> None:
@@ -53,6 +61,28 @@ def test_what_was_published_is_what_blip2_gets(blip2: str, name: str) -> None:
     assert "patience" not in config or config["patience"] >= config["steps"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "language", "lr", "steps"),
+    [
+        ("blip-2", "opt", 2e-4, 15),
+        ("blip-2", "llama", 1e-4, 15),
+        ("llava", "llama", 1e-4, 10),
+        # Older checkpoints have no config of the language model, newer ones give it a type of its own.
+        ("qwen2_5_vl", None, 1e-4, 10),
+        ("qwen2_5_vl", "qwen2_5_vl_text", 1e-4, 10),
+    ],
+)
+def test_a_model_gets_the_options_of_its_language_model_too(
+    tmp_path: Path, kind: str, language: str | None, lr: float, steps: int
+) -> None:
+    options = suited({"ft": Method()}, typed(tmp_path, kind, language), None)["ft"].options
+    assert (options["lr"], options["steps"]) == (lr, steps)
+
+
+def test_with_another_language_model_it_keeps_the_defaults(tmp_path: Path) -> None:
+    assert suited({"ft": Method()}, typed(tmp_path, "llava", "mistral"), None) == {"ft": Method()}
+
+
 def test_what_the_user_says_comes_first_option_by_option(blip2: str) -> None:
     mine = {"quick": Method(editor="mend", options={"steps": 3}), "ft": Method(options={"lr": 1.0})}
     found = suited(mine, blip2, None)
@@ -63,8 +93,7 @@ def test_what_the_user_says_comes_first_option_by_option(blip2: str) -> None:
 
 
 def test_other_types_keep_the_defaults(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "opt"}))
-    assert suited({"ft": Method()}, str(tmp_path), None) == {"ft": Method()}
+    assert suited({"ft": Method()}, typed(tmp_path, "opt", None), None) == {"ft": Method()}
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from transformers import Blip2Config, Blip2ForConditionalGeneration, PretrainedC
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import FAMILIES, MLLM
-from mmedit_build.mllm.loading import load_family, look_at
+from mmedit_build.mllm.loading import load_family, load_image_processor, look_at
 from tests.mmedit_build.mllm.conftest import make_image
 
 
@@ -128,6 +128,18 @@ def test_weights_of_another_shape(folder: str, tmp_path: Path) -> None:
 def test_a_template_without_its_places_is_refused_before_weights_are_read(folder: str) -> None:
     with pytest.raises(UserError, match="write for instance 'USER:"):
         look_at(folder, revision=None, device="cpu", dtype="auto", template="{prompt}")
+
+
+def test_pixels_in_a_checkpoint_do_not_come_before_a_size_of_ours(tmp_path: Path) -> None:
+    """As published, the file of Qwen2-VL and Qwen2.5-VL bounds images by names of another kind."""
+    pixels = {"min_pixels": 3136, "max_pixels": 12845056, "image_processor_type": "Qwen2VLImageProcessor"}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(pixels))
+    size = {"shortest_edge": 4 * 28**2, "longest_edge": 8 * 28**2}
+    found = load_image_processor(str(tmp_path), "main", {"size": size})
+    assert {name: found.size[name] for name in size} == size
+    grid = found(images=[make_image(1)], return_tensors="pt")["image_grid_thw"][0].tolist()
+    assert 4 <= grid[1] * grid[2] // 4 <= 8
+    assert load_image_processor(str(tmp_path), "main", {}).size["longest_edge"] == 12845056
 
 
 def test_settings_of_the_image_processor(folder: str) -> None:

@@ -31,6 +31,10 @@ def test_a_pattern(mllm: MLLM) -> None:
     assert list(mllm.part(f"{LAYERS}.[45].fc2.weight")) == [f"{LAYERS}.{i}.fc2.weight" for i in (4, 5)]
 
 
+def test_a_pattern_within_a_layer(mllm: MLLM) -> None:
+    assert list(mllm.part("layer.-2.fc[12].weight")) == [f"{LAYERS}.4.fc{i}.weight" for i in (1, 2)]
+
+
 def test_a_part_is_looked_for_once(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) -> None:
     names = list(mllm.part("layer.2"))
 
@@ -43,7 +47,7 @@ def test_a_part_is_looked_for_once(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) 
     assert list(mllm.part("layer.2")) == names
 
 
-@pytest.mark.parametrize("what", ["visoin", "layer.6", "mlp.-7", "layer.one"])
+@pytest.mark.parametrize("what", ["visoin", "layer.6", "mlp.-7", "layer.one", "layer.5.fc3.*", "mlp.5.fc1"])
 def test_unknown_parts(mllm: MLLM, what: str) -> None:
     with pytest.raises(UserError, match=r"\d"):
         mllm.part(what)
