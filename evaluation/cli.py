@@ -235,9 +235,11 @@ def base(
 def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
     from evaluation.run.components import by_part
     from evaluation.run.experiment import choose, make_experiment
-    from evaluation.run.suited import suited
+    from evaluation.run.suited import suited, usual_dataset
 
     experiment = make_experiment(config, changes)
+    if "dataset" not in experiment.model_fields_set:
+        experiment = experiment.model_copy(update={"dataset": usual_dataset(experiment.model)})
     chosen = experiment.methods if method is None else choose(method, experiment.methods)
     if not chosen:
         raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")

@@ -36,7 +36,7 @@ DatasetName = Annotated[
     str | None,
     typer.Option(
         help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
-        show_default="runs/miniature/dataset",
+        show_default="runs/miniature/dataset, or that of the bundled model",
         parser=named,
         metavar="NAME",
     ),

@@ -1,23 +1,24 @@
-"""The miniature benchmark, built where a command wants it and nobody has built it."""
+"""The miniature benchmarks, built where a command wants one and nobody has built it."""
 
 from __future__ import annotations
 
-import typer
+from pathlib import Path
 
-from evaluation.run.experiment import DATASET
+import typer
 
 
 def ensure_built(dataset: str) -> None:
-    """Build the miniature in its usual place, as `mmedit-build run` does, if it is what is wanted and is not
+    """Build a miniature in its usual place, as `mmedit-build run` does, if it is what is wanted and is not
     there; a build that was interrupted goes on."""
-    if dataset != str(DATASET) or DATASET.exists():
+    work = Path(dataset).parent
+    if Path(dataset).exists() or Path(dataset) != Path("runs") / work.name / "dataset":
         return
     # Imported here, as all other datasets are there already.
     from mmedit_build.cli import build
-    from mmedit_build.recipe.loading import MINIATURE
+    from mmedit_build.recipe.loading import bundled, load_recipe
 
-    work = DATASET.parent
-    typer.echo(
-        f"The miniature benchmark is not built yet; building it in {work}, which takes a minute or two."
-    )
-    build("run", MINIATURE, work)
+    if work.name in bundled() and load_recipe(work.name).draw is not None:
+        typer.echo(
+            f"The miniature benchmark is not built yet; building it in {work}, which takes a minute or two."
+        )
+        build("run", work.name, work)

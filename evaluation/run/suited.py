@@ -10,13 +10,19 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from evaluation.run.experiment import Experiment, Method, make_experiment
+from evaluation.run.experiment import DATASET, Experiment, Method, make_experiment
 from mmedit_build.checkpoints import locate
 
 
 def bundled() -> dict[str, Experiment]:
     """The experiments that come with mmedit, by the names of their files."""
     return {file.stem: make_experiment(file, {}) for file in sorted(_files())}
+
+
+def usual_dataset(model: str) -> str:
+    """What a model is judged on where nothing is said: a bundled one on the benchmark of its own mistakes."""
+    own = (experiment.dataset for experiment in bundled().values() if experiment.model == model)
+    return next(own, str(DATASET))
 
 
 def suited(methods: Mapping[str, Method], model: str, revision: str | None) -> dict[str, Method]:

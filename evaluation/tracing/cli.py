@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from evaluation.options import DEVICE, DTYPE, TEMPLATE, Images
+from evaluation.options import DEVICE, DTYPE, TEMPLATE, DatasetName, Images
 from mmedit_build.errors import resumable
 from mmedit_build.places import named, place
 from mmedit_build.recipe.fields import CHECKPOINT, Dtype
@@ -20,14 +20,7 @@ def trace(
             help="A bundled checkpoint, a folder, or an id on the Hub.", parser=named, metavar="NAME"
         ),
     ] = "miniature/mllm",
-    dataset: Annotated[
-        str,
-        typer.Option(
-            help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
-            parser=named,
-            metavar="NAME",
-        ),
-    ] = "runs/miniature/dataset",
+    dataset: DatasetName = None,
     images: Images = None,
     kind: Annotated[
         Literal["text", "image"] | None,
@@ -69,6 +62,7 @@ def trace(
 
     The same command given again goes on where it stopped; a higher --limit adds prompts.
     """
+    from evaluation.run.suited import usual_dataset
     from evaluation.tracing.command import Wish, run
     from evaluation.tracing.page import write_page, write_pictures
     from evaluation.tracing.prompts import KINDS
@@ -78,7 +72,7 @@ def trace(
     quiet_loading()
     wish = Wish(
         model=model,
-        dataset=dataset,
+        dataset=dataset or usual_dataset(model),
         images=images,
         kinds=KINDS if kind is None else (kind,),
         limit=limit,

@@ -30,6 +30,18 @@ def test_it_is_built_in_its_usual_place(
     assert "Cannot write to runs/miniature (runs/miniature: not a folder)" in str(result.exception)
 
 
+@pytest.mark.parametrize("command", [["--method", "oracle"], ["trace"]])
+def test_a_bundled_model_is_judged_on_its_own_mistakes(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    Path("runs/miniature-qwen").touch()
+    result = CliRunner().invoke(app, [*command, "--model", "miniature/qwen"])
+    assert "building it in runs/miniature-qwen" in result.stdout
+    assert "Cannot write to runs/miniature-qwen" in str(result.exception)
+
+
 def test_one_that_is_there_is_used_again(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
