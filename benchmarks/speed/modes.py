@@ -124,7 +124,11 @@ def _round(
         probes = [probe for case in setting.cases for probe in judging.probes(case)]
         with working(mllm, number) as unedited:
             judging.base.complete(
-                mllm, probes, judging.scorer.protocols, batch_size=judging.batch_size, advance=lambda _: None
+                mllm,
+                probes,
+                write=judging.writes,
+                batch_size=judging.batch_size,
+                advance=lambda _: None,
             )
         with working(mllm, number) as reusing:
             results = list(run(judging, editor, setting.cases))
@@ -190,7 +194,11 @@ def footprint_of(method: str, setting: Setting, state: State | None, *, plain: b
         judging = setting.judging(mllm, Path(folder))
         probes = [probe for case in setting.cases for probe in judging.probes(case)]
         judging.base.complete(
-            mllm, probes, judging.scorer.protocols, batch_size=judging.batch_size, advance=lambda _: None
+            mllm,
+            probes,
+            write=judging.writes,
+            batch_size=judging.batch_size,
+            advance=lambda _: None,
         )
         del mllm, judging
         return pool.submit(_remembered, method, setting, state, Path(folder), plain).result()

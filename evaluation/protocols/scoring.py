@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.data.cases import Case
-from evaluation.data.probes import Probe
-from evaluation.protocols import metrics
-from evaluation.protocols.metrics import Protocol
+from evaluation.data.probes import Asked
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import chosen
+from evaluation.protocols.output import Output, log_prob
 from evaluation.results.records import ProbeResult, Scores
-from evaluation.run.outputs import Output, log_prob
 from mmedit_build.errors import UserError
 from mmedit_build.scoring.caption import Consensus
 
@@ -19,76 +19,44 @@ from mmedit_build.scoring.caption import Consensus
 class Scorer:
     """Scores probes. Captions are weighed by how rare their words are among all cases it is given."""
 
-    def __init__(self, cases: Sequence[Case], protocols: Sequence[Protocol]) -> None:
-        self.protocols = tuple(protocols)
+    def __init__(self, cases: Sequence[Case], protocols: Sequence[ProtocolName]) -> None:
+        self.protocols = chosen(protocols)
         captions = [(case.target, *case.answers) for case in cases if case.task == "caption"]
         self._consensus = Consensus.of(captions) if captions else None
 
-    def result(self, case: Case, probe: Probe, before: Output, after: Output) -> ProbeResult:
-        """What is written down of a probe."""
-        scores = self._scores(case, probe, before, after)
+    @property
+    def writes(self) -> bool:
+        """Whether the model answers freely too."""
+        return any(protocol.writes for protocol in self.protocols)
+
+    def result(
+        self, asked: Asked, before: Output, after: Output, *, known: bool | None = None
+    ) -> ProbeResult:
+        """What is written down of a probe; `known` says whether what it builds on was known before."""
+        scores: Scores = {
+            protocol.name: protocol.score(asked, before, after, self._consensus)
+            for protocol in self.protocols
+        }
         numbers = [log_prob(after), *(value for of in scores.values() for value in of.values())]
         if not np.isfinite(numbers).all():
             raise UserError("The edited model's outputs are not finite numbers; edit less strongly.")
-        wild = "wild" in self.protocols
         return ProbeResult(
-            kind=probe.kind,
-            item=probe.item,
-            relation=probe.relation,
-            prompt=probe.query.prompt,
-            target=probe.query.target,
-            before=before.text if wild else None,
-            after=after.text if wild else None,
+            kind=asked.kind,
+            item=asked.probe.id,
+            relation=asked.probe.relation,
+            known=known,
+            prompt=asked.query.prompt,
+            target=asked.query.target,
+            before=before.text if self.writes else None,
+            after=after.text if self.writes else None,
             log_prob_before=log_prob(before),
             log_prob_after=log_prob(after),
             target_tokens=len(after.target),
-            written_tokens=after.written if wild else 0,
+            written_tokens=after.written if self.writes else 0,
             scores=scores,
         )
 
-    def _scores(self, case: Case, probe: Probe, before: Output, after: Output) -> Scores:
-        scores: Scores = {}
-        if "legacy" in self.protocols:
-            scores["legacy"] = _legacy_locality(before, after) if probe.is_locality else _legacy_edit(after)
-        if "wild" in self.protocols:
-            locality = probe.is_locality
-            scores["wild"] = _wild_locality(probe, before, after) if locality else self._edit(case, after)
-        return scores
-
-    def _edit(self, case: Case, after: Output) -> dict[str, float]:
-        assert after.text is not None
-        scores = {"match": metrics.match(after.text, [case.target])}
-        if case.task == "caption":
-            assert self._consensus is not None
-            scores["consensus"] = metrics.caption_consensus(after.text, case.target, self._consensus)
-        elif case.answers:
-            scores["vqa"] = metrics.soft_accuracy(after.text, case.target, case.answers)
-        return scores
-
-
-def _legacy_edit(after: Output) -> dict[str, float]:
-    return {
-        "exact_match": metrics.exact_match(after.predicted, after.target),
-        "token_accuracy": metrics.token_accuracy(after.predicted, after.target),
-    }
-
-
-def _legacy_locality(before: Output, after: Output) -> dict[str, float]:
-    assert before.top is not None
-    assert after.top is not None
-    return {
-        "top1": metrics.top1_agreement(before.top, after.top),
-        "top10": metrics.ranked_agreement(before.top, after.top),
-    }
-
-
-def _wild_locality(probe: Probe, before: Output, after: Output) -> dict[str, float]:
-    assert before.spread is not None
-    assert after.spread is not None
-    assert before.text is not None
-    assert after.text is not None
-    return {
-        "unchanged": metrics.unchanged(before.text, after.text),
-        "right": metrics.match(after.text, probe.answers),
-        "kl": metrics.kl_divergence(before.spread, after.spread),
-    }
+    def knows(self, asked: Asked, output: Output) -> bool:
+        """Whether the model answers right, by what it writes if it does."""
+        judge = max(self.protocols, key=lambda protocol: protocol.writes)
+        return judge.knows(asked, output)

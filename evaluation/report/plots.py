@@ -18,7 +18,7 @@ from evaluation.drawing.svg import (
     polygon,
     text,
 )
-from evaluation.protocols.metrics import Protocol
+from evaluation.protocols.base import ProtocolName
 from evaluation.report.board import NAMES, Board, in_words, percent
 from evaluation.report.looks import mark
 from evaluation.report.runs import Run
@@ -67,7 +67,7 @@ def _bar_panel(board: Board, column: str) -> Html:
     return panel(NAMES[column], bottom + 14, *grid, *ticks, *rows, note=", ".join(titles))
 
 
-def score_bar(board: Board, protocol: Protocol, column: str, run: Run, top: float, paint: str) -> Html:
+def score_bar(board: Board, protocol: ProtocolName, column: str, run: Run, top: float, paint: str) -> Html:
     """A number as a bar with its interval; nothing where there is no number."""
     found = board.of(protocol, column, run.name)
     if found is None:
@@ -113,7 +113,7 @@ def _radar(board: Board, run: Run) -> Html:
 
 
 def _shape(
-    board: Board, protocol: Protocol, run: Run, columns: Sequence[str], angles: Sequence[float]
+    board: Board, protocol: ProtocolName, run: Run, columns: Sequence[str], angles: Sequence[float]
 ) -> Html:
     found = [board.estimates[protocol, column, run.name].mean for column in columns]
     told = ", ".join(f"{column} {percent(mean)}" for column, mean in zip(columns, found, strict=True))
@@ -156,15 +156,16 @@ def agreements(board: Board) -> Html:
     """The two protocols against each other."""
     if len(board.protocols) < 2:
         return Html()
+    one, other = board.protocols
     panels = [
-        _scatter(board, ("legacy", column), ("wild", column), NAMES[column], diagonal=True)
+        _scatter(board, (one, column), (other, column), NAMES[column], diagonal=True)
         for column in board.columns
     ]
-    note = "On the line both protocols give the same number; below it legacy gives more than wild does."
-    return figure("Legacy against wild", note, panels)
+    note = f"On the line both protocols give the same number; below it {one} gives more than {other} does."
+    return figure(f"{one.capitalize()} against {other}", note, panels)
 
 
-Axis = tuple[Protocol, str]
+Axis = tuple[ProtocolName, str]
 
 
 def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:

@@ -21,7 +21,7 @@ from evaluation.data.dataset import digest, load_cases
 from evaluation.data.holdout import split_by_image
 from evaluation.data.miniature import ensure_built
 from evaluation.data.pictures import check_there
-from evaluation.data.probes import train_edit
+from evaluation.data.probes import train_edit, with_premise
 from evaluation.protocols.scoring import Scorer
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
@@ -176,12 +176,14 @@ class Bench:
             batch_size=experiment.batch_size,
             seed=experiment.seed,
         )
-        probes = [probe for case in self.wanted for probe in judging.probes(case)]
+        probes = [
+            one for case in self.wanted for asked in judging.probes(case) for one in with_premise(asked)
+        ]
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
             judging.base.complete(
                 self.mllm,
                 probes,
-                experiment.protocols,
+                write=judging.writes,
                 batch_size=experiment.batch_size,
                 advance=advance,
             )

@@ -16,7 +16,8 @@ from editors.base import Edit, Editor, Model, unwrapped
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.data.cases import Case, Item
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.protocols.scoring import Scorer
 from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.judging import Judging
@@ -271,7 +272,7 @@ def make_editor() -> Callable[[str], Editor]:
 def make_judging(mllm: MLLM, cases: list[Case], tmp_path: Path) -> Callable[..., Judging]:
     """What methods are judged with, the unedited model asked."""
 
-    def make(protocols: Sequence[Protocol] = PROTOCOLS, **changes: Any) -> Judging:
+    def make(protocols: Sequence[ProtocolName] = PROTOCOLS, **changes: Any) -> Judging:
         base = BaseOutputs.open(tmp_path / "unedited")
         judging = Judging(mllm=mllm, base=base, scorer=Scorer(cases, protocols), **changes)
         probes = [probe for case in cases for probe in judging.probes(case)]

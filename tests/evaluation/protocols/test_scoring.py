@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.data.cases import Case
 from evaluation.data.probes import Probe
-from evaluation.protocols.metrics import PROTOCOLS
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.protocols.scoring import Scorer
 from evaluation.run.outputs import Output
 from mmedit_build.errors import UserError

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from typing import Protocol as Shape
+from typing import ProtocolName as Shape
 
 import pytest
 
 from evaluation.data.probes import Kind
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.runs import Run
 from evaluation.results.records import CaseResult, ProbeResult, RunResult, Settings
 from mmedit_build.rows import Relation, Task
@@ -38,12 +39,12 @@ def probe(
     item: str = "",
     *,
     words: str = "",
-    protocols: Sequence[Protocol] = PROTOCOLS,
+    protocols: Sequence[ProtocolName] = PROTOCOLS,
 ) -> ProbeResult:
     """One probe with the same made-up score wherever there is one; `words` is what all texts are."""
     legacy = {"top1": score, "top10": score} if relation else {"exact_match": score, "token_accuracy": score}
     wild = {"unchanged": score, "right": score, "kl": 1 - score} if relation else {"match": score}
-    scores: dict[Protocol, dict[str, float]] = {"legacy": legacy, "wild": wild | {"consensus": score}}
+    scores: dict[ProtocolName, dict[str, float]] = {"legacy": legacy, "wild": wild | {"consensus": score}}
     target = words or "made-up target"
     free = "wild" in protocols
     return ProbeResult(
@@ -69,7 +70,7 @@ class Plan:
     skills: Mapping[str, float] = field(default_factory=lambda: SKILLS)
     tasks: Sequence[Task] = ("vqa",)
     ids: Sequence[str] = tuple(f"made-up/{number}" for number in range(8))
-    protocols: Sequence[Protocol] = PROTOCOLS
+    protocols: Sequence[ProtocolName] = PROTOCOLS
     words: str = ""
     skips: Sequence[str] = ()
     """Edits that methods could not make."""

@@ -10,7 +10,8 @@ import torch
 
 from evaluation.data.cases import Case
 from evaluation.data.probes import Probe, make_probes
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.run.base_outputs import BaseOutputs, folder_of, key_of
 from evaluation.run.judging import Judging
 from evaluation.run.outputs import EVENTS, Output
@@ -28,7 +29,7 @@ def assert_equal(one: Output, other: Output) -> None:
 
 
 def complete(
-    base: BaseOutputs, mllm: MLLM, probes: list[Probe], protocols: Sequence[Protocol] = PROTOCOLS
+    base: BaseOutputs, mllm: MLLM, probes: list[Probe], protocols: Sequence[ProtocolName] = PROTOCOLS
 ) -> tuple[int, list[int]]:
     """Rows that went through layers, and what progress heard."""
     before, told = mllm.counts.layers, list[int]()
