@@ -18,9 +18,9 @@ from evaluation.data.cases import Case
 from evaluation.data.dataset import load_cases
 from evaluation.data.probes import train_edit
 from evaluation.protocols.known import PROTOCOLS
-from evaluation.protocols.scoring import Scorer
 from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.judging import Judging
+from evaluation.run.scoring import Scorer
 from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
-from evaluation.run.experiment import DATASET
+DATASET = Path("runs/miniature/dataset")
+"""What `mmedit-build run` writes when it is told nothing else."""
 
 
 def ensure_built(dataset: str) -> None:

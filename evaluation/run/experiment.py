@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import ErrorDetails
 
 from editors import EDITORS
+from evaluation.data.miniature import DATASET
 from evaluation.data.probes import Prompts
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
@@ -23,8 +24,6 @@ SANITY = ("oracle",)
 """Editors that test the evaluation; `all` does not mean them."""
 Part = Literal["vision", "connector", "language"]
 PARTS: tuple[Part, ...] = get_args(Part)
-DATASET = Path("runs/miniature/dataset")
-"""What `mmedit-build run` writes when it is told nothing else."""
 UNEDITED = "unedited"
 """How results name the model without any edit."""
 ALL = "all"

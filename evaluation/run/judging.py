@@ -15,10 +15,10 @@ from editors.base import Editor, Patch
 from evaluation.data.cases import Case
 from evaluation.data.probes import Asked, Prompts, ask_all, edit_of
 from evaluation.protocols.output import Output
-from evaluation.protocols.scoring import Scorer
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.run.base_outputs import BaseOutputs, vocabulary
 from evaluation.run.outputs import Measure
+from evaluation.run.scoring import Scorer
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 
