@@ -121,7 +121,7 @@ def _round(
     with tempfile.TemporaryDirectory() as folder:
         mllm = setting.mllm()
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
-        probes = [probe for case in setting.cases for probe in judging.probes(case)]
+        probes = judging.asked_unedited(setting.cases)
         with working(mllm, number) as unedited:
             judging.base.complete(
                 mllm,
@@ -192,7 +192,7 @@ def footprint_of(method: str, setting: Setting, state: State | None, *, plain: b
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=context) as pool:
         mllm = setting.mllm()
         judging = setting.judging(mllm, Path(folder))
-        probes = [probe for case in setting.cases for probe in judging.probes(case)]
+        probes = judging.asked_unedited(setting.cases)
         judging.base.complete(
             mllm,
             probes,

@@ -46,7 +46,8 @@ def bars(board: Board) -> Html:
 def in_percent(board: Board) -> str:
     """What bars show."""
     if len(board.protocols) == 2:
-        return "In percent: wild in full color above, legacy pale below; thin lines are 95% intervals."
+        below, above = board.protocols
+        return f"In percent: {above} in full color above, {below} pale below; thin lines are 95% intervals."
     return "In percent; thin lines are 95% intervals."
 
 
@@ -87,9 +88,10 @@ def score_bar(board: Board, protocol: ProtocolName, column: str, run: Run, top: 
 def radars(board: Board) -> Html:
     """One small radar a method, with an outline for each protocol."""
     panels = [_radar(board, run) for run in board.edited]
-    note = (
-        "Wild is filled, legacy dashed; the rim is 100." if len(board.protocols) == 2 else "The rim is 100."
-    )
+    note = "The rim is 100."
+    if len(board.protocols) == 2:
+        dashed, filled = board.protocols
+        note = f"{filled.capitalize()} is filled, {dashed} dashed; the rim is 100."
     return figure("The shape of each method", note, [one for one in panels if one], "small")
 
 

@@ -21,7 +21,7 @@ from evaluation.data.dataset import digest, load_cases
 from evaluation.data.holdout import split_by_image
 from evaluation.data.miniature import ensure_built
 from evaluation.data.pictures import check_there
-from evaluation.data.probes import train_edit, with_premise
+from evaluation.data.probes import train_edit
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
 from evaluation.results.summary import count_skipped
@@ -176,9 +176,7 @@ class Bench:
             batch_size=experiment.batch_size,
             seed=experiment.seed,
         )
-        probes = [
-            one for case in self.wanted for asked in judging.probes(case) for one in with_premise(asked)
-        ]
+        probes = judging.asked_unedited(self.wanted)
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
             judging.base.complete(
                 self.mllm,

@@ -13,7 +13,7 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from editors.base import Editor, Patch
 from evaluation.data.cases import Case
-from evaluation.data.probes import Asked, Prompts, ask_all, edit_of
+from evaluation.data.probes import Asked, Prompts, ask_all, edit_of, with_premise
 from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.run.base_outputs import BaseOutputs, vocabulary
@@ -77,6 +77,10 @@ class Judging:
 
     def probes(self, case: Case) -> list[Asked]:
         return ask_all(case, self.mllm, self.prompts)
+
+    def asked_unedited(self, cases: Sequence[Case]) -> list[Asked]:
+        """All that the unedited model is asked about some cases: their probes, and what these build on."""
+        return [one for case in cases for asked in self.probes(case) for one in with_premise(asked)]
 
     def plan(self, editor: Editor, case: Case) -> Planned:
         """The case with its patch."""

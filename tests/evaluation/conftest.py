@@ -16,7 +16,6 @@ from editors.base import Edit, Editor, Model, unwrapped
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.data.cases import Case, Kind, Probe, rephrases
-from evaluation.data.probes import with_premise
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.run.base_outputs import BaseOutputs
@@ -291,8 +290,7 @@ def make_judging(mllm: MLLM, cases: list[Case], tmp_path: Path) -> Callable[...,
     def make(protocols: Sequence[ProtocolName] = tuple(PROTOCOLS), **changes: Any) -> Judging:
         base = BaseOutputs.open(tmp_path / "unedited")
         judging = Judging(mllm=mllm, base=base, scorer=Scorer(cases, protocols), **changes)
-        asked = [asked for case in cases for asked in judging.probes(case)]
-        probes = [one for probe in asked for one in with_premise(probe)]
+        probes = judging.asked_unedited(cases)
         base.complete(mllm, probes, write=judging.writes, batch_size=8, advance=lambda _: None)
         return judging
 
