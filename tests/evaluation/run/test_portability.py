@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,12 +84,12 @@ def test_an_edit_changes_answers_but_not_what_was_known(
     way: str, case: Case, make: Callable[..., Judging], make_editor: Callable[[str], Editor]
 ) -> None:
     judging, editor = make(), make_editor("low rank")
-    ways: dict[str, Callable[[], object]] = {
+    ways: dict[str, Callable[[], Iterable[CaseResult]]] = {
         "one": lambda: run(judging, editor, [case]),
         "group": lambda: run_batches(judging, editor, [case], 2),
         "plain": lambda: run_plain(judging, editor, [case]),
     }
-    (result,) = ways[way]()  # type: ignore[misc]
+    (result,) = ways[way]()
     before, after = hops(judging.unedited(case)), hops(result)
     assert {name: one.known for name, one in after.items()} == {
         name: one.known for name, one in before.items()
