@@ -11,7 +11,7 @@ from rich.text import Text
 
 from editors.families import METHOD_FAMILIES
 from editors.listed import Listed, listed
-from evaluation.protocols.metrics import METRICS
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.run.experiment import SANITY, UNEDITED, Experiment
 from mmedit_build.errors import check_name
 
@@ -95,7 +95,7 @@ def _files(names: Sequence[str]) -> str:
 
 def _scores() -> Table:
     drawn = Table("protocol", "score", "meaning", title="Scores")
-    for protocol, metrics in METRICS.items():
-        for number, metric in enumerate(metrics.values()):
-            drawn.add_row("" if number else protocol, metric.title, metric.about)
+    for name, protocol in PROTOCOLS.items():
+        for number, metric in enumerate(protocol.metrics.values()):
+            drawn.add_row("" if number else name, metric.title, metric.about)
     return drawn

@@ -110,6 +110,39 @@ def test_checkpoints_import_nothing_of_ours_but_errors() -> None:
     assert offenders("mmedit_build/checkpoints", *ours, allowed=allowed) == []
 
 
+def rooms(*names: str) -> tuple[str, ...]:
+    return tuple(f"evaluation.{name}" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("room", "above"),
+    [
+        ("data", ("protocols", "results", "run", "drawing", "tracing", "report")),
+        ("protocols", ("results", "run", "drawing", "tracing", "report")),
+        ("results", ("run", "drawing", "tracing", "report")),
+        ("run", ("drawing", "tracing", "report")),
+        ("tracing", ("run", "report")),
+    ],
+)
+def test_each_room_of_the_evaluation_imports_of_others_only_those_below(
+    room: str, above: tuple[str, ...]
+) -> None:
+    assert sources(f"evaluation/{room}")
+    assert offenders(f"evaluation/{room}", *rooms(*above)) == []
+
+
+def test_drawing_imports_nothing_of_ours_but_mmedit_build() -> None:
+    ours = ("editors", "evaluation", "prompts", "recipes")
+    assert sources("evaluation/drawing")
+    assert offenders("evaluation/drawing", *ours, allowed=rooms("drawing")) == []
+
+
+def test_rooms_do_not_import_the_commands_that_use_them() -> None:
+    commands = rooms("cli", "listing", "found", "vqa", "vqa_command")
+    for room in ("data", "protocols", "results", "run", "drawing", "tracing", "report"):
+        assert offenders(f"evaluation/{room}", *commands) == []
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     graph = modules(ROOT, PACKAGES)
     assert len(graph) > 200

@@ -22,7 +22,7 @@ from rich.table import Table
 from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
 from benchmarks.speed.modes import Comparison, Footprint, compare
 from benchmarks.speed.training import BATCH, Training, compare_training
-from evaluation.run.experiment import DATASET
+from evaluation.data.miniature import DATASET
 from mmedit_build.checkpoints import locate
 from mmedit_build.console import quiet_loading
 from mmedit_build.errors import run_app

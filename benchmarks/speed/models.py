@@ -17,10 +17,10 @@ from editors.base import Editor, Learner, State, TrainEdit
 from evaluation.data.cases import Case
 from evaluation.data.dataset import load_cases
 from evaluation.data.probes import train_edit
-from evaluation.protocols.metrics import PROTOCOLS
-from evaluation.protocols.scoring import Scorer
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.judging import Judging
+from evaluation.run.scoring import Scorer
 from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
 
@@ -93,7 +93,10 @@ class Setting:
 
     def judging(self, mllm: MLLM, outputs: Path) -> Judging:
         return Judging(
-            mllm=mllm, base=BaseOutputs.open(outputs), scorer=Scorer(self.cases, PROTOCOLS), batch_size=32
+            mllm=mllm,
+            base=BaseOutputs.open(outputs),
+            scorer=Scorer(self.cases, tuple(PROTOCOLS)),
+            batch_size=32,
         )
 
     def train_edits(self, mllm: MLLM) -> list[TrainEdit]:

@@ -121,10 +121,14 @@ def _round(
     with tempfile.TemporaryDirectory() as folder:
         mllm = setting.mllm()
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
-        probes = [probe for case in setting.cases for probe in judging.probes(case)]
+        probes = judging.asked_unedited(setting.cases)
         with working(mllm, number) as unedited:
             judging.base.complete(
-                mllm, probes, judging.scorer.protocols, batch_size=judging.batch_size, advance=lambda _: None
+                mllm,
+                probes,
+                write=judging.writes,
+                batch_size=judging.batch_size,
+                advance=lambda _: None,
             )
         with working(mllm, number) as reusing:
             results = list(run(judging, editor, setting.cases))
@@ -188,9 +192,13 @@ def footprint_of(method: str, setting: Setting, state: State | None, *, plain: b
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=context) as pool:
         mllm = setting.mllm()
         judging = setting.judging(mllm, Path(folder))
-        probes = [probe for case in setting.cases for probe in judging.probes(case)]
+        probes = judging.asked_unedited(setting.cases)
         judging.base.complete(
-            mllm, probes, judging.scorer.protocols, batch_size=judging.batch_size, advance=lambda _: None
+            mllm,
+            probes,
+            write=judging.writes,
+            batch_size=judging.batch_size,
+            advance=lambda _: None,
         )
         del mllm, judging
         return pool.submit(_remembered, method, setting, state, Path(folder), plain).result()

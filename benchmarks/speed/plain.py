@@ -9,11 +9,11 @@ from unittest import mock
 
 from editors.base import Editor, Model
 from evaluation.data.cases import Case
-from evaluation.data.probes import Probe
+from evaluation.data.probes import Asked
+from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult
 from evaluation.run.batch import dealt
 from evaluation.run.judging import FAULTS, Judging, Planned, skipped, timed
-from evaluation.run.outputs import Output
 from mmedit_build.mllm import MLLM
 
 
@@ -58,7 +58,7 @@ def _asked(judging: Judging, planned: Planned) -> CaseResult:
 
 
 def _one_by_one(
-    judging: Judging, model: Model, probes: Sequence[Probe], before: Sequence[Output] | None
+    judging: Judging, model: Model, probes: Sequence[Asked], before: Sequence[Output] | None
 ) -> list[Output]:
     """The model's outputs, each by full passes of its own."""
     known = [None] * len(probes) if before is None else [[one] for one in before]

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from mmedit_build.rows import Relation, Split, Task
 
 Picture = bytes | Path
 """An encoded image: its bytes, or the file that holds it."""
+Kind = Literal[
+    "reliability", "text_generality", "image_generality", "portability", "text_locality", "image_locality"
+]
+"""What a probe tells about an edit. All but the localities ask for something that the edit shall change."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+LOCALITY: tuple[Kind, ...] = ("text_locality", "image_locality")
+Hop = Literal["1-hop", "2-hop", "3-hop", "4-hop"]
+"""How many steps lead from what an edit says to what portability asks."""
+Relative = Relation | Hop
+"""How a probe lies to its edit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A question whose answer the edit shall not change; without an image it is about a fact."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premise:
+    """What has to be known besides the edit for portability: a question in words alone."""
 
-    id: str
     question: str
-    answer: str
-    answers: tuple[str, ...] = ()
-    """All that is right, if more is known than the answer."""
-    relation: Relation = "far"
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A question that tells something about an edit; without an image it is about a fact."""
+
+    kind: Kind
+    question: str
+    answers: tuple[str, ...]
+    """All that is right; scoring is forced along the first."""
     image: Picture | None = None
+    id: str = ""
+    """Tells it from others of its kind."""
+    relation: Relative | None = None
+    """None where there is but one probe of the kind."""
+    premise: Premise | None = None
     prefixed: bool = True
     """Whether MMEdit's files put their prefix before the question, if it is about a fact."""
 
@@ -41,9 +63,20 @@ class Case:
     question_type: str
     target: str
     prediction: str
-    rephrase: str | None
-    image_rephrase: Picture | None
     answers: tuple[str, ...] = ()
     """One answer of each annotator, or the reference captions; none where the dataset does not tell."""
-    text_locality: tuple[Item, ...] = ()
-    image_locality: tuple[Item, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    """All but the edit's own question."""
+
+    def of(self, *kinds: Kind) -> tuple[Probe, ...]:
+        """The probes of some kinds."""
+        return tuple(probe for probe in self.probes if probe.kind in kinds)
+
+
+def rephrases(
+    target: str, image: Picture, question: str, text: str | None, painted: Picture | None
+) -> tuple[Probe, ...]:
+    """The probes of generality that an edit has: its question in other words, its image painted anew."""
+    of_text = Probe(kind="text_generality", question=text or "", answers=(target,), image=image)
+    of_image = Probe(kind="image_generality", question=question, answers=(target,), image=painted)
+    return (of_text,) * (text is not None) + (of_image,) * (painted is not None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-from evaluation.data.cases import Case, Item
+from evaluation.data.cases import Case, Kind, Probe, rephrases
 from evaluation.data.pictures import key_of_image
 from evaluation.data.published import read_folder, read_hub
 from mmedit_build.build import rows_of
@@ -81,29 +81,38 @@ def _of_work(work: Work, task: Task, split: Split) -> list[Case]:
 
 def of_edit(edit: EditRow, work: Work) -> Case:
     """The case of a finished edit."""
-    locality = edit.locality
+    image, locality = work.path(edit.image), edit.locality
+    text = None if edit.rephrase is None else edit.rephrase.text
+    painted = None if edit.imagined is None else work.path(edit.imagined.image)
     return Case(
         id=edit.id,
         task=edit.task,
         split=edit.split or "test",
-        image=work.path(edit.image),
+        image=image,
         image_id=str(edit.image_id),
         question=edit.question,
         question_type=edit.question_type,
         target=edit.target,
         prediction=edit.prediction,
-        rephrase=None if edit.rephrase is None else edit.rephrase.text,
-        image_rephrase=None if edit.imagined is None else work.path(edit.imagined.image),
         answers=edit.answers,
-        text_locality=() if locality is None else tuple(_of_item(item, work) for item in locality.text),
-        image_locality=() if locality is None else tuple(_of_item(item, work) for item in locality.image),
+        probes=(
+            *rephrases(edit.target, image, edit.question, text, painted),
+            *(_of_item("text_locality", item, work) for item in (locality.text if locality else ())),
+            *(_of_item("image_locality", item, work) for item in (locality.image if locality else ())),
+        ),
     )
 
 
-def _of_item(item: LocalityItem, work: Work) -> Item:
-    image = None if item.image is None else work.path(item.image)
-    prefixed = not item.id.startswith("bare/")
-    return Item(item.id, item.question, item.answer, item.answers, item.relation, image, prefixed)
+def _of_item(kind: Kind, item: LocalityItem, work: Work) -> Probe:
+    return Probe(
+        kind=kind,
+        id=item.id,
+        question=item.question,
+        answers=tuple(dict.fromkeys((item.answer, *item.answers))),
+        relation=item.relation,
+        image=None if item.image is None else work.path(item.image),
+        prefixed=not item.id.startswith("bare/"),
+    )
 
 
 def _of_json(path: Path, images: Path | None) -> list[Case]:
@@ -120,25 +129,45 @@ def _of_json(path: Path, images: Path | None) -> list[Case]:
 
 def _of_row(row: EasyEditRow, row_id: str, task: Task, split: Split, file: Callable[[str], Path]) -> Case:
     """The layout has one locality item of each kind; either may be empty. `file` finds an image by name."""
-    fact = Item(
-        f"{row_id}/loc", row.loc.removeprefix(PREFIX), row.loc_ans, prefixed=row.loc.startswith(PREFIX)
-    )
-    other = Item(f"{row_id}/m_loc", row.m_loc_q, row.m_loc_a, image=file(row.m_loc))
+    image, target = file(row.image), row.alt.strip()
+    painted = file(row.image_rephrase) if row.image_rephrase else None
     return Case(
         id=row_id,
         task=task,
         split=split,
-        image=file(row.image),
+        image=image,
         image_id=row.image,
         question=row.src,
         question_type="unknown",
-        target=row.alt.strip(),
+        target=target,
         prediction=row.pred,
-        rephrase=row.rephrase or None,
-        image_rephrase=file(row.image_rephrase) if row.image_rephrase else None,
-        text_locality=(fact,) if fact.question and fact.answer else (),
-        image_locality=(other,) if row.m_loc and other.question and other.answer else (),
+        probes=(
+            *rephrases(target, image, row.src, row.rephrase or None, painted),
+            *_localities(row, row_id, file),
+        ),
     )
+
+
+def _localities(row: EasyEditRow, row_id: str, file: Callable[[str], Path]) -> Iterator[Probe]:
+    question = row.loc.removeprefix(PREFIX)
+    if question and row.loc_ans:
+        yield Probe(
+            kind="text_locality",
+            id=f"{row_id}/loc",
+            question=question,
+            answers=(row.loc_ans,),
+            relation="far",
+            prefixed=row.loc.startswith(PREFIX),
+        )
+    if row.m_loc and row.m_loc_q and row.m_loc_a:
+        yield Probe(
+            kind="image_locality",
+            id=f"{row_id}/m_loc",
+            question=row.m_loc_q,
+            answers=(row.m_loc_a,),
+            relation="far",
+            image=file(row.m_loc),
+        )
 
 
 def _content_of(path: Path) -> tuple[Task, Split]:
@@ -153,17 +182,16 @@ def _content_of(path: Path) -> tuple[Task, Split]:
 
 
 def _content(case: Case) -> list[object]:
-    def items(of: Sequence[Item]) -> list[object]:
-        return [
-            [one.id, one.question, one.answer, one.answers, one.relation, key_of_image(one.image)]
-            for one in of
-        ]
-
     return [
-        *(case.id, case.task, case.split, case.question, case.target, case.rephrase, case.answers),
-        *(key_of_image(case.image), key_of_image(case.image_rephrase)),
-        *(items(case.text_locality), items(case.image_locality)),
+        *(case.id, case.task, case.split, case.question, case.target, case.answers),
+        *(key_of_image(case.image), [_told(probe) for probe in case.probes]),
     ]
+
+
+def _told(probe: Probe) -> list[object]:
+    premise = None if probe.premise is None else [probe.premise.question, probe.premise.answers]
+    about = (probe.kind, probe.id, probe.question, probe.answers, probe.relation, premise)
+    return [*about, key_of_image(probe.image)]
 
 
 def _not_a_dataset(path: Path) -> UserError:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import typer
 
+DATASET = Path("runs/miniature/dataset")
+"""What `mmedit-build run` writes when it is told nothing else."""
+
 
 def ensure_built(dataset: str) -> None:
     """Build a miniature in its usual place, as `mmedit-build run` does, if it is what is wanted and is not

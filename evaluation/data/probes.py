@@ -11,72 +11,80 @@ BLIP-2 OPT 224 pixels a side), in MMEdit's code at 364.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from editors.base import Edit, TrainEdit
-from evaluation.data.cases import Case, Item
-from evaluation.run.experiment import Prompts
+from evaluation.data.cases import LOCALITY, Case, Kind, Premise, Probe
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
-from mmedit_build.rows import Relation
+from mmedit_build.rows import Task
 from mmedit_build.sources.nq import PREFIX
 
-Kind = Literal["reliability", "text_generality", "image_generality", "text_locality", "image_locality"]
-KINDS: tuple[Kind, ...] = (
-    *("reliability", "text_generality", "image_generality"),
-    *("text_locality", "image_locality"),
-)
+Prompts = Literal["family", "raw"]
 ANSWER_TOKENS = 20
 """The longest answer to a question or about a fact, in tokens; models stop before."""
 CAPTION_TOKENS = 40
 
 
-class Asked(Protocol):
+class Model(Protocol):
     """What is needed of a model to put questions to it."""
 
     def question_prompt(self, question: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """One query with what is right for it."""
+class Asked:
+    """A probe as it is put to a model."""
 
-    kind: Kind
+    probe: Probe
     query: Query
-    """Its target is what scoring is forced along: that of the edit, or the answer of the locality item."""
-    answers: tuple[str, ...]
-    """All that is right."""
-    new_tokens: int
-    item: str = ""
-    """The id of the locality item."""
-    relation: Relation | None = None
+    """Its target is what scoring is forced along: the first of the probe's answers."""
+    task: Task = "vqa"
+    """As what its answer is judged: a caption, or the answer to a question."""
+    annotators: tuple[str, ...] = ()
+    """What annotators said where the edit asks the same, or the reference captions."""
+    premise: Asked | None = None
+    """What the unedited model is asked, to see whether it knows what the probe builds on."""
+
+    @property
+    def kind(self) -> Kind:
+        return self.probe.kind
 
     @property
     def is_locality(self) -> bool:
         """Whether the edit shall change nothing here."""
-        return self.relation is not None
+        return self.probe.kind in LOCALITY
+
+    @property
+    def new_tokens(self) -> int:
+        """How long its answer may be."""
+        return CAPTION_TOKENS if self.task == "caption" else ANSWER_TOKENS
 
 
-def make_probes(case: Case, model: Asked, prompts: Prompts = "family") -> list[Probe]:
-    """All probes of a case; what the case lacks has none."""
-    return [*_about_edit(case, model, prompts), *_locality(case, model, prompts)]
+def ask_all(case: Case, model: Model, prompts: Prompts = "family") -> list[Asked]:
+    """All probes of a case, that of the edit itself first."""
+    return [_ask(probe, case, model, prompts) for probe in (_own(case), *case.probes)]
 
 
-def edit_of(case: Case, model: Asked, prompts: Prompts = "family") -> Edit:
+def with_premise(asked: Asked) -> tuple[Asked, ...]:
+    """All that the unedited model is asked for a probe."""
+    return (asked,) if asked.premise is None else (asked, asked.premise)
+
+
+def edit_of(case: Case, model: Model, prompts: Prompts = "family") -> Edit:
     """What an editor is asked for."""
     if not case.question.strip():
         raise UserError(f"Edit {case.id} has no question: leave it out or say what is asked.")
-    return Edit(case.id, case.image, _prompt(case, case.question, model, prompts), case.target)
+    return Edit(case.id, case.image, _prompt(_own(case), case, model, prompts), case.target)
 
 
-def train_edit(case: Case, model: Asked, prompts: Prompts = "family") -> TrainEdit:
+def train_edit(case: Case, model: Model, prompts: Prompts = "family") -> TrainEdit:
     """What a learning editor may look at."""
-    probes = make_probes(case, model, prompts)
+    asked = ask_all(case, model, prompts)
 
     def queries(kind: Kind) -> tuple[Query, ...]:
-        return tuple(probe.query for probe in probes if probe.kind == kind)
+        return tuple(one.query for one in asked if one.kind == kind)
 
     return TrainEdit(
         edit_of(case, model, prompts),
@@ -87,37 +95,28 @@ def train_edit(case: Case, model: Asked, prompts: Prompts = "family") -> TrainEd
     )
 
 
-def _about_edit(case: Case, model: Asked, prompts: Prompts) -> Iterator[Probe]:
-    asked = _prompt(case, case.question, model, prompts)
-    queries: list[tuple[Kind, Query]] = [("reliability", Query(case.image, asked, case.target))]
-    if case.rephrase is not None:
-        rephrased = _prompt(case, case.rephrase, model, prompts)
-        queries.append(("text_generality", Query(case.image, rephrased, case.target)))
-    if case.image_rephrase is not None:
-        queries.append(("image_generality", Query(case.image_rephrase, asked, case.target)))
-    tokens = CAPTION_TOKENS if case.task == "caption" else ANSWER_TOKENS
-    for kind, query in queries:
-        yield Probe(kind, query, (case.target,), tokens)
+def _own(case: Case) -> Probe:
+    return Probe(kind="reliability", question=case.question, answers=(case.target,), image=case.image)
 
 
-def _locality(case: Case, model: Asked, prompts: Prompts) -> Iterator[Probe]:
-    kinds: tuple[tuple[Kind, Sequence[Item]], ...] = (
-        ("text_locality", case.text_locality),
-        ("image_locality", case.image_locality),
-    )
-    for kind, items in kinds:
-        for item in items:
-            query = Query(item.image, _item_prompt(item, model, prompts), item.answer)
-            answers = tuple(dict.fromkeys((item.answer, *item.answers)))
-            yield Probe(kind, query, answers, ANSWER_TOKENS, item.id, item.relation)
+def _ask(probe: Probe, case: Case, model: Model, prompts: Prompts) -> Asked:
+    query = Query(probe.image, _prompt(probe, case, model, prompts), probe.answers[0])
+    if probe.kind in ("reliability", "text_generality", "image_generality"):
+        return Asked(probe, query, case.task, case.answers)
+    return Asked(probe, query, premise=None if probe.premise is None else _words(probe.premise))
 
 
-def _prompt(case: Case, question: str, model: Asked, prompts: Prompts) -> str:
-    bare = case.task == "caption" or prompts == "raw"
-    return question if bare else model.question_prompt(question)
+def _words(premise: Premise) -> Asked:
+    """A premise, asked as a fact is."""
+    probe = Probe(kind="text_locality", question=premise.question, answers=premise.answers)
+    return Asked(probe, Query(None, premise.question, premise.answers[0]))
 
 
-def _item_prompt(item: Item, model: Asked, prompts: Prompts) -> str:
-    if item.image is not None:
-        return model.question_prompt(item.question)
-    return PREFIX + item.question if prompts == "raw" and item.prefixed else item.question
+def _prompt(probe: Probe, case: Case, model: Model, prompts: Prompts) -> str:
+    """Captions are asked for by their beginning, facts as they stand, the rest as the family asks."""
+    if probe.kind in LOCALITY:
+        if probe.image is not None:
+            return model.question_prompt(probe.question)
+        return PREFIX + probe.question if prompts == "raw" and probe.prefixed else probe.question
+    bare = prompts == "raw" or (case.task == "caption" and probe.kind != "portability")
+    return probe.question if bare else model.question_prompt(probe.question)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from evaluation.data.cases import Case, Item, Picture
+from evaluation.data.cases import Case, Kind, Picture, Probe, rephrases
 from mmedit_build.columns import SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.image_files import image_path
@@ -64,23 +64,25 @@ def _case(
     others: dict[str, Row],
     images: Path | None,
 ) -> Case:
-    rephrased = row["image_rephrase"]
+    image, question, target = _picture(row, images), row["question"] or "", row["target"] or ""
+    painted = None if row["image_rephrase"] is None else row["image_rephrase"]["bytes"]
     return Case(
         id=row["id"],
         task=where[0],
         split=where[1],
-        image=_picture(row, images),
+        image=image,
         image_id=str(row["image_id"]),
         # What a row lacks is told when its edit is judged, which is then skipped.
-        question=row["question"] or "",
+        question=question,
         question_type=row["question_type"] or "unknown",
-        target=row["target"] or "",
+        target=target,
         prediction=row["prediction"] or "",
-        rephrase=row["rephrase"],
-        image_rephrase=None if rephrased is None else rephrased["bytes"],
         answers=tuple(row["answers"] or ()),
-        text_locality=tuple(_item(item, facts, row, images) for item in _whole(row["text_locality"])),
-        image_locality=tuple(_item(item, others, row, images) for item in _whole(row["image_locality"])),
+        probes=(
+            *rephrases(target, image, question, row["rephrase"], painted),
+            *(_item("text_locality", item, facts, row, images) for item in _whole(row["text_locality"])),
+            *(_item("image_locality", item, others, row, images) for item in _whole(row["image_locality"])),
+        ),
     )
 
 
@@ -89,7 +91,7 @@ def _whole(items: Sequence[Row] | None) -> list[Row]:
     return [item for item in items or () if item["question"] and item["answer"]]
 
 
-def _item(item: Row, pool: dict[str, Row], edit: Row, images: Path | None) -> Item:
+def _item(kind: Kind, item: Row, pool: dict[str, Row], edit: Row, images: Path | None) -> Probe:
     row = pool.get(item["id"])
     if row is None:
         raise UserError(
@@ -102,14 +104,13 @@ def _item(item: Row, pool: dict[str, Row], edit: Row, images: Path | None) -> It
             f"The locality item {item['id']} of the edit {edit['id']} has the relation {relation!r}; it is "
             f"one of {', '.join(RELATIONS)}."
         )
-    about_image = "image_id" in item
-    return Item(
+    return Probe(
+        kind=kind,
         id=item["id"],
         question=item["question"],
-        answer=item["answer"],
-        answers=tuple(row["answers"] or ()),
+        answers=tuple(dict.fromkeys((item["answer"], *(row["answers"] or ())))),
         relation=relation,
-        image=_picture(row, images) if about_image else None,
+        image=_picture(row, images) if kind == "image_locality" else None,
         prefixed=not item["id"].startswith("bare/"),
     )
 

@@ -10,8 +10,6 @@ The `wild` scores compare texts that the model wrote until it stopped by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,39 +17,8 @@ from numpy.typing import NDArray
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 
-Protocol = Literal["legacy", "wild"]
-PROTOCOLS: tuple[Protocol, ...] = ("legacy", "wild")
 Ids = NDArray[np.int32]
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What is said of a score in tables and in `mmedit-eval list scores`."""
-
-    title: str
-    about: str
-    percent: bool = True
-    """Whether it is a share, shown times 100."""
-
-
-METRICS: dict[Protocol, dict[str, Metric]] = {
-    "legacy": {
-        "exact_match": Metric("exact match", "Every target token is the likeliest one, given those before."),
-        "token_accuracy": Metric("token accuracy", "The share of target tokens that are the likeliest."),
-        "top1": Metric("top-1", "The share of positions whose likeliest token is the one before the edit."),
-        "top10": Metric("top-10", "The same for each of the ten likeliest tokens, rank by rank."),
-    },
-    "wild": {
-        "match": Metric("match", "The answer is the target, but for case, articles and punctuation."),
-        "vqa": Metric("VQA score", "The share of annotators' credit, where the target has credit at all."),
-        "consensus": Metric("consensus", "CIDEr-D against the target, as a share of what the target gets."),
-        "unchanged": Metric("unchanged", "The answer is the one before the edit."),
-        "right": Metric("right", "The answer is one of the right ones."),
-        "kl": Metric("KL", "Divergence of the answer's tokens from before the edit, in nats.", percent=False),
-    },
-}
-"""Every score by protocol and name."""
 
 
 # Legacy: teacher-forced

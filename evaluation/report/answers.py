@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.data.probes import KINDS, Kind
+from evaluation.data.cases import KINDS, Kind, Relative
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import clip
-from evaluation.protocols.metrics import METRICS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board, is_unedited, percent
 from evaluation.report.runs import Run
 from evaluation.report.sections import swatch
 from evaluation.results.records import CaseResult, ProbeResult
-from evaluation.results.summary import headline
-from mmedit_build.rows import Relation, Task
+from mmedit_build.rows import Task
 
 FAILED = 0.5
 """A probe whose score is less has failed; most scores are 0 or 1."""
@@ -24,10 +24,14 @@ TITLES: dict[Kind, str] = {
     "reliability": "Reliability",
     "text_generality": "Text generality",
     "image_generality": "Image generality",
+    "portability": "Portability",
     "text_locality": "Text locality",
     "image_locality": "Image locality",
 }
-RELATIONS: dict[Relation, str] = {"far": "far", "same_image": "same image", "same_question": "same question"}
+RELATIONS: dict[Relative, str] = {
+    **{"far": "far", "same_image": "same image", "same_question": "same question"},
+    **{"1-hop": "1 hop", "2-hop": "2 hops", "3-hop": "3 hops", "4-hop": "4 hops"},
+}
 _SIGNS = {"pass": ("✓", "passed"), "part": ("~", "partly"), "fail": ("✗", "failed")}
 
 Key = tuple[Kind, str]
@@ -85,7 +89,7 @@ def outcome(judged: Judged) -> Html:
     return tag("summary", tag("span", "Answers", class_="what"), *parts)
 
 
-def state(task: Task, probe: ProbeResult, protocol: Protocol | None = None) -> str:
+def state(task: Task, probe: ProbeResult, protocol: ProtocolName | None = None) -> str:
     """pass, part or fail, by the score of the main table; of free answers if there are any."""
     score = _score(task, probe, protocol or _main(probe))
     if score is None:
@@ -98,13 +102,13 @@ def cut(words: str) -> str:
     return clip(words.strip(), LONGEST)
 
 
-def _main(probe: ProbeResult) -> Protocol:
-    return "wild" if "wild" in probe.scores else "legacy"
+def _main(probe: ProbeResult) -> ProtocolName:
+    """The protocol that a cell shows: that of free answers, if there are any."""
+    return max(probe.scores, key=lambda name: PROTOCOLS[name].writes)
 
 
-def _score(task: Task, probe: ProbeResult, protocol: Protocol) -> float | None:
-    metrics = {measure.kind: measure.metric for measure in headline(task, protocol).values()}
-    return probe.scores.get(protocol, {}).get(metrics[probe.kind])
+def _score(task: Task, probe: ProbeResult, protocol: ProtocolName) -> float | None:
+    return probe.scores.get(protocol, {}).get(PROTOCOLS[protocol].main(task, probe.kind))
 
 
 def _key(probe: ProbeResult) -> Key:
@@ -112,7 +116,8 @@ def _key(probe: ProbeResult) -> Key:
 
 
 def _title(probe: ProbeResult) -> str:
-    relation = f", {RELATIONS[probe.relation]}" if probe.relation and probe.kind == "image_locality" else ""
+    told = probe.relation is not None and probe.kind != "text_locality"
+    relation = f", {RELATIONS[probe.relation]}" if told and probe.relation else ""
     return TITLES[probe.kind] + relation
 
 
@@ -155,9 +160,9 @@ def _cell(task: Task, probe: ProbeResult | None) -> Html:
     score = _score(task, probe, _main(probe))
     if score is not None and 0 < score < 1:
         shown.append(tag("small", f" {percent(score)}"))
-    other = state(task, probe, "legacy")
-    if "legacy" in probe.scores and (other == "fail") != (now == "fail"):
-        shown.append(tag("small", f" legacy {100 * (_score(task, probe, 'legacy') or 0):.0f}"))
+    for other in probe.scores:
+        if (state(task, probe, other) == "fail") != (now == "fail"):
+            shown.append(tag("small", f" {other} {100 * (_score(task, probe, other) or 0):.0f}"))
     return tag("td", tag("div", *shown), class_=now, data_label=_title(probe), title=_tip(probe))
 
 
@@ -169,7 +174,7 @@ def _answer(said: str | None) -> Html:
 
 def _tip(probe: ProbeResult) -> str:
     scores = [
-        f"{protocol} {METRICS[protocol][name].title} {value:.3g}"
+        f"{protocol} {metric(protocol, name).title} {value:.3g}"
         for protocol, found in probe.scores.items()
         for name, value in found.items()
     ]

@@ -9,11 +9,12 @@ from math import log10
 
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import TICKS, Scale, clip_name, figure, line, panel, text
-from evaluation.protocols.metrics import Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import NAMES, Board, in_words, make_board
 from evaluation.report.looks import make_looks, mark
 from evaluation.report.runs import SINGLE, Run
-from evaluation.report.sections import PROTOCOL_TITLES, main_table, warnings
+from evaluation.report.sections import main_table, warnings
 
 LINE = 13.0
 """Between the names at the ends of lines, at least."""
@@ -74,16 +75,16 @@ def _lines(runs: Sequence[Run]) -> list[list[Run]]:
     return [sorted(of, key=lambda run: run.at_once) for of in found.values()]
 
 
-def _plots(board: Board, protocol: Protocol) -> Html:
+def _plots(board: Board, protocol: ProtocolName) -> Html:
     lines = [of for of in _lines(board.runs) if len(of) > 1 or of[0].at_once > 1]
     panels = [_panel(board, protocol, column, lines) for column in board.columns]
     note = (
         "To the right, how many edits one patch makes, on a logarithmic scale; upward, the score in percent."
     )
-    return figure(f"{PROTOCOL_TITLES[protocol]}, by the number of edits at once", note, panels)
+    return figure(f"{PROTOCOLS[protocol].title}, by the number of edits at once", note, panels)
 
 
-def _panel(board: Board, protocol: Protocol, column: str, lines: Sequence[Sequence[Run]]) -> Html:
+def _panel(board: Board, protocol: ProtocolName, column: str, lines: Sequence[Sequence[Run]]) -> Html:
     numbers = sorted({run.at_once for of in lines for run in of})
     across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), _LEFT, _RIGHT)
     grid = [line(_LEFT - 6, _Y(tick), _RIGHT + 6, _Y(tick)) for tick in TICKS]
@@ -110,7 +111,7 @@ def _segment(board: Board, start: tuple[float, float, Run], end: tuple[float, fl
     return line(*start[:2], *end[:2], "course", stroke=paint)
 
 
-def _mark(board: Board, protocol: Protocol, column: str, x: float, y: float, run: Run) -> Html:
+def _mark(board: Board, protocol: ProtocolName, column: str, x: float, y: float, run: Run) -> Html:
     tip = f"{run.name}: {NAMES[column]}, {protocol}: {in_words(board.of(protocol, column, run.name))}"
     return mark(x, y, board.looks[run.name], tip)
 

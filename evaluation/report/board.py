@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.protocols.metrics import METRICS, PROTOCOLS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.looks import Looks, make_looks
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate, estimated, headline
@@ -16,6 +17,8 @@ NAMES = {
     "Rel": "Reliability",
     "T-Gen": "Text generality",
     "I-Gen": "Image generality",
+    "Port": "Portability",
+    "Port known": "Portability, known",
     "T-Loc": "Text locality",
     "I-Loc": "Image locality, far",
     "I-Loc near": "Image locality, near",
@@ -25,6 +28,8 @@ ABOUT = {
     "Rel": "the edited question itself",
     "T-Gen": "the question in other words",
     "I-Gen": "the question about another image of the same",
+    "Port": "what follows from the edit and something else",
+    "Port known": "the same, where the unedited model knew the something else",
     "T-Loc": "facts that have nothing to do with the edit",
     "I-Loc": "other questions about other images",
     "I-Loc near": "other questions about the edit's image, and its question about others",
@@ -37,13 +42,13 @@ class Board:
 
     task: Task
     runs: Sequence[Run]
-    protocols: tuple[Protocol, ...]
+    protocols: tuple[ProtocolName, ...]
     """Those that any of the runs has."""
     looks: Looks
-    estimates: dict[tuple[Protocol, str, str], Estimate]
+    estimates: dict[tuple[ProtocolName, str, str], Estimate]
     """By protocol, column and run."""
 
-    def of(self, protocol: Protocol, column: str, run: str) -> Estimate | None:
+    def of(self, protocol: ProtocolName, column: str, run: str) -> Estimate | None:
         return self.estimates.get((protocol, column, run))
 
     @property
@@ -57,9 +62,9 @@ class Board:
         """All runs but those of no edit."""
         return [run for run in self.runs if not is_unedited(run)]
 
-    def metric(self, protocol: Protocol, column: str) -> str:
+    def metric(self, protocol: ProtocolName, column: str) -> str:
         """The title of the score that a column has."""
-        return METRICS[protocol][headline(self.task, protocol)[column].metric].title
+        return metric(protocol, headline(self.task, protocol)[column].metric).title
 
 
 def is_unedited(run: Run) -> bool:
@@ -69,7 +74,7 @@ def is_unedited(run: Run) -> bool:
 def make_board(task: Task, runs: Sequence[Run], looks: Looks | None = None) -> Board:
     """All headline numbers of some runs of a task; `looks` are those of the whole page, if there is more."""
     protocols = tuple(one for one in PROTOCOLS if any(one in run.header.settings.protocols for run in runs))
-    estimates: dict[tuple[Protocol, str, str], Estimate] = {}
+    estimates: dict[tuple[ProtocolName, str, str], Estimate] = {}
     for protocol in protocols:
         for column, of in headline(task, protocol).items():
             for run in runs:

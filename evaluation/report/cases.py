@@ -97,10 +97,12 @@ def _card(judged: Judged, case: Case | None) -> Html:
 
 def _pictures(case: Case) -> Html:
     """The edit's images, and those of locality items that have another one."""
-    named = {"Image": case.image, "Rephrased image": case.image_rephrase}
-    for item in case.image_locality:
-        if item.relation != "same_image":
-            named[f"Locality, {RELATIONS[item.relation]}"] = item.image
+    named = {"Image": case.image, "Rephrased image": None}
+    for probe in case.of("image_generality", "image_locality"):
+        if probe.kind == "image_generality":
+            named["Rephrased image"] = probe.image
+        elif probe.relation not in (None, "same_image"):
+            named[f"Locality, {RELATIONS[probe.relation]}"] = probe.image
     return tag("div", *(_figure(name, picture) for name, picture in named.items()), class_="pictures")
 
 

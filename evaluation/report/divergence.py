@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 from statistics import median
 
+from evaluation.data.cases import Kind
 from evaluation.drawing.markup import Html, join
 from evaluation.drawing.svg import Scale, clip_name, dot, figure, line, panel, text
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import Board
 from evaluation.report.runs import Run
-from evaluation.results.summary import Measure, values
+from evaluation.results.summary import Group, Measure, values
 
 FLOOR = 1e-8
 """What is less counts as nothing: rounding makes as much."""
@@ -18,16 +20,22 @@ POINTS = 250
 """Edits of a method that are shown, evenly spaced, where there are more."""
 STEP = 30
 _LEFT, _RIGHT = 92.0, 282.0
-_PLACES: tuple[tuple[str, Measure], ...] = (
-    ("Text locality", Measure("wild", "text_locality", "kl", "far")),
-    ("Image locality, far", Measure("wild", "image_locality", "kl", "far")),
-    ("Image locality, near", Measure("wild", "image_locality", "kl", "near")),
+_SCORE = "kl"
+_PLACES: tuple[tuple[str, Kind, Group], ...] = (
+    ("Text locality", "text_locality", "far"),
+    ("Image locality, far", "image_locality", "far"),
+    ("Image locality, near", "image_locality", "near"),
 )
 
 
 def divergences(board: Board) -> Html:
     """One panel for each kind of locality, one row a method, one point an edit."""
-    panels = [_panel(board, title, of) for title, of in _PLACES]
+    panels = [
+        _panel(board, title, Measure(protocol, kind, _SCORE, group))
+        for protocol in board.protocols
+        if _SCORE in PROTOCOLS[protocol].metrics
+        for title, kind, group in _PLACES
+    ]
     note = (
         "One point an edit, in nats, on a logarithmic scale: how far the answer's distribution moved from "
         "where it was before the edit. The tick and the number are the median."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.style import STYLE
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.at_once import at_once
 from evaluation.report.board import Board, make_board
 from evaluation.report.cases import Cards, filters, make_cards
@@ -110,10 +111,10 @@ def _cases(boards: Sequence[Board], cards: Cards) -> Html:
 def _about(boards: Sequence[Board], cards: Cards) -> Iterator[str]:
     few = len(cards.shown) < cards.number
     yield f"{len(cards.shown):,} of {cards.number:,} edits, evenly spaced." if few else "All edits."
-    if any("wild" in board.protocols for board in boards):
+    if any(PROTOCOLS[name].writes for board in boards for name in board.protocols):
         yield "Signs tell whether free answers passed: the target where it is asked for, no change elsewhere."
-        yield "Where the legacy protocol says otherwise, its score is noted."
+        yield "Where another protocol says otherwise, its score is noted."
     else:
-        yield "Signs tell whether the legacy scores are at least 50."
+        yield "Signs tell whether the scores are at least 50."
     if not cards.pictures:
         yield "The pictures are not at hand: the dataset is not where it was, or not the same."

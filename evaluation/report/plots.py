@@ -18,7 +18,7 @@ from evaluation.drawing.svg import (
     polygon,
     text,
 )
-from evaluation.protocols.metrics import Protocol
+from evaluation.protocols.base import ProtocolName
 from evaluation.report.board import NAMES, Board, in_words, percent
 from evaluation.report.looks import mark
 from evaluation.report.runs import Run
@@ -46,7 +46,8 @@ def bars(board: Board) -> Html:
 def in_percent(board: Board) -> str:
     """What bars show."""
     if len(board.protocols) == 2:
-        return "In percent: wild in full color above, legacy pale below; thin lines are 95% intervals."
+        below, above = board.protocols
+        return f"In percent: {above} in full color above, {below} pale below; thin lines are 95% intervals."
     return "In percent; thin lines are 95% intervals."
 
 
@@ -67,7 +68,7 @@ def _bar_panel(board: Board, column: str) -> Html:
     return panel(NAMES[column], bottom + 14, *grid, *ticks, *rows, note=", ".join(titles))
 
 
-def score_bar(board: Board, protocol: Protocol, column: str, run: Run, top: float, paint: str) -> Html:
+def score_bar(board: Board, protocol: ProtocolName, column: str, run: Run, top: float, paint: str) -> Html:
     """A number as a bar with its interval; nothing where there is no number."""
     found = board.of(protocol, column, run.name)
     if found is None:
@@ -87,9 +88,10 @@ def score_bar(board: Board, protocol: Protocol, column: str, run: Run, top: floa
 def radars(board: Board) -> Html:
     """One small radar a method, with an outline for each protocol."""
     panels = [_radar(board, run) for run in board.edited]
-    note = (
-        "Wild is filled, legacy dashed; the rim is 100." if len(board.protocols) == 2 else "The rim is 100."
-    )
+    note = "The rim is 100."
+    if len(board.protocols) == 2:
+        dashed, filled = board.protocols
+        note = f"{filled.capitalize()} is filled, {dashed} dashed; the rim is 100."
     return figure("The shape of each method", note, [one for one in panels if one], "small")
 
 
@@ -113,7 +115,7 @@ def _radar(board: Board, run: Run) -> Html:
 
 
 def _shape(
-    board: Board, protocol: Protocol, run: Run, columns: Sequence[str], angles: Sequence[float]
+    board: Board, protocol: ProtocolName, run: Run, columns: Sequence[str], angles: Sequence[float]
 ) -> Html:
     found = [board.estimates[protocol, column, run.name].mean for column in columns]
     told = ", ".join(f"{column} {percent(mean)}" for column, mean in zip(columns, found, strict=True))
@@ -156,15 +158,16 @@ def agreements(board: Board) -> Html:
     """The two protocols against each other."""
     if len(board.protocols) < 2:
         return Html()
+    one, other = board.protocols
     panels = [
-        _scatter(board, ("legacy", column), ("wild", column), NAMES[column], diagonal=True)
+        _scatter(board, (one, column), (other, column), NAMES[column], diagonal=True)
         for column in board.columns
     ]
-    note = "On the line both protocols give the same number; below it legacy gives more than wild does."
-    return figure("Legacy against wild", note, panels)
+    note = f"On the line both protocols give the same number; below it {one} gives more than {other} does."
+    return figure(f"{one.capitalize()} against {other}", note, panels)
 
 
-Axis = tuple[Protocol, str]
+Axis = tuple[ProtocolName, str]
 
 
 def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import clip_name
-from evaluation.protocols.metrics import METRICS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import (
     ABOUT,
     NAMES,
@@ -26,10 +27,6 @@ from evaluation.report.tables import cost_table
 from evaluation.results.records import RunResult
 from evaluation.results.summary import by_question_type, count_skipped, estimated, headline
 
-PROTOCOL_TITLES: dict[Protocol, str] = {
-    "legacy": "Legacy: forced along the target",
-    "wild": "Wild: free answers",
-}
 TYPES = 12
 """Types of questions that are shown, the most frequent ones first."""
 
@@ -43,7 +40,7 @@ def main_table(board: Board) -> Html:
     """The layout of MMEdit's Table 2, the protocols side by side."""
     columns = board.columns
     groups = [
-        tag("th", PROTOCOL_TITLES[one], colspan=len(columns), scope="colgroup", class_="group")
+        tag("th", PROTOCOLS[one].title, colspan=len(columns), scope="colgroup", class_="group")
         for one in board.protocols
     ]
     titles = [
@@ -73,7 +70,7 @@ def _main_row(board: Board, run: Run) -> Html:
     return tag("tr", name, *cells, class_="unedited" if is_unedited(run) else None)
 
 
-def _main_cell(board: Board, protocol: Protocol, column: str, run: Run) -> Html:
+def _main_cell(board: Board, protocol: ProtocolName, column: str, run: Run) -> Html:
     found = board.of(protocol, column, run.name)
     label = f"{protocol} {column}"
     if found is None:
@@ -93,10 +90,10 @@ def meanings(board: Board) -> Html:
     """What the columns ask, and what their scores count."""
     asked = [(NAMES[column], f"{ABOUT[column]}.") for column in board.columns]
     scores = {
-        f"{metric.title} ({protocol})": metric.about
+        f"{of.title} ({protocol})": of.about
         for protocol in board.protocols
         for column in board.columns
-        for metric in [METRICS[protocol][headline(board.task, protocol)[column].metric]]
+        for of in [metric(protocol, headline(board.task, protocol)[column].metric)]
     }
     lines = [tag("dt", name) + tag("dd", about) for name, about in (*asked, *scores.items())]
     return tag(
@@ -138,7 +135,7 @@ def type_tables(board: Board) -> Html:
             _type_table(board, protocol, column, {name: counts[name] for name in types})
             for column in board.columns
         ]
-        summary = tag("summary", PROTOCOL_TITLES[protocol])
+        summary = tag("summary", PROTOCOLS[protocol].title)
         first = protocol == board.protocols[-1]
         parts.append(
             tag(
@@ -148,7 +145,7 @@ def type_tables(board: Board) -> Html:
     return join(parts)
 
 
-def _type_table(board: Board, protocol: Protocol, column: str, types: dict[str, int]) -> Html:
+def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[str, int]) -> Html:
     of = headline(board.task, protocol)[column]
     groups = {run.name: by_question_type(run.results) for run in board.runs}
     names = [tag("th", tag("span", clip_name(run.name, 16)), scope="col") for run in board.runs]

@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evaluation.protocols.metrics import METRICS, Protocol
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, latex
 from evaluation.report.overview import overview_table
 from evaluation.report.runs import Run, notes, split
@@ -21,6 +22,7 @@ from evaluation.results.summary import (
     estimated,
     headline,
     images_of,
+    values,
 )
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
@@ -57,32 +59,41 @@ def main_tables(runs: dict[Task, list[Run]]) -> list[Table]:
         main_table(task, protocol, shown, kind)
         for task, of_task in runs.items()
         for kind, shown in zip(("", AT_ONCE), split(of_task), strict=True)
-        for protocol in METRICS
+        for protocol in PROTOCOLS
         if any(protocol in run.header.settings.protocols for run in shown)
     ]
 
 
-def main_table(task: Task, protocol: Protocol, runs: Sequence[Run], kind: str = "") -> Table:
+def main_table(task: Task, protocol: ProtocolName, runs: Sequence[Run], kind: str = "") -> Table:
     """Means in percent with their intervals; one row a method."""
-    columns = headline(task, protocol)
+    columns = _columns(task, protocol, runs)
     rows = [(run.name, *(_cell(_of(run, of), of) for of in columns.values())) for run in runs]
     scores: dict[str, list[str]] = {}
     for title, of in columns.items():
-        scores.setdefault(METRICS[protocol][of.metric].title, []).append(title)
-    meaning = "; ".join(f"{', '.join(titles)}: {metric}" for metric, titles in scores.items())
+        scores.setdefault(metric(protocol, of.metric).title, []).append(title)
+    meaning = "; ".join(f"{', '.join(titles)}: {name}" for name, titles in scores.items())
     several = " One patch makes as many edits as follow the @." if kind else ""
     note = f"{meaning}. In percent, with 95% intervals.{several}"
     title = f"{TASK_TITLES[task]}{kind}, {protocol} protocol"
     return Table(title, ("method", *columns), tuple(rows), note)
 
 
-def type_tables(task: Task, protocol: Protocol, runs: Sequence[Run]) -> list[Table]:
+def _columns(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> dict[str, Measure]:
+    """Those of the main table; portability where any run has it."""
+    return {
+        title: of
+        for title, of in headline(task, protocol).items()
+        if of.kind != "portability" or any(values(run.results, of) for run in runs)
+    }
+
+
+def type_tables(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> list[Table]:
     """Reliability and generality of each type of question, where there are several."""
     types = list(dict.fromkeys(name for run in runs for name in by_question_type(run.results)))
     if len(types) < 2:
         return []
     tables = []
-    for title, of in headline(task, protocol).items():
+    for title, of in _columns(task, protocol, runs).items():
         rows = [(run.name, *(_cell(_of(run, of, name), of) for name in types)) for run in runs]
         tables.append(
             Table(
@@ -123,7 +134,7 @@ def markdown(runs: dict[Task, list[Run]]) -> str:
     """All tables for people."""
     tables = main_tables(runs)
     for task, of_task in runs.items():
-        for protocol in METRICS:
+        for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])
         tables += [overview_table(task, of_task), cost_table(task, of_task)]
     texts = "\n".join(as_markdown(table) for table in tables)

@@ -15,26 +15,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from evaluation.data.probes import Kind
-from evaluation.protocols.metrics import METRICS, Protocol
+from evaluation.data.cases import Kind, Relative
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.about import About
 from evaluation.results.differences import differences
 from evaluation.results.lines import Lines
 from mmedit_build.errors import UserError
 from mmedit_build.files import read_bytes
 from mmedit_build.json_files import MOST_BYTES
-from mmedit_build.rows import Relation, Split, Task
+from mmedit_build.rows import Split, Task
 from mmedit_build.store import locked, write_atomic
 
 HEADER = "run.json"
 LINES = "results.jsonl"
 
 
-def _check_scores(scores: dict[Protocol, dict[str, float]]) -> dict[Protocol, dict[str, float]]:
+def _check_scores(scores: dict[ProtocolName, dict[str, float]]) -> dict[ProtocolName, dict[str, float]]:
     """Refuse scores that there are not, and numbers that no score can be."""
     for protocol, found in scores.items():
         for name, score in found.items():
-            metric = METRICS[protocol].get(name)
+            metric = PROTOCOLS[protocol].metrics.get(name)
             if metric is None:
                 raise ValueError(f"there is no score {name} of the {protocol} protocol")
             if not 0 <= score <= (1 if metric.percent else inf):
@@ -45,7 +46,7 @@ def _check_scores(scores: dict[Protocol, dict[str, float]]) -> dict[Protocol, di
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 Natural = Annotated[int, Field(ge=0)]
-Scores = Annotated[dict[Protocol, dict[str, Finite]], AfterValidator(_check_scores)]
+Scores = Annotated[dict[ProtocolName, dict[str, Finite]], AfterValidator(_check_scores)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,15 @@ class ProbeResult:
     kind: Kind
     item: str = ""
     """The id of the locality item."""
-    relation: Relation | None = None
+    relation: Relative | None = None
+    known: bool | None = None
+    """Of portability: whether the unedited model knew what has to be known besides the edit."""
     prompt: str
     target: str
     """What scoring was forced along."""
     before: str | None
     after: str | None
-    """Raw answers; None if the protocol `wild` was left out."""
+    """Raw answers; None if no protocol lets the model write."""
     log_prob_before: Finite
     log_prob_after: Finite
     """log p(target | image, prompt)."""
@@ -113,7 +116,7 @@ class Settings:
     dataset_digest: str
     task: Task
     split: Split
-    protocols: tuple[Protocol, ...]
+    protocols: tuple[ProtocolName, ...]
     prompts: str
     template: str = "checkpoint"
     """What stands around questions, by its name or as it was written."""

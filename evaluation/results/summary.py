@@ -12,29 +12,34 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.data.probes import KINDS, Kind
-from evaluation.protocols.metrics import METRICS, Protocol
+from evaluation.data.cases import KINDS, Kind, Relative
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.results.intervals import bootstrap, wilson
 from evaluation.results.records import CaseResult, ProbeResult
 from mmedit_build.rows import Task
 
-Near = Literal["far", "near", "same_image", "same_question"]
-"""Which locality items; near are those on the edit's image and those with its question."""
-RELATIONS: tuple[Near, ...] = ("far", "near", "same_image", "same_question")
+Group = Relative | Literal["near", "known"]
+"""Which probes of a kind. Near are locality items on the edit's image and those with its question; known are
+portability probes of which the unedited model knew what they build on."""
+GROUPS: tuple[Group, ...] = (
+    *("far", "near", "same_image", "same_question"),
+    *("known", "1-hop", "2-hop", "3-hop", "4-hop"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One number of a method: a score of one kind of probe."""
 
-    protocol: Protocol
+    protocol: ProtocolName
     kind: Kind
     metric: str
-    relation: Near | None = None
+    relation: Group | None = None
 
     @property
     def percent(self) -> bool:
-        return METRICS[self.protocol][self.metric].percent
+        return metric(self.protocol, self.metric).percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +74,13 @@ def all_values(results: Sequence[CaseResult]) -> dict[Measure, dict[str, float]]
 
     One pass over the results, where one for each measure takes minutes for thousands of edits.
     """
-    found: dict[tuple[Protocol, Kind, str, Near | None], dict[str, list[float]]] = {}
+    found: dict[tuple[ProtocolName, Kind, str, Group | None], dict[str, list[float]]] = {}
     for result in results:
         for probe in result.probes:
             for relation in _relations(probe):
                 for protocol, scores in probe.scores.items():
-                    for metric, score in scores.items():
-                        of = found.setdefault((protocol, probe.kind, metric, relation), {})
+                    for name, score in scores.items():
+                        of = found.setdefault((protocol, probe.kind, name, relation), {})
                         of.setdefault(result.id, []).append(score)
     means = {
         Measure(*place): {name: sum(scores) / len(scores) for name, scores in of.items()}
@@ -130,36 +135,36 @@ def by_question_type(results: Sequence[CaseResult]) -> dict[str, list[CaseResult
     return {name: [result for result in results if result.question_type == name] for name in types}
 
 
-def headline(task: Task, protocol: Protocol) -> dict[str, Measure]:
+def headline(task: Task, protocol: ProtocolName) -> dict[str, Measure]:
     """The columns of the main table, by title: locality is that of far items where nothing else is said."""
-    edit, far = _HEADLINE[task, protocol]
-    text, image = far
+    columns: dict[str, tuple[Kind, Group | None]] = {
+        "Rel": ("reliability", None),
+        "T-Gen": ("text_generality", None),
+        "I-Gen": ("image_generality", None),
+        "Port": ("portability", None),
+        "Port known": ("portability", "known"),
+        "T-Loc": ("text_locality", "far"),
+        "I-Loc": ("image_locality", "far"),
+        "I-Loc near": ("image_locality", "near"),
+    }
+    judge = PROTOCOLS[protocol]
     return {
-        "Rel": Measure(protocol, "reliability", edit),
-        "T-Gen": Measure(protocol, "text_generality", edit),
-        "I-Gen": Measure(protocol, "image_generality", edit),
-        "T-Loc": Measure(protocol, "text_locality", text, "far"),
-        "I-Loc": Measure(protocol, "image_locality", image, "far"),
-        "I-Loc near": Measure(protocol, "image_locality", image, "near"),
+        title: Measure(protocol, kind, judge.main(task, kind), group)
+        for title, (kind, group) in columns.items()
     }
 
 
-_HEADLINE: dict[tuple[Task, Protocol], tuple[str, tuple[str, str]]] = {
-    ("vqa", "legacy"): ("exact_match", ("top1", "top10")),
-    ("caption", "legacy"): ("exact_match", ("top1", "top10")),
-    ("vqa", "wild"): ("match", ("unchanged", "unchanged")),
-    ("caption", "wild"): ("consensus", ("unchanged", "unchanged")),
-}
-
-
 def _order(of: Measure) -> tuple[int, ...]:
-    metrics = [*METRICS[of.protocol]]
-    place = RELATIONS.index(of.relation) if of.relation else -1
-    return [*METRICS].index(of.protocol), KINDS.index(of.kind), place, metrics.index(of.metric)
+    metrics = [*PROTOCOLS[of.protocol].metrics]
+    place = GROUPS.index(of.relation) if of.relation else -1
+    return [*PROTOCOLS].index(of.protocol), KINDS.index(of.kind), place, metrics.index(of.metric)
 
 
-def _relations(probe: ProbeResult) -> tuple[Near | None, ...]:
+def _relations(probe: ProbeResult) -> tuple[Group | None, ...]:
     """Under which relations a probe counts."""
+    if probe.kind == "portability":
+        known: tuple[Group, ...] = ("known",) if probe.known else ()
+        return (None, probe.relation, *known) if probe.relation else (None, *known)
     return (probe.relation,) if probe.relation in (None, "far") else (probe.relation, "near")
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from editors.base import Model
 from editors.keys import model_key
 from evaluation.data.pictures import key_of_image
-from evaluation.data.probes import Probe
-from evaluation.protocols.metrics import Protocol
-from evaluation.run.outputs import Measure, Output
+from evaluation.data.probes import Asked
+from evaluation.protocols.output import Output
+from evaluation.run.outputs import Measure
 from evaluation.run.packed_outputs import VERSION, read, save
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
@@ -49,7 +49,7 @@ class BaseOutputs:
             outputs._add(read(path))
         return outputs
 
-    def of(self, probes: Sequence[Probe]) -> list[Output]:
+    def of(self, probes: Sequence[Asked]) -> list[Output]:
         """The outputs for probes; a UserError if one of them failed."""
         keys = [key_of(probe) for probe in probes]
         reason = next((self.failed[key] for key in keys if key in self.failed), None)
@@ -57,22 +57,21 @@ class BaseOutputs:
             raise UserError(reason)
         return [self.known[key] for key in keys]
 
-    def knows(self, probes: Sequence[Probe]) -> bool:
+    def knows(self, probes: Sequence[Asked]) -> bool:
         keys = [key_of(probe) for probe in probes]
         return all(key in self.known and key not in self.failed for key in keys)
 
     def complete(
         self,
         mllm: MLLM,
-        probes: Sequence[Probe],
-        protocols: Sequence[Protocol],
+        probes: Sequence[Asked],
         *,
+        write: bool,
         batch_size: int,
         advance: Callable[[int], None],
     ) -> None:
         """Ask for what the protocols need and is not known yet; `advance` hears of the probes done, known
         ones at once."""
-        write = "wild" in protocols
         missing = {key: probe for probe in probes if not self._has(key := key_of(probe), write)}
         advance(len(probes) - len(missing))
         measure = Measure(vocabulary(mllm), batch_size=batch_size)
@@ -97,7 +96,7 @@ class BaseOutputs:
         self.known.update({key: one for key, one in found.items() if not self._has(key, written=True)})
 
     def _one_by_one(
-        self, mllm: MLLM, measure: Measure, part: Mapping[str, Probe], write: bool
+        self, mllm: MLLM, measure: Measure, part: Mapping[str, Asked], write: bool
     ) -> dict[str, Output]:
         found: dict[str, Output] = {}
         for key, probe in part.items():
@@ -108,7 +107,7 @@ class BaseOutputs:
         return found
 
     def _asked(
-        self, mllm: MLLM, measure: Measure, probes: Mapping[str, Probe], write: bool
+        self, mllm: MLLM, measure: Measure, probes: Mapping[str, Asked], write: bool
     ) -> dict[str, Output]:
         """Outputs for probes, of which those known may only lack what the model writes."""
 
@@ -124,11 +123,11 @@ class BaseOutputs:
         return dict(zip(probes, outputs, strict=True))
 
 
-def _queries(probes: Sequence[Probe]) -> list[Query]:
+def _queries(probes: Sequence[Asked]) -> list[Query]:
     return [probe.query for probe in probes]
 
 
-def key_of(probe: Probe) -> str:
+def key_of(probe: Asked) -> str:
     """What an output depends on, but for the model."""
     parts = [
         key_of_image(probe.query.image),

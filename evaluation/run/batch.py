@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from editors.base import Editor, Patch
 from evaluation.data.cases import Case
+from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult
 from evaluation.run.judging import FAULTS, Judging, Planned, skipped, timed
-from evaluation.run.outputs import Output
 from evaluation.run.room import groups
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query

@@ -22,7 +22,6 @@ from evaluation.data.holdout import split_by_image
 from evaluation.data.miniature import ensure_built
 from evaluation.data.pictures import check_there
 from evaluation.data.probes import train_edit
-from evaluation.protocols.scoring import Scorer
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
 from evaluation.results.summary import count_skipped
@@ -33,6 +32,7 @@ from evaluation.run.experiment import UNEDITED, Experiment, Method
 from evaluation.run.headers import in_words, new_header, with_fit
 from evaluation.run.judging import Judging
 from evaluation.run.peak import peak, reset_peak
+from evaluation.run.scoring import Scorer
 from evaluation.run.single import run
 from evaluation.run.telling import tell
 from mmedit_build.checkpoints import locate
@@ -176,12 +176,12 @@ class Bench:
             batch_size=experiment.batch_size,
             seed=experiment.seed,
         )
-        probes = [probe for case in self.wanted for probe in judging.probes(case)]
+        probes = judging.asked_unedited(self.wanted)
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
             judging.base.complete(
                 self.mllm,
                 probes,
-                experiment.protocols,
+                write=judging.writes,
                 batch_size=experiment.batch_size,
                 advance=advance,
             )

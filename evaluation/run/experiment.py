@@ -10,7 +10,10 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import ErrorDetails
 
 from editors import EDITORS
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.data.miniature import DATASET
+from evaluation.data.probes import Prompts
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from mmedit_build.errors import UserError, check_name, shortened
 from mmedit_build.places import named
 from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Strict
@@ -21,9 +24,6 @@ SANITY = ("oracle",)
 """Editors that test the evaluation; `all` does not mean them."""
 Part = Literal["vision", "connector", "language"]
 PARTS: tuple[Part, ...] = get_args(Part)
-Prompts = Literal["family", "raw"]
-DATASET = Path("runs/miniature/dataset")
-"""What `mmedit-build run` writes when it is told nothing else."""
 UNEDITED = "unedited"
 """How results name the model without any edit."""
 ALL = "all"
@@ -74,7 +74,7 @@ class Experiment(Strict):
     """Left out, all tasks that the dataset has."""
     split: Split = "test"
     """Edits that are judged; editors learn from the train split only."""
-    protocols: tuple[Protocol, ...] = PROTOCOLS
+    protocols: tuple[ProtocolName, ...] = tuple(PROTOCOLS)
     """How answers are scored."""
     prompts: Prompts = "family"
     """`family` asks as the model is meant to be asked, `raw` as MMEdit's released code does."""

@@ -13,12 +13,12 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from editors.base import Editor, Patch
 from evaluation.data.cases import Case
-from evaluation.data.probes import Probe, edit_of, make_probes
-from evaluation.protocols.scoring import Scorer
+from evaluation.data.probes import Asked, Prompts, ask_all, edit_of, with_premise
+from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.run.base_outputs import BaseOutputs, vocabulary
-from evaluation.run.experiment import Prompts
-from evaluation.run.outputs import Measure, Output
+from evaluation.run.outputs import Measure
+from evaluation.run.scoring import Scorer
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 
@@ -38,7 +38,7 @@ class Planned:
     """A case on its way to its result."""
 
     case: Case
-    probes: list[Probe]
+    probes: list[Asked]
     patch: Patch
     plan_seconds: float
     before: list[Output] = field(default_factory=list)
@@ -62,20 +62,25 @@ class Judging:
 
     @property
     def measure(self) -> Measure:
-        return Measure(vocabulary(self.mllm), self.scorer.protocols, self.batch_size)
+        everywhere = any(protocol.everywhere for protocol in self.scorer.protocols)
+        return Measure(vocabulary(self.mllm), everywhere, self.writes, self.batch_size)
 
     @property
     def writes(self) -> bool:
         """Whether the model answers freely too."""
-        return "wild" in self.scorer.protocols
+        return self.scorer.writes
 
     def most_kept(self, cases: Sequence[Case]) -> int:
         """Bytes that the queries of some cases can take at most, however long they are."""
         queries = sum(len(self.probes(case)) for case in cases)
         return queries * self.mllm.most_kept(for_generation=self.writes)
 
-    def probes(self, case: Case) -> list[Probe]:
-        return make_probes(case, self.mllm, self.prompts)
+    def probes(self, case: Case) -> list[Asked]:
+        return ask_all(case, self.mllm, self.prompts)
+
+    def asked_unedited(self, cases: Sequence[Case]) -> list[Asked]:
+        """All that the unedited model is asked about some cases: their probes, and what these build on."""
+        return [one for case in cases for asked in self.probes(case) for one in with_premise(asked)]
 
     def plan(self, editor: Editor, case: Case) -> Planned:
         """The case with its patch."""
@@ -106,14 +111,20 @@ class Judging:
             edit_of(case, self.mllm, self.prompts)
             probes = self.probes(case)
             outputs = self.base.of(probes)
-            results = [self.scorer.result(case, *one, one[1]) for one in zip(probes, outputs, strict=True)]
+            results = [self._result(*one, one[1]) for one in zip(probes, outputs, strict=True)]
         except FAULTS as error:
             return skipped(case, error)
         return _result(case, None, results)
 
     def _scored(self, planned: Planned) -> list[ProbeResult]:
         rows = zip(planned.probes, planned.before, planned.after, strict=True)
-        return [self.scorer.result(planned.case, *row) for row in rows]
+        return [self._result(*row) for row in rows]
+
+    def _result(self, asked: Asked, before: Output, after: Output) -> ProbeResult:
+        known = None
+        if asked.premise is not None:
+            known = self.scorer.knows(asked.premise, *self.base.of([asked.premise]))
+        return self.scorer.result(asked, before, after, known=known)
 
 
 def skipped(case: Case, error: Exception, planned: Planned | None = None) -> CaseResult:

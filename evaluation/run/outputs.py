@@ -1,4 +1,4 @@
-"""What a model gives to a probe, reduced to what scores need: a few numbers a position, never all logits."""
+"""From queries to outputs: few logits are held at a time, and what scores need of them is kept."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from torch import Tensor
 
 from editors.base import Model
 from editors.patches.overlays import take
-from evaluation.data.probes import Probe
-from evaluation.protocols.metrics import PROTOCOLS, Floats, Ids, Protocol
+from evaluation.data.probes import Asked
+from evaluation.protocols.metrics import Floats, Ids
+from evaluation.protocols.output import Output
 from mmedit_build.mllm import Below, Positions, Query, Scored
 
 RANKS = 10
@@ -29,44 +30,24 @@ POSITIONS: dict[Positions, int] = {"target": 8, "all": 64}
 """How many positions of a row have logits, about; of rows that are known to be longer, all."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Output:
-    """A model's output for one probe."""
-
-    target: Ids
-    """The tokens that scoring was forced along (T)."""
-    predicted: Ids
-    """The likeliest token in the place of each (T)."""
-    log_probs: Floats
-    """Of the target tokens (T)."""
-    top: Ids | None = None
-    """Of locality probes: the likeliest tokens at all positions (P, 10)."""
-    events: Ids | None = None
-    """Of locality probes: the likeliest tokens of the unedited model at the target's positions (T, K)."""
-    spread: Floats | None = None
-    """Log-probabilities of `events`, and in the last column of all other tokens together (T, K + 1)."""
-    text: str | None = None
-    """What the model wrote; None if it was not let write."""
-    written: int = 0
-    """In how many tokens."""
-
-
 Lend = Callable[[Sequence[int]], AbstractContextManager[Model]]
 """Gives the model that answers a call about the probes of these numbers, as long as the call lasts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How outputs are made of queries. What only a protocol left out needs is not computed."""
+    """How outputs are made of queries. What no protocol needs is not computed."""
 
     vocabulary: int
-    protocols: Sequence[Protocol] = PROTOCOLS
+    everywhere: bool = True
+    """Whether locality is looked at at all positions."""
+    writes: bool = True
     batch_size: int = 32
 
     def __call__(
         self,
         lend: Lend,
-        probes: Sequence[Probe],
+        probes: Sequence[Asked],
         queries: Sequence[Query],
         before: Sequence[Output] | None = None,
     ) -> list[Output]:
@@ -75,17 +56,17 @@ class Measure:
         `before` are the outputs of the unedited model, whose events the spread is then told of.
         """
         outputs = self.scored(lend, probes, queries, before)
-        return self.written(lend, probes, queries, outputs) if "wild" in self.protocols else outputs
+        return self.written(lend, probes, queries, outputs) if self.writes else outputs
 
     def scored(
         self,
         lend: Lend,
-        probes: Sequence[Probe],
+        probes: Sequence[Asked],
         queries: Sequence[Query],
         before: Sequence[Output] | None = None,
     ) -> list[Output]:
         """All but what the model writes."""
-        everywhere = {i for i, probe in enumerate(probes) if probe.is_locality and "legacy" in self.protocols}
+        everywhere = {i for i, probe in enumerate(probes) if probe.is_locality and self.everywhere}
         outputs: dict[int, Output] = {}
         for positions in WHERE:
             indices = [i for i in range(len(probes)) if (i in everywhere) is (positions == "all")]
@@ -99,7 +80,7 @@ class Measure:
         return [outputs[i] for i in range(len(probes))]
 
     def written(
-        self, lend: Lend, probes: Sequence[Probe], queries: Sequence[Query], outputs: Sequence[Output]
+        self, lend: Lend, probes: Sequence[Asked], queries: Sequence[Query], outputs: Sequence[Output]
     ) -> list[Output]:
         """The outputs with what the model writes; probes with the same limit go together."""
         results = list(outputs)
@@ -121,12 +102,7 @@ class Measure:
         return max(1, LOGITS_BYTES // (4 * self.vocabulary * length))
 
 
-def log_prob(output: Output) -> float:
-    """log p(target | image, prompt)."""
-    return float(output.log_probs.astype(np.float64).sum())
-
-
-def _reduce(scored: Scored, probe: Probe, positions: Positions, before: Output | None) -> Output:
+def _reduce(scored: Scored, probe: Asked, positions: Positions, before: Output | None) -> Output:
     target = scored.target_logits
     output = Output(
         target=_ids(scored.target_ids),

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.run.outputs import Output
+from evaluation.protocols.output import Output
 from mmedit_build.errors import UserError
 from mmedit_build.files import open_file
 from mmedit_build.store import write_atomic

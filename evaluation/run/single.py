@@ -17,10 +17,10 @@ from editors.patches.side_by_side import Beside, SideBySide
 from editors.patches.weights import LowRankPatch, WeightPatch
 from editors.patches.whole_side_by_side import WholeSideBySide, can_stand_beside
 from evaluation.data.cases import Case
-from evaluation.data.probes import Probe
+from evaluation.data.probes import Asked
+from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult
 from evaluation.run.judging import FAULTS, Judging, Planned, skipped, timed
-from evaluation.run.outputs import Output
 from evaluation.run.room import GROUP, groups
 from mmedit_build.mllm import Below, Query
 from mmedit_build.mllm.below import joined
@@ -172,5 +172,5 @@ def _beside(patches: Sequence[Patch]) -> Beside:
     )
 
 
-def _probes(planned: Sequence[Planned]) -> list[Probe]:
+def _probes(planned: Sequence[Planned]) -> list[Asked]:
     return [probe for one in planned for probe in one.probes]

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from evaluation.run.experiment import DATASET, Experiment, Method, make_experiment
+from evaluation.data.miniature import DATASET
+from evaluation.run.experiment import Experiment, Method, make_experiment
 from mmedit_build.checkpoints import locate
 
 

@@ -154,7 +154,7 @@ class Tracer:
             prompt=probe.query.prompt,
             answer=answer,
         )
-        if not answer or not match(answer, probe.answers):
+        if not answer or not match(answer, probe.probe.answers):
             return replace(line, skipped="not answered right")
         start = time.perf_counter()
         query = replace(probe.query, target=answer)

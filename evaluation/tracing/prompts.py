@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from editors.patches.overlays import bare_prompt
 from evaluation.data.cases import Case
-from evaluation.data.probes import Kind as ProbeKind
-from evaluation.data.probes import Probe, make_probes
+from evaluation.data.cases import Kind as ProbeKind
+from evaluation.data.probes import Asked, ask_all
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.images import image_key
@@ -70,7 +70,7 @@ class Candidate:
 
     id: str
     kind: Kind
-    probe: Probe
+    probe: Asked
     group: str
     """Equal for questions about one image, which are not independent of each other."""
 
@@ -89,11 +89,11 @@ def candidates(cases: Sequence[Case], mllm: MLLM, kind: Kind) -> list[Candidate]
     """The locality items of the cases, each once: what an unedited model was found to answer."""
     found: dict[str, Candidate] = {}
     for case in cases:
-        for probe in make_probes(case, mllm):
-            if probe.kind == PROBES[kind] and probe.item not in found:
-                image = probe.query.image
-                group = probe.item if image is None else image_key(image)
-                found[probe.item] = Candidate(probe.item, kind, probe, group)
+        for probe in ask_all(case, mllm):
+            name, image = probe.probe.id, probe.query.image
+            if probe.kind == PROBES[kind] and name not in found:
+                group = name if image is None else image_key(image)
+                found[name] = Candidate(name, kind, probe, group)
     return list(found.values())
 
 

@@ -15,11 +15,12 @@ import torch
 from editors.base import Edit, Editor, Model, unwrapped
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
-from evaluation.data.cases import Case, Item
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
-from evaluation.protocols.scoring import Scorer
+from evaluation.data.cases import Case, Kind, Probe, rephrases
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.judging import Judging
+from evaluation.run.scoring import Scorer
 from mmedit_build.checkpoints import locate
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError
@@ -68,11 +69,21 @@ def _vqa(number: int) -> Case:
     target = wrong_answer(right, rng)
     far_scene = sample_scene(rng)
     (far_asked,) = ask(far_scene, rng, 1)
-    far = Item(
-        f"okvqa/{number}",
-        say(far_asked)[0],
-        answer(far_asked, far_scene),
+    far = Probe(
+        kind="image_locality",
+        id=f"okvqa/{number}",
+        question=say(far_asked)[0],
+        answers=(answer(far_asked, far_scene),),
+        relation="far",
         image=_png(draw(far_scene, f"{number}/far")),
+    )
+    near_by = Probe(
+        kind="image_locality",
+        id=f"near/{number}",
+        question=say(other)[0],
+        answers=(near,),
+        relation="same_image",
+        image=image,
     )
     return Case(
         id=f"vqa/{number}",
@@ -84,11 +95,8 @@ def _vqa(number: int) -> Case:
         question_type="color" if number % 2 else "count",
         target=target,
         prediction=right,
-        rephrase=in_other_words,
-        image_rephrase=rephrased,
         answers=(target,) * 9 + (right,),
-        text_locality=(_fact(number),),
-        image_locality=(far, Item(f"near/{number}", say(other)[0], near, (near,), "same_image", image)),
+        probes=(*rephrases(target, image, told, in_other_words, rephrased), _fact(number), far, near_by),
     )
 
 
@@ -96,26 +104,31 @@ def _caption(number: int) -> Case:
     rng = random.Random(f"case {number}")
     scene, other = sample_scene(rng), sample_scene(rng)
     said, target = captions(scene, rng, 1), captions(other, rng, 3)
+    image, rephrased = _png(draw(scene, str(number))), _png(draw(scene, f"{number} again"))
     return Case(
         id=f"caption/{number}",
         task="caption",
         split="test",
-        image=_png(draw(scene, str(number))),
+        image=image,
         image_id=str(number),
         question="a photo of",
         question_type="caption",
         target=target[0],
         prediction=said[0],
-        rephrase="a picture of",
-        image_rephrase=_png(draw(scene, f"{number} again")),
         answers=tuple(target),
-        text_locality=(_fact(number),),
+        probes=(*rephrases(target[0], image, "a photo of", "a picture of", rephrased), _fact(number)),
     )
 
 
-def _fact(number: int) -> Item:
+def _fact(number: int) -> Probe:
     fact = facts()[number]
-    return Item(f"nq/{number}", fact.questions[0], fact.answer, (fact.answer,))
+    return Probe(
+        kind="text_locality",
+        id=f"nq/{number}",
+        question=fact.questions[0],
+        answers=(fact.answer,),
+        relation="far",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +142,7 @@ def dataset(cases: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def _edit(case: Case, work: Work, split: Split) -> EditRow:
     number = int(case.id.rpartition("/")[2]) + 100 * SPLITS.index(split)
-    assert case.rephrase is not None
+    (text,), (painted,) = case.of("text_generality"), case.of("image_generality")
     return EditRow(
         id=f"{case.task}/{split}/{number}",
         task=case.task,
@@ -145,9 +158,9 @@ def _edit(case: Case, work: Work, split: Split) -> EditRow:
         confidence=None,
         scores={},
         base="miniature/mllm",
-        rephrase=Rephrase(text=case.rephrase, model="", prompt="", candidates=()),
+        rephrase=Rephrase(text=text.question, model="", prompt="", candidates=()),
         imagined=Imagined(
-            image=_put(case.image_rephrase, work),
+            image=_put(painted.image, work),
             digest="",
             seed=0,
             prompt="",
@@ -156,21 +169,24 @@ def _edit(case: Case, work: Work, split: Split) -> EditRow:
             candidates=(),
         ),
         locality=Locality(
-            text=tuple(_locality_item(item, work) for item in case.text_locality),
-            image=tuple(_locality_item(item, work) for item in case.image_locality),
+            text=_locality_items(case, "text_locality", work),
+            image=_locality_items(case, "image_locality", work),
         ),
     )
 
 
-def _locality_item(item: Item, work: Work) -> LocalityItem:
-    return LocalityItem(
-        id=item.id,
-        relation=item.relation,
-        image=None if item.image is None else _put(item.image, work),
-        image_id=None,
-        question=item.question,
-        answers=item.answers or (item.answer,),
-        answer=item.answer,
+def _locality_items(case: Case, kind: Kind, work: Work) -> tuple[LocalityItem, ...]:
+    return tuple(
+        LocalityItem(
+            id=probe.id,
+            relation="same_image" if probe.relation == "same_image" else "far",
+            image=None if probe.image is None else _put(probe.image, work),
+            image_id=None,
+            question=probe.question,
+            answers=probe.answers,
+            answer=probe.answers[0],
+        )
+        for probe in case.of(kind)
     )
 
 
@@ -271,11 +287,11 @@ def make_editor() -> Callable[[str], Editor]:
 def make_judging(mllm: MLLM, cases: list[Case], tmp_path: Path) -> Callable[..., Judging]:
     """What methods are judged with, the unedited model asked."""
 
-    def make(protocols: Sequence[Protocol] = PROTOCOLS, **changes: Any) -> Judging:
+    def make(protocols: Sequence[ProtocolName] = tuple(PROTOCOLS), **changes: Any) -> Judging:
         base = BaseOutputs.open(tmp_path / "unedited")
         judging = Judging(mllm=mllm, base=base, scorer=Scorer(cases, protocols), **changes)
-        probes = [probe for case in cases for probe in judging.probes(case)]
-        base.complete(mllm, probes, protocols, batch_size=8, advance=lambda _: None)
+        probes = judging.asked_unedited(cases)
+        base.complete(mllm, probes, write=judging.writes, batch_size=8, advance=lambda _: None)
         return judging
 
     return make

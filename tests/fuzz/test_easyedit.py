@@ -48,7 +48,7 @@ def judged(folder: Path) -> None:
     cases = load_cases(str(folder / "files"))
     digest(cases)
     for case in cases:
-        for picture in (case.image, case.image_rephrase, *(item.image for item in case.image_locality)):
+        for picture in (case.image, *(probe.image for probe in case.probes)):
             if isinstance(picture, Path):
                 _check(picture)
 

@@ -11,12 +11,12 @@ import torch
 
 from editors.base import State
 from editors.saving import load_patch, read_state, write_state
+from evaluation.protocols.output import Output
 from evaluation.report.page import write_page
 from evaluation.report.runs import find_runs
 from evaluation.report.tables import write_tables
 from evaluation.results.records import HEADER, LINES, ResultFolder
 from evaluation.run.base_outputs import BaseOutputs
-from evaluation.run.outputs import Output
 from evaluation.run.packed_outputs import pack
 from evaluation.tracing.records import SETTINGS, Settings, Traced, add, begin, find_traces
 from tests.evaluation.report.conftest import Plan, _run

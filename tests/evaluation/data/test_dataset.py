@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.data.cases import Case
+from evaluation.data.cases import Case, Kind, Picture, Premise, Probe
 from evaluation.data.dataset import digest, load_cases
 from mmedit_build.build import finish
 from mmedit_build.engine.shards import write_rows
@@ -88,26 +88,38 @@ def by_id(cases: Sequence[Case]) -> dict[str, Case]:
     return {case.id: case for case in cases}
 
 
+def painted(case: Case) -> list[Picture | None]:
+    """The images of the probes that have one of their own."""
+    return [probe.image for probe in case.of("image_generality")]
+
+
+def without_pictures(case: Case) -> Case:
+    probes = tuple(replace(probe, image=None) for probe in case.probes)
+    return replace(case, image=b"", probes=probes)
+
+
 def test_a_published_dataset_gives_whole_cases(work: Path) -> None:
     cases = load_cases(str(work / "dataset"), "vqa")
     assert [case.id for case in cases] == ["vqa/val2014/1", "vqa/val2014/3"]
     case = cases[0]
-    assert (case.image, case.image_rephrase, case.image_id) == (b"1 jpg", b"1 png", "1")
-    assert (case.question, case.rephrase, case.target) == ("How many cats?", "What number of cats?", "2")
+    assert (case.image, painted(case), case.image_id) == (b"1 jpg", [b"1 png"], "1")
+    assert (case.question, case.target) == ("How many cats?", "2")
+    (text,), (again,) = case.of("text_generality"), case.of("image_generality")
+    assert (text.question, text.image, text.answers) == ("What number of cats?", b"1 jpg", ("2",))
+    assert (again.question, again.answers) == ("How many cats?", ("2",))
     assert (case.prediction, case.question_type, case.answers) == ("4", "count", ("2",) * 9 + ("3",))
-    (fact,), (near,) = case.text_locality, case.image_locality
-    assert (fact.question, fact.answer, fact.answers, fact.image) == ("who", "Ada", ("Ada", "A."), None)
+    (fact,), (near,) = case.of("text_locality"), case.of("image_locality")
+    assert (fact.question, fact.answers, fact.image, fact.relation) == ("who", ("Ada", "A."), None, "far")
     assert (near.id, near.relation, near.image) == ("okvqa/1", "same_image", b"1 jpg")
-    assert near.answers == ("fun", "fun", "work")
+    # The answer that the model gave comes first, and none comes twice.
+    assert near.answers == ("fun", "work")
 
 
 def test_a_work_folder_gives_the_same_cases_with_files(work: Path) -> None:
     here, there = load_cases(str(work)), load_cases(str(work / "dataset"))
     assert here[0].image == work / "images" / "1.jpg"
     assert digest(here) == digest(there)
-    assert [replace(case, image=b"", image_rephrase=b"", image_locality=()) for case in here] == [
-        replace(case, image=b"", image_rephrase=b"", image_locality=()) for case in there
-    ]
+    assert list(map(without_pictures, here)) == list(map(without_pictures, there))
 
 
 def test_train_and_test_are_told_apart(work: Path) -> None:
@@ -117,14 +129,29 @@ def test_train_and_test_are_told_apart(work: Path) -> None:
 
 def test_a_digest_sees_every_part(work: Path) -> None:
     case = load_cases(str(work))[0]
+    hop = Probe(kind="portability", question="q", answers=("a",), relation="2-hop", image=case.image)
+    premise = Premise(question="p", answers=("b",))
+
+    def with_last(probe: Probe) -> Case:
+        return replace(case, probes=(*case.probes[:-1], probe))
+
+    def lacking(kind: Kind) -> Case:
+        return replace(case, probes=tuple(probe for probe in case.probes if probe.kind != kind))
+
     others = [
         replace(case, target="3"),
         replace(case, image=b"other"),
-        replace(case, image_rephrase=None),
-        replace(case, text_locality=()),
-        replace(case, image_locality=(replace(case.image_locality[0], relation="far"),)),
+        lacking("text_generality"),
+        lacking("image_generality"),
+        lacking("text_locality"),
+        with_last(replace(case.probes[-1], relation="far")),
+        with_last(replace(case.probes[-1], image=b"other")),
+        with_last(replace(case.probes[-1], answers=("fun",))),
+        with_last(hop),
+        with_last(replace(hop, premise=premise)),
+        with_last(replace(hop, premise=replace(premise, answers=("c",)))),
     ]
-    assert len({digest([one]) for one in (case, *others)}) == 6
+    assert len({digest([one]) for one in (case, *others)}) == 1 + len(others)
 
 
 def test_images_that_are_only_named_are_looked_for(work: Path, tmp_path: Path) -> None:
@@ -133,7 +160,7 @@ def test_images_that_are_only_named_are_looked_for(work: Path, tmp_path: Path) -
         load_cases(str(tmp_path / "named"))
     cases = load_cases(str(tmp_path / "named"), images=work / "images")
     assert cases[0].image == work / "images" / "1.jpg"
-    assert cases[0].image_rephrase == b"1 png"
+    assert painted(cases[0]) == [b"1 png"]
     assert digest(cases) == digest(load_cases(str(work)))
 
 
@@ -168,7 +195,7 @@ def test_what_a_published_row_lacks_is_no_text(work: Path) -> None:
     pq.write_table(pa.Table.from_pylist([first, second], schema=table.schema), path)
     one, other = load_cases(str(work / "dataset"))
     assert (one.target, one.question, one.prediction, one.question_type) == ("", "", "", "unknown")
-    assert (other.image_locality, other.text_locality) == ((), ())
+    assert other.of("text_locality", "image_locality") == ()
 
 
 def row(**changes: str) -> dict[str, str]:
@@ -194,10 +221,10 @@ def test_files_of_mmedit_are_read_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "caption_train_edit.json").write_text(json.dumps([row()]))
     first, last = load_cases(str(tmp_path), "vqa")
     assert (first.id, first.target, first.image) == ("vqa_eval/1", "2", tmp_path / "val2014/a.jpg")
-    assert [(one.question, one.prefixed) for one in first.text_locality] == [("who", True)]
-    assert [one.image for one in first.image_locality] == [tmp_path / "val2014/b.jpg"]
-    assert [(one.question, one.prefixed) for one in last.text_locality] == [("who", False)]
-    assert (last.id, last.image_rephrase, last.image_locality) == ("vqa_eval/3", None, ())
+    assert [(one.question, one.prefixed) for one in first.of("text_locality")] == [("who", True)]
+    assert [one.image for one in first.of("image_locality")] == [tmp_path / "val2014/b.jpg"]
+    assert [(one.question, one.prefixed) for one in last.of("text_locality")] == [("who", False)]
+    assert (last.id, last.of("image_generality", "image_locality")) == ("vqa_eval/3", ())
     assert load_cases(str(tmp_path / "vqa_eval.json"))[0].id == "vqa_eval/1"
     moved = load_cases(str(tmp_path), "vqa", images=Path("elsewhere"))
     assert moved[0].image == Path("elsewhere/val2014/a.jpg")

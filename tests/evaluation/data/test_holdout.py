@@ -18,8 +18,6 @@ def case(number: int, image: int) -> Case:
         question_type="",
         target="",
         prediction="",
-        rephrase=None,
-        image_rephrase=None,
     )
 
 

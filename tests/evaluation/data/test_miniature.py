@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evaluation.cli import app
-from evaluation.run.experiment import DATASET
+from evaluation.data.miniature import DATASET
 from mmedit_build.errors import UserError
 
 ANNOUNCED = "The miniature benchmark is not built yet; building it in runs/miniature"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.data.cases import Case, Item
-from evaluation.data.probes import ANSWER_TOKENS, CAPTION_TOKENS, edit_of, make_probes, train_edit
+from evaluation.data.cases import Case, Premise, Probe, rephrases
+from evaluation.data.probes import ANSWER_TOKENS, CAPTION_TOKENS, ask_all, edit_of, train_edit, with_premise
 from mmedit_build.errors import UserError
 
 
@@ -16,6 +16,28 @@ class Family:
         return f"<{question}>"
 
 
+LOCALITY = (
+    Probe(kind="text_locality", id="nq/1", question="who", answers=("Ada", "Ada L."), relation="far"),
+    Probe(
+        kind="text_locality", id="bare/2", question="when", answers=("now",), relation="far", prefixed=False
+    ),
+    Probe(
+        kind="image_locality",
+        id="okvqa/1",
+        question="what for",
+        answers=("digging",),
+        relation="far",
+        image=b"other",
+    ),
+    Probe(
+        kind="image_locality",
+        id="vqa/2",
+        question="how many",
+        answers=("2",),
+        relation="same_image",
+        image=b"image",
+    ),
+)
 CASE = Case(
     id="vqa/1",
     task="vqa",
@@ -26,23 +48,29 @@ CASE = Case(
     question_type="color",
     target="red",
     prediction="blue",
-    rephrase="Which color?",
-    image_rephrase=b"again",
-    text_locality=(
-        Item("nq/1", "who", "Ada", ("Ada", "Ada L.")),
-        Item("bare/2", "when", "now", prefixed=False),
-    ),
-    image_locality=(
-        Item("okvqa/1", "what for", "digging", image=b"other"),
-        Item("vqa/2", "how many", "2", relation="same_image", image=b"image"),
-    ),
+    answers=("red", "pink"),
+    probes=(*rephrases("red", b"image", "What color?", "Which color?", b"again"), *LOCALITY),
 )
-CAPTION = replace(CASE, task="caption", question="a photo of", rephrase="a drawing of")
+CAPTION = replace(
+    CASE,
+    task="caption",
+    question="a photo of",
+    probes=(*rephrases("red", b"image", "a photo of", "a drawing of", b"again"), *LOCALITY),
+)
+HOP = Probe(
+    kind="portability",
+    id="hop/1",
+    question="What fruit has the color of it?",
+    answers=("cherry", "tomato"),
+    relation="2-hop",
+    image=b"image",
+    premise=Premise(question="What fruit is red?", answers=("cherry", "tomato")),
+)
 
 
-def asked(case: Case, prompts: str) -> list[tuple[str, bytes | None, str, str]]:
-    probes = make_probes(case, Family(), "raw" if prompts == "raw" else "family")
-    return [(one.kind, one.query.image, one.query.prompt, one.query.target) for one in probes]  # type: ignore[misc]
+def asked(case: Case, prompts: str) -> list[tuple[str, object, str, str]]:
+    probes = ask_all(case, Family(), "raw" if prompts == "raw" else "family")
+    return [(one.kind, one.query.image, one.query.prompt, one.query.target) for one in probes]
 
 
 def test_questions_are_asked_in_the_template_of_the_family() -> None:
@@ -72,24 +100,27 @@ def test_captions_are_asked_for_by_their_beginning_in_either_way() -> None:
 
 
 def test_probes_know_what_is_right_and_how_long_it_may_be() -> None:
-    probes = make_probes(CAPTION, Family())
+    probes = ask_all(CAPTION, Family())
     assert [one.new_tokens for one in probes] == [CAPTION_TOKENS] * 3 + [ANSWER_TOKENS] * 4
-    assert probes[0].answers == ("red",)
-    assert probes[3].answers == ("Ada", "Ada L.")
-    assert [(one.item, one.relation) for one in probes if one.is_locality] == [
+    assert [one.task for one in probes] == ["caption"] * 3 + ["vqa"] * 4
+    # What annotators said is about the edit's own question.
+    assert [one.annotators for one in probes] == [("red", "pink")] * 3 + [()] * 4
+    assert probes[0].probe.answers == ("red",)
+    assert probes[3].probe.answers == ("Ada", "Ada L.")
+    assert [(one.probe.id, one.probe.relation) for one in probes if one.is_locality] == [
         *(("nq/1", "far"), ("bare/2", "far"), ("okvqa/1", "far"), ("vqa/2", "same_image")),
     ]
 
 
 def test_what_a_case_lacks_is_not_asked() -> None:
-    bare = replace(CASE, rephrase=None, image_rephrase=None, text_locality=(), image_locality=())
-    assert [one.kind for one in make_probes(bare, Family())] == ["reliability"]
+    bare = replace(CASE, probes=rephrases("red", b"image", "What color?", None, None))
+    assert [one.kind for one in ask_all(bare, Family())] == ["reliability"]
 
 
 def test_editors_are_given_the_prompt_that_is_probed() -> None:
     for prompts in ("family", "raw"):
         edit = edit_of(CASE, Family(), prompts)
-        assert edit.query == make_probes(CASE, Family(), prompts)[0].query
+        assert edit.query == ask_all(CASE, Family(), prompts)[0].query
         assert (edit.id, edit.target) == ("vqa/1", "red")
 
 
@@ -107,3 +138,38 @@ def test_learning_editors_are_given_all_of_a_case() -> None:
 def test_an_edit_without_a_question_is_refused() -> None:
     with pytest.raises(UserError, match="Edit vqa/1 has no question"):
         edit_of(replace(CASE, question=" "), Family())
+
+
+def test_portability_is_asked_about_the_image_of_the_edit_as_the_family_asks() -> None:
+    for case in (CASE, CAPTION):
+        (*_, hop) = ask_all(replace(case, probes=(HOP,)), Family())
+        assert (hop.query.image, hop.query.prompt) == (b"image", "<What fruit has the color of it?>")
+        assert hop.query.target == "cherry"
+        # Even of a caption it asks for an answer, which nobody has annotated.
+        assert (hop.task, hop.new_tokens, hop.annotators) == ("vqa", ANSWER_TOKENS, ())
+        assert not hop.is_locality
+    assert asked(replace(CASE, probes=(HOP,)), "raw")[-1][2] == HOP.question
+
+
+def test_a_premise_is_asked_in_words_alone_and_of_the_unedited_model_only() -> None:
+    for prompts in ("family", "raw"):
+        own, hop = ask_all(replace(CASE, probes=(HOP,)), Family(), prompts)
+        assert with_premise(own) == (own,)
+        premise = hop.premise
+        assert premise is not None
+        assert with_premise(hop) == (hop, premise)
+        assert (premise.query.image, premise.query.prompt) == (None, "What fruit is red?")
+        assert premise.probe.answers == ("cherry", "tomato")
+    (*_, without) = ask_all(replace(CASE, probes=(replace(HOP, premise=None),)), Family())
+    assert with_premise(without) == (without,)
+
+
+def test_learning_editors_are_not_shown_portability() -> None:
+    assert train_edit(replace(CASE, probes=(*CASE.probes, HOP)), Family()) == train_edit(CASE, Family())
+
+
+def test_probes_of_some_kinds_come_in_their_order() -> None:
+    assert [one.id for one in CASE.of("image_locality", "text_locality")] == [
+        *("nq/1", "bare/2", "okvqa/1", "vqa/2"),
+    ]
+    assert CASE.of("portability") == ()

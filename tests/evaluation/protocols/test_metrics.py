@@ -116,9 +116,3 @@ def test_captions_are_held_against_the_target() -> None:
     assert metrics.caption_consensus("two red boats at sea", target, corpus) < 0.1
     near = metrics.caption_consensus("a cat on the snow", target, corpus)
     assert 0.2 < near < 0.9
-
-
-def test_every_score_is_described() -> None:
-    assert {"exact_match", "token_accuracy", "top1", "top10"} == metrics.METRICS["legacy"].keys()
-    assert all(metric.about.endswith(".") for of in metrics.METRICS.values() for metric in of.values())
-    assert [name for name, metric in metrics.METRICS["wild"].items() if not metric.percent] == ["kl"]

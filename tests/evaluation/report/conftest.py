@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from typing import Protocol as Shape
+from typing import Any, Protocol
 
 import pytest
 
-from evaluation.data.probes import Kind
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.data.cases import Kind
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.runs import Run
 from evaluation.results.records import CaseResult, ProbeResult, RunResult, Settings
 from mmedit_build.rows import Relation, Task
@@ -38,12 +38,12 @@ def probe(
     item: str = "",
     *,
     words: str = "",
-    protocols: Sequence[Protocol] = PROTOCOLS,
+    protocols: Sequence[ProtocolName] = tuple(PROTOCOLS),
 ) -> ProbeResult:
     """One probe with the same made-up score wherever there is one; `words` is what all texts are."""
     legacy = {"top1": score, "top10": score} if relation else {"exact_match": score, "token_accuracy": score}
     wild = {"unchanged": score, "right": score, "kl": 1 - score} if relation else {"match": score}
-    scores: dict[Protocol, dict[str, float]] = {"legacy": legacy, "wild": wild | {"consensus": score}}
+    scores: dict[ProtocolName, dict[str, float]] = {"legacy": legacy, "wild": wild | {"consensus": score}}
     target = words or "made-up target"
     free = "wild" in protocols
     return ProbeResult(
@@ -69,7 +69,7 @@ class Plan:
     skills: Mapping[str, float] = field(default_factory=lambda: SKILLS)
     tasks: Sequence[Task] = ("vqa",)
     ids: Sequence[str] = tuple(f"made-up/{number}" for number in range(8))
-    protocols: Sequence[Protocol] = PROTOCOLS
+    protocols: Sequence[ProtocolName] = tuple(PROTOCOLS)
     words: str = ""
     skips: Sequence[str] = ()
     """Edits that methods could not make."""
@@ -119,7 +119,7 @@ def _case(name: str, task: Task, number: int, row_id: str, plan: Plan) -> CaseRe
     )
 
 
-class MakeRuns(Shape):
+class MakeRuns(Protocol):
     def __call__(self, **plan: Any) -> dict[Task, list[Run]]: ...
 
 
@@ -148,7 +148,7 @@ class Seen:
     """With what the page's console was told."""
 
 
-class Browse(Shape):
+class Browse(Protocol):
     def __call__(self, page: Path, fragment: str = "", *flags: str) -> Seen: ...
 
 

@@ -27,6 +27,14 @@ def test_each_method_answers_each_probe(make_runs: Any) -> None:
     assert table.count("made-up mistake") == 6
 
 
+def test_portability_tells_its_hops(make_runs: Any) -> None:
+    judged = judged_of(make_runs, 7)
+    hop = replace(judged.edit.probes[0], kind="portability", item="hop/1", relation="2-hop", known=True)
+    results = [(run, replace(one, probes=(*one.probes, hop))) for run, one in judged.results]
+    heads = re.findall(r'<th scope="col">([^<]*)<', answers_table(replace(judged, results=results)))
+    assert heads[2:5] == ["Image generality", "Portability, 2 hops", "Text locality"]
+
+
 def test_passes_are_counted(make_runs: Any) -> None:
     line = outcome(judged_of(make_runs, 7))
     assert "good <b>6/6</b>" in line

@@ -37,6 +37,11 @@ def test_every_edit_has_a_point_farther_to_the_right_the_more_it_diverges(make_r
     assert "good, made-up/6: 1<" in plot
 
 
+def test_a_protocol_without_divergence_has_no_plot(make_runs: Any) -> None:
+    runs = make_runs(protocols=("legacy",))["vqa"]
+    assert divergences(make_board("vqa", runs)) == ""
+
+
 def test_no_divergence_has_a_place_too(make_runs: Any) -> None:
     plot = plot_of(make_runs, lambda number: 0.0 if number < 4 else 1e-3)
     zeros, others = places(plot)[:4], places(plot)[4:]

@@ -102,7 +102,7 @@ def test_everything_that_a_report_needs_is_there(make_runs: Any) -> None:
 
 def test_without_free_answers_the_page_says_what_signs_mean(make_runs: Any) -> None:
     text = render(make_runs(protocols=("legacy",))).decode()
-    assert "Signs tell whether the legacy scores are at least 50." in text
+    assert "Signs tell whether the scores are at least 50." in text
     assert "free answers passed" not in text
     assert "KL divergence" not in text
 

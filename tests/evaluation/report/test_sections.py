@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from evaluation.report.board import make_board
+from evaluation.report.runs import Run
 from evaluation.report.sections import TYPES, costs, main_table, meanings, type_tables, warnings, what_was_run
 
 
@@ -27,6 +28,28 @@ def test_what_a_run_did_not_ask_has_no_number(make_runs: Any) -> None:
     table = main_table(make_board("vqa", [*runs[:2], only_legacy]))
     assert table.count('data-label="wild Rel"') == 3
     assert len(re.findall(r'<td [^>]*data-label="wild [^"]*"[^>]*>-</td>', table)) == 6
+
+
+def with_portability(run: Run) -> Run:
+    results = []
+    for number, one in enumerate(run.results):
+        hop = replace(one.probes[0], kind="portability", relation="2-hop", known=number < 2)
+        results.append(replace(one, probes=(*one.probes, hop)))
+    return replace(run, results=results)
+
+
+def test_portability_is_shown_where_any_run_has_it(make_runs: Any) -> None:
+    first, second, third = make_runs()["vqa"]
+    board = make_board("vqa", [first, second, with_portability(third)])
+    table, words = main_table(board), meanings(board)
+    columns = ["Rel", "T-Gen", "I-Gen", "Port", "Port known", "T-Loc", "I-Loc", "I-Loc near"]
+    assert re.findall(r'data-label="wild ([^"]*)"', table)[:8] == columns
+    assert re.findall(r'title="poor, Portability, known, wild: [^"]*, (\d) edits', table) == ["2"]
+    assert "<dt>Portability, known</dt>" in words
+    assert "<dt>token accuracy (legacy)</dt>" in words
+    without = make_board("vqa", [first, second, third])
+    assert "Port" not in main_table(without)
+    assert "Portability" not in meanings(without)
 
 
 def test_scores_are_explained(make_runs: Any) -> None:

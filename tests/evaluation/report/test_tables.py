@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.data.probes import Kind
+from evaluation.data.cases import Kind
 from evaluation.report.formats import latex
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.screen import tables
-from evaluation.report.tables import difference_rows, main_table, main_tables, write_tables
+from evaluation.report.tables import difference_rows, main_table, main_tables, type_tables, write_tables
 from evaluation.results.records import CaseResult, ProbeResult, ResultFolder, RunResult, Settings
 from mmedit_build.rows import Relation, Task
 
@@ -104,6 +104,31 @@ def test_the_main_table_has_a_row_for_each_method(folder: Path) -> None:
         *("100.0 [51.0, 100.0]", "50.0 [29.9, 70.1]", "50.0 [29.9, 70.1]"),
     )
     assert table.note.startswith("Rel, T-Gen, I-Gen: exact match; T-Loc: top-1; I-Loc, I-Loc near: top-10.")
+
+
+def test_portability_has_columns_where_any_run_has_it(folder: Path) -> None:
+    first, second, third = find_runs([folder])["vqa"]
+    hop = replace(probe("portability", 0.0), relation="2-hop", known=True)
+    asked = [
+        replace(one, probes=(*one.probes, replace(hop, known=number < 2)))
+        for number, one in enumerate(third.results)
+        if one.scored
+    ]
+    runs = [first, second, replace(third, results=asked)]
+    with_port = ("method", "Rel", "T-Gen", "I-Gen", "Port", "Port known", "T-Loc", "I-Loc", "I-Loc near")
+    table = main_table("vqa", "wild", runs)
+    assert table.header == with_port
+    assert [row[4:6] for row in table.rows[:2]] == [("-", "-")] * 2
+    assert table.rows[2][4:6] == ("0.0 [0.0, 49.0]", "0.0 [0.0, 65.8]")
+    titles = {one.title for one in type_tables("vqa", "wild", runs)}
+    assert {f"Visual questions, wild: {name} by question type" for name in ("Port", "Port known")} <= titles
+    assert not any("Port" in one.title for one in type_tables("vqa", "wild", [first, second]))
+    # What nobody knew beforehand has no column.
+    unknown = [
+        replace(one, probes=tuple(replace(probe, known=None) for probe in one.probes)) for one in asked
+    ]
+    without = main_table("vqa", "legacy", [replace(third, results=unknown)])
+    assert without.header == tuple(name for name in with_port if name != "Port known")
 
 
 def test_tasks_and_protocols_are_never_mixed(folder: Path) -> None:

@@ -79,6 +79,27 @@ def test_results_come_back_as_they_were(tmp_path: Path) -> None:
     assert count_skipped(results) == {"broken\nimage": 1}
 
 
+def test_lines_that_were_written_before_there_was_portability_are_read(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path)
+    folder.begin(HEAD)
+    folder.add(result("a"))
+    path = tmp_path / LINES
+    line = json.loads(path.read_text())
+    for probe in line["probes"]:
+        del probe["known"]
+    path.write_text(json.dumps(line) + "\n")
+    assert read_results(tmp_path)[1] == [result("a")]
+
+
+def test_what_was_known_comes_back(tmp_path: Path) -> None:
+    folder = ResultFolder(tmp_path)
+    folder.begin(HEAD)
+    hop = replace(PROBE, kind="portability", relation="2-hop", scores={"wild": {"match": 1.0}})
+    probes = tuple(replace(hop, known=known) for known in (True, False, None))
+    folder.add(result("a", probes=probes))
+    assert read_results(tmp_path)[1] == [result("a", probes=probes)]
+
+
 def test_a_run_goes_on_after_the_last_whole_line(tmp_path: Path) -> None:
     folder = ResultFolder(tmp_path)
     folder.begin(HEAD)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.data.probes import Kind
+from evaluation.data.cases import LOCALITY, Kind, Relative
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.results.summary import (
+    Group,
     Measure,
     all_values,
     by_question_type,
@@ -18,11 +19,10 @@ from evaluation.results.summary import (
     images_of,
     values,
 )
-from mmedit_build.rows import Relation
 
 
-def probe(kind: Kind, score: float, relation: Relation | None = None) -> ProbeResult:
-    metric = "exact_match" if relation is None else "top10"
+def probe(kind: Kind, score: float, relation: Relative | None = None) -> ProbeResult:
+    metric = "top10" if kind in LOCALITY else "exact_match"
     return ProbeResult(
         kind=kind,
         relation=relation,
@@ -158,6 +158,32 @@ def test_several_items_of_an_edit_count_as_their_mean_and_near_ones_together() -
     assert everything == {measure: values(results, measure) for measure in everything}
 
 
+def test_portability_is_parted_by_hops_and_by_what_was_known() -> None:
+    hop = probe("portability", 1.0, "2-hop")
+    results = [
+        result(
+            1,
+            replace(hop, known=True),
+            replace(probe("portability", 0.0, "2-hop"), known=False),
+            replace(probe("portability", 0.5), known=True),
+        ),
+        result(2, replace(hop, known=False)),
+        # Without a premise nothing has to be known.
+        result(3, hop),
+    ]
+
+    def of(group: Group | None) -> dict[str, float]:
+        return values(results, Measure("legacy", "portability", "exact_match", group))
+
+    assert of(None) == {"1": 0.5, "2": 1.0, "3": 1.0}
+    assert of("2-hop") == {"1": 0.5, "2": 1.0, "3": 1.0}
+    assert of("known") == {"1": 0.75}
+    assert of("1-hop") == of("near") == {}
+    everything = all_values(results)
+    assert [measure.relation for measure in everything] == [None, "known", "2-hop"]
+    assert everything == {measure: values(results, measure) for measure in everything}
+
+
 def test_skipped_edits_have_no_value() -> None:
     assert values([result(1), result(2, probe("reliability", 0.0))], RELIABILITY) == {"2": 0.0}
 
@@ -174,6 +200,8 @@ def test_results_are_parted_by_the_type_of_question() -> None:
 
 def test_the_headline_has_the_columns_of_the_paper() -> None:
     legacy = headline("vqa", "legacy")
-    assert list(legacy) == ["Rel", "T-Gen", "I-Gen", "T-Loc", "I-Loc", "I-Loc near"]
+    assert list(legacy) == ["Rel", "T-Gen", "I-Gen", "Port", "Port known", "T-Loc", "I-Loc", "I-Loc near"]
     assert (legacy["T-Loc"].metric, legacy["I-Loc"].metric) == ("top1", "top10")
     assert headline("caption", "wild")["Rel"].metric == "consensus"
+    known = headline("caption", "wild")["Port known"]
+    assert (known.kind, known.metric, known.relation) == ("portability", "match", "known")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from evaluation.data.cases import Case
-from evaluation.data.probes import Probe, make_probes
-from evaluation.protocols.metrics import PROTOCOLS, Protocol
+from evaluation.data.probes import Asked, ask_all
+from evaluation.protocols.output import Output
 from evaluation.run.base_outputs import BaseOutputs, folder_of, key_of
 from evaluation.run.judging import Judging
-from evaluation.run.outputs import EVENTS, Output
+from evaluation.run.outputs import EVENTS
 from evaluation.run.packed_outputs import pack, save, unpack
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
@@ -28,16 +28,16 @@ def assert_equal(one: Output, other: Output) -> None:
 
 
 def complete(
-    base: BaseOutputs, mllm: MLLM, probes: list[Probe], protocols: Sequence[Protocol] = PROTOCOLS
+    base: BaseOutputs, mllm: MLLM, probes: list[Asked], *, write: bool = True
 ) -> tuple[int, list[int]]:
     """Rows that went through layers, and what progress heard."""
     before, told = mllm.counts.layers, list[int]()
-    base.complete(mllm, probes, protocols, batch_size=8, advance=told.append)
+    base.complete(mllm, probes, write=write, batch_size=8, advance=told.append)
     return mllm.counts.layers - before, told
 
 
 def test_the_model_is_asked_once_and_never_again(mllm: MLLM, cases: list[Case], tmp_path: Path) -> None:
-    probes = [probe for case in cases for probe in make_probes(case, mllm)]
+    probes = [probe for case in cases for probe in ask_all(case, mllm)]
     base = BaseOutputs.open(tmp_path)
     work, told = complete(base, mllm, probes)
     assert work > 0
@@ -49,7 +49,7 @@ def test_the_model_is_asked_once_and_never_again(mllm: MLLM, cases: list[Case], 
 
 
 def test_only_what_is_new_is_asked(mllm: MLLM, cases: list[Case], tmp_path: Path) -> None:
-    first = make_probes(cases[0], mllm)
+    first = ask_all(cases[0], mllm)
     complete(BaseOutputs.open(tmp_path), mllm, first)
     base = BaseOutputs.open(tmp_path)
     changed = replace(first[0], query=replace(first[0].query, prompt="another"))
@@ -62,17 +62,17 @@ def test_only_what_is_new_is_asked(mllm: MLLM, cases: list[Case], tmp_path: Path
 def test_free_answers_are_asked_for_only_where_a_protocol_reads_them(
     mllm: MLLM, cases: list[Case], tmp_path: Path
 ) -> None:
-    probes = [probe for case in cases for probe in make_probes(case, mllm)]
+    probes = [probe for case in cases for probe in ask_all(case, mllm)]
     whole = BaseOutputs.open(tmp_path / "at once")
     all_work, _ = complete(whole, mllm, probes)
     base = BaseOutputs.open(tmp_path / "one by one")
-    forced, _ = complete(base, mllm, probes, ["legacy"])
+    forced, _ = complete(base, mllm, probes, write=False)
     # One pass for each probe.
     assert forced == len({key_of(probe) for probe in probes}) * mllm.n_layers
     assert {one.text for one in base.of(probes)} == {None}
     # Another protocol adds what it lacks, and asks for nothing else again.
     base = BaseOutputs.open(tmp_path / "one by one")
-    written, told = complete(base, mllm, probes, ["wild"])
+    written, told = complete(base, mllm, probes)
     assert forced + written == all_work
     assert sum(told) == len(probes)
     for one in (base, BaseOutputs.open(tmp_path / "one by one")):
@@ -82,7 +82,7 @@ def test_free_answers_are_asked_for_only_where_a_protocol_reads_them(
 
 
 def test_a_run_that_wants_less_takes_nothing_away(mllm: MLLM, cases: list[Case], tmp_path: Path) -> None:
-    probes = make_probes(cases[0], mllm)
+    probes = ask_all(cases[0], mllm)
     base = BaseOutputs.open(tmp_path)
     complete(base, mllm, probes)
     # As two commands leave them that began at the same time.
@@ -95,14 +95,15 @@ def test_a_run_that_wants_less_takes_nothing_away(mllm: MLLM, cases: list[Case],
 
 
 def test_no_room_for_an_answer_matters_only_where_one_is_wanted(
-    mllm: MLLM, cases: list[Case], tmp_path: Path
+    mllm: MLLM, cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    probe = make_probes(cases[0], mllm)[0]
-    long = [replace(probe, new_tokens=10**4)]
+    probe = ask_all(cases[0], mllm)[0]
+    monkeypatch.setattr("evaluation.data.probes.ANSWER_TOKENS", 10**4)
+    long = [probe]
     base = BaseOutputs.open(tmp_path)
-    complete(base, mllm, long, ["legacy"])
+    complete(base, mllm, long, write=False)
     assert base.knows(long)
-    complete(base, mllm, long, ["wild"])
+    complete(base, mllm, long)
     assert not base.knows(long)
     with pytest.raises(UserError):
         base.of(long)
@@ -162,8 +163,8 @@ def test_a_file_that_is_none_of_ours_is_named(tmp_path: Path) -> None:
 
 
 def test_a_broken_image_costs_its_own_case_only(mllm: MLLM, cases: list[Case], tmp_path: Path) -> None:
-    broken = replace(cases[1], image=b"no image", image_locality=())
-    probes = {case.id: make_probes(case, mllm) for case in (cases[0], broken)}
+    broken = replace(cases[1], image=b"no image", probes=cases[1].of("text_locality"))
+    probes = {case.id: ask_all(case, mllm) for case in (cases[0], broken)}
     base = BaseOutputs.open(tmp_path)
     complete(base, mllm, [probe for of in probes.values() for probe in of])
     assert base.knows(probes["vqa/0"])
@@ -185,14 +186,16 @@ def test_what_is_kept_belongs_to_a_model_and_a_dataset(mllm: MLLM, tmp_path: Pat
 
 
 def test_keys_tell_apart_all_that_decides_an_output(mllm: MLLM, cases: list[Case]) -> None:
-    probe = make_probes(cases[0], mllm)[0]
+    probe = ask_all(cases[0], mllm)[0]
     others = [
         replace(probe, query=replace(probe.query, prompt="x")),
         replace(probe, query=replace(probe.query, target="x")),
         replace(probe, query=replace(probe.query, image=None)),
-        replace(probe, new_tokens=3),
-        replace(probe, relation="far"),
+        # Captions may be longer, and of locality more is looked at.
+        replace(probe, task="caption"),
+        replace(probe, probe=replace(probe.probe, kind="image_locality")),
     ]
     assert len({key_of(one) for one in (probe, *others)}) == 6
     # Under another name it is the same query.
-    assert key_of(replace(probe, kind="text_generality", item="x")) == key_of(probe)
+    renamed = replace(probe.probe, kind="text_generality", id="x", relation="far")
+    assert key_of(replace(probe, probe=renamed)) == key_of(probe)

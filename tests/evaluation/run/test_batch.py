@@ -170,9 +170,7 @@ def test_the_broken_image_of_one_edit_costs_no_other(
     judging, editor = make_judging(), make_editor("low rank")
     broken = replace(cases[1], image=b"no image")
     probes = judging.probes(broken)
-    judging.base.complete(
-        judging.mllm, probes, judging.scorer.protocols, batch_size=8, advance=lambda _: None
-    )
+    judging.base.complete(judging.mllm, probes, write=True, batch_size=8, advance=lambda _: None)
     recording = Recording(editor)
     found = {one.id: one for one in run_batches(judging, editor, [cases[0], broken, cases[2]], 3)}
     assert recording.planned == [[cases[0].id, cases[2].id]]

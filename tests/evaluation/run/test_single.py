@@ -73,9 +73,7 @@ def test_what_images_go_through_is_patched_for_one_edit_after_the_other(
     shared = [replace(cases[1], image=cases[0].image), *cases[:1], *cases[4:]]
     judging = make_judging()
     probes = [probe for case in shared for probe in judging.probes(case)]
-    judging.base.complete(
-        judging.mllm, probes, judging.scorer.protocols, batch_size=8, advance=lambda _: None
-    )
+    judging.base.complete(judging.mllm, probes, write=True, batch_size=8, advance=lambda _: None)
     together = list(run(judging, make_editor("seen"), shared))
     alone = [result for case in shared for result in run(judging, make_editor("seen"), [case])]
     assert_same(together, alone)

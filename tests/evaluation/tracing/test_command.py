@@ -147,7 +147,7 @@ def test_windows() -> None:
 def test_only_right_answers_are_traced(
     wish: dict[str, Any], mllm: MLLM, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = candidates(cases, mllm, "text")[0].probe.answers
+    first = candidates(cases, mllm, "text")[0].probe.probe.answers
     monkeypatch.setattr(
         command, "match", lambda answer, right: float(answer not in first and answer in right)
     )

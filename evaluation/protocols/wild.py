@@ -1,0 +1,60 @@
+"""What a model writes until it stops by itself."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from evaluation.data.cases import LOCALITY, Kind
+from evaluation.data.probes import Asked
+from evaluation.protocols import metrics
+from evaluation.protocols.base import Metric, Protocol
+from evaluation.protocols.output import Output
+from mmedit_build.rows import Task
+from mmedit_build.scoring.caption import Consensus
+
+
+class Wild(Protocol):
+    """Free answers."""
+
+    name = "wild"
+    title = "Wild: free answers"
+    metrics: ClassVar[dict[str, Metric]] = {
+        "match": Metric("match", "The answer is the target, but for case, articles and punctuation."),
+        "vqa": Metric("VQA score", "The share of annotators' credit, where the target has credit at all."),
+        "consensus": Metric("consensus", "CIDEr-D against the target, as a share of what the target gets."),
+        "unchanged": Metric("unchanged", "The answer is the one before the edit."),
+        "right": Metric("right", "The answer is one of the right ones."),
+        "kl": Metric("KL", "Divergence of the answer's tokens from before the edit, in nats.", percent=False),
+    }
+    writes = True
+
+    def changed(self, asked: Asked, after: Output, consensus: Consensus | None) -> dict[str, float]:
+        assert after.text is not None
+        target = asked.probe.answers[0]
+        scores = {"match": metrics.match(after.text, asked.probe.answers)}
+        if asked.task == "caption":
+            assert consensus is not None
+            scores["consensus"] = metrics.caption_consensus(after.text, target, consensus)
+        elif asked.annotators:
+            scores["vqa"] = metrics.soft_accuracy(after.text, target, asked.annotators)
+        return scores
+
+    def kept(self, asked: Asked, before: Output, after: Output) -> dict[str, float]:
+        assert before.spread is not None
+        assert after.spread is not None
+        assert before.text is not None
+        assert after.text is not None
+        return {
+            "unchanged": metrics.unchanged(before.text, after.text),
+            "right": metrics.match(after.text, asked.probe.answers),
+            "kl": metrics.kl_divergence(before.spread, after.spread),
+        }
+
+    def knows(self, asked: Asked, output: Output) -> bool:
+        assert output.text is not None
+        return metrics.match(output.text, asked.probe.answers) == 1
+
+    def main(self, task: Task, kind: Kind) -> str:
+        if kind in LOCALITY:
+            return "unchanged"
+        return "consensus" if task == "caption" and kind != "portability" else "match"
