@@ -110,15 +110,16 @@ class _Lesson:
         """Of each edit, with its vector added."""
         with hooked(self._mllm, {self._module: self._adding(delta)}):
             scored = self._mllm.logits(self._where.below)
-        answers = self._summed(target_nll(scored[: self._rewriting]), 0) / self._counts
+        answers = self._summed(target_nll(scored[: self._rewriting]), 0) / self._counts.to(self._start.device)
         drift = self._summed(self._drift(scored[self._rewriting :]), self._rewriting)
         length: Tensor = delta.norm(dim=1) / self._start.norm(dim=1).square()
         return answers + self._config.kl * drift + self._config.decay * length
 
     def _summed(self, each: Tensor, start: int) -> Tensor:
-        """Of each edit, the sum over its rows, which begin at row `start` of all."""
-        owners = self._owners[start : start + len(each)]
-        return torch.zeros(self._number, device=each.device).index_add(0, owners, each)
+        """Of each edit, the sum over its rows, which begin at row `start` of all; where its vector is."""
+        owners, device = self._owners[start : start + len(each)], self._start.device
+        sums = torch.zeros(self._number, device=device)
+        return sums.index_add(0, owners.to(device), each.to(device))
 
     def _drift(self, scored: Sequence[Scored]) -> Tensor:
         """KL(now || before) of the next token after each essence."""
@@ -133,7 +134,7 @@ class _Lesson:
 
     def _adding(self, delta: Tensor) -> Hook:
         def add(batch: Batch, _: Tensor, y: Tensor) -> Tensor:
-            owners = self._owners[torch.tensor(batch.indices, device=y.device)]
+            owners = self._owners.to(y.device)[torch.tensor(batch.indices, device=y.device)]
             return y.index_put(self._where.at(batch, y), delta[owners].to(y.dtype), accumulate=True)
 
         return add

@@ -196,7 +196,7 @@ class Family:
         for number, (row, view) in enumerate(zip(rows, seen, strict=True)):
             if view is not None:
                 places = torch.tensor(row.image, device=ids.device)
-                hidden[number] = hidden[number].index_copy(0, places, view.features.to(embedded.dtype))
+                hidden[number] = hidden[number].index_copy(0, places, view.features.to(embedded))
         return hidden
 
     def extras(
