@@ -96,7 +96,9 @@ def new_slots(mllm: MLLM, layer: int, config: CaliNETConfig) -> Neurons:
         # Made on the CPU, so that a seed means the same everywhere.
         keys = nn.Linear(mlp.up.module.in_features, config.slots, bias=False, dtype=dtype)
         values = nn.Linear(config.slots, mlp.down.module.out_features, bias=False, dtype=dtype)
-    return Neurons(_started(keys, mllm.device), _started(values, mllm.device).mT.contiguous())
+    # Where the MLP is, as slots that have to be moved there would be moved before they are trained.
+    device = mlp.up.module.weight.device
+    return Neurons(_started(keys, device), _started(values, device).mT.contiguous())
 
 
 def _started(linear: nn.Linear, device: torch.device) -> Tensor:

@@ -90,7 +90,8 @@ class TPatcher:
         return State({"train": known.train, "validation": known.validation})
 
     def restore(self, mllm: MLLM, state: State) -> None:
-        train, validation = (state.tensors[name].to(mllm.device) for name in ("train", "validation"))
+        device = mllm.mlp(self.config.layer).up.module.weight.device
+        train, validation = (state.tensors[name].to(device) for name in ("train", "validation"))
         self._remembered = Remembered(train, validation)
 
     def _drawn(self, mllm: MLLM, part: Sequence[TrainEdit]) -> Tensor:

@@ -46,7 +46,7 @@ Images = Annotated[
     Path | None,
     typer.Option(help="Folder of the images, if the dataset only names them.", parser=place, metavar="PATH"),
 ]
-DEVICE = "auto, cpu, cuda, cuda:N or mps."
+DEVICE = "auto, cpu, cuda, cuda:N, mps, or all for every GPU together."
 DTYPE = "Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."
 TEMPLATE = "What stands around a question: checkpoint, plain, raw, or a text with {image} and {prompt}."
 Device = Annotated[str | None, typer.Option(help=DEVICE, show_default="auto")]

@@ -221,9 +221,9 @@ def _precise(model: VisionModel) -> VisionModel:
     if not isinstance(model, LocalMLLM) or model.dtype != "auto":
         return model
     # Imported here, as it takes the libraries of models.
-    from mmedit_build.mllm.loading import find_device, find_dtype
+    from mmedit_build.mllm.loading import find_dtype, main_device
 
-    dtype = str(find_dtype(model.dtype, find_device(model.device))).removeprefix("torch.")
+    dtype = str(find_dtype(model.dtype, main_device(model.device))).removeprefix("torch.")
     return model.model_copy(update={"dtype": dtype})
 
 

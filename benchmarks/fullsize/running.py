@@ -75,16 +75,16 @@ def options(member: Member, method: str) -> dict[str, Any]:
 def measure(name: str, member: Member, what: str, device: torch.device, dtype: torch.dtype) -> Measured:
     """Build the model, and run one thing on it."""
     measured, steps = Measured(), list[float]()
-    before = 0 if device.type == "cuda" else peak(device)[0]
+    before = 0 if device.type == "cuda" else peak([device])[0]
     hook = register_optimizer_step_post_hook(lambda *_: steps.append(time.perf_counter()))
 
     @contextmanager
     def phase(title: str) -> Iterator[None]:
-        reset_peak(device)
+        reset_peak([device])
         start = time.perf_counter()
         yield
         measured.seconds[title] = time.perf_counter() - start
-        measured.bytes[title] = peak(device)[0] - before
+        measured.bytes[title] = peak([device])[0] - before
 
     try:
         with phase("build"):

@@ -211,8 +211,8 @@ def _remembered(method: str, setting: Setting, state: State | None, outputs: Pat
     judging, editor = setting.judging(mllm, outputs), make_editor(method, state, mllm)
     cases = setting.cases[:PLAIN_MEMORY_EDITS] if plain else setting.cases
     mllm.write([judging.probes(cases[0])[0].query], max_new_tokens=1)
-    reset_peak(mllm.device)
-    model = peak(mllm.device)[0]
+    reset_peak(mllm.devices)
+    model = peak(mllm.devices)[0]
     judge: Callable[..., Iterator[CaseResult]] = run_plain if plain else run
     for _ in judge(judging, editor, cases):
         pass
@@ -222,4 +222,4 @@ def _remembered(method: str, setting: Setting, state: State | None, outputs: Pat
         if plain
         else sum(one.nbytes for one in mllm.image_features([Query(one, "") for one in images if one]))
     )
-    return Footprint(model, mllm.kept + features, peak(mllm.device)[0])
+    return Footprint(model, mllm.kept + features, peak(mllm.devices)[0])

@@ -82,7 +82,7 @@ def _computed(
 
     def adding(layer: int) -> Hook:
         def hook(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-            keys = x[batch.valid].float()
+            keys = x[batch.valid.to(x.device)].float()
             square = keys.mT @ keys
             sums[layer] = sums[layer] + square if layer in sums else square
             return y

@@ -76,7 +76,7 @@ class _Portion:
         """Adds the vector of each prompt's edit where it is looked up."""
 
         def add(batch: Batch, _: Tensor, y: Tensor) -> Tensor:
-            owners = self.owners[torch.tensor(batch.indices, device=y.device)]
+            owners = self.owners.to(y.device)[torch.tensor(batch.indices, device=y.device)]
             return y.index_put(self.where.at(batch, y), delta[owners].to(y.dtype), accumulate=True)
 
         return add
@@ -101,9 +101,9 @@ class _Lesson:
             for chosen in portions(mllm, lengths, layer, len(lengths))
         ]
         counts = torch.tensor([len(one.rewriting) for one in contexts], device=mllm.device)
-        self._counts = counts
         firsts = (counts.cumsum(dim=0) - counts).tolist()
         self._start = look(mllm, where.take(firsts), [module])[module].outputs.float()
+        self._counts = counts.to(self._start.device)
         self._before: dict[int, Tensor] = {}
 
     def learned(self) -> Values:
@@ -152,8 +152,10 @@ class _Lesson:
         return losses + self._config.decay * length
 
     def _summed(self, each: Tensor, owners: Tensor) -> Tensor:
-        """Of each edit, the sum over its rows."""
-        return torch.zeros(self._number, device=each.device).index_add(0, owners, each)
+        """Of each edit, the sum over its rows; where its vector is."""
+        device = self._start.device
+        sums = torch.zeros(self._number, device=device)
+        return sums.index_add(0, owners.to(device), each.to(device))
 
     def _nll(self, scored: Sequence[Scored]) -> Tensor:
         return target_nll(scored) if scored else torch.zeros(0, device=self._start.device)

@@ -50,7 +50,7 @@ def gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> l
         batch, inputs, _ = seen[name]
         for place, index in enumerate(batch.indices):
             length = batch.rows[place].length
-            found[index][name] = outer_products(inputs[place, -length:], delta[place, -length:])
+            found[index][name] = outer_products(inputs[place, -length:], delta[place, -length:], mllm.device)
     return found
 
 
@@ -67,8 +67,8 @@ def _seeing(name: str, seen: dict[str, tuple[Batch, Tensor, Tensor]]) -> Hook:
     return see
 
 
-def outer_products(inputs: Tensor, deltas: Tensor) -> OuterProducts:
-    """The positions (rows, width) that add to the gradient."""
+def outer_products(inputs: Tensor, deltas: Tensor, device: torch.device) -> OuterProducts:
+    """The positions (rows, width) that add to the gradient, on a device."""
     kept = inputs.any(dim=1) & deltas.any(dim=1)
     wide = torch.promote_types(inputs.dtype, torch.float32)
-    return OuterProducts(inputs[kept].to(wide), deltas[kept].to(wide))
+    return OuterProducts(inputs[kept].to(device, wide), deltas[kept].to(device, wide))

@@ -83,7 +83,8 @@ def _gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> 
         if len(passes) != len(queries):
             raise RuntimeError(f"{name} ran {len(passes)} times, where there are {len(queries)} images")
         for of_query, (inputs, _) in zip(found, passes, strict=True):
-            of_query[name] = outer_products(inputs.detach().flatten(0, -2), next(deltas).flatten(0, -2))
+            pair = (inputs.detach().flatten(0, -2), next(deltas).flatten(0, -2))
+            of_query[name] = outer_products(*pair, mllm.device)
     return found
 
 
@@ -102,7 +103,10 @@ def _seen_under(mllm: MLLM, patch: LowRankPatch) -> Iterator[None]:
     """Inside, images are seen anew by modules that put out what the patch adds, too."""
     with mllm.fresh_features(), ExitStack() as undo:
         for name, pair in patch.factors.items():
-            undo.callback(_module(mllm, name).register_forward_hook(_adding(pair)).remove)
+            module = _module(mllm, name)
+            device = module.get_parameter("weight").device
+            moved = Factors(pair.left.to(device), pair.right.to(device))
+            undo.callback(module.register_forward_hook(_adding(moved)).remove)
         yield
 
 

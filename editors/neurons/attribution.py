@@ -38,7 +38,8 @@ def attributions(mllm: MLLM, queries: Sequence[Query], shares: Tensor, tokens: i
     of neuron i is w_i times the mean over the shares a of dP(token)/dw_i at a w. A target of several tokens
     gets the mean of the scores of its first `tokens` ones, each after those before it.
     """
-    layers = [_Layer(mllm, queries, layer, tokens).scores(shares) for layer in range(mllm.n_layers)]
+    found = (_Layer(mllm, queries, layer, tokens).scores(shares) for layer in range(mllm.n_layers))
+    layers = [scores.to(mllm.device) for scores in found]
     return torch.stack(layers, dim=1)
 
 
@@ -73,7 +74,7 @@ class _Layer:
         kept: list[Tensor] = []
 
         def keep(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-            kept.append(x[_cells(batch, self._places)])
+            kept.append(x[_cells(batch, self._places, x.device)])
             return y
 
         with torch.no_grad(), hooked(self._mllm, {self._down.name: keep}):
@@ -92,7 +93,8 @@ class _Layer:
                 one.target_logits[token] for one, token in zip(self._mllm.logits(asked), tokens, strict=True)
             ]
         # As the parts of a batch do not see each other, one pass back gives every row its own gradient.
-        answers = torch.tensor([self._below.rows[i].target_ids[t] for i, t in chosen], device=places.device)
+        said = [self._below.rows[i].target_ids[t] for i, t in chosen]
+        answers = torch.tensor(said, device=logits[0].device)
         with torch.enable_grad():
             probabilities = torch.stack(logits).softmax(dim=-1).gather(1, answers[:, None])
         (gradients,) = torch.autograd.grad(probabilities.sum(), scaled)
@@ -104,14 +106,13 @@ class _Layer:
 
         def replace(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001  # what was is replaced
             out = F.linear(scaled.to(y.dtype), module.weight, module.bias)
-            return y.index_put(_cells(batch, list(enumerate(tokens))), out)
+            return y.index_put(_cells(batch, list(enumerate(tokens)), y.device), out)
 
         return replace
 
 
-def _cells(batch: Batch, places: Sequence[Place]) -> tuple[Tensor, Tensor]:
+def _cells(batch: Batch, places: Sequence[Place], device: torch.device) -> tuple[Tensor, Tensor]:
     """Where in a batch the tokens of queries are predicted, given as (row, token)."""
     width = batch.valid.shape[1]
     columns = [width - batch.rows[i].length + batch.rows[i].prompt_length - 1 + t for i, t in places]
-    device = batch.valid.device
     return torch.tensor([i for i, _ in places], device=device), torch.tensor(columns, device=device)

@@ -70,7 +70,7 @@ class AddedNeurons(HookPatch):
         mlp = mllm.mlp(self.layer)
         if not len(self.neurons):
             return {}
-        neurons = self._on(mllm.device)
+        neurons = self._on(mlp.up.module.weight.device)
         widths = (mlp.up.module.in_features, mlp.down.module.out_features)
         if (neurons.keys.shape[1], neurons.values.shape[1]) != widths:
             raise UserError(
@@ -144,13 +144,13 @@ class ScaledNeurons(HookPatch):
         return {name: self._scaling(mllm, name) for name, indices in self.chosen.items() if len(indices)}
 
     def _scaling(self, mllm: MLLM, name: str) -> Hook:
-        indices = self.chosen[name].to(mllm.device)
         module = mllm.model.get_submodule(name)
+        indices = self.chosen[name].to(module.get_parameter("weight").device)
 
         def scale(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
             weight = module.get_parameter("weight")
             added = F.linear((self.factor - 1) * x[..., indices], weight[:, indices])
-            return torch.where(answering(batch, x.shape[1])[..., None], y + added, y)
+            return torch.where(answering(batch, x.shape[1])[..., None].to(y.device), y + added, y)
 
         return scale
 

@@ -70,7 +70,8 @@ def find_mistake(mllm: MLLM, query: Below, inputs: Tensor, limit: int) -> Mistak
     """The first wrong tokens of an edit, after the right ones before them; inputs are (length, in)."""
     (scored,) = mllm.score(query)
     wrong = (scored.target_logits.argmax(dim=-1) != scored.target_ids).nonzero()[:limit, 0]
-    return Mistake(query, inputs[query.rows[0].prompt_length - 1 + wrong])
+    places = query.rows[0].prompt_length - 1 + wrong
+    return Mistake(query, inputs[places.to(inputs.device)])
 
 
 class Patching:
@@ -127,7 +128,7 @@ class Patching:
         config = self._config
         own = self._own()
         return (
-            smoothed_nll([self._scored()], config.smoothing)
+            smoothed_nll([self._scored()], config.smoothing).to(own.device)
             + config.activation_weight * activation_loss(own, config.top_activation)
             + config.memory_weight * memory_loss(self.neurons.before_activation(memory), own, config)
         )

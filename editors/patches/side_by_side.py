@@ -27,7 +27,7 @@ class Beside(ABC):
         """As that of a patch."""
 
     @abstractmethod
-    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
+    def hooks(self, mllm: MLLM, of_query: Tensor) -> Mapping[str, Hook]:
         """Module name to what adds the patches, if query i is answered under patch `of_query[i]`."""
 
     @contextmanager
@@ -35,8 +35,8 @@ class Beside(ABC):
         """Inside, query i of every call is answered under patch `owners[i]`."""
         if any(not 0 <= owner < self._number for owner in owners):
             raise ValueError(f"owners are from 0 to {self._number - 1}")
-        of_query = torch.tensor(owners, dtype=torch.long, device=mllm.device)
-        with hooked(mllm, self.hooks(of_query)):
+        of_query = torch.tensor(owners, dtype=torch.long)
+        with hooked(mllm, self.hooks(mllm, of_query)):
             yield _Owned(mllm, len(owners))
 
 
@@ -54,10 +54,14 @@ class SideBySide(Beside):
     def first_layer(self, mllm: MLLM) -> int | None:
         return mllm.first_layer(self._stacked)
 
-    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
-        return {
-            name.removesuffix(".weight"): _adding(*pair, of_query) for name, pair in self._stacked.items()
-        }
+    def hooks(self, mllm: MLLM, of_query: Tensor) -> Mapping[str, Hook]:
+        found: dict[str, Hook] = {}
+        for name, pair in self._stacked.items():
+            # Patches read from files lie in main memory, wherever the module is.
+            device = mllm.model.get_parameter(name).device
+            tensors = (tensor.to(device) for tensor in (*pair, of_query))
+            found[name.removesuffix(".weight")] = _adding(*tensors)
+        return found
 
 
 class _Owned(Overlay):
@@ -85,9 +89,6 @@ class _Owned(Overlay):
 
 
 def _adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
-    # Patches read from files lie in main memory, wherever the model is.
-    left, right = left.to(of_query.device), right.to(of_query.device)
-
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
         owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
         rows = x.to(right.dtype)

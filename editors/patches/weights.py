@@ -146,8 +146,8 @@ def _added(mllm: MLLM, name: str, delta: Tensor) -> Iterator[None]:
 
 @contextmanager
 def _added_product(mllm: MLLM, name: str, pair: Factors) -> Iterator[None]:
-    left, right = (side.detach().to(mllm.device) for side in (pair.left, pair.right))
-    parameter = _parameter(mllm, name, torch.Size((len(left), right.shape[1])))
+    parameter = _parameter(mllm, name, torch.Size((len(pair.left), pair.right.shape[1])))
+    left, right = (side.detach().to(parameter.device) for side in (pair.left, pair.right))
     module = mllm.model.get_submodule(name.rpartition(".")[0])
     if parameter.dtype.itemsize >= 4 or not isinstance(module, nn.Linear):
         with _added(mllm, name, left @ right):

@@ -32,8 +32,11 @@ class WholeSideBySide(Beside):
     def first_layer(self, mllm: MLLM) -> int | None:
         return mllm.first_layer(self._names)
 
-    def hooks(self, of_query: Tensor) -> Mapping[str, Hook]:
-        return {module: _adding(deltas, of_query) for module, deltas in self._modules.items()}
+    def hooks(self, mllm: MLLM, of_query: Tensor) -> Mapping[str, Hook]:
+        return {
+            name: _adding(deltas, of_query.to(mllm.model.get_parameter(f"{name}.weight").device))
+            for name, deltas in self._modules.items()
+        }
 
 
 def can_stand_beside(patch: Patch, mllm: MLLM, limit: int) -> bool:

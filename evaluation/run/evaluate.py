@@ -260,7 +260,7 @@ class Bench:
         tell(editor, self.judging, self.wanted)
         witness = Witness.of(editor, self.mllm, header.about)
         judging = replace(self.judging, seen=witness.see)
-        reset_peak(self.mllm.device)
+        reset_peak(self.mllm.devices)
         counts = replace(self.mllm.counts)
         with self.progress(
             f"{self.task}: {in_words(header.settings, len(self.wanted))}", len(self.wanted)
@@ -275,7 +275,7 @@ class Bench:
                     reason = shortened(result.skipped)
                     logger.warning("%s: %s skipped: %s", header.settings.name, result.id, reason)
                 advance(1, "" if result.scored else "some skipped")
-        size, of = peak(self.mllm.device)
+        size, of = peak(self.mllm.devices)
         return replace(
             header,
             peak_bytes=max(size, header.peak_bytes),

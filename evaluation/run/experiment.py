@@ -57,7 +57,7 @@ class Experiment(Strict):
     revision: Named | None = None
     """Commit, tag or branch of the model on the Hub."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
+    """auto, cpu, cuda, cuda:N, mps, or all: every GPU together, for a model that is too large for one."""
     dtype: Dtype = "auto"
     """Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."""
     template: str | None = None

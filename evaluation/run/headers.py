@@ -49,7 +49,7 @@ def new_header(
     return RunResult(
         settings=settings,
         versions=versions,
-        device=str(mllm.device),
+        device=", ".join(map(str, mllm.devices)),
         dtype=str(mllm.dtype).removeprefix("torch."),
         threads=torch.get_num_threads(),
     )

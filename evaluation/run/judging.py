@@ -145,8 +145,9 @@ def timed(mllm: MLLM) -> Iterator[Clock]:
 
 
 def _wait_for(mllm: MLLM) -> None:
-    if mllm.device.type == "cuda":
-        torch.cuda.synchronize(mllm.device)
+    for device in mllm.devices:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
 
 
 def _result(

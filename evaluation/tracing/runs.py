@@ -131,8 +131,12 @@ class Runs:
         corrupted = self._states[first][1:]
 
         def run(cells: Tensor, samples: Tensor) -> Tensor:
-            mask = masks[cells].to(corrupted.device)[:, :, None]
-            hooks = {self._names[place]: _restoring(self._clean[place], mask) for place in places}
+            mask = masks[cells][:, :, None]
+            cleans = {place: self._clean[place] for place in places}
+            hooks = {
+                self._names[place]: _restoring(clean, mask.to(clean.device))
+                for place, clean in cleans.items()
+            }
             with hooked(self._mllm, hooks):
                 return self._ask(first, corrupted[samples], samples)
 

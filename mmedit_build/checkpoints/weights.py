@@ -55,7 +55,8 @@ def check_finite(name: str, model: nn.Module) -> None:
 
 
 def _is_finite(weight: torch.Tensor) -> bool:
-    if not weight.is_floating_point() or not weight.numel():
+    # Those that are not in memory yet have no numbers to look at.
+    if not weight.is_floating_point() or not weight.numel() or weight.is_meta:
         return True
     # The least and the greatest number of a byte each are not looked for in their own type.
     values = weight.detach() if weight.element_size() > 1 else weight.detach().float()

@@ -45,6 +45,9 @@ class _Room(DynamicLayer):
             shape = rows, heads, self._size, width
             self.lazy_initialization(key_states, value_states)
             self._store = key_states.new_empty(shape), value_states.new_empty(shape)
+        # What was kept of all layers lies on one device, and each of them may run on another.
+        keys, values = self._store
+        self._store = keys.to(key_states.device), values.to(value_states.device)
         for store, states in zip(self._store, (key_states, value_states), strict=True):
             store[:, :, self._length : self._length + new] = states
         return self._grow(new)

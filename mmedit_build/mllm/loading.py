@@ -21,6 +21,7 @@ from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.generic import Generic
 from mmedit_build.mllm.families.own import register
 from mmedit_build.mllm.rendering import NAMED, parse_template
+from mmedit_build.mllm.spreading import ALL, SPREAD, check_resident, check_spread
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODEL = "a model"
@@ -35,13 +36,20 @@ def load_family(
     template: str,
     image_processor: Mapping[str, Any] | None = None,
 ) -> Family:
-    """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device."""
+    """Load a checkpoint folder or Hub id, frozen and in eval mode, on its device or over all of them."""
     kind = look_at(name, revision=revision, device=device, dtype=dtype, template=template)
-    place, revision = find_device(device), revision or "main"
+    place, revision = main_device(device), revision or "main"
+    spread: dict[str, Any] = SPREAD if device == ALL else {}
     with told(MODEL, name, _remedy(name)):
         model = load_whole(
-            AutoModelForImageTextToText, name, revision=revision, dtype=find_dtype(dtype, place)
+            AutoModelForImageTextToText,
+            name,
+            revision=revision,
+            dtype=find_dtype(dtype, place),
+            **spread,
         )
+        if spread:
+            check_resident(name, model)
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
         # Processors look for it in more places.
         fields, _ = ProcessorMixin.get_processor_dict(name, revision=revision)
@@ -54,13 +62,14 @@ def load_family(
         family.complete(name, revision)
     model.requires_grad_(False)
     model.train(False)
-    model.to(place)
+    if not spread:
+        model.to(place)
     return family
 
 
 def look_at(name: str, *, revision: str | None, device: str, dtype: str, template: str) -> type[Family]:
     """The family of a checkpoint, refused if its files or the settings do not allow to load it."""
-    find_dtype(dtype, find_device(device))
+    find_dtype(dtype, main_device(device))
     if template not in NAMED:
         parse_template(template)
     with told(MODEL, name, _remedy(name)):
@@ -108,6 +117,14 @@ def kind_of(config: Mapping[str, Any]) -> str:
     kind, language = str(config["model_type"]), config.get("text_config")
     inner = language.get("model_type") if isinstance(language, Mapping) else None
     return f"{kind}-{inner}" if isinstance(inner, str) and not inner.startswith(kind) else kind
+
+
+def main_device(name: str) -> torch.device:
+    """Where a model of that device begins, which may be `all` of them."""
+    if name != ALL:
+        return find_device(name)
+    check_spread()
+    return find_device("cuda")
 
 
 def find_device(name: str) -> torch.device:

@@ -60,7 +60,8 @@ class MLLM:
     ) -> MLLM:
         """Load a checkpoint folder or Hub id.
 
-        `device`: auto, cpu, cuda, cuda:1 or mps. `dtype`: auto is bfloat16 on CUDA and float32 elsewhere.
+        `device`: auto, cpu, cuda, cuda:1, mps, or all for every GPU together.
+        `dtype`: auto is bfloat16 on CUDA and float32 elsewhere.
         `template`: how a user's turn is rendered, by the checkpoint's own template, `plain` (the image, then
         the words as they stand), `raw` (as in the code of MMEdit and VLKEB), or by a text with {image} and
         {prompt}. `image_processor`: its settings that differ from the checkpoint's.
@@ -238,7 +239,13 @@ class MLLM:
 
     @property
     def device(self) -> torch.device:
+        """Where a pass begins; other layers may lie elsewhere."""
         return self._family.embed_tokens.weight.device
+
+    @property
+    def devices(self) -> list[torch.device]:
+        """All that the model lies on."""
+        return list(dict.fromkeys(parameter.device for parameter in self.model.parameters()))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -68,8 +68,9 @@ class Passes:
                 for end, first, row in zip(ends, firsts, part.rows, strict=True)
             ]
             firsts = [0] * len(ends)
-        logits = torch.split(self.family.head(torch.cat(ends)).float(), [len(end) for end in ends])
-        targets = [torch.tensor(row.target_ids, dtype=torch.long, device=hidden.device) for row in part.rows]
+        found = self.family.head(torch.cat(ends)).float()
+        logits = torch.split(found, [len(end) for end in ends])
+        targets = [torch.tensor(row.target_ids, dtype=torch.long, device=found.device) for row in part.rows]
         return [Scored(*fields) for fields in zip(logits, targets, firsts, strict=True)]
 
     def lift(self, part: Below, indices: Sequence[int], layer: int, *, for_generation: bool) -> Below:
@@ -97,15 +98,15 @@ class Passes:
         batch = Batch(indices, rows, valid)
         hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers), cache)
         places = torch.tensor([row.following for row in rows], device=hidden.device)
-        stop_ids = torch.tensor(stops, dtype=torch.long, device=hidden.device)
-        done = torch.zeros_like(places, dtype=torch.bool)
+        done = torch.zeros(len(rows), dtype=torch.bool)
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
         while True:
             best = self.family.head(hidden[:, -1]).float().log_softmax(dim=-1).max(dim=-1)
             tokens.append(best.indices)
             log_probs.append(best.values)
-            done = done | torch.isin(tokens[-1], stop_ids)
+            ends = torch.tensor(stops, dtype=torch.long, device=best.indices.device)
+            done = done.to(ends.device) | torch.isin(tokens[-1], ends)
             if len(tokens) == new_tokens or bool(done.all()):
                 break
             valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)

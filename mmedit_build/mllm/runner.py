@@ -54,11 +54,12 @@ def run_next(family: Family, ids: Tensor, places: Tensor, valid: Tensor, cache: 
     """All layers on one further token of each row; `places` (rows) are the positions of these."""
     axes = family.axes
     position_ids = places[:, None] if axes == 1 else places[None, :, None].expand(axes, -1, 1)
+    embedded = family.embed_tokens(ids)[:, None]
     with _only(family, range(len(family.layers)), None) as left:
         family.trunk(
-            inputs_embeds=family.embed_tokens(ids)[:, None],
-            attention_mask=valid.long(),
-            position_ids=position_ids,
+            inputs_embeds=embedded,
+            attention_mask=valid.long().to(embedded.device),
+            position_ids=position_ids.to(embedded.device),
             past_key_values=cache,
             use_cache=True,
         )

@@ -78,7 +78,7 @@ def _difference(model: Layered, family: Family, query: Query) -> float:
     found = [
         model.score(model.below([query], layer), positions="all") for layer in (0, model.n_layers * 2 // 3)
     ]
-    worst = torch.stack([(one[0].logits - plain).abs().max() for one in found]).max()
+    worst = torch.stack([(one[0].logits.to(plain.device) - plain).abs().max() for one in found]).max()
     return float(worst / plain.abs().max())
 
 

@@ -33,6 +33,8 @@ class Local(_Here):
 class LocalMLLM(_Here):
     """A multimodal model that runs in this process."""
 
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N, mps, or all: every GPU together, for a model that is too large for one."""
     dtype: Dtype = "auto"
     """Precision of the weights; auto is bfloat16 on CUDA and float32 elsewhere."""
     template: str = CHECKPOINT

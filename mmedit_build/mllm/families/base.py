@@ -196,7 +196,7 @@ class Family:
         for number, (row, view) in enumerate(zip(rows, seen, strict=True)):
             if view is not None:
                 places = torch.tensor(row.image, device=ids.device)
-                hidden[number] = hidden[number].index_copy(0, places, view.features.to(embedded.dtype))
+                hidden[number] = hidden[number].index_copy(0, places, view.features.to(embedded))
         return hidden
 
     def extras(
@@ -217,7 +217,7 @@ class Family:
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         if image is not None:
             inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
-        placed = {name: value.to(self.model.device) for name, value in inputs.items()}
+        placed = {name: value.to(self.embed_tokens.weight.device) for name, value in inputs.items()}
         logits: Tensor = self.model(**placed).logits[0]
         return logits
 

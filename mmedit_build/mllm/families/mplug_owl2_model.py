@@ -149,7 +149,9 @@ class Pair(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         said: Tensor = self.text(hidden)
         # Both everywhere, so that shapes, and with them the last bits, do not depend on where images are.
-        return said if self.shown is None else torch.where(self.shown[..., None], self.image(hidden), said)
+        if self.shown is None:
+            return said
+        return torch.where(self.shown.to(said.device)[..., None], self.image(hidden), said)
 
 
 class Trunk(LlamaModel):

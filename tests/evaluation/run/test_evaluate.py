@@ -264,12 +264,12 @@ def test_results_of_what_was_learned_otherwise_are_not_added_to(experiment: Expe
 
 
 def test_the_peak_is_that_of_what_was_done_since() -> None:
-    device = torch.device("cpu")
-    reset_peak(device)
-    before, of = peak(device)
+    devices = [torch.device("cpu")]
+    reset_peak(devices)
+    before, of = peak(devices)
     torch.zeros(30_000_000).add_(1)
     assert of == "process"
-    assert peak(device)[0] - before > 80_000_000
+    assert peak(devices)[0] - before > 80_000_000
 
 
 def test_raw_prompts_begin_with_nothing_and_are_another_model_to_what_is_kept(experiment: Experiment) -> None:

@@ -14,7 +14,9 @@ from evaluation.data.cases import Case
 from evaluation.results.records import CaseResult
 from evaluation.run.judging import Judging
 from evaluation.run.single import run
+from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
+from tests.devices import Devices, spread
 
 MakeEditor = Callable[[str], Editor]
 
@@ -55,6 +57,18 @@ def test_what_is_shared_gives_what_full_passes_give(
         for probe in result.probes
     ]
     assert sum(changed) > len(changed) / 2
+
+
+@pytest.mark.parametrize("name", ["low rank", "whole", "vision"])
+def test_a_model_over_two_devices_is_judged_the_same(
+    name: str, cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
+) -> None:
+    judging, some = make_judging(), [cases[1], cases[4]]
+    expected = list(run(judging, make_editor(name), some))
+    with Devices():
+        two = spread(MLLM.load(locate("miniature/mllm"), device="cpu"), 4)
+        found = list(run(replace(judging, mllm=two), make_editor(name), some))
+    assert_same(found, expected)
 
 
 def test_side_by_side_is_as_one_by_one(

@@ -9,7 +9,7 @@ import torch
 from transformers import Blip2Config, Blip2ForConditionalGeneration, PretrainedConfig
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import FAMILIES, MLLM
+from mmedit_build.mllm import FAMILIES, MLLM, Query, spreading
 from mmedit_build.mllm.loading import load_family, load_image_processor, look_at
 from tests.mmedit_build.mllm.conftest import make_image
 
@@ -69,6 +69,52 @@ def test_unknown_devices_and_dtypes(folder: str) -> None:
 def test_cuda_where_there_is_none(folder: str) -> None:
     with pytest.raises(UserError, match="'cuda' is not available"):
         MLLM.load(folder, device="cuda")
+
+
+def _gpus(patched: pytest.MonkeyPatch, number: int) -> None:
+    patched.setattr(torch.cuda, "is_available", lambda: number > 0)
+    patched.setattr(torch.cuda, "device_count", lambda: number)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_nothing_is_spread_over_less_than_two_gpus(
+    folder: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    _gpus(monkeypatch, number)
+    with pytest.raises(UserError, match=f"several GPUs, and there are {number} here: use auto"):
+        MLLM.load(folder, device="all")
+
+
+def test_nothing_is_spread_without_accelerate(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _gpus(monkeypatch, 2)
+    monkeypatch.setattr(spreading, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="pip install accelerate"):
+        MLLM.load(folder, device="all")
+
+
+def test_a_model_that_is_laid_out_by_accelerate(
+    folder: str, mllm: MLLM, mixture: list[Query], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over main memory alone, as there are no two GPUs to try it on."""
+    _gpus(monkeypatch, 2)
+    monkeypatch.setattr("mmedit_build.mllm.loading.SPREAD", {"device_map": {"": "cpu"}})
+    monkeypatch.setattr("mmedit_build.mllm.loading.check_resident", lambda *_: None)
+    spread = MLLM.load(folder, device="all", dtype="float32")
+    assert spread.devices == [torch.device("cpu")]
+    for one, other in zip(spread.score(mixture), mllm.score(mixture), strict=True):
+        assert torch.equal(one.logits, other.logits)
+
+
+def test_weights_that_are_left_outside_are_refused(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _gpus(monkeypatch, 2)
+    seeing = ("vision_model", "qformer", "language_projection", "query_tokens")
+    places = dict.fromkeys(seeing, "cpu") | {"language_model": "disk"}
+    settings = {"device_map": places, "offload_folder": str(tmp_path)}
+    monkeypatch.setattr("mmedit_build.mllm.loading.SPREAD", settings)
+    with pytest.raises(UserError, match="does not fit on the GPUs together"):
+        MLLM.load(folder, device="all", dtype="float32")
 
 
 def test_auto_device_loads(folder: str) -> None:
