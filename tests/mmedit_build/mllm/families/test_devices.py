@@ -7,6 +7,7 @@ import torch
 
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.loading import load_family
+from mmedit_build.mllm.selfcheck import check
 from tests.devices import FIRST, SECOND, Devices, device_of, spread
 from tests.mmedit_build.mllm.families.conftest import Specimens
 from tests.zoo.members import MEMBERS
@@ -37,6 +38,8 @@ def test_answers_are_those_of_one_device(specimens: Specimens, queries: list[Que
     said = one.mllm.generate(queries, max_new_tokens=3)
     with Devices():
         mllm = spread(MLLM(family, name), split)
+        assert mllm.devices in ([FIRST, SECOND], [SECOND, FIRST])
+        assert check(mllm, family) < 1e-4
         for layer in range(mllm.n_layers + 1):
             below = mllm.below(queries, layer, for_generation=True)
             for found, wanted in zip(mllm.score(below, positions="all"), expected, strict=True):
