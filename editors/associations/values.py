@@ -143,7 +143,8 @@ class _Lesson:
         with hooked(self._mllm, {self._module: portion.added(delta)}):
             scored = self._mllm.logits(portion.where.below)
         asked, essences = scored[: portion.answers], scored[portion.answers :]
-        losses = self._summed(self._nll(asked), portion.owners[: portion.answers]) / self._counts
+        losses = self._summed(self._nll(asked), portion.owners[: portion.answers])
+        losses = losses / self._counts.to(losses.device)
         drift = self._summed(self._drift(essences, number), portion.owners[portion.answers :])
         losses = losses + self._config.kl * drift
         if number:
