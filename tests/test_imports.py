@@ -121,7 +121,7 @@ def rooms(*names: str) -> tuple[str, ...]:
         ("protocols", ("results", "run", "drawing", "tracing", "report")),
         ("results", ("run", "drawing", "tracing", "report")),
         ("run", ("drawing", "tracing", "report")),
-        ("tracing", ("run", "report")),
+        ("tracing", ("report",)),
     ],
 )
 def test_each_room_of_the_evaluation_imports_of_others_only_those_below(
