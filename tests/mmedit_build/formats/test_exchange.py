@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmedit_build.easyedit import Exported, export_edits, import_rows, to_row
-from mmedit_build.easyedit_layout import FILES, EasyEditRow, dump, read_rows
 from mmedit_build.errors import UserError
+from mmedit_build.formats.exchange import Exported, export_edits, import_rows, to_row
+from mmedit_build.formats.files import dump, read_rows
+from mmedit_build.formats.mmedit import FILES
+from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import Work
 
-ROW = EasyEditRow(
+ROW = ReleasedRow(
     src="Is it open?",
     pred="yes",
     rephrase='"Is it not closed?"',
@@ -47,7 +49,7 @@ def _draw_all(work: Work, edits: list[EditRow]) -> None:
             _draw(work.path(str(item.image)), "green")
 
 
-def _write(folder: Path, rows: list[EasyEditRow], name: str = "vqa_eval.json") -> Path:
+def _write(folder: Path, rows: list[ReleasedRow], name: str = "vqa_eval.json") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(dump(rows))
     return folder
