@@ -16,6 +16,7 @@ from mmedit_build.rows import Task
 NAMES = {
     "Rel": "Reliability",
     "T-Gen": "Text generality",
+    "T-Gen near": "Text generality, near",
     "I-Gen": "Image generality",
     "Port": "Portability",
     "Port known": "Portability, known",
@@ -27,6 +28,7 @@ NAMES = {
 ABOUT = {
     "Rel": "the edited question itself",
     "T-Gen": "the question in other words",
+    "T-Gen near": "another question about the edit's image, whose answer changes along",
     "I-Gen": "the question about another image of the same",
     "Port": "what follows from the edit and something else",
     "Port known": "the same, where the unedited model knew the something else",

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from mmedit_build.formats.base import Format, Keys
 from mmedit_build.formats.rows import ReleasedRow
 
-Shown = str | list[str] | dict[str, Any]
+
+def _shown(value: object) -> object:
+    if not isinstance(value, str | list | dict):
+        raise ValueError("give the name of an image, or a list or an object of several")
+    return value
+
+
+Shown = Annotated[Any, AfterValidator(_shown)]
 
 
 class _ADSEditKeys(Keys):
@@ -42,11 +51,10 @@ def _read(source: Mapping[str, Any]) -> ReleasedRow:
     )
 
 
-def _one(shown: Shown) -> str:
+def _one(shown: object) -> str:
     """The name of the image if it is one, else nothing."""
-    if isinstance(shown, list) and len(shown) == 1:
-        return shown[0]
-    return shown if isinstance(shown, str) else ""
+    only = shown[0] if isinstance(shown, list) and len(shown) == 1 else shown
+    return only if isinstance(only, str) else ""
 
 
 ADS_EDIT = Format("ADS-Edit", frozenset({"image_type", "data_type"}), _read)

@@ -7,9 +7,9 @@ besides the edit, in words alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mmedit_build.formats.base import Format, Keys
 from mmedit_build.formats.mmedit import MMEditKeys
@@ -29,10 +29,21 @@ class _Port(Keys):
     asked: _Answered = Field(alias="Q&A")
 
 
+def _joined(value: object) -> str:
+    """A list of texts is one text to MemEIC's loader, too."""
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("give a text, or a list of texts")
+    return " ".join(texts)
+
+
+Text = Annotated[str, BeforeValidator(_joined)]
+
+
 class _Textual(Keys):
     src: str
-    pred: str | list[str]
-    alt: str | list[str]
+    pred: Text
+    alt: Text
     rephrase: str
     loc: str
     loc_ans: str
@@ -55,7 +66,7 @@ def _read(source: Mapping[str, Any]) -> ReleasedRow:
             Hop(one.steps, one.asked.question, one.asked.answer, _words(one.asked.query))
             for one in keys.port_new
         ),
-        second=None if edit is None else Second(edit.src, _joined(edit.alt), edit.rephrase),
+        second=None if edit is None else Second(edit.src, edit.alt, edit.rephrase),
         source=source,
     )
 
@@ -64,11 +75,6 @@ def _words(query: str) -> str:
     """The text level of a query; a query without levels is one in words."""
     words = query.rpartition(_LEVEL)[2].strip()
     return "" if words == "None" else words
-
-
-def _joined(answer: str | list[str]) -> str:
-    """As MemEIC's loader does."""
-    return answer if isinstance(answer, str) else " ".join(answer)
 
 
 CCKEB = Format("CCKEB", frozenset({"textual_edit", "src_q", "rephrase_q", "m_loc_q_q"}), _read)

@@ -57,6 +57,10 @@ def read_all(paths: Sequence[Path]) -> list[Placed]:
         known = {_edit(one): number for number, one in enumerate(rows)}
         read = [Placed(path, number, row) for number, row in enumerate(read_rows(path), start=1)]
         shown = [one for one in read if not one.row.several]
+        if read and not shown:
+            raise UserError(
+                f"All rows of {path} show several images or a video; give a file that has rows of one image."
+            )
         if len(shown) < len(read):
             left = f"{len(read) - len(shown):,} of {len(read):,} rows"
             logger.warning("%s: %s show several images or a video, and are left out", path, left)

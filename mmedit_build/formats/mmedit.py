@@ -33,8 +33,8 @@ class MMEditKeys(Keys):
     m_loc_q: str
     m_loc_a: str
 
-    def texts(self) -> dict[str, str]:
-        """The eleven texts by name."""
+    def texts(self) -> dict[str, Any]:
+        """The eleven by name."""
         return {key: getattr(self, key) for key in KEYS}
 
 
