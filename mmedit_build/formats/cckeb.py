@@ -31,8 +31,9 @@ class _Port(Keys):
 
 def _joined(value: object) -> str:
     """A list of texts is one text to MemEIC's loader, too."""
-    texts = value if isinstance(value, list) else [value]
-    if not all(isinstance(text, str) for text in texts):
+    values = value if isinstance(value, list) else [value]
+    texts = [text for text in values if isinstance(text, str)]
+    if len(texts) < len(values):
         raise ValueError("give a text, or a list of texts")
     return " ".join(texts)
 

@@ -135,7 +135,8 @@ def test_no_picture_outside_the_folder_gets_onto_a_page(
     tmp_path: Path, make_edit: Any, key: str, name: str
 ) -> None:
     _picture(tmp_path / "outside.jpg")
-    row = replace(to_row(make_edit(42)), **{key: name.format(outside=tmp_path / "outside.jpg")})
+    changes: dict[str, Any] = {key: name.format(outside=tmp_path / "outside.jpg")}
+    row = replace(to_row(make_edit(42)), **changes)
     file = _json(tmp_path / "set", "vqa_eval.json", [row])
     (tmp_path / "set" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
     with pytest.raises(UserError, match=r"Row 1 of vqa_eval\.json names the image .*leads out of the folder"):

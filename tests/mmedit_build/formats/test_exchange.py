@@ -185,7 +185,7 @@ def test_images_of_a_work_folder_are_named_relative_to_it(tmp_path: Path) -> Non
         {"image_rephrase": "val2014_image_rephrase/42000_COCO_val2014_000000000042.jpg"},
     ],
 )
-def test_odd_rows_come_back_equal(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_odd_rows_come_back_equal(tmp_path: Path, changes: dict[str, Any]) -> None:
     row, work = replace(ROW, **changes), Work(tmp_path / "work")
     edits = import_rows(_write(tmp_path / "data", [row]), work)
     export_edits(edits, work, tmp_path / "out")
@@ -215,7 +215,7 @@ def test_rows_of_the_same_question_get_ids_of_their_own(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_not_come_back_equal_is_refused(
-    tmp_path: Path, changes: dict[str, str], sentence: str
+    tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     folder = _write(tmp_path / "data", [ROW, replace(ROW, **changes)])
     with pytest.raises(UserError, match=f"Row 2 of .*vqa_eval.json cannot be imported: .*{sentence}"):

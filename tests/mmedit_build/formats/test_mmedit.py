@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from mmedit_build.formats.files import dump, read_rows
 from mmedit_build.formats.mmedit import FILES
 from mmedit_build.formats.rows import KEYS, ReleasedRow
 
-ROW = {key: f"text of {key}" for key in KEYS}
+ROW: dict[str, Any] = {key: f"text of {key}" for key in KEYS}
 
 
 def _file(folder: Path, content: object) -> Path:
@@ -69,7 +70,7 @@ def test_what_is_not_in_the_layout_is_told_in_one_sentence(
 
 
 def test_keys_that_nobody_knows_are_kept_and_written_back(tmp_path: Path) -> None:
-    content = [{"id": 7, **ROW, "tags": ["a", None]}, dict(reversed(ROW.items()))]
+    content = [{"id": 7, **ROW, "tags": ["a", None]}, dict(reversed(list(ROW.items())))]
     again = json.loads(dump(read_rows(_file(tmp_path, content))))
     assert again == content
     assert [list(row) for row in again] == [list(row) for row in content]
