@@ -110,7 +110,7 @@ def status(recipe: RecipeName = "miniature", work: WorkFolder = None) -> None:
 @app.command()
 def audit(
     target: Annotated[
-        str, typer.Argument(help="A work folder, a published dataset, an id on the Hub, or MMEdit's JSON.")
+        str, typer.Argument(help="A work folder, a published dataset, an id on the Hub, or released JSON.")
     ],
     json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write a page with numbers and examples here.")] = None,
