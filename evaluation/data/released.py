@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 from evaluation.data.cases import Case, Hop, Premise, Probe, rephrases
 from mmedit_build.formats.files import Placed, content_of, place, read_all
-from mmedit_build.formats.rows import STEPS, ReleasedRow
+from mmedit_build.formats.rows import COMPOSED, ReleasedRow
 from mmedit_build.image_files import image_path
 from mmedit_build.sources.nq import PREFIX
 
@@ -38,6 +39,7 @@ def _case(one: Placed, folder: Path) -> Case:
         probes=(
             *rephrases(target, image, row.src, row.rephrase or None, painted),
             *_changing(row, row_id, image),
+            *_along(row, row_id),
             *_staying(row, row_id, image, file),
         ),
     )
@@ -55,18 +57,36 @@ def _changing(row: ReleasedRow, row_id: str, image: Path) -> Iterator[Probe]:
             relation="same_image",
         )
     for number, hop in enumerate(row.hops, start=1):
-        # What CCKEB composes of two edits does not follow from one of them.
-        if hop.steps in STEPS and hop.answer.strip():
-            answers = (hop.answer.strip(),)
+        answers = (hop.answer.strip(),)
+        # What is composed of two edits does not follow from one, and nobody knew the fact in it.
+        composed = hop.steps == COMPOSED
+        if answers[0] and not (composed and row.second is None):
+            known = hop.words and not composed
             yield Probe(
                 kind="portability",
                 id=f"{row_id}/port_new/{number}",
                 question=hop.question,
                 answers=answers,
                 image=image,
-                relation=cast("Hop", hop.steps),
-                premise=Premise(question=hop.words, answers=answers) if hop.words else None,
+                relation="composed" if composed else cast("Hop", hop.steps),
+                premise=Premise(question=hop.words, answers=answers) if known else None,
             )
+
+
+def _along(row: ReleasedRow, row_id: str) -> Iterator[Probe]:
+    """The fact that is edited along with the image, as it stands and in other words."""
+    if row.second is not None and row.second.answer.strip():
+        fact = Probe(
+            kind="reliability",
+            id=f"{row_id}/second",
+            question=row.second.question,
+            answers=(row.second.answer.strip(),),
+            relation="second",
+            prefixed=False,
+        )
+        yield fact
+        if row.second.rephrase:
+            yield replace(fact, kind="text_generality", question=row.second.rephrase)
 
 
 def _staying(row: ReleasedRow, row_id: str, image: Path, file: Callable[[str], Path]) -> Iterator[Probe]:

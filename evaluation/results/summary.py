@@ -27,6 +27,7 @@ HOPS: dict[Hop, KnownHop] = dict(zip(get_args(Hop), get_args(KnownHop), strict=T
 GROUPS: tuple[Group, ...] = (
     *("far", "near", "same_image", "same_question"),
     *("known", *get_args(Hop), *get_args(KnownHop)),
+    *("second", "composed"),
 )
 
 
@@ -141,11 +142,14 @@ def headline(task: Task, protocol: ProtocolName) -> dict[str, Measure]:
     """The columns of the main table, by title: locality is that of far items where nothing else is said."""
     columns: dict[str, tuple[Kind, Group | None]] = {
         "Rel": ("reliability", None),
+        "Rel second": ("reliability", "second"),
         "T-Gen": ("text_generality", None),
         "T-Gen near": ("text_generality", "same_image"),
+        "T-Gen second": ("text_generality", "second"),
         "I-Gen": ("image_generality", None),
         "Port": ("portability", None),
         "Port known": ("portability", "known"),
+        "Comp": ("portability", "composed"),
         "T-Loc": ("text_locality", "far"),
         "I-Loc": ("image_locality", "far"),
         "I-Loc near": ("image_locality", "near"),
@@ -167,7 +171,7 @@ def _relations(probe: ProbeResult) -> tuple[Group | None, ...]:
     """Under which relations a probe counts."""
     if probe.kind in LOCALITY:
         return (probe.relation,) if probe.relation in (None, "far") else (probe.relation, "near")
-    if probe.kind != "portability":
+    if probe.kind != "portability" or probe.relation == "composed":
         return (probe.relation,)
     known: tuple[Group, ...] = ("known",) if probe.known else ()
     if probe.relation not in HOPS:

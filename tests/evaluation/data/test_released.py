@@ -51,19 +51,37 @@ def test_a_row_of_vlkeb(tmp_path: Path) -> None:
     assert len({(probe.kind, probe.id) for probe in case.probes}) == len(case.probes)
 
 
-def test_a_first_hop_that_could_be_edited_is_asked(tmp_path: Path) -> None:
+def test_a_first_hop_that_is_edited_along(tmp_path: Path) -> None:
     [case] = read(tmp_path, vlkeb(port_new=ONEHOP))
-    [hop] = case.of("portability")
+    [hop], [fact] = case.of("portability"), case.of("reliability")
     assert (hop.relation, hop.question, hop.answers) == ("1-hop", "In which land is the city?", ("Spain",))
+    assert (fact.relation, fact.question, fact.answers, fact.image) == (
+        *("second", "In which land is Marrakesh?", ("Spain",), None),
+    )
 
 
-def test_a_row_of_cckeb_has_premises_and_what_two_edits_say_together_is_not_asked_of_one(
-    tmp_path: Path,
-) -> None:
+def test_a_row_of_cckeb_has_premises_and_a_second_edit(tmp_path: Path) -> None:
     [case] = read(tmp_path, cckeb())
-    [hop] = case.of("portability")
+    hop, both = case.of("portability")
     assert (hop.relation, hop.question) == ("1-hop", "In which land is it?")
     assert hop.premise == Premise(question="In which land is Marrakesh?", answers=("Morocco",))
+    assert (both.relation, both.question, both.answers) == ("composed", "Who is its mayor?", ("Zoe",))
+    assert both.premise is None
+    assert both.image == case.image
+    second = [
+        (one.kind, one.question, one.answers, one.image) for one in case.probes if one.relation == "second"
+    ]
+    assert second == [
+        ("reliability", "Who is the mayor of Marrakesh?", ("Zoe",), None),
+        ("text_generality", "Who governs Marrakesh?", ("Zoe",), None),
+    ]
+
+
+def test_what_two_edits_say_together_is_not_asked_of_one(tmp_path: Path) -> None:
+    row = cckeb()
+    del row["textual_edit"]
+    [case] = read(tmp_path, row)
+    assert [one.relation for one in case.of("portability", "reliability")] == ["1-hop"]
 
 
 def test_a_row_of_fgvedit(tmp_path: Path) -> None:
@@ -115,7 +133,7 @@ def test_a_folder_has_each_edit_once_with_all_its_hops(tmp_path: Path) -> None:
 
 def test_a_digest_sees_hops_and_premises(tmp_path: Path) -> None:
     rows = [vlkeb(), vlkeb(port_new=HOPS[:1]), vlkeb(port_new=HOPS[:2]), cckeb(), cckeb(port_new=HOPS[:1])]
-    assert len({digest(read(tmp_path, row)) for row in rows}) == 4
+    assert len({digest(read(tmp_path, row)) for row in rows}) == 5
 
 
 def test_images_stay_in_their_folder(tmp_path: Path) -> None:
