@@ -16,6 +16,7 @@ from evaluation.report.runs import find_runs
 from evaluation.report.tables import write_tables
 from evaluation.results.records import CaseResult, ProbeResult, read_results
 from evaluation.results.summary import Measure, estimated
+from evaluation.run.attempts import MethodsFailedError
 from evaluation.run.evaluate import Bench, evaluate, load_editors
 from evaluation.run.experiment import Experiment, Method
 from mmedit_build.audit.report import audit
@@ -75,6 +76,18 @@ def drawn_row(images: Path, number: int, hops: int) -> Row:
     return row | ({"port_new": ports} if hops else {})
 
 
+def edited_hop(number: int, row: Row) -> Row:
+    """A fact with the answer of another one, and a question about the image."""
+    fact, other = facts()[20 + number], facts()[40 + number]
+    asked = row["port_new"][0]["Q&A"]
+    return {
+        "port_edit_q": fact.questions[0],
+        "port_edit_a": other.answer,
+        "port_q": asked["Question"],
+        "port_a": asked["Answer"],
+    }
+
+
 @pytest.fixture(scope="module")
 def vlkeb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as VLKEB is unpacked."""
@@ -85,7 +98,9 @@ def vlkeb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # One edit of a test entity is in train, too, on another image.
     train[0] |= {key: test[0][key] for key in ("src", "alt")} | {"image": test[0]["image_rephrase"]}
     plain = [{key: value for key, value in row.items() if key != "port_new"} for row in test]
-    for name, rows in {"train": train, "eval": plain, "eval_multihop": test}.items():
+    twice = [row | {"port_new": [edited_hop(number, row)]} for number, row in enumerate(test)]
+    files = {"train": train, "eval": plain, "eval_multihop": test, "eval_edit_onehop": twice}
+    for name, rows in files.items():
         (folder / f"{name}.json").write_text(json.dumps(rows))
     return folder
 
@@ -222,3 +237,44 @@ def test_a_method_that_learns_says_so_where_there_is_nothing_to_learn_from(
     alone = experiment.model_copy(update=changes | {"methods": {"ike": METHODS["ike"]}, "cache": tmp_path})
     with pytest.raises(UserError, match=r"holds no vqa edits of the split train; it has vqa \(test\)"):
         evaluate(alone, progress)
+
+
+def test_a_fact_is_edited_along_and_the_first_edit_is_scored_after_it(
+    experiment: Experiment, vlkeb: Path, mllm: MLLM, tmp_path: Path
+) -> None:
+    names = ("ft", "ike", "memit")
+    changes = {
+        "dataset": str(vlkeb / "eval_edit_onehop.json"),
+        "out": tmp_path,
+        "limit": 2,
+        "methods": {"memit": Method(), **METHODS},
+    }
+    twice = experiment.model_copy(update=changes)
+    with pytest.raises(MethodsFailedError, match=r"oracle.*edits a fact along with each image"):
+        evaluate(twice, progress)
+    rows: list[Row] = json.loads((vlkeb / "eval_edit_onehop.json").read_text())[:2]
+    assert experiment.images is not None
+    changed = set()
+    for name in names:
+        editor = fitted(name, twice, mllm)
+        results = read_results(tmp_path / "vqa" / name)[1]
+        for number, (row, result) in enumerate(zip(rows, results, strict=True), start=1):
+            [port], image = row["port_new"], experiment.images / row["image"]
+            own = Query(image, mllm.question_prompt(row["src"]), row["alt"])
+            fact = Query(None, port["port_edit_q"], port["port_edit_a"])
+            hop = Query(image, mllm.question_prompt(port["port_q"]), port["port_a"])
+            row_id = f"eval_edit_onehop/{number}"
+            edits = [
+                Edit(row_id, own.image, own.prompt, own.target),
+                Edit(f"{row_id}/second", None, fact.prompt, fact.target),
+            ]
+            with editor.plan(mllm, edits).applied(mllm) as model:
+                by_hand = [token_accuracy(model, query) for query in (own, fact, hop)]
+            assert result.scored, result.skipped
+            found = {
+                (one.kind, one.relation): one.scores["legacy"].get("token_accuracy") for one in result.probes
+            }
+            places = [("reliability", None), ("reliability", "second"), ("portability", "1-hop")]
+            assert by_hand == pytest.approx([found[place] for place in places])  # type: ignore[index]
+            changed |= {name for before in [token_accuracy(mllm, fact)] if by_hand[1] > before}
+    assert changed == set(names)
