@@ -30,7 +30,7 @@ class OracleConfig(Strict):
 
 
 class Oracle:
-    """Answers the prompts of edits, and other queries that it is told belong to them, with the targets."""
+    """Answers the prompts of edits, and other queries that it is told belong to them, with their targets."""
 
     Config: ClassVar[type[OracleConfig]] = OracleConfig
     family: ClassVar[MethodFamily] = "sanity"
@@ -50,8 +50,9 @@ class Oracle:
         if len(edits) > 1:
             raise UserError("The oracle tests the evaluation of single edits: give it one at a time.")
         (edit,) = edits
-        scope = (edit.query, *self._scope.get(edit.id, ()))
-        return OraclePatch({_name(query): edit.target for query in scope})
+        # What follows from an edit has another answer than the edit, which goes last and so wins.
+        scope = (*self._scope.get(edit.id, ()), edit.query)
+        return OraclePatch({_name(query): query.target or edit.target for query in scope})
 
 
 @dataclass(frozen=True, slots=True)

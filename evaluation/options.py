@@ -35,7 +35,7 @@ ModelName = Annotated[
 DatasetName = Annotated[
     str | None,
     typer.Option(
-        help="A published dataset, a work folder, MMEdit's JSON, or an id on the Hub.",
+        help="A published dataset, a work folder, released JSON, or an id on the Hub.",
         show_default="runs/miniature/dataset, or that of the bundled model",
         parser=named,
         metavar="NAME",

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mmedit_build.work import Work
 
 
-Layout = Literal["easyedit"]
 RecipeName = Annotated[str, typer.Argument(help="A bundled recipe, or a YAML file.", metavar="RECIPE")]
 WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by default runs/RECIPE.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
@@ -111,7 +110,7 @@ def status(recipe: RecipeName = "miniature", work: WorkFolder = None) -> None:
 @app.command()
 def audit(
     target: Annotated[
-        str, typer.Argument(help="A work folder, a published dataset, an id on the Hub, or MMEdit's JSON.")
+        str, typer.Argument(help="A work folder, a published dataset, an id on the Hub, or released JSON.")
     ],
     json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write a page with numbers and examples here.")] = None,
@@ -145,7 +144,7 @@ def export(
     """Write a finished build in the JSON layout of MMEdit and EasyEdit, with its images."""
     from mmedit_build.build import rows_of
     from mmedit_build.console import show_path
-    from mmedit_build.easyedit import export_edits
+    from mmedit_build.formats.exchange import export_edits
     from mmedit_build.recipe.loading import load_recipe
 
     folder = _folder(load_recipe(recipe).name, work)
@@ -170,7 +169,7 @@ def import_(
     """Make a work folder from files in the JSON layout of MMEdit and EasyEdit."""
     from mmedit_build.build import finish
     from mmedit_build.console import show_path
-    from mmedit_build.easyedit import import_rows
+    from mmedit_build.formats.exchange import import_rows
     from mmedit_build.work import Work
 
     place = Work(work)

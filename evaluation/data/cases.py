@@ -18,8 +18,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LOCALITY: tuple[Kind, ...] = ("text_locality", "image_locality")
 Hop = Literal["1-hop", "2-hop", "3-hop", "4-hop"]
 """How many steps lead from what an edit says to what portability asks."""
-Relative = Relation | Hop
-"""How a probe lies to its edit."""
+Relative = Relation | Hop | Literal["second", "composed"]
+"""How a probe lies to its edit: second is about a fact that is edited along with it, composed about both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Case:
     answers: tuple[str, ...] = ()
     """One answer of each annotator, or the reference captions; none where the dataset does not tell."""
     probes: tuple[Probe, ...] = ()
-    """All but the edit's own question."""
+    """All but the edit's own question. One of reliability is about a fact that is edited along."""
 
     def of(self, *kinds: Kind) -> tuple[Probe, ...]:
         """The probes of some kinds."""

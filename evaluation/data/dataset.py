@@ -1,26 +1,24 @@
-"""Edits to evaluate, whatever they lie in: a published dataset, the Hub, a work folder or MMEdit's JSON."""
+"""Edits to evaluate, whatever they lie in: a published dataset, the Hub, a work folder or released JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import cast
 
 from evaluation.data.cases import Case, Kind, Probe, rephrases
 from evaluation.data.pictures import key_of_image
 from evaluation.data.published import read_folder, read_hub
+from evaluation.data.released import read_released
 from mmedit_build.build import rows_of
-from mmedit_build.easyedit_layout import FILES, EasyEditRow, place, read_rows
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
-from mmedit_build.image_files import image_path
+from mmedit_build.formats.files import content_of, files_in
 from mmedit_build.rows import SPLITS, TASKS, EditRow, LocalityItem, Split, Task
-from mmedit_build.sources.nq import PREFIX
 from mmedit_build.work import ROWS, STAGES, Work
 
 LAST = STAGES[-1]
@@ -60,18 +58,23 @@ def digest(cases: Iterable[Case]) -> str:
 def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[Case]:
     path = Path(dataset)
     if is_file(path):
-        return _of_json(path, images) if (task, split) == _content_of(path) else []
+        return read_released(_files(path, task, split), images)
     if is_file(path / LAST / ROWS):
         return _of_work(Work(path), task, split)
-    if is_file(path / FILES[task, split]):
-        return _of_json(path / FILES[task, split], images)
+    if files := files_in(path):
+        return read_released([file for file in files if content_of(file) == (task, split)], images)
     if is_folder(path / "data"):
         return read_folder(path, task, split, images)
-    if any(is_file(path / name) for name in FILES.values()):
-        return []
     if exists(path) or dataset.count("/") != 1 or dataset.startswith((".", "/")):
         raise _not_a_dataset(path)
     return read_hub(dataset, task, split, images)
+
+
+def _files(path: Path, task: Task, split: Split) -> list[Path]:
+    """The file itself if that is what it is about, or what stands beside it to learn from."""
+    if content_of(path) == (task, split):
+        return [path]
+    return [file for file in files_in(path.parent) if content_of(file) == (task, split) == (task, "train")]
 
 
 def _of_work(work: Work, task: Task, split: Split) -> list[Case]:
@@ -115,72 +118,6 @@ def _of_item(kind: Kind, item: LocalityItem, work: Work) -> Probe:
     )
 
 
-def _of_json(path: Path, images: Path | None) -> list[Case]:
-    task, split = _content_of(path)
-    folder = images or path.parent
-    return [
-        _of_row(
-            row, f"{path.stem}/{number}", task, split, partial(image_path, folder, where=place(path, number))
-        )
-        for number, row in enumerate(read_rows(path), start=1)
-        if row.alt.strip()
-    ]
-
-
-def _of_row(row: EasyEditRow, row_id: str, task: Task, split: Split, file: Callable[[str], Path]) -> Case:
-    """The layout has one locality item of each kind; either may be empty. `file` finds an image by name."""
-    image, target = file(row.image), row.alt.strip()
-    painted = file(row.image_rephrase) if row.image_rephrase else None
-    return Case(
-        id=row_id,
-        task=task,
-        split=split,
-        image=image,
-        image_id=row.image,
-        question=row.src,
-        question_type="unknown",
-        target=target,
-        prediction=row.pred,
-        probes=(
-            *rephrases(target, image, row.src, row.rephrase or None, painted),
-            *_localities(row, row_id, file),
-        ),
-    )
-
-
-def _localities(row: EasyEditRow, row_id: str, file: Callable[[str], Path]) -> Iterator[Probe]:
-    question = row.loc.removeprefix(PREFIX)
-    if question and row.loc_ans:
-        yield Probe(
-            kind="text_locality",
-            id=f"{row_id}/loc",
-            question=question,
-            answers=(row.loc_ans,),
-            relation="far",
-            prefixed=row.loc.startswith(PREFIX),
-        )
-    if row.m_loc and row.m_loc_q and row.m_loc_a:
-        yield Probe(
-            kind="image_locality",
-            id=f"{row_id}/m_loc",
-            question=row.m_loc_q,
-            answers=(row.m_loc_a,),
-            relation="far",
-            image=file(row.m_loc),
-        )
-
-
-def _content_of(path: Path) -> tuple[Task, Split]:
-    """What a file of MMEdit's is about, by its name: the rows do not tell."""
-    known = {name: key for key, name in FILES.items()}
-    name = path.name.lower()
-    guessed: tuple[Task, Split] = (
-        "caption" if "caption" in name else "vqa",
-        "train" if "train" in name else "test",
-    )
-    return known.get(name, guessed)
-
-
 def _content(case: Case) -> list[object]:
     return [
         *(case.id, case.task, case.split, case.question, case.target, case.answers),
@@ -201,7 +138,7 @@ def _not_a_dataset(path: Path) -> UserError:
     meant = f" Did you mean {' or '.join(str(around / name) for name in known)}?" if known else ""
     state = "holds no dataset" if exists(path) else "does not exist"
     return UserError(
-        f"{path} {state}; give a published dataset, a work folder, MMEdit's JSON, or user/name for the Hub."
+        f"{path} {state}; give a published dataset, a work folder, released JSON, or user/name for the Hub."
         f"{meant}"
     )
 

@@ -79,9 +79,16 @@ def edit_of(case: Case, model: Model, prompts: Prompts = "family") -> Edit:
     return Edit(case.id, case.image, _prompt(_own(case), case, model, prompts), case.target)
 
 
+def edits_of(case: Case, model: Model, prompts: Prompts = "family") -> list[Edit]:
+    """What an editor is asked for, along with the facts that are edited along with it."""
+    along = [_ask(probe, case, model, prompts) for probe in case.of("reliability")]
+    facts = (Edit(one.probe.id, None, one.query.prompt, one.query.target) for one in along)
+    return [edit_of(case, model, prompts), *facts]
+
+
 def train_edit(case: Case, model: Model, prompts: Prompts = "family") -> TrainEdit:
-    """What a learning editor may look at."""
-    asked = ask_all(case, model, prompts)
+    """What a learning editor may look at; of facts that are edited along, nothing."""
+    asked = [one for one in ask_all(case, model, prompts) if one.probe.relation != "second"]
 
     def queries(kind: Kind) -> tuple[Query, ...]:
         return tuple(one.query for one in asked if one.kind == kind)
@@ -101,7 +108,7 @@ def _own(case: Case) -> Probe:
 
 def _ask(probe: Probe, case: Case, model: Model, prompts: Prompts) -> Asked:
     query = Query(probe.image, _prompt(probe, case, model, prompts), probe.answers[0])
-    if probe.kind in ("reliability", "text_generality", "image_generality"):
+    if probe.kind in ("reliability", "text_generality", "image_generality") and probe.relation != "second":
         return Asked(probe, query, case.task, case.answers)
     return Asked(probe, query, premise=None if probe.premise is None else _words(probe.premise))
 
@@ -114,9 +121,9 @@ def _words(premise: Premise) -> Asked:
 
 def _prompt(probe: Probe, case: Case, model: Model, prompts: Prompts) -> str:
     """Captions are asked for by their beginning, facts as they stand, the rest as the family asks."""
-    if probe.kind in LOCALITY:
-        if probe.image is not None:
-            return model.question_prompt(probe.question)
+    if probe.image is None:
         return PREFIX + probe.question if prompts == "raw" and probe.prefixed else probe.question
+    if probe.kind in LOCALITY:
+        return model.question_prompt(probe.question)
     bare = prompts == "raw" or (case.task == "caption" and probe.kind != "portability")
     return probe.question if bare else model.question_prompt(probe.question)

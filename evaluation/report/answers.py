@@ -31,6 +31,7 @@ TITLES: dict[Kind, str] = {
 RELATIONS: dict[Relative, str] = {
     **{"far": "far", "same_image": "same image", "same_question": "same question"},
     **{"1-hop": "1 hop", "2-hop": "2 hops", "3-hop": "3 hops", "4-hop": "4 hops"},
+    **{"second": "second edit", "composed": "both edits"},
 }
 _SIGNS = {"pass": ("✓", "passed"), "part": ("~", "partly"), "fail": ("✗", "failed")}
 
@@ -122,7 +123,8 @@ def _title(probe: ProbeResult) -> str:
 
 
 def _head(judged: Judged, probe: ProbeResult) -> Html:
-    asked = "as above" if probe.kind in ("reliability", "image_generality") else cut(judged.question(probe))
+    own = probe.kind == "reliability" and probe.relation is None
+    asked = "as above" if own else cut(judged.question(probe))
     if probe.kind == "image_generality":
         asked = "as above, rephrased image"
     return tag("th", _title(probe), tag("span", asked), scope="col")

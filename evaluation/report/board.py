@@ -15,10 +15,14 @@ from mmedit_build.rows import Task
 
 NAMES = {
     "Rel": "Reliability",
+    "Rel second": "Reliability, second edit",
     "T-Gen": "Text generality",
+    "T-Gen near": "Text generality, near",
+    "T-Gen second": "Text generality, second edit",
     "I-Gen": "Image generality",
     "Port": "Portability",
     "Port known": "Portability, known",
+    "Comp": "Both edits together",
     "T-Loc": "Text locality",
     "I-Loc": "Image locality, far",
     "I-Loc near": "Image locality, near",
@@ -26,10 +30,14 @@ NAMES = {
 """The headline columns in words."""
 ABOUT = {
     "Rel": "the edited question itself",
+    "Rel second": "the fact that is edited along with the image",
     "T-Gen": "the question in other words",
+    "T-Gen near": "another question about the edit's image, whose answer changes along",
+    "T-Gen second": "the fact that is edited along, in other words",
     "I-Gen": "the question about another image of the same",
     "Port": "what follows from the edit and something else",
     "Port known": "the same, where the unedited model knew the something else",
+    "Comp": "what follows from the edit and the fact that is edited along",
     "T-Loc": "facts that have nothing to do with the edit",
     "I-Loc": "other questions about other images",
     "I-Loc near": "other questions about the edit's image, and its question about others",

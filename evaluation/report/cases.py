@@ -77,7 +77,8 @@ def _edits(board: Board, images: Path | None) -> Iterator[tuple[Judged, Case | N
 
 def _card(judged: Judged, case: Case | None) -> Html:
     edit = judged.edit
-    known = {kind: judged.question(probe) for (kind, _), probe in judged.probes.items()}
+    # The first of a kind is about the edit itself.
+    known = {kind: judged.question(probe) for (kind, _), probe in reversed(judged.probes.items())}
     before = judged.probes.get(("reliability", ""))
     lines = {
         "Question" if edit.task == "vqa" else "Prompt": edit.question,

@@ -1,9 +1,10 @@
-"""Tables of text, and how they are written for people and for papers."""
+"""Tables of text, how they are written for people and for papers, and numbers in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evaluation.results.summary import Estimate, Measure
 from mmedit_build.rows import Task
 
 TASK_TITLES: dict[Task, str] = {"vqa": "Visual questions", "caption": "Captions"}
@@ -20,6 +21,15 @@ class Table:
     note: str = ""
     words: bool = False
     """Whether its cells are words rather than numbers."""
+
+
+def cell(found: Estimate | None, of: Measure) -> str:
+    """A mean with its interval."""
+    if found is None:
+        return NO_VALUE
+    times, digits = (100, 1) if of.percent else (1, 3)
+    mean, low, high = (f"{times * number:.{digits}f}" for number in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}]"
 
 
 def as_markdown(table: Table) -> str:

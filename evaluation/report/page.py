@@ -20,7 +20,15 @@ from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
 from evaluation.report.runs import Run, split
 from evaluation.report.script import SCRIPT
-from evaluation.report.sections import costs, main_table, meanings, type_tables, warnings, what_was_run
+from evaluation.report.sections import (
+    costs,
+    main_table,
+    meanings,
+    portability,
+    type_tables,
+    warnings,
+    what_was_run,
+)
 from evaluation.tracing import page as tracing
 from mmedit_build.page import document
 from mmedit_build.rows import Task
@@ -90,6 +98,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run]) -> Html:
         radars(board),
         agreements(board),
         divergences(board),
+        portability(board),
         type_tables(board),
         at_once(board, several),
         overview(board.task, whole.runs),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, latex
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, latex
+from evaluation.report.hops import hop_tables
 from evaluation.report.overview import overview_table
 from evaluation.report.runs import Run, notes, split
 from evaluation.results.summary import (
@@ -29,6 +30,8 @@ from mmedit_build.store import write_atomic
 
 AT_ONCE = ", several edits at once"
 """What titles say of tables whose rows differ in how many edits one patch makes."""
+USUAL = ("Rel", "T-Gen", "I-Gen", "T-Loc", "I-Loc", "I-Loc near")
+"""Columns that are always there."""
 SCORE_COLUMNS = (
     *("task", "method", "protocol", "kind", "relation", "metric", "question_type"),
     *("mean", "low", "high", "edits", "images"),
@@ -44,7 +47,7 @@ def write_tables(runs: dict[Task, list[Run]], folder: Path) -> list[Path]:
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
     texts = {
         "tables.md": markdown(runs),
-        "tables.tex": "\n".join(map(latex, [*main_tables(runs), *overviews])),
+        "tables.tex": "\n".join(map(latex, [*main_tables(runs), *_hop_tables(runs), *overviews])),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
@@ -67,7 +70,7 @@ def main_tables(runs: dict[Task, list[Run]]) -> list[Table]:
 def main_table(task: Task, protocol: ProtocolName, runs: Sequence[Run], kind: str = "") -> Table:
     """Means in percent with their intervals; one row a method."""
     columns = _columns(task, protocol, runs)
-    rows = [(run.name, *(_cell(_of(run, of), of) for of in columns.values())) for run in runs]
+    rows = [(run.name, *(cell(_of(run, of), of) for of in columns.values())) for run in runs]
     scores: dict[str, list[str]] = {}
     for title, of in columns.items():
         scores.setdefault(metric(protocol, of.metric).title, []).append(title)
@@ -79,12 +82,16 @@ def main_table(task: Task, protocol: ProtocolName, runs: Sequence[Run], kind: st
 
 
 def _columns(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> dict[str, Measure]:
-    """Those of the main table; portability where any run has it."""
+    """Those of the main table; what not every dataset asks is there where any run has it."""
     return {
         title: of
         for title, of in headline(task, protocol).items()
-        if of.kind != "portability" or any(values(run.results, of) for run in runs)
+        if title in USUAL or any(values(run.results, of) for run in runs)
     }
+
+
+def _hop_tables(runs: dict[Task, list[Run]]) -> list[Table]:
+    return [table for task, of_task in runs.items() for table in hop_tables(task, split(of_task)[0])]
 
 
 def type_tables(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> list[Table]:
@@ -94,7 +101,7 @@ def type_tables(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> list
         return []
     tables = []
     for title, of in _columns(task, protocol, runs).items():
-        rows = [(run.name, *(_cell(_of(run, of, name), of) for name in types)) for run in runs]
+        rows = [(run.name, *(cell(_of(run, of, name), of) for name in types)) for run in runs]
         tables.append(
             Table(
                 f"{TASK_TITLES[task]}, {protocol}: {title} by question type", ("method", *types), tuple(rows)
@@ -132,7 +139,7 @@ def _seconds(seconds: float, digits: int) -> str:
 
 def markdown(runs: dict[Task, list[Run]]) -> str:
     """All tables for people."""
-    tables = main_tables(runs)
+    tables = main_tables(runs) + _hop_tables(runs)
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])
@@ -198,14 +205,6 @@ def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
 def _of(run: Run, measure: Measure, question_type: str | None = None) -> Estimate | None:
     results = [one for one in run.results if question_type in (None, one.question_type)]
     return estimated(results, measure)
-
-
-def _cell(found: Estimate | None, of: Measure) -> str:
-    if found is None:
-        return NO_VALUE
-    times, digits = (100, 1) if of.percent else (1, 3)
-    mean, low, high = (f"{times * number:.{digits}f}" for number in (found.mean, found.low, found.high))
-    return f"{mean} [{low}, {high}]"
 
 
 def _place(of: Measure) -> tuple[str, ...]:

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.data.cases import KINDS, Kind, Relative
+from evaluation.data.cases import KINDS, LOCALITY, Hop, Kind, Relative
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.results.intervals import bootstrap, wilson
 from evaluation.results.records import CaseResult, ProbeResult
 from mmedit_build.rows import Task
 
-Group = Relative | Literal["near", "known"]
+KnownHop = Literal["1-hop known", "2-hop known", "3-hop known", "4-hop known"]
+Group = Relative | Literal["near", "known"] | KnownHop
 """Which probes of a kind. Near are locality items on the edit's image and those with its question; known are
 portability probes of which the unedited model knew what they build on."""
+HOPS: dict[Hop, KnownHop] = dict(zip(get_args(Hop), get_args(KnownHop), strict=True))
 GROUPS: tuple[Group, ...] = (
     *("far", "near", "same_image", "same_question"),
-    *("known", "1-hop", "2-hop", "3-hop", "4-hop"),
+    *("known", *get_args(Hop), *get_args(KnownHop)),
+    *("second", "composed"),
 )
 
 
@@ -139,10 +142,14 @@ def headline(task: Task, protocol: ProtocolName) -> dict[str, Measure]:
     """The columns of the main table, by title: locality is that of far items where nothing else is said."""
     columns: dict[str, tuple[Kind, Group | None]] = {
         "Rel": ("reliability", None),
+        "Rel second": ("reliability", "second"),
         "T-Gen": ("text_generality", None),
+        "T-Gen near": ("text_generality", "same_image"),
+        "T-Gen second": ("text_generality", "second"),
         "I-Gen": ("image_generality", None),
         "Port": ("portability", None),
         "Port known": ("portability", "known"),
+        "Comp": ("portability", "composed"),
         "T-Loc": ("text_locality", "far"),
         "I-Loc": ("image_locality", "far"),
         "I-Loc near": ("image_locality", "near"),
@@ -162,10 +169,14 @@ def _order(of: Measure) -> tuple[int, ...]:
 
 def _relations(probe: ProbeResult) -> tuple[Group | None, ...]:
     """Under which relations a probe counts."""
-    if probe.kind == "portability":
-        known: tuple[Group, ...] = ("known",) if probe.known else ()
-        return (None, probe.relation, *known) if probe.relation else (None, *known)
-    return (probe.relation,) if probe.relation in (None, "far") else (probe.relation, "near")
+    if probe.kind in LOCALITY:
+        return (probe.relation,) if probe.relation in (None, "far") else (probe.relation, "near")
+    if probe.kind != "portability" or probe.relation == "composed":
+        return (probe.relation,)
+    known: tuple[Group, ...] = ("known",) if probe.known else ()
+    if probe.relation not in HOPS:
+        return (None, *known)
+    return (None, probe.relation, *known, *((HOPS[probe.relation],) if probe.known else ()))
 
 
 def _by_image(

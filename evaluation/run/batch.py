@@ -27,6 +27,15 @@ def check_batch(editor: Editor, size: int) -> None:
         raise UserError("It makes one edit at a time, so several at once are not judged.")
 
 
+def check_along(editor: Editor, cases: Sequence[Case]) -> None:
+    """Refuse facts that are edited along with images for an editor that makes one edit at a time."""
+    if not editor.batch and any(case.of("reliability") for case in cases):
+        raise UserError(
+            "It makes one edit at a time, and this dataset edits a fact along with each image; judge it on a "
+            "dataset of single edits, such as eval_multihop.json of VLKEB."
+        )
+
+
 def check_dealt(cases: Sequence[Case], size: int, results: Sequence[CaseResult]) -> None:
     """Refuse to go on where edits that have results would now be in a smaller or larger group."""
     now = {case.id: len(group) for group in dealt(cases, size) for case in group}

@@ -27,7 +27,7 @@ from evaluation.results.records import CaseResult, ResultFolder, RunResult, read
 from evaluation.results.summary import count_skipped
 from evaluation.run.attempts import Attempts
 from evaluation.run.base_outputs import BaseOutputs, folder_of
-from evaluation.run.batch import check_batch, check_dealt, run_batches
+from evaluation.run.batch import check_along, check_batch, check_dealt, run_batches
 from evaluation.run.experiment import UNEDITED, Experiment, Method
 from evaluation.run.headers import in_words, new_header, with_fit
 from evaluation.run.judging import Judging
@@ -207,6 +207,7 @@ class Bench:
             for at_once in self.sizes:
                 with attempts.at(name, self.task):
                     check_batch(editor, at_once)
+                    check_along(editor, self.wanted)
                     folder, new = self._run(name, editor, at_once)
                     check_dealt(self.wanted, at_once, folder.check(new.settings))
                     accepted.append((name, at_once))

@@ -67,7 +67,7 @@ class Experiment(Strict):
     image_processor: dict[str, Any] = Field(default_factory=dict)
     """Settings of the image processor in the place of the checkpoint's, such as `size`."""
     dataset: Named = str(DATASET)
-    """A published dataset, a work folder, MMEdit's JSON, or an id on the Hub with or without an @revision."""
+    """A published dataset, a work folder, released JSON, or an id on the Hub with or without an @revision."""
     images: Place | None = None
     """Folder of the images, for datasets that only name them."""
     task: Task | None = None

@@ -13,7 +13,7 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from editors.base import Editor, Patch
 from evaluation.data.cases import Case
-from evaluation.data.probes import Asked, Prompts, ask_all, edit_of, with_premise
+from evaluation.data.probes import Asked, Prompts, ask_all, edit_of, edits_of, with_premise
 from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.run.base_outputs import BaseOutputs, vocabulary
@@ -92,7 +92,8 @@ class Judging:
         seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
         torch.manual_seed(int.from_bytes(seed, "big"))
         with timed(self.mllm) as clock:
-            patch = editor.plan(self.mllm, [edit_of(case, self.mllm, self.prompts) for case in cases])
+            edits = [edit for case in cases for edit in edits_of(case, self.mllm, self.prompts)]
+            patch = editor.plan(self.mllm, edits)
         if self.seen is not None:
             self.seen(patch)
         return patch, clock.seconds

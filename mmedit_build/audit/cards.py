@@ -8,6 +8,7 @@ from html import escape
 from mmedit_build.audit.judging import Kind
 from mmedit_build.audit.report import Finding, Report
 from mmedit_build.audit.samples import Item, Pictures, Sample
+from mmedit_build.formats.rows import Hop
 from mmedit_build.rows import TASKS
 from mmedit_build.thumbnails import data_url
 
@@ -18,7 +19,7 @@ WITHOUT_FAULT = 12
 RELATIONS = {"far": "", "same_image": "same image", "same_question": "same question"}
 _ABOUT = {
     "Rephrase": ("broken_yes_no", "identical_rephrases", "quoted_rephrases"),
-    "Question": ("leaked_questions", "leaked_pairs"),
+    "Question": ("leaked_questions", "leaked_pairs", "leaked_entity_edits"),
     "Prediction": (
         "containment",
         "equal_without_articles",
@@ -88,10 +89,11 @@ def _lines(sample: Sample, findings: Sequence[Finding]) -> str:
     lines = [
         ("Question" if sample.task == "vqa" else "Prompt", _text(sample.question)),
         *([] if sample.rephrase is None else [("Rephrase", _text(sample.rephrase))]),
-        ("Prediction", _text(sample.prediction)),
+        *([] if sample.prediction is None else [("Prediction", _text(sample.prediction))]),
         ("Target", _text(sample.target)),
         *(("Text locality", _item(item)) for item in sample.text_items or ()),
         *(("Image locality", _item(item)) for item in sample.image_items or ()),
+        *((hop.steps.capitalize(), _hop(hop)) for hop in sample.hops),
     ]
     labels = [label for label, _ in lines]
     # Measures do not say which of several items they mean.
@@ -110,6 +112,10 @@ def _item(item: Item) -> str:
     relation = RELATIONS[item.relation]
     note = f" <small>({relation})</small>" if relation else ""
     return f"{_text(item.question)} <b>{_text(item.answer)}</b>{note}"
+
+
+def _hop(hop: Hop) -> str:
+    return f"{_text(hop.question)} <b>{_text(hop.answer)}</b>"
 
 
 def _kind_of(label: str, kinds: Mapping[str, Kind]) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmedit_build.audit.samples import Item, Sample
+from mmedit_build.formats.rows import Hop
+from mmedit_build.scoring.words import plain
 
 Kind = Literal["never", "fault", "number"]
 """What a build of ours must not have; what makes a row doubtful; what only describes a dataset."""
@@ -50,6 +52,34 @@ def items(found: Callable[[Sample, Item], bool], among: Callable[[Sample], Itera
         return sum(found(sample, item) for item in looked), len(looked)
 
     return lambda _these, _others: judge
+
+
+def hops(found: Callable[[Hop], bool]) -> Briefing:
+    """Counts questions of portability."""
+
+    def judge(sample: Sample) -> tuple[int, int]:
+        return sum(map(found, sample.hops)), len(sample.hops)
+
+    return lambda _these, _others: judge
+
+
+def one_target(these: Sequence[Sample], _others: Sequence[Sample]) -> Judge:
+    """Counts the samples whose question always has their target, among those whose question is asked where
+    different things were predicted."""
+    predictions: dict[str, set[str]] = {}
+    targets: dict[str, set[str]] = {}
+    for sample in these:
+        if sample.task == "vqa" and sample.prediction:
+            question = plain(sample.question)
+            predictions.setdefault(question, set()).add(plain(sample.prediction))
+            targets.setdefault(question, set()).add(plain(sample.target))
+
+    def judge(sample: Sample) -> tuple[int, int]:
+        question = plain(sample.question)
+        looked = len(predictions.get(question, ())) > 1
+        return int(looked and len(targets[question]) == 1), int(looked)
+
+    return judge
 
 
 def shared(keys: Keys, with_keys: Keys | None = None) -> Briefing:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 from mmedit_build.audit.samples import Item, Sample
+from mmedit_build.formats.rows import Hop
 from mmedit_build.rows import Relation
 from mmedit_build.scoring.text import AUXILIARIES, is_yes_no, is_yes_no_question
 from mmedit_build.scoring.vqa import normalize
-from mmedit_build.scoring.words import ARTICLES, plain, singular, words
+from mmedit_build.scoring.words import ARTICLES, contains_letters, plain, singular, words
 
 FEW = 0.4
 """The share of the annotators that makes no consensus: 4 of 10."""
@@ -35,7 +36,38 @@ def breaks_yes_no(sample: Sample, test: Test = is_yes_no_question) -> bool:
 
 
 def fails_by_format(sample: Sample, test: Test = is_yes_no_question) -> bool:
-    return is_yes_no(sample.prediction) and not test(sample.question)
+    return is_yes_no(sample.prediction or "") and not test(sample.question)
+
+
+def predicted(sample: Sample) -> bool:
+    """Whether the dataset tells what the model said."""
+    return sample.prediction is not None
+
+
+def predicted_answers(sample: Sample) -> bool:
+    return sample.task == "vqa" and predicted(sample)
+
+
+def contained(sample: Sample) -> bool:
+    return contains_letters(sample.prediction or "", sample.target)
+
+
+def same_but(form: Callable[[str], str]) -> Callable[[Sample], bool]:
+    """Whether prediction and target have the same form."""
+    return lambda sample: form(sample.prediction or "") == form(sample.target)
+
+
+def has_hops(sample: Sample) -> bool:
+    return bool(sample.hops)
+
+
+def has_hop(steps: str) -> Callable[[Sample], bool]:
+    return lambda sample: any(hop.steps == steps for hop in sample.hops)
+
+
+def tells_answer(hop: Hop) -> bool:
+    answer = plain(hop.answer)
+    return bool(answer) and f" {answer} " in f" {plain(hop.question)} "
 
 
 def content_words(text: str) -> set[str]:
@@ -75,8 +107,10 @@ def minority_item(_sample: Sample, item: Item) -> bool:
 
 
 def incomplete(sample: Sample) -> bool:
-    texts = [sample.image, sample.question, sample.prediction, sample.target]
-    texts += [text for text in (sample.rephrase, sample.image_rephrase) if text is not None]
+    texts = [sample.image, sample.question, sample.target]
+    optional = (sample.prediction, sample.rephrase, sample.image_rephrase)
+    texts += [text for text in optional if text is not None]
+    texts += [text for hop in sample.hops for text in (hop.question, hop.answer)]
     texts += [text for item in all_items(sample) for text in (item.question, item.answer)]
     texts += [item.image or "" for item in image_items(sample)]
     nothing_attached = sample.text_items == () or sample.image_items == ()
@@ -138,6 +172,11 @@ def question(sample: Sample) -> Sequence[Hashable]:
 
 def prompt(sample: Sample) -> Sequence[Hashable]:
     return [sample.question]
+
+
+def entity_edit(sample: Sample) -> Sequence[Hashable]:
+    """What is edited into which entity; nothing where the dataset does not tell what its images show."""
+    return [(sample.entity, plain(sample.question), plain(sample.target))] if sample.entity else []
 
 
 def pair(sample: Sample) -> Sequence[Hashable]:

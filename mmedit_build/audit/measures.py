@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from mmedit_build.audit import judgments as of
-from mmedit_build.audit.judging import Measure, constant, distinct, items, rows, shared, unless_constant
-from mmedit_build.scoring.words import bare, contains_letters, plain
+from mmedit_build.audit.judging import (
+    Measure,
+    constant,
+    distinct,
+    hops,
+    items,
+    one_target,
+    rows,
+    shared,
+    unless_constant,
+)
+from mmedit_build.formats.rows import STEPS
+from mmedit_build.scoring.words import bare, plain
 
 MEASURES: tuple[Measure, ...] = (
     Measure(
@@ -79,32 +90,40 @@ MEASURES: tuple[Measure, ...] = (
         shared(of.item_images, with_keys=of.image),
     ),
     Measure(
+        "leaked_entity_edits",
+        "never",
+        "Edits of an entity in both splits",
+        "Of the rows whose image lies in the folder of its entity: entity, question and target are those of "
+        "a row of the other split.",
+        shared(of.entity_edit),
+    ),
+    Measure(
         "containment",
         "fault",
         "One contains the other",
         "Prediction and target contain one another, letter by letter, but for case and punctuation.",
-        rows(lambda sample: contains_letters(sample.prediction, sample.target)),
+        rows(of.contained, of.predicted),
     ),
     Measure(
         "equal_without_articles",
         "fault",
         "Equal after articles",
         'Prediction and target are equal without the articles, "in" and "on" that they begin with.',
-        rows(lambda sample: bare(sample.prediction) == bare(sample.target)),
+        rows(of.same_but(bare), of.predicted),
     ),
     Measure(
         "equal_without_punctuation",
         "fault",
         "Equal after punctuation",
         "Prediction and target are equal but for case and punctuation.",
-        rows(lambda sample: plain(sample.prediction) == plain(sample.target)),
+        rows(of.same_but(plain), of.predicted),
     ),
     Measure(
         "format_failures",
         "fault",
         "Format failures",
         "The prediction is yes or no, but the question is no yes/no question.",
-        rows(of.fails_by_format, lambda sample: sample.task == "vqa"),
+        rows(of.fails_by_format, of.predicted_answers),
     ),
     Measure(
         "weak_targets",
@@ -126,6 +145,13 @@ MEASURES: tuple[Measure, ...] = (
         "Minority answers in locality",
         "Of the image locality items whose votes are known: the answer is not among those with the most.",
         items(of.minority_item, of.image_items_with_votes),
+    ),
+    Measure(
+        "told_hops",
+        "fault",
+        "Hops that tell their answer",
+        "Of the questions of portability: the answer stands in the question, word by word.",
+        hops(of.tells_answer),
     ),
     Measure(
         "incomplete_rows",
@@ -182,5 +208,23 @@ MEASURES: tuple[Measure, ...] = (
         "Overlap of near image locality",
         "Of the near image locality items of questions: the edit's question has one of its content words.",
         items(of.overlaps, of.near_images),
+    ),
+    Measure(
+        "questions_of_one_target",
+        "number",
+        "Questions with one target",
+        "Of the rows whose question is asked where different things were predicted: all rows with the "
+        "question have the same target, whatever their images show.",
+        one_target,
+    ),
+    *(
+        Measure(
+            f"{steps.replace('-', '_')}_rows",
+            "number",
+            f"Rows with a {steps} question",
+            f"Of the rows with any question of portability: there is one of {steps.replace('-', ' ')}{end}.",
+            rows(of.has_hop(steps), of.has_hops),
+        )
+        for steps, end in zip(STEPS, ("", "s", "s", "s"), strict=True)
     ),
 )

@@ -91,7 +91,7 @@ class Report:
 
 
 def audit(target: str) -> Report:
-    """Audit a work folder, a published dataset, a dataset on the Hub, or MMEdit's JSON."""
+    """Audit a work folder, a published dataset, a dataset on the Hub, or released JSON."""
     return audit_target(open_target(target))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmedit_build.easyedit_layout import EasyEditRow
+from mmedit_build.formats.rows import Asked, Hop, ReleasedRow
 from mmedit_build.image_files import read_image
 from mmedit_build.rows import EditRow, LocalityItem, Relation, Split, Task
 from mmedit_build.sources.nq import PREFIX
@@ -33,7 +33,8 @@ class Sample:
     split: Split
     image: str
     question: str
-    prediction: str
+    prediction: str | None
+    """None where the dataset does not tell."""
     target: str
     rephrase: str | None = None
     image_rephrase: str | None = None
@@ -41,7 +42,11 @@ class Sample:
     """What its annotators said, if that is known."""
     text_items: tuple[Item, ...] | None = None
     image_items: tuple[Item, ...] | None = None
-    """None: nothing is attached yet."""
+    """None: nothing is attached yet, or the dataset has no such items."""
+    hops: tuple[Hop, ...] = ()
+    """What portability asks."""
+    entity: str = ""
+    """What the image shows, where the dataset tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +109,30 @@ def of_edit(edit: EditRow) -> Sample | None:
     )
 
 
-def of_row(row: EasyEditRow, row_id: str, task: Task, split: Split) -> Sample:
-    """The sample of a row of MMEdit's layout."""
-    fact = Item(row.loc.removeprefix(PREFIX), row.loc_ans)
+def of_row(row: ReleasedRow, row_id: str, task: Task, split: Split) -> Sample:
+    """The sample of a row of a released file; what its format does not have is nothing that it lacks."""
+    keys = row.source or {"pred", "image_rephrase", "m_loc"}
+    beside = [] if row.beside is None else [_of_asked(row.beside, row.image)]
+    far = [Item(row.m_loc_q, row.m_loc_a, image=row.m_loc)] if "m_loc" in keys else []
     return Sample(
         id=row_id,
         task=task,
         split=split,
         image=row.image,
         question=row.src,
-        prediction=row.pred,
+        prediction=row.pred if "pred" in keys else None,
         target=row.alt,
         rephrase=row.rephrase,
-        image_rephrase=row.image_rephrase,
-        text_items=(fact,),
-        image_items=(Item(row.m_loc_q, row.m_loc_a, image=row.m_loc),),
+        image_rephrase=row.image_rephrase if "image_rephrase" in keys else None,
+        text_items=(Item(row.loc.removeprefix(PREFIX), row.loc_ans),),
+        image_items=(*far, *beside),
+        hops=row.hops,
+        entity=row.entity,
     )
+
+
+def _of_asked(asked: Asked, image: str) -> Item:
+    return Item(asked.question, asked.answer, "same_image", image)
 
 
 def _of_item(item: LocalityItem) -> Item:

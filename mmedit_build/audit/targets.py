@@ -1,19 +1,19 @@
-"""What can be audited: a work folder, a published dataset on disk or on the Hub, and MMEdit's JSON."""
+"""What can be audited: a work folder, a published dataset on disk or on the Hub, and released JSON files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmedit_build.audit.parquet import from_folder, from_hub
 from mmedit_build.audit.samples import Files, Sample, Target, of_edit, of_row
 from mmedit_build.build import rows_of
-from mmedit_build.easyedit_layout import FILES, place, read_rows
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file, is_folder
+from mmedit_build.formats.files import content_of, files_in, place, read_all
 from mmedit_build.image_files import image_path
-from mmedit_build.rows import TASKS, EditRow, Split, Task
+from mmedit_build.rows import TASKS, EditRow
 from mmedit_build.work import ROWS, STAGES, Work
 
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
@@ -28,7 +28,7 @@ def open_target(target: str) -> Target:
     """The file or folder of that name if there is one, else the dataset on the Hub (id or id@revision)."""
     path = Path(target)
     if is_file(path):
-        return _easyedit(target, [path], path.parent)
+        return _released(target, [path], path.parent)
     if is_folder(path):
         return _folder(target, path)
     match = _HUB_ID.fullmatch(target)
@@ -55,14 +55,13 @@ def _folder(target: str, path: Path) -> Target:
         return _work(target, Work(path), stage)
     if any((path / "data" / task).is_dir() for task in TASKS):
         return from_folder(target, path)
-    named = [path / name for name in FILES.values() if (path / name).is_file()]
-    files = named or sorted(path.glob("*.json"))
+    files = files_in(path) or sorted(path.glob("*.json"))
     if not files:
         raise UserError(
             f"{path} is neither a work folder with a finished stage, nor a published dataset (data/vqa, "
-            "data/caption), nor a folder of MMEdit's JSON files; give one of these."
+            "data/caption), nor a folder of JSON files such as MMEdit's or VLKEB's; give one of these."
         )
-    return _easyedit(target, files, path)
+    return _released(target, files, path)
 
 
 def _work(target: str, work: Work, stage: str) -> Target:
@@ -74,27 +73,21 @@ def _work(target: str, work: Work, stage: str) -> Target:
     return opened
 
 
-def _easyedit(target: str, paths: Iterable[Path], images: Path) -> Target:
+def _released(target: str, paths: Sequence[Path], images: Path) -> Target:
     samples: list[Sample] = []
     files: dict[str, Files] = {}
-    for path in paths:
-        task, split = _guessed(path.name)
-        for number, row in enumerate(read_rows(path), start=1):
-            sample = of_row(row, place(Path(path.name), number), task, split)
-            samples.append(sample)
-            image, other = (image_path(images, name, sample.id) for name in (row.image, row.image_rephrase))
-            files[sample.id] = Files(image, other)
+    for one in read_all(paths):
+        sample = of_row(one.row, place(Path(one.path.name), one.number), *content_of(one.path))
+        samples.append(sample)
+        image, other = one.row.image, one.row.image_rephrase
+        files[sample.id] = Files(
+            image_path(images, image, sample.id), image_path(images, other, sample.id) if other else None
+        )
     if not samples:
-        raise UserError(f"{target} holds no rows; give another file.")
+        raise UserError(f"{target} holds no rows with one image each; give another file.")
     return Target(target, samples, _at_hand(files))
 
 
 def _at_hand(files: dict[str, Files]) -> dict[str, Files]:
     """None of the files if no original is there: MMEdit's JSON often lies on a disk without its images."""
     return files if any(is_file(one.image) for one in files.values()) else {}
-
-
-def _guessed(name: str) -> tuple[Task, Split]:
-    """What a file is about; its rows do not tell."""
-    lowered = name.lower()
-    return "caption" if "caption" in lowered else "vqa", "train" if "train" in lowered else "test"

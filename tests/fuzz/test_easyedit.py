@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import PIL.Image
@@ -13,14 +12,15 @@ import pytest
 from evaluation.data.dataset import digest, load_cases
 from mmedit_build.audit.run import run_audit
 from mmedit_build.audit.targets import open_target
-from mmedit_build.easyedit import import_rows
 from mmedit_build.files import is_file
+from mmedit_build.formats.exchange import import_rows
+from mmedit_build.formats.files import dump
 from mmedit_build.work import Work
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import on_file
 from tests.fuzz.engine import Case, LeakError, Reader
 from tests.fuzz.trees import damage_json
-from tests.mmedit_build.test_easyedit import ROW
+from tests.mmedit_build.formats.test_exchange import ROW
 
 FILE = "files/vqa_eval.json"
 PRIVATE = b"PRIVATE-PICTURE"
@@ -71,7 +71,7 @@ def test_mmedits_json(read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fu
         _draw(seed / "private" / Path(name).name)
         with (seed / "private" / Path(name).name).open("ab") as file:
             file.write(PRIVATE)
-    (seed / FILE).write_text(json.dumps([asdict(ROW)]))
+    (seed / FILE).write_text(dump([ROW]).decode())
     ways = ("../private/{}", "{folder}/private/{}", "val2014/../../private/{}")
     picked = [Case(f"{key} is {way}", _named(key, way)) for key in IMAGES for way in ways]
     picked.append(Case("the images are links out", _linked))
@@ -86,7 +86,7 @@ def _draw(path: Path) -> None:
 
 def _named(key: str, way: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
-        row = asdict(ROW)
+        [row] = json.loads(dump([ROW]))
         row[key] = way.format(Path(row[key]).name, folder=folder)
         (folder / FILE).write_text(json.dumps([row]))
 

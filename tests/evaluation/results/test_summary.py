@@ -180,7 +180,7 @@ def test_portability_is_parted_by_hops_and_by_what_was_known() -> None:
     assert of("known") == {"1": 0.75}
     assert of("1-hop") == of("near") == {}
     everything = all_values(results)
-    assert [measure.relation for measure in everything] == [None, "known", "2-hop"]
+    assert [measure.relation for measure in everything] == [None, "known", "2-hop", "2-hop known"]
     assert everything == {measure: values(results, measure) for measure in everything}
 
 
@@ -200,7 +200,10 @@ def test_results_are_parted_by_the_type_of_question() -> None:
 
 def test_the_headline_has_the_columns_of_the_paper() -> None:
     legacy = headline("vqa", "legacy")
-    assert list(legacy) == ["Rel", "T-Gen", "I-Gen", "Port", "Port known", "T-Loc", "I-Loc", "I-Loc near"]
+    assert list(legacy) == [
+        *("Rel", "Rel second", "T-Gen", "T-Gen near", "T-Gen second", "I-Gen"),
+        *("Port", "Port known", "Comp", "T-Loc", "I-Loc", "I-Loc near"),
+    ]
     assert (legacy["T-Loc"].metric, legacy["I-Loc"].metric) == ("top1", "top10")
     assert headline("caption", "wild")["Rel"].metric == "consensus"
     known = headline("caption", "wild")["Port known"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.report import Finding, audit_target
 from mmedit_build.audit.samples import Item, Sample, Target
+from mmedit_build.formats.rows import Hop
 
 DIG = Item("What is this tool for?", "digging", image="7")
 
@@ -38,6 +40,10 @@ def test_a_sample_without_faults_has_none(make_sample: Any) -> None:
         "weak_items",
         "minority_items",
         "near_image_overlap",
+        "leaked_entity_edits",
+        "told_hops",
+        "questions_of_one_target",
+        *(f"{number}_hop_rows" for number in (1, 2, 3, 4)),
     }
 
 
@@ -161,3 +167,50 @@ def test_rows_of_early_stages_are_judged_by_what_they_have(make_sample: Any) -> 
     assert _count(found["leaked_image_rephrases"]) == (0, 0)
     assert _count(found["incomplete_rows"]) == (0, 1)
     assert _count(found["leaked_images"]) == (0, 1)
+
+
+def test_what_is_edited_into_an_entity_in_both_splits(make_sample: Any) -> None:
+    def found(**changes: str) -> tuple[int, int]:
+        here = make_sample(
+            "one", **{"entity": "m.01", "question": "Which city?", "target": "Rome", **changes}
+        )
+        there = make_sample("two", split="train", entity="m.01", question="which city", target="rome")
+        return _count(_findings(here, there)["leaked_entity_edits"])
+
+    assert found() == (1, 1)
+    assert found(entity="m.02") == found(question="Which town?") == found(target="Pisa") == (0, 1)
+    assert found(entity="") == (0, 0)
+
+
+def test_hops_that_are_there_and_hops_that_tell_their_answer(make_sample: Any) -> None:
+    one, two = Hop("1-hop", "In which land is it?", "Italy"), Hop("2-hop", "What is Italy's flag?", "Italy's")
+    found = _findings(make_sample("one", hops=(one, two)), make_sample("two", hops=(one,)), make_sample("no"))
+    assert [_count(found[f"{number}_hop_rows"]) for number in (1, 2, 3, 4)] == [
+        (2, 2),
+        (1, 2),
+        (0, 2),
+        (0, 2),
+    ]
+    assert _count(found["told_hops"]) == (1, 3)
+    assert found["told_hops"].ids == ("one",)
+
+
+def test_questions_that_have_one_target_whatever_is_shown(make_sample: Any) -> None:
+    def row(name: str, said: str, target: str, question: str = "What city?") -> Sample:
+        sample: Sample = make_sample(name, question=question, prediction=said, target=target)
+        return sample
+
+    told = [row("one", "Monte Carlo", "Marrakesh"), row("two", "Rabat", "marrakesh.")]
+    assert _count(_findings(*told)["questions_of_one_target"]) == (2, 2)
+    assert _count(_findings(*told, row("three", "Fez", "Rome"))["questions_of_one_target"]) == (0, 3)
+    assert _count(
+        _findings(told[0], replace(told[1], prediction="Monte Carlo"))["questions_of_one_target"]
+    ) == (0, 0)
+
+
+def test_what_a_dataset_does_not_have_is_nothing_that_a_row_lacks(make_sample: Any) -> None:
+    found = _findings(make_sample("one", prediction=None, image_rephrase=None))
+    names = ("containment", "equal_without_articles", "equal_without_punctuation", "format_failures")
+    assert [_count(found[name]) for name in names] == [(0, 0)] * 4
+    assert found["incomplete_rows"].count == 0
+    assert _findings(make_sample("one", hops=(Hop("1-hop", "Where?", ""),)))["incomplete_rows"].count == 1

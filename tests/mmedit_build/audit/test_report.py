@@ -16,8 +16,8 @@ from mmedit_build.audit.report import BROKEN_IMAGES, EXAMPLES, audit, audit_targ
 from mmedit_build.audit.run import run_audit
 from mmedit_build.audit.samples import Target
 from mmedit_build.audit.targets import from_edits
-from mmedit_build.easyedit import to_row
-from mmedit_build.easyedit_layout import dump
+from mmedit_build.formats.exchange import to_row
+from mmedit_build.formats.files import dump
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
 

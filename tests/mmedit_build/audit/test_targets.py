@@ -12,15 +12,16 @@ from PIL import Image
 from mmedit_build.audit.samples import Item, Sample
 from mmedit_build.audit.targets import load, open_target
 from mmedit_build.build import finish
-from mmedit_build.easyedit import to_row
-from mmedit_build.easyedit_layout import EasyEditRow, dump
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError
+from mmedit_build.formats.exchange import to_row
+from mmedit_build.formats.files import dump
+from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
 
 
-def _json(folder: Path, name: str, rows: list[EasyEditRow]) -> Path:
+def _json(folder: Path, name: str, rows: list[ReleasedRow]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(dump(rows))
     return folder / name
@@ -113,7 +114,7 @@ def test_other_files_of_the_layout_are_read_too(tmp_path: Path, make_edit: Any) 
     file = _json(tmp_path, "eval.json", [row])
     _json(tmp_path, "train.json", [row, row])
     assert [one.split for one in load(str(file))] == ["test"]
-    assert [one.split for one in load(str(tmp_path))] == ["test", "train", "train"]
+    assert [one.split for one in load(str(tmp_path))] == ["train", "train", "test"]
 
 
 def test_pictures_beside_the_json_are_found_and_others_are_not_asked_for(
@@ -134,7 +135,8 @@ def test_no_picture_outside_the_folder_gets_onto_a_page(
     tmp_path: Path, make_edit: Any, key: str, name: str
 ) -> None:
     _picture(tmp_path / "outside.jpg")
-    row = replace(to_row(make_edit(42)), **{key: name.format(outside=tmp_path / "outside.jpg")})
+    changes: dict[str, Any] = {key: name.format(outside=tmp_path / "outside.jpg")}
+    row = replace(to_row(make_edit(42)), **changes)
     file = _json(tmp_path / "set", "vqa_eval.json", [row])
     (tmp_path / "set" / "link.jpg").symlink_to(tmp_path / "outside.jpg")
     with pytest.raises(UserError, match=r"Row 1 of vqa_eval\.json names the image .*leads out of the folder"):

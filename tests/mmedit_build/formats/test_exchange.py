@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmedit_build.easyedit import Exported, export_edits, import_rows, to_row
-from mmedit_build.easyedit_layout import FILES, EasyEditRow, dump, read_rows
 from mmedit_build.errors import UserError
+from mmedit_build.formats.exchange import Exported, export_edits, import_rows, to_row
+from mmedit_build.formats.files import dump, read_rows
+from mmedit_build.formats.mmedit import FILES
+from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import Work
 
-ROW = EasyEditRow(
+ROW = ReleasedRow(
     src="Is it open?",
     pred="yes",
     rephrase='"Is it not closed?"',
@@ -47,7 +49,7 @@ def _draw_all(work: Work, edits: list[EditRow]) -> None:
             _draw(work.path(str(item.image)), "green")
 
 
-def _write(folder: Path, rows: list[EasyEditRow], name: str = "vqa_eval.json") -> Path:
+def _write(folder: Path, rows: list[ReleasedRow], name: str = "vqa_eval.json") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(dump(rows))
     return folder
@@ -183,7 +185,7 @@ def test_images_of_a_work_folder_are_named_relative_to_it(tmp_path: Path) -> Non
         {"image_rephrase": "val2014_image_rephrase/42000_COCO_val2014_000000000042.jpg"},
     ],
 )
-def test_odd_rows_come_back_equal(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_odd_rows_come_back_equal(tmp_path: Path, changes: dict[str, Any]) -> None:
     row, work = replace(ROW, **changes), Work(tmp_path / "work")
     edits = import_rows(_write(tmp_path / "data", [row]), work)
     export_edits(edits, work, tmp_path / "out")
@@ -213,7 +215,7 @@ def test_rows_of_the_same_question_get_ids_of_their_own(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_not_come_back_equal_is_refused(
-    tmp_path: Path, changes: dict[str, str], sentence: str
+    tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     folder = _write(tmp_path / "data", [ROW, replace(ROW, **changes)])
     with pytest.raises(UserError, match=f"Row 2 of .*vqa_eval.json cannot be imported: .*{sentence}"):

@@ -1,4 +1,4 @@
-"""Edits to the JSON layout of MMEdit and EasyEdit, with their images, and back.
+"""Edits of a work folder to the JSON of MMEdit and EasyEdit, with their images, and back.
 
 An edit holds more than a row and a row holds nothing that an edit cannot hold, so importing and exporting
 again gives equal rows; what would not come back equal is refused on import.
@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mmedit_build.easyedit_layout import FILES, KEYS, EasyEditRow, dump, place, read_rows
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
+from mmedit_build.formats.files import dump, files_in, place, read_rows
+from mmedit_build.formats.mmedit import FILES
+from mmedit_build.formats.rows import KEYS, ReleasedRow
 from mmedit_build.image_files import image_path, read_image
 from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase, Split, Task
 from mmedit_build.sources.nq import PREFIX
@@ -45,7 +47,7 @@ class Exported:
 
 def export_edits(edits: Sequence[EditRow], work: Work, out: Path) -> Exported:
     """Write the files that have rows, and copy the images that the rows name as they are."""
-    rows: dict[str, list[EasyEditRow]] = {}
+    rows: dict[str, list[ReleasedRow]] = {}
     images: dict[str, Path] = {}
     for edit in edits:
         if edit.split is None:
@@ -70,9 +72,7 @@ def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Ed
     """The edits of a folder's files; images are looked for in `images`, or beside the files."""
     present = {key: folder / name for key, name in FILES.items() if is_file(folder / name)}
     if not present:
-        raise UserError(
-            f"{folder} holds none of {', '.join(FILES.values())}; give the folder of these files."
-        )
+        raise _nothing_to_import(folder)
     edits, seen = [], Counter[str]()
     for (task, split), path in present.items():
         for number, row in enumerate(read_rows(path), start=1):
@@ -90,13 +90,13 @@ def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[Ed
     return edits
 
 
-def to_row(edit: EditRow) -> EasyEditRow:
+def to_row(edit: EditRow) -> ReleasedRow:
     """The row of a finished edit; its first far locality items go along, or near ones if it has no others."""
     if edit.rephrase is None or edit.imagined is None or edit.locality is None:
         raise UserError(f"The edit {edit.id} is not finished; run the stages up to attach first.")
     text, image = _first(edit.locality.text), _first(edit.locality.image)
     name = _image_name(edit.image)
-    return EasyEditRow(
+    return ReleasedRow(
         src=edit.question,
         pred=edit.prediction,
         rephrase=edit.rephrase.text,
@@ -111,14 +111,27 @@ def to_row(edit: EditRow) -> EasyEditRow:
     )
 
 
-def _refuse_changes(row: EasyEditRow, again: EasyEditRow) -> None:
+def _nothing_to_import(folder: Path) -> UserError:
+    if files_in(folder):
+        return UserError(
+            f"{folder} holds edits in another format than MMEdit's, whose images have no numbers as those of "
+            f"work folders have; judge it with mmedit-eval --dataset {folder}, or audit it with mmedit-build "
+            f"audit {folder}: neither needs an import."
+        )
+    return UserError(f"{folder} holds none of {', '.join(FILES.values())}; give the folder of these files.")
+
+
+def _refuse_changes(row: ReleasedRow, again: ReleasedRow) -> None:
+    more = [key for key in row.source if key not in KEYS]
+    if more:
+        raise UserError(f"It also has {', '.join(more)}, which a work folder has no place for; remove it.")
     for key in KEYS:
         said, meant = getattr(row, key), getattr(again, key)
         if said != meant:
             raise UserError(f"It has {said!r} as {key}, where the layout has {meant!r}; correct it.")
 
 
-def _row_id(row: EasyEditRow, task: Task) -> str:
+def _row_id(row: ReleasedRow, task: Task) -> str:
     """The id of the source's row, which only the name of the rephrased image tells."""
     match = _REPHRASED.fullmatch(PurePosixPath(row.image_rephrase).name)
     number = match and (match["question_id"] if task == "vqa" else match["image_id"])
@@ -128,7 +141,7 @@ def _row_id(row: EasyEditRow, task: Task) -> str:
     return f"{task}/{match['subset']}/{int(number)}"
 
 
-def _to_edit(row: EasyEditRow, key: tuple[str, Task, Split], work: Work, images: Path) -> EditRow:
+def _to_edit(row: ReleasedRow, key: tuple[str, Task, Split], work: Work, images: Path) -> EditRow:
     edit_id, task, split = key
     rephrased = image_path(images, row.image_rephrase, "It")
     digest = hashlib.sha256(_encoded(rephrased)).hexdigest() if is_file(rephrased) else ""
@@ -161,7 +174,7 @@ def _to_edit(row: EasyEditRow, key: tuple[str, Task, Split], work: Work, images:
     )
 
 
-def _text_items(row: EasyEditRow) -> Iterator[LocalityItem]:
+def _text_items(row: ReleasedRow) -> Iterator[LocalityItem]:
     if row.loc or row.loc_ans:
         prefixed = row.loc.startswith(PREFIX)
         yield LocalityItem(
@@ -175,7 +188,7 @@ def _text_items(row: EasyEditRow) -> Iterator[LocalityItem]:
         )
 
 
-def _image_items(row: EasyEditRow, work: Work, images: Path) -> Iterator[LocalityItem]:
+def _image_items(row: ReleasedRow, work: Work, images: Path) -> Iterator[LocalityItem]:
     if row.m_loc or row.m_loc_q or row.m_loc_a:
         yield LocalityItem(
             id="okvqa/" + _digest(row.m_loc, row.m_loc_q, row.m_loc_a),
@@ -222,7 +235,7 @@ def _rephrase_name(edit: EditRow, image: str, suffix: str) -> str:
     return f"{folder}/{source_id}_{name}" if edit.task == "vqa" else f"{folder}/{name}"
 
 
-def _note_images(edit: EditRow, row: EasyEditRow, work: Work, images: dict[str, Path]) -> None:
+def _note_images(edit: EditRow, row: ReleasedRow, work: Work, images: dict[str, Path]) -> None:
     """Add the files of an edit under the names that its row has for them."""
     assert edit.imagined is not None
     assert edit.locality is not None
