@@ -41,7 +41,7 @@ def _columns(
     score = PROTOCOLS[protocol].main(task, "portability")
     for number, (hop, known) in enumerate(HOPS.items(), start=1):
         words = f"{number} hop{'s' * (number > 1)}"
-        for title, group in ((words, hop), (f"{words}, known", known)):
+        for title, group in ((words, hop), (f"{words} known", known)):
             of = Measure(protocol, "portability", score, group)
             found = {run.name: one for run in runs if (one := estimated(run.results, of)) is not None}
             if found:

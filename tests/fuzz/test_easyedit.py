@@ -1,4 +1,4 @@
-"""MMEdit's JSON, as it is imported, audited and judged."""
+"""Released JSON of all formats, as it is imported, audited and judged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,20 @@ from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import on_file
 from tests.fuzz.engine import Case, LeakError, Reader
 from tests.fuzz.trees import damage_json
+from tests.mmedit_build.formats.rows import HOPS, ONEHOP, ads_edit, cckeb, fgvedit, vlkeb
 from tests.mmedit_build.formats.test_exchange import ROW
 
 FILE = "files/vqa_eval.json"
 PRIVATE = b"PRIVATE-PICTURE"
 """What ends the files of which nothing may be read."""
 IMAGES = ("image", "image_rephrase", "m_loc")
+ROWS = {
+    "vlkeb": [vlkeb(), vlkeb(port_new=HOPS), vlkeb(alt="Fez", port_new=HOPS[1:])],
+    "onehop": [vlkeb(port_new=ONEHOP)],
+    "cckeb": [cckeb()],
+    "fgvedit": [fgvedit()],
+    "ads_edit": [ads_edit(), ads_edit(src="Which?", image=["codalm/1.jpg"])],
+}
 
 
 def imported(folder: Path) -> None:
@@ -77,6 +85,17 @@ def test_mmedits_json(read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fu
     picked.append(Case("the images are links out", _linked))
     picked += on_file(FILE, "refused")
     fuzz_one(Reader(seed, read, picked, lambda rng, folder: damage_json(folder, [FILE], rng)))
+
+
+@pytest.mark.parametrize("read", [audited, judged])
+@pytest.mark.parametrize("title", ROWS)
+def test_released_json(title: str, read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fuzz) -> None:
+    seed, file = tmp_path / "seed", "files/eval.json"
+    _draw(seed / "files" / ROWS[title][0]["image"])
+    (seed / file).write_text(json.dumps(ROWS[title]))
+    fuzz_one(
+        Reader(seed, read, on_file(file, "refused"), lambda rng, folder: damage_json(folder, [file], rng))
+    )
 
 
 def _draw(path: Path) -> None:

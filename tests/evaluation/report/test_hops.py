@@ -31,12 +31,12 @@ def test_a_table_for_each_protocol_has_all_hops_with_intervals(make_runs: Any) -
     assert [table.title for table in (legacy, wild)] == [
         f"Visual questions, {name} protocol: portability by hop" for name in ("legacy", "wild")
     ]
-    assert legacy.header == ("method", "1 hop", "2 hops", "2 hops, known")
+    assert legacy.header == ("method", "1 hop", "2 hops", "2 hops known")
     assert [row[0] for row in legacy.rows] == ["good", "poor"]
     assert all(re.fullmatch(r"100\.0 \[\d+\.\d, 100\.0\]", cell) for cell in legacy.rows[0][1:])
     assert legacy.note == (
         "In percent, with 95% intervals: token accuracy. Edits that have it: 1 hop: 8, 2 hops: 4, "
-        "2 hops, known: 2."
+        "2 hops known: 2."
     )
 
 
@@ -56,7 +56,7 @@ def test_page_and_files_have_the_tables(make_runs: Any, tmp_path: Path) -> None:
     page = render(runs).decode()  # type: ignore[arg-type]
     assert "<h3>Portability by hop</h3>" in page
     assert page.index("Wild protocol: portability by hop") < page.index("Legacy protocol: portability by hop")
-    assert 'data-label="2 hops, known"' in page
+    assert 'data-label="2 hops known"' in page
     write_tables(runs, tmp_path)  # type: ignore[arg-type]
     for name in ("tables.md", "tables.tex"):
         assert "portability by hop" in (tmp_path / name).read_text()
