@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from evaluation.drawing.markup import Html, tag
 from evaluation.results.summary import Estimate, Measure
 from mmedit_build.rows import Task
 
@@ -42,6 +43,29 @@ def as_markdown(table: Table) -> str:
     texts = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
     note = f"\n{table.note}\n" if table.note else ""
     return f"## {table.title}\n\n" + "\n".join(texts) + f"\n{note}"
+
+
+def as_html(table: Table, name: str) -> Html:
+    """A table for a page."""
+    heads = [tag("th", title, scope="col") for title in table.header]
+    rows = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row"),
+            *(
+                tag("td", text, data_label=title)
+                for title, text in zip(table.header[1:], row[1:], strict=True)
+            ),
+        )
+        for row in table.rows
+    ]
+    shown = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
+    return scrolled(shown, name)
+
+
+def scrolled(table: Html, name: str) -> Html:
+    """A table that scrolls by itself where it is too wide, also by keyboard."""
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=name)
 
 
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from evaluation.drawing.markup import Html, join, tag
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
-from evaluation.report.formats import TASK_TITLES, Table, cell
+from evaluation.report.board import Board
+from evaluation.report.formats import TASK_TITLES, Table, as_html, cell
 from evaluation.report.runs import Run
 from evaluation.results.summary import HOPS, Estimate, Measure, estimated
 from mmedit_build.rows import Task
@@ -16,6 +18,22 @@ def hop_tables(task: Task, runs: Sequence[Run]) -> list[Table]:
     """A table for each protocol; none where no run has portability."""
     tables = (_table(task, protocol, runs) for protocol in PROTOCOLS)
     return [table for table in tables if table.rows]
+
+
+def portability(board: Board) -> Html:
+    """Portability by hop; nothing where no run has it."""
+    tables = hop_tables(board.task, board.runs)
+    if not tables:
+        return Html()
+    about = (
+        "What follows from the edit in so many steps, asked about its image. Known are the questions of "
+        "which the unedited model answers right what has to be known besides, asked in words alone."
+    )
+    parts = [tag("h3", "Portability by hop"), tag("p", about, class_="lead")]
+    for table in reversed(tables):
+        title = table.title.partition(", ")[2].capitalize()
+        parts += [tag("p", f"{title}. {table.note}", class_="lead"), as_html(table, table.title)]
+    return join(parts)
 
 
 def _table(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> Table:

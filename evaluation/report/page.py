@@ -15,6 +15,7 @@ from evaluation.report.cases import Cards, filters, make_cards
 from evaluation.report.components import components
 from evaluation.report.divergence import divergences
 from evaluation.report.formats import TASK_TITLES
+from evaluation.report.hops import portability
 from evaluation.report.looks import make_looks
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
@@ -24,7 +25,6 @@ from evaluation.report.sections import (
     costs,
     main_table,
     meanings,
-    portability,
     type_tables,
     warnings,
     what_was_run,

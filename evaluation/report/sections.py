@@ -19,8 +19,7 @@ from evaluation.report.board import (
     is_unedited,
     percent,
 )
-from evaluation.report.formats import NO_VALUE, Table
-from evaluation.report.hops import hop_tables
+from evaluation.report.formats import NO_VALUE, as_html, scrolled
 from evaluation.report.looks import Look, mark
 from evaluation.report.overview import family_row
 from evaluation.report.runs import Run, by_family, notes, setup
@@ -54,7 +53,7 @@ def main_table(board: Board) -> Html:
         tag("tbody", family_row(family, 1 + len(titles)), *(_main_row(board, run) for run in of))
         for family, of in by_family(board.runs)
     ]
-    return _scrolled(
+    return scrolled(
         tag("table", head, *bodies, class_="main", style=f"--rows:{len(columns) + 1}"), "Main results"
     )
 
@@ -163,29 +162,12 @@ def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[s
         rows.append(tag("tr", head, *cells))
     caption = tag("caption", NAMES[column], tag("span", board.metric(protocol, column)))
     table = tag("table", caption, tag("thead", tag("tr", tag("td"), *names)), tag("tbody", *rows))
-    return _scrolled(table, f"{NAMES[column]} by type of question")
-
-
-def portability(board: Board) -> Html:
-    """Portability by hop; nothing where no run has it."""
-    parts = []
-    for table in reversed(hop_tables(board.task, board.runs)):
-        parts += [
-            tag("p", table.title.partition(", ")[2].capitalize() + ". " + table.note, class_="lead"),
-            _plain(table, table.title),
-        ]
-    about = (
-        "What follows from the edit in so many steps, asked about its image. Known are the questions of "
-        "which the unedited model answers right what has to be known besides, asked in words alone."
-    )
-    return (
-        join([tag("h3", "Portability by hop"), tag("p", about, class_="lead"), *parts]) if parts else Html()
-    )
+    return scrolled(table, f"{NAMES[column]} by type of question")
 
 
 def costs(board: Board) -> Html:
     """Time, memory, parameters, and how many edits were scored."""
-    shown = _plain(cost_table(board.task, board.runs), "Costs")
+    shown = as_html(cost_table(board.task, board.runs), "Costs")
     note = tag(
         *(
             "p",
@@ -233,26 +215,3 @@ def _where(header: RunResult) -> str:
     """The device, and on a processor the threads, which decide how sums are rounded."""
     threads = f" ({header.threads} threads)" if header.device == "cpu" and header.threads else ""
     return header.device + threads
-
-
-def _plain(table: Table, name: str) -> Html:
-    """A table as it is written in tables.md."""
-    heads = [tag("th", title, scope="col") for title in table.header]
-    rows = [
-        tag(
-            "tr",
-            tag("th", row[0], scope="row"),
-            *(
-                tag("td", cell, data_label=title)
-                for title, cell in zip(table.header[1:], row[1:], strict=True)
-            ),
-        )
-        for row in table.rows
-    ]
-    shown = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
-    return _scrolled(shown, name)
-
-
-def _scrolled(table: Html, name: str) -> Html:
-    """A table that scrolls by itself where it is too wide, also by keyboard."""
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=name)

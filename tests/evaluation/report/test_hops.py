@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.report.board import make_board
-from evaluation.report.hops import hop_tables
+from evaluation.report.hops import hop_tables, portability
 from evaluation.report.page import render
 from evaluation.report.runs import Run
-from evaluation.report.sections import portability
 from evaluation.report.tables import write_tables
 
 
