@@ -10,6 +10,8 @@ from mmedit_build.rows import Relation, Split, Task
 
 Picture = bytes | Path
 """An encoded image: its bytes, or the file that holds it."""
+Prompts = Literal["family", "raw"]
+"""How a case is asked: as the model's family is asked, or as MMEdit's code asks."""
 Kind = Literal[
     "reliability", "text_generality", "image_generality", "portability", "text_locality", "image_locality"
 ]

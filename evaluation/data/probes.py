@@ -12,16 +12,15 @@ BLIP-2 OPT 224 pixels a side), in MMEdit's code at 364.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from editors.base import Edit, TrainEdit
-from evaluation.data.cases import LOCALITY, Case, Kind, Premise, Probe
+from evaluation.data.cases import LOCALITY, Case, Kind, Premise, Probe, Prompts
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
 from mmedit_build.rows import Task
 from mmedit_build.sources.nq import PREFIX
 
-Prompts = Literal["family", "raw"]
 ANSWER_TOKENS = 20
 """The longest answer to a question or about a fact, in tokens; models stop before."""
 CAPTION_TOKENS = 40

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from evaluation.data.cases import LOCALITY, Kind
-from evaluation.data.probes import Asked
 from evaluation.protocols.output import Output
 from mmedit_build.rows import Task
 from mmedit_build.scoring.caption import Consensus
+
+if TYPE_CHECKING:
+    from evaluation.data.probes import Asked
 
 ProtocolName = Literal["legacy", "wild"]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from evaluation.data.cases import LOCALITY, Kind
-from evaluation.data.probes import Asked
 from evaluation.protocols import metrics
 from evaluation.protocols.base import Metric, Protocol
 from evaluation.protocols.output import Output
 from mmedit_build.rows import Task
 from mmedit_build.scoring.caption import Consensus
+
+if TYPE_CHECKING:
+    from evaluation.data.probes import Asked
 
 
 class Legacy(Protocol):

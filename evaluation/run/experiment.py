@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import ErrorDetails
 
 from editors import EDITORS
+from evaluation.data.cases import Prompts
 from evaluation.data.miniature import DATASET
-from evaluation.data.probes import Prompts
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from mmedit_build.errors import UserError, check_name, shortened

@@ -12,8 +12,8 @@ import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from editors.base import Editor, Patch
-from evaluation.data.cases import Case
-from evaluation.data.probes import Asked, Prompts, ask_all, edit_of, edits_of, with_premise
+from evaluation.data.cases import Case, Prompts
+from evaluation.data.probes import Asked, ask_all, edit_of, edits_of, with_premise
 from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.run.base_outputs import BaseOutputs, vocabulary
