@@ -81,7 +81,15 @@ def _modules(log: Path) -> Path:
 
 
 def _run(main: Callable[[], object], words: Sequence[str], log: Path) -> NoReturn:
-    code = 1
+    codes = [1]
+    try:
+        _called(main, words, log, codes)
+    finally:
+        # Whatever a second Ctrl-C cuts off, the tests above do not go on in this process.
+        os._exit(codes[-1])
+
+
+def _called(main: Callable[[], object], words: Sequence[str], log: Path, codes: list[int]) -> None:
     try:
         # Threads do not survive a fork, so weights are read without any.
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
@@ -93,13 +101,12 @@ def _run(main: Callable[[], object], words: Sequence[str], log: Path) -> NoRetur
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         sys.argv = ["command", *words]
         main()
-        code = 0
+        codes.append(0)
     except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        codes.append(error.code if isinstance(error.code, int) else 1)
     except BaseException:
         traceback.print_exc()
     finally:
         _modules(log).write_text("\n".join(name for name in list(sys.modules) if "__main__" not in name))
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
