@@ -25,6 +25,7 @@ from transformers.optimization import Adafactor
 
 from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.learning.training import seeded
 from editors.losses import target_nll
 from editors.neurons.patches import AddedNeurons, Neurons
@@ -68,13 +69,21 @@ class CaliNET:
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> AddedNeurons:
         mllm = unwrapped(model)
+        return self._planned(mllm, edits, new_slots(mllm, mllm.layer_index(self.config.layer), self.config))
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> AddedNeurons:
+        """The slots move on; there are no more of them."""
+        assert isinstance(made.patch, AddedNeurons)
+        return self._planned(unwrapped(model), edits, made.patch.neurons)
+
+    def _planned(self, mllm: MLLM, edits: Sequence[Edit], slots: Neurons) -> AddedNeurons:
         layer = mllm.layer_index(self.config.layer)
         asked = [query for edit in edits for query in reworded(mllm, edit, self.config.forms, edit.target)]
-        slots = self._trained(mllm, layer, mllm.below(asked, layer), new_slots(mllm, layer, self.config))
-        return AddedNeurons(layer, slots)
+        return AddedNeurons(layer, self._trained(mllm, layer, mllm.below(asked, layer), slots))
 
     def _trained(self, mllm: MLLM, layer: int, queries: Sequence[Query], slots: Neurons) -> Neurons:
-        keys, values = (nn.Parameter(tensor) for tensor in (slots.keys, slots.values))
+        # Cloned, as the optimizer changes them where they lie, and they may be those of another patch.
+        keys, values = (nn.Parameter(tensor.clone()) for tensor in (slots.keys, slots.values))
         optimizer = Adafactor(
             [keys, values], lr=self.config.lr, scale_parameter=False, relative_step=False, warmup_init=False
         )

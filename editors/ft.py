@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.losses import target_nll
 from editors.patches.weights import WeightPatch, seen_afresh
 from editors.portions import portions
@@ -104,6 +105,13 @@ class FT:
                 queries = mllm.below(queries, layer)
             with _tunable(part) as start:
                 return WeightPatch(self._tuned(mllm, part, start, queries))
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> WeightPatch:
+        """The weights move on; an optimizer and the bounds of FT-L begin anew where they are."""
+        assert isinstance(made.patch, WeightPatch)
+        with made.patch.applied(model) as moved:
+            further = self.plan(moved, edits).deltas
+        return WeightPatch({name: delta + further[name] for name, delta in made.patch.deltas.items()})
 
     def _tuned(
         self,

@@ -33,11 +33,12 @@ from torch import Tensor
 
 from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.neurons.attribution import Rule, attributions, path
 from editors.neurons.choosing import Agreement, Kind, Place, coarse, common, refined, share_leaving
+from editors.neurons.columns import changes_of, column_patch, summed
 from editors.neurons.patches import ColumnPatch, ScaledNeurons
 from editors.neurons.rewordings import FORMS, Forms, reworded
-from editors.patches.weights import Factors
 from mmedit_build.mllm import MLLM
 from mmedit_build.mllm.tokenizing import answer_ids
 from mmedit_build.recipe.fields import Count, Share, Strict
@@ -174,6 +175,14 @@ class KN:
                 changes[place] = changes[place] + change if place in changes else change
         return column_patch(mllm, changes)
 
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> ColumnPatch | ScaledNeurons:
+        """The sum of what the columns change by; other modes act once on neurons of any of the edits."""
+        if self.config.mode != "edit":
+            return self.plan(model, [*made.edits, *edits])
+        mllm = unwrapped(model)
+        both = [changes_of(mllm, patch) for patch in (made.patch, self.plan(model, edits))]
+        return column_patch(mllm, summed(*both))
+
     def neurons(self, mllm: MLLM, edit: Edit, old: str) -> list[Place]:
         """The neurons (layer, number) that an answer to the edit's prompt is due to."""
         known = self._known() if self.config.learns else self._told()
@@ -203,19 +212,6 @@ def embedded(mllm: MLLM, text: str) -> Tensor:
     with torch.no_grad():
         found: Tensor = mllm.embed_tokens(torch.tensor(ids, dtype=torch.long, device=mllm.device)).sum(dim=0)
     return found
-
-
-def column_patch(mllm: MLLM, changes: dict[Place, Tensor]) -> ColumnPatch:
-    """Changes of columns as a patch of as many ranks as there are columns in each weight."""
-    factors = {}
-    for layer in sorted({layer for layer, _ in changes}):
-        down = mllm.mlp(layer).down
-        numbers = sorted(number for of, number in changes if of == layer)
-        left = torch.stack([changes[layer, number] for number in numbers], dim=1)
-        right = left.new_zeros(len(numbers), down.module.in_features)
-        right[range(len(numbers)), numbers] = 1
-        factors[f"{down.name}.weight"] = Factors(left, right)
-    return ColumnPatch(factors)
 
 
 def _by_module(mllm: MLLM, places: Iterable[Place]) -> dict[str, Tensor]:

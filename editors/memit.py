@@ -34,7 +34,8 @@ from editors.associations.lookup import layer_name
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
 from editors.base import Edit, Model, unwrapped
-from editors.patches.weights import Factors, LowRankPatch
+from editors.growing import Made
+from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
 
 
@@ -78,6 +79,13 @@ class MEMIT(AssociationEditor):
                 written.append(as_patch(f"{down}.weight", pair))
                 before.enter_context(written[-1].applied(mllm))
         return LowRankPatch({name: pair for one in written for name, pair in one.factors.items()})
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
+        """The weights move on: what is missing, and the keys, are those of the model as changed so far."""
+        assert isinstance(made.patch, LowRankPatch)
+        with made.patch.applied(model) as moved:
+            further = self.plan(moved, edits)
+        return folded(together([made.patch, further]))
 
 
 def _key(keys: Tensor) -> Tensor:

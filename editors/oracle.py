@@ -14,6 +14,7 @@ from torch import Tensor
 
 from editors.base import Edit, Model, Overlay, State
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.patches.overlays import RoutedPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
@@ -53,6 +54,14 @@ class Oracle:
         # What follows from an edit has another answer than the edit, which goes last and so wins.
         scope = (*self._scope.get(edit.id, ()), edit.query)
         return OraclePatch({_name(query): query.target or edit.target for query in scope})
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> OraclePatch:
+        """Where two edits ask the same, the later one is answered."""
+        assert isinstance(made.patch, OraclePatch)
+        answers = dict(made.patch.answers)
+        for edit in edits:
+            answers |= self.plan(model, [edit]).answers
+        return OraclePatch(answers)
 
 
 @dataclass(frozen=True, slots=True)

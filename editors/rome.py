@@ -39,7 +39,8 @@ from editors.associations.lookup import Contexts
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
 from editors.base import Edit, Model, unwrapped
-from editors.patches.weights import Factors, LowRankPatch, together
+from editors.growing import Made
+from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
 
 
@@ -61,10 +62,17 @@ class ROME(AssociationEditor):
         return [mllm.layer_index(self.config.layer)]
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
-        mllm = unwrapped(model)
+        return self._after([], unwrapped(model), edits)
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
+        """As edits that are planned together are: into what those before them left."""
+        assert isinstance(made.patch, LowRankPatch)
+        return folded(self._after([made.patch], unwrapped(model), edits))
+
+    def _after(self, written: list[LowRankPatch], mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
+        """What is written, and the edits after it."""
         (layer,) = self.layers(mllm)
         covariance = self.covariance(layer)
-        written: list[LowRankPatch] = []
         for contexts in self.contexts(mllm, edits):
             # Those before it as one patch: each by itself would keep a copy of the whole weight.
             with together(written).applied(mllm) if written else nullcontext():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
@@ -25,9 +27,18 @@ def save_patch(patch: Patch, path: Path) -> None:
     write_state(path, patch.state(), f"{kind.__module__}:{kind.__qualname__}")
 
 
-def load_patch(path: Path) -> Patch:
-    """The patch that `save_patch` wrote."""
+def kept_bytes(patch: Patch) -> int:
+    """How much there is to keep of a patch."""
+    state = patch.state()
+    fields = json.dumps(state.fields, ensure_ascii=False).encode()
+    return sum(tensor.nbytes for tensor in state.tensors.values()) + len(fields)
+
+
+def load_patch(path: Path, device: torch.device | None = None) -> Patch:
+    """The patch that `save_patch` wrote, on a device or in main memory."""
     state, kind = read_state(path)
+    if device is not None:
+        state = replace(state, tensors={name: one.to(device) for name, one in state.tensors.items()})
     module, _, name = kind.partition(":")
     try:
         if not module.startswith(OURS):

@@ -26,6 +26,7 @@ from typing import ClassVar
 
 from editors.base import Edit, Model, State, TrainEdit, mllm_of
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.learning.training import Report, check_enough, seeded
 from editors.learning.training import train as learn
 from editors.memory.config import SERACConfig, SERACImageConfig
@@ -109,6 +110,12 @@ class SERAC:
         mllm = mllm_of(model)
         memories = tuple(remember(mllm, queries, config.router, images=config.images))
         return MemoryPatch(memories, learned.scope, learned.counterfactual, config.router, config.mixing)
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> MemoryPatch:
+        """The memories of the edits join the others."""
+        assert isinstance(made.patch, MemoryPatch)
+        further = self.plan(model, edits).memories
+        return replace(made.patch, memories=(*made.patch.memories, *further))
 
 
 class SERACImage(SERAC):

@@ -20,15 +20,17 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.learning.training import check_enough, seeded
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import Patching, PatchingConfig, find_mistake
@@ -47,7 +49,7 @@ class TPatcherConfig(PatchingConfig):
     memory: Count = 2000
     """MLP inputs that are remembered of the train edits, and as many of those held out."""
     remember: bool = True
-    """Whether an edit joins the memory of those that are planned with it after it."""
+    """Whether an edit joins the memory of those after it."""
     seed: int = 0
     """Decides where values start and what is remembered."""
 
@@ -106,23 +108,54 @@ class TPatcher:
 
     # Planning
 
-    def plan(self, model: Model, edits: Sequence[Edit]) -> AddedNeurons:
-        mllm = unwrapped(model)
-        layer, remembered = mllm.layer_index(self.config.layer), self._known()
-        lots: list[Neurons] = []
-        with ExitStack() as grown:
-            for edit in edits:
-                # Each by itself, so that an edit comes out the same whatever comes after it.
-                below = mllm.below([edit.query], layer)
-                (inputs,) = look_into(mllm, below, layer)
-                mistake = find_mistake(mllm, below, inputs, self.config.neurons)
-                with seeded(_seed(self.config.seed, edit.id)):
-                    patching = Patching(mllm, layer, self.config, mistake, remembered)
-                lots.append(patching.train())
-                grown.enter_context(AddedNeurons(layer, lots[-1]).applied(mllm))
-                if self.config.remember:
-                    remembered = remembered.joined_by(inputs)
-        return AddedNeurons(layer, Neurons.joined(lots))
+    def plan(self, model: Model, edits: Sequence[Edit]) -> GrownNeurons:
+        return self._grown(unwrapped(model), [], edits)
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> GrownNeurons:
+        """As edits that are planned together are: after those before them."""
+        assert isinstance(made.patch, GrownNeurons)
+        return self._grown(unwrapped(model), [made.patch], edits)
+
+    def _grown(self, mllm: MLLM, grown: list[GrownNeurons], edits: Sequence[Edit]) -> GrownNeurons:
+        layer = mllm.layer_index(self.config.layer)
+        for edit in edits:
+            with _joined(grown).applied(mllm) if grown else nullcontext():
+                grown.append(self._edited(mllm, layer, [one.inputs for one in grown], edit))
+        return _joined(grown)
+
+    def _edited(self, mllm: MLLM, layer: int, earlier: Sequence[Tensor], edit: Edit) -> GrownNeurons:
+        """One edit, made in the model as it now is."""
+        # Each by itself, so that an edit comes out the same whatever comes after it.
+        below = mllm.below([edit.query], layer)
+        (inputs,) = look_into(mllm, below, layer)
+        mistake = find_mistake(mllm, below, inputs, self.config.neurons)
+        remembered = self._known().joined_by(earlier)
+        with seeded(_seed(self.config.seed, edit.id)):
+            patching = Patching(mllm, layer, self.config, mistake, remembered)
+        return GrownNeurons(layer, patching.train(), inputs if self.config.remember else inputs[:0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GrownNeurons(AddedNeurons):
+    """With what later edits have to leave alone."""
+
+    inputs: Tensor
+    """Of the MLP at the edits made (positions, in)."""
+
+    def state(self) -> State:
+        # Named, as dataclasses with slots are made anew, and then know their parents by no other name.
+        state = AddedNeurons.state(self)
+        return replace(state, tensors={**state.tensors, "inputs": self.inputs})
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        plain = AddedNeurons.from_state(state)
+        return cls(plain.layer, plain.neurons, state.tensors["inputs"])
+
+
+def _joined(grown: Sequence[GrownNeurons]) -> GrownNeurons:
+    neurons = Neurons.joined([one.neurons for one in grown])
+    return GrownNeurons(grown[0].layer, neurons, torch.cat([one.inputs for one in grown]))
 
 
 def _seed(seed: int, edit_id: str) -> int:

@@ -13,11 +13,12 @@ from torch import nn
 
 from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
+from editors.growing import Made
 from editors.learning.gradients import OuterProducts, gradients
 from editors.learning.seeing import seeing_gradients
 from editors.learning.training import Learning, Report, TrainingConfig, check_enough, seeded
 from editors.learning.training import train as learn
-from editors.patches.weights import LowRankPatch, together
+from editors.patches.weights import LowRankPatch, folded, together
 from editors.portions import portions
 from mmedit_build.mllm import MLLM, Below, Query
 
@@ -149,6 +150,11 @@ class HypernetworkEditor(ABC):
             queries = mllm.below(queries, layer)
         with torch.no_grad():
             return together(network(self.told(mllm, queries)))
+
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
+        """The sum with what the network makes of these edits, from gradients of the model as it was."""
+        assert isinstance(made.patch, LowRankPatch)
+        return folded(together([made.patch, self.plan(model, edits)]))
 
 
 def edited(mllm: MLLM, layers: Sequence[int], part: EditedPart = "language") -> dict[str, tuple[int, int]]:

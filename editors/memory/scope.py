@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -31,6 +31,8 @@ THRESHOLD = 0.5
 """Above it a query is in scope; at it, it is not."""
 IMAGE_SCALE = 2.0
 """Squared distance between images that have nothing in common, before it is learned."""
+CELLS = 2**24
+"""Differences of numbers that are held at a time."""
 NEAREST = 1e-6
 """The least squared distance that counts as one where queries shall be told apart."""
 
@@ -141,7 +143,9 @@ class Scope(nn.Module):
         self, queries: Sequence[Place], edits: Sequence[Place], vectors: dict[str, Tensor]
     ) -> Tensor:
         asked, told = (torch.stack([vectors[one.text] for one in side]) for side in (queries, edits))
-        squared = (asked[:, None] - told[None]).square().sum(dim=-1)
+        # A few queries at a time, as there are as many numbers of each as all edits have.
+        rows = max(1, CELLS // told.numel())
+        squared = torch.cat([(one[:, None] - told[None]).square().sum(dim=-1) for one in asked.split(rows)])
         if self.log_image_scale is None:
             return squared
         return squared + self.log_image_scale.exp() * _apart(queries, edits).to(squared.device)
@@ -182,17 +186,29 @@ def _direction(features: Tensor) -> Tensor:
 
 def _apart(queries: Sequence[Place], edits: Sequence[Place]) -> Tensor:
     """1 - cos of the images; 0 where neither side has one."""
-    rows = [[_pair_apart(query.image, edit.image) for edit in edits] for query in queries]
-    return torch.stack([torch.stack(row) for row in rows])
+    asked, told = (torch.tensor([one.image is not None for one in side]) for side in (queries, edits))
+    apart = (asked[:, None] != told[None]).float()
+    images = {i: edit.image for i, edit in enumerate(edits) if edit.image is not None}
+    lots = [[i for i, image in images.items() if len(image) == length] for length in _lengths(images)]
+    for lot in lots:
+        whole = torch.stack([images[i].flatten() for i in lot])
+        means = torch.stack([_mean_direction(images[i]) for i in lot])
+        for row, query in enumerate(queries):
+            if query.image is None:
+                continue
+            alike = len(query.image) == len(images[lot[0]])
+            one, others = (query.image.flatten(), whole) if alike else (_mean_direction(query.image), means)
+            # Not 1 - one @ other, which rounding can keep from being 0 for equal images.
+            apart[row, lot] = ((others - one.to(others.device)).square().sum(dim=1) / 2).cpu()
+    return apart
 
 
-def _pair_apart(one: Tensor | None, other: Tensor | None) -> Tensor:
-    if one is None or other is None:
-        return torch.tensor(0.0 if one is other else 1.0)
-    if len(one) != len(other):
-        one, other = (_direction(image.mean(dim=0)) for image in (one, other))
-    # Not 1 - one @ other, which rounding can keep from being 0 for equal images.
-    return ((one - other.to(one.device)).square().sum() / 2).cpu()
+def _lengths(images: Mapping[int, Tensor]) -> list[int]:
+    return list(dict.fromkeys(len(image) for image in images.values()))
+
+
+def _mean_direction(image: Tensor) -> Tensor:
+    return _direction(image.mean(dim=0))
 
 
 def _plain(tokenizer: Any) -> Tokenizer:

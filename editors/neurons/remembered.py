@@ -26,9 +26,9 @@ class Remembered:
     train: Tensor
     validation: Tensor
 
-    def joined_by(self, inputs: Tensor) -> Remembered:
-        """With those of an edit that has been made."""
-        return Remembered(torch.cat([self.train, inputs]), torch.cat([self.validation, inputs]))
+    def joined_by(self, inputs: Sequence[Tensor]) -> Remembered:
+        """With those of edits that have been made."""
+        return Remembered(torch.cat([self.train, *inputs]), torch.cat([self.validation, *inputs]))
 
 
 def queries_of(train: Sequence[TrainEdit], number: int, rng: random.Random) -> list[Query]:

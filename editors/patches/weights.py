@@ -120,6 +120,21 @@ def together(patches: Sequence[LowRankPatch]) -> LowRankPatch:
     )
 
 
+def folded(patch: LowRankPatch) -> LowRankPatch:
+    """The same change with no more ranks than its matrices have, so that what grows does so to an end."""
+    return LowRankPatch({name: _folded(pair) for name, pair in patch.factors.items()})
+
+
+def _folded(pair: Factors) -> Factors:
+    (out, rank), width = pair.left.shape, pair.right.shape[1]
+    if rank <= min(out, width):
+        return pair
+    whole = pair.left @ pair.right
+    # One side is the unit matrix of the smaller size, whose product with the other is exact.
+    unit = torch.eye(min(out, width)).to(whole)
+    return Factors(unit, whole) if out <= width else Factors(whole, unit)
+
+
 @contextmanager
 def seen_afresh(mllm: MLLM, names: Mapping[str, object]) -> Iterator[None]:
     """Has images encoded anew inside if one of the named parameters decides about their features."""

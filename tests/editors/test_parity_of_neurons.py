@@ -16,9 +16,10 @@ from torch import Tensor
 
 from editors.base import Edit
 from editors.calinet import CaliNET, CaliNETConfig
-from editors.kn import KN, KNConfig, column_patch, embedded
+from editors.kn import KN, KNConfig, embedded
 from editors.neurons.attribution import attributions, path
 from editors.neurons.choosing import coarse, refined
+from editors.neurons.columns import column_patch
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import Patching, PatchingConfig, find_mistake
 from editors.neurons.remembered import Remembered

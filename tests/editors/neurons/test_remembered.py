@@ -40,6 +40,6 @@ def test_inputs_that_decide_about_an_answer_come_first(mllm: MLLM, probes: list[
 
 def test_an_edit_joins_both_memories() -> None:
     one, other, new = torch.zeros(2, 3), torch.ones(1, 3), torch.full((2, 3), 2.0)
-    grown = Remembered(one, other).joined_by(new)
+    grown = Remembered(one, other).joined_by([new])
     assert torch.equal(grown.train, torch.cat([one, new]))
     assert torch.equal(grown.validation, torch.cat([other, new]))
