@@ -10,15 +10,18 @@ import typer
 
 from evaluation.options import (
     Cache,
+    Conflicts,
     DatasetName,
     Device,
     ExperimentFile,
     Images,
     MethodNames,
     ModelName,
+    Orders,
     PartNames,
     Precision,
     Seed,
+    Stream,
     TaskName,
     Template,
     folder_of_results,
@@ -64,6 +67,9 @@ def evaluate(
         str | None,
         typer.Option(help="Edits that one patch makes; a comma list for runs of several.", show_default="1"),
     ] = None,
+    stream: Stream = None,
+    orders: Orders = None,
+    conflicts: Conflicts = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the results.", show_default="runs/eval", parser=place, metavar="PATH"),
@@ -98,6 +104,9 @@ def evaluate(
         "limit": limit,
         "parts": part,
         "at_once": at_once,
+        "stream": stream,
+        "orders": orders,
+        "conflicts": conflicts,
         "out": out,
         "images": images,
         "device": device,
@@ -272,6 +281,7 @@ def _evaluate(experiment: Experiment) -> None:
 
     from evaluation.report.runs import find_runs
     from evaluation.report.screen import tables
+    from evaluation.report.stream_tables import find_streams
     from evaluation.run.attempts import settled
     from evaluation.run.evaluate import evaluate as evaluate_all
     from mmedit_build.console import progress, quiet_loading, show_path
@@ -281,7 +291,7 @@ def _evaluate(experiment: Experiment) -> None:
     if done:
         # Of all that stands there, whichever command wrote it.
         runs = find_runs([experiment.out])
-        for table in tables(runs):
+        for table in tables(runs, find_streams([experiment.out])):
             Console().print(table)
         show_path("Results", experiment.out)
         _write_report(runs, [experiment.out], experiment.out, experiment.images)
@@ -293,13 +303,15 @@ def _write_report(
     runs: dict[Task, list[Run]], folders: Sequence[Path], out: Path, images: Path | None
 ) -> None:
     from evaluation.report.page import write_page
+    from evaluation.report.stream_tables import find_streams
     from evaluation.report.tables import write_tables
     from evaluation.tracing.records import find_traces
     from mmedit_build.console import show_path
 
-    for path in write_tables(runs, out):
+    streams = find_streams(folders)
+    for path in write_tables(runs, out, streams):
         show_path(path.suffix.removeprefix(".").upper(), path)
-    show_path("Page", write_page(runs, out, images, find_traces(folders)))
+    show_path("Page", write_page(runs, out, images, find_traces(folders), streams))
 
 
 def _refuse_options(context: typer.Context) -> None:

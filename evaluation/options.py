@@ -65,6 +65,17 @@ Cache = Annotated[
         metavar="PATH",
     ),
 ]
+Stream = Annotated[
+    str | None,
+    typer.Option(help="Make edits one after the other; look what is left after so many (a comma list)."),
+]
+Orders = Annotated[
+    int | None, typer.Option(min=1, help="In how many orders a stream is made.", show_default="3")
+]
+Conflicts = Annotated[
+    bool | None,
+    typer.Option("--conflicts", help="Let edits of a stream ask the same; the later one counts."),
+]
 ExperimentFile = Annotated[
     Path | None,
     typer.Option(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.style import STYLE
@@ -29,6 +30,8 @@ from evaluation.report.sections import (
     warnings,
     what_was_run,
 )
+from evaluation.report.stream_tables import StreamRun
+from evaluation.report.streams import section
 from evaluation.tracing import page as tracing
 from mmedit_build.page import document
 from mmedit_build.rows import Task
@@ -39,7 +42,11 @@ TITLE = "Evaluation of edits"
 
 
 def write_page(
-    runs: dict[Task, list[Run]], folder: Path, images: Path | None = None, traces: Sequence[Path] = ()
+    runs: dict[Task, list[Run]],
+    folder: Path,
+    images: Path | None = None,
+    traces: Sequence[Path] = (),
+    streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({}),
 ) -> Path:
     """Write the page into a folder.
 
@@ -47,11 +54,16 @@ def write_page(
     that causal tracing wrote.
     """
     path = folder / NAME
-    write_atomic(path, render(runs, images, traces))
+    write_atomic(path, render(runs, images, traces, streams))
     return path
 
 
-def render(runs: dict[Task, list[Run]], images: Path | None = None, traces: Sequence[Path] = ()) -> bytes:
+def render(
+    runs: dict[Task, list[Run]],
+    images: Path | None = None,
+    traces: Sequence[Path] = (),
+    streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({}),
+) -> bytes:
     """The page, in UTF-8."""
     parts = {task: split(of_task) for task, of_task in runs.items()}
     looks = make_looks([run for of_task in runs.values() for run in of_task])
@@ -61,7 +73,10 @@ def render(runs: dict[Task, list[Run]], images: Path | None = None, traces: Sequ
         tag("h1", TITLE),
         tag("p", _lead(boards), class_="lead"),
         _contents(boards, traces),
-        *(_task(board, all_, parts[board.task][1]) for board, all_ in zip(boards, whole, strict=True)),
+        *(
+            _task(board, all_, parts[board.task][1], streams.get(board.task, ()))
+            for board, all_ in zip(boards, whole, strict=True)
+        ),
         *map(tracing.section, traces),
         _cases(boards, make_cards(boards, images)),
         tag("section", tag("h2", "What was run"), what_was_run(whole), id="runs"),
@@ -85,7 +100,7 @@ def _contents(boards: Sequence[Board], traces: Sequence[Path]) -> Html:
     return tag("nav", *links, aria_label="Contents")
 
 
-def _task(board: Board, whole: Board, several: Sequence[Run]) -> Html:
+def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[StreamRun]) -> Html:
     parts = [
         tag("h2", TASK_TITLES[board.task]),
         tag("p", "Means in percent with 95% intervals over images.", class_="lead"),
@@ -101,6 +116,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run]) -> Html:
         portability(board),
         type_tables(board),
         at_once(board, several),
+        section(board.task, streams, board.looks),
         overview(board.task, whole.runs),
         costs(whole),
     ]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from rich.table import Table
 from rich.text import Text
 
 from evaluation.report.runs import Run
+from evaluation.report.stream_tables import StreamRun, stream_tables
 from evaluation.report.tables import cost_table, main_tables
 from mmedit_build.rows import Task
 
 
-def tables(runs: dict[Task, list[Run]]) -> list[Table]:
+def tables(
+    runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
+) -> list[Table]:
     """The main tables, and what each method took."""
-    plain = [*main_tables(runs), *(cost_table(task, of_task) for task, of_task in runs.items())]
+    costs = [cost_table(task, of_task) for task, of_task in runs.items()]
+    plain = [*main_tables(runs), *stream_tables(streams), *costs]
     shown: list[Table] = []
     for table in plain:
         drawn = Table(table.header[0], title=table.title, caption=table.note or None)

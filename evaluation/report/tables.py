@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
@@ -13,6 +14,7 @@ from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown,
 from evaluation.report.hops import hop_tables
 from evaluation.report.overview import overview_table
 from evaluation.report.runs import Run, notes, split
+from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
 from evaluation.results.summary import (
     Estimate,
     Measure,
@@ -42,15 +44,22 @@ DIFFERENCE_COLUMNS = (
 )
 
 
-def write_tables(runs: dict[Task, list[Run]], folder: Path) -> list[Path]:
+def write_tables(
+    runs: dict[Task, list[Run]],
+    folder: Path,
+    streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({}),
+) -> list[Path]:
     """Write all tables of all tasks into a folder."""
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
+    whole = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams)]
     texts = {
-        "tables.md": markdown(runs),
-        "tables.tex": "\n".join(map(latex, [*main_tables(runs), *_hop_tables(runs), *overviews])),
+        "tables.md": markdown(runs, streams),
+        "tables.tex": "\n".join(map(latex, [*whole, *overviews])),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
+    if streams:
+        texts["streams.csv"] = as_csv(CSV_COLUMNS, csv_rows(streams))
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
@@ -137,9 +146,11 @@ def _seconds(seconds: float, digits: int) -> str:
     return f"{seconds:.{digits}f}" if seconds else NO_VALUE
 
 
-def markdown(runs: dict[Task, list[Run]]) -> str:
+def markdown(
+    runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
+) -> str:
     """All tables for people."""
-    tables = main_tables(runs) + _hop_tables(runs)
+    tables = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams)]
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])

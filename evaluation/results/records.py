@@ -123,6 +123,8 @@ class Settings:
     seed: int
     at_once: int = 1
     """Edits that one patch is planned for."""
+    stream: int = 0
+    """Of how many edits the orders of streams are drawn; 0 where each patch is taken off again."""
 
     @property
     def name(self) -> str:
@@ -170,8 +172,9 @@ _RUNS = TypeAdapter(RunResult)
 class ResultFolder:
     """The results of one method on one task."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, header: str = HEADER) -> None:
         self.folder = folder
+        self._header = folder / header
         self._lines = _lines(folder)
 
     def locked(self) -> AbstractContextManager[None]:
@@ -194,9 +197,9 @@ class ResultFolder:
 
     def _earlier(self, settings: Settings) -> RunResult | None:
         """The header that is there, of the same settings."""
-        if not (self.folder / HEADER).exists():
+        if not self._header.exists():
             return None
-        earlier = read_header(self.folder)
+        earlier = read_header(self.folder, self._header.name)
         for name, before, now in differences(*map(_content, (earlier.settings, settings))):
             raise UserError(
                 f"{self.folder} holds results of other settings: {name} was {before} and is now {now}. "
@@ -216,7 +219,7 @@ class ResultFolder:
         self._lines.add(result)
 
     def write_header(self, header: RunResult) -> None:
-        write_atomic(self.folder / HEADER, _RUNS.dump_json(header, indent=2) + b"\n")
+        write_atomic(self._header, _RUNS.dump_json(header, indent=2) + b"\n")
 
 
 def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
@@ -224,8 +227,8 @@ def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
     return read_header(folder), _once(_lines(folder).read())
 
 
-def read_header(folder: Path) -> RunResult:
-    path = folder / HEADER
+def read_header(folder: Path, name: str = HEADER) -> RunResult:
+    path = folder / name
     try:
         return _RUNS.validate_json(read_bytes(path, MOST_BYTES))
     except (OSError, ValidationError) as error:

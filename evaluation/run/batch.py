@@ -93,7 +93,8 @@ class _Batch:
             yield from (skipped(case, error) for case in cases)
             return
         for together in groups(self._judging, cases):
-            yield from self._judged(
+            yield from judged(
+                self._judging,
                 patch,
                 [
                     Planned(case, self._judging.probes(case), patch, seconds / len(cases), known[case.id])
@@ -101,33 +102,36 @@ class _Batch:
                 ],
             )
 
-    def _judged(self, patch: Patch, together: Sequence[Planned]) -> Iterator[CaseResult]:
-        try:
-            with timed(self._judging.mllm) as clock:
-                outputs = iter(self._shared(patch, together))
-        except FAULTS as error:
-            if len(together) == 1:
-                yield skipped(together[0].case, error, together[0])
-            else:
-                # One of them is at fault, and each on its own will tell which.
-                for planned in together:
-                    yield from self._judged(patch, [planned])
-            return
-        for planned in together:
-            planned.after = [next(outputs) for _ in planned.probes]
-            planned.probe_seconds = clock.seconds / len(together)
-            yield self._judging.finish(planned)
 
-    def _shared(self, patch: Patch, together: Sequence[Planned]) -> list[Output]:
-        judging, mllm = self._judging, self._judging.mllm
-        probes = [probe for planned in together for probe in planned.probes]
-        before = [output for planned in together for output in planned.before]
-        queries: Sequence[Query] = [probe.query for probe in probes]
-        layer = patch.first_layer(mllm)
-        if layer is not None:
-            queries = mllm.below(queries, layer, for_generation=judging.writes, batch_size=judging.batch_size)
-        with patch.applied(mllm) as model:
-            if layer is None and model is mllm:
-                # Images look different now, but only once for all that is asked about them.
-                queries = mllm.below(queries, 0, batch_size=judging.batch_size)
-            return judging.measure(lambda _: nullcontext(model), probes, queries, before)
+def judged(judging: Judging, patch: Patch, together: Sequence[Planned]) -> Iterator[CaseResult]:
+    """The results of edits that one patch makes, all probes of theirs asked under it."""
+    try:
+        with timed(judging.mllm) as clock:
+            outputs = iter(_shared(judging, patch, together))
+    except FAULTS as error:
+        if len(together) == 1:
+            yield skipped(together[0].case, error, together[0])
+        else:
+            # One of them is at fault, and each on its own will tell which.
+            for planned in together:
+                yield from judged(judging, patch, [planned])
+        return
+    for planned in together:
+        planned.after = [next(outputs) for _ in planned.probes]
+        planned.probe_seconds = clock.seconds / len(together)
+        yield judging.finish(planned)
+
+
+def _shared(judging: Judging, patch: Patch, together: Sequence[Planned]) -> list[Output]:
+    mllm = judging.mllm
+    probes = [probe for planned in together for probe in planned.probes]
+    before = [output for planned in together for output in planned.before]
+    queries: Sequence[Query] = [probe.query for probe in probes]
+    layer = patch.first_layer(mllm)
+    if layer is not None:
+        queries = mllm.below(queries, layer, for_generation=judging.writes, batch_size=judging.batch_size)
+    with patch.applied(mllm) as model:
+        if layer is None and model is mllm:
+            # Images look different now, but only once for all that is asked about them.
+            queries = mllm.below(queries, 0, batch_size=judging.batch_size)
+        return judging.measure(lambda _: nullcontext(model), probes, queries, before)

@@ -86,6 +86,13 @@ class Experiment(Strict):
     """Folder of what the unedited model answered and of what editors learned."""
     at_once: tuple[Count, ...] = Field(default=(1,), min_length=1)
     """How many edits one patch makes, as a list or a comma list: a run of each method for each number."""
+    stream: tuple[Count, ...] = ()
+    """After how many edits, one after the other, it is looked at what is left, as a list or a comma list.
+    Left out, each edit is taken off again."""
+    orders: Count = 3
+    """In how many orders a stream is made."""
+    conflicts: bool = False
+    """Whether edits of a stream may ask the same about the same image; the later one then counts."""
     parts: tuple[Part, ...] = ()
     """Parts of the model, as a list or a comma list: a run of each method that can be told which part to edit
     for each of them. Left out, methods edit what their options say."""
@@ -123,7 +130,13 @@ class Experiment(Strict):
     def _names(cls, given: object) -> object:
         return list(dict.fromkeys(map(str.strip, given.split(",")))) if isinstance(given, str) else given
 
-    @field_validator("at_once", mode="before")
+    @model_validator(mode="after")
+    def _one_way(self) -> Experiment:
+        if self.stream and self.at_once != (1,):
+            raise UserError("A stream makes one edit after the other; leave out --at-once, or --stream.")
+        return self
+
+    @field_validator("at_once", "stream", mode="before")
     @classmethod
     def _numbers(cls, given: object) -> object:
         return given.split(",") if isinstance(given, str) else (given,) if isinstance(given, int) else given

@@ -12,6 +12,7 @@ import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from editors.base import Editor, Patch
+from editors.growing import Made, grow
 from evaluation.data.cases import Case, Prompts
 from evaluation.data.probes import Asked, ask_all, edit_of, edits_of, with_premise
 from evaluation.protocols.output import Output
@@ -87,16 +88,21 @@ class Judging:
         return Planned(case, self.probes(case), *self.patch(editor, [case]))
 
     def patch(self, editor: Editor, cases: Sequence[Case]) -> tuple[Patch, float]:
-        """A patch for all the cases, and its seconds; seeded by them, so a resumed run gives the same."""
+        """A patch for all the cases, and its seconds."""
+        made, seconds = self.grown(editor, None, cases)
+        return made.patch, seconds
+
+    def grown(self, editor: Editor, made: Made | None, cases: Sequence[Case]) -> tuple[Made, float]:
+        """What is made once the cases are, and the seconds; seeded by them, so that runs can be resumed."""
         names = " ".join([str(self.seed), *(case.id for case in cases)])
         seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
         torch.manual_seed(int.from_bytes(seed, "big"))
         with timed(self.mllm) as clock:
             edits = [edit for case in cases for edit in edits_of(case, self.mllm, self.prompts)]
-            patch = editor.plan(self.mllm, edits)
+            made = grow(editor, self.mllm, made, edits)
         if self.seen is not None:
-            self.seen(patch)
-        return patch, clock.seconds
+            self.seen(made.patch)
+        return made, clock.seconds
 
     def finish(self, planned: Planned) -> CaseResult:
         """The result of a case whose outputs are there."""
@@ -130,8 +136,13 @@ class Judging:
 
 def skipped(case: Case, error: Exception, planned: Planned | None = None) -> CaseResult:
     """The result of a case that came to no scores."""
+    return _result(case, planned, [], reason_of(error))
+
+
+def reason_of(error: Exception) -> str:
+    """Why there are no scores."""
     reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    return _result(case, planned, [], reason.strip() or type(error).__name__)
+    return reason.strip() or type(error).__name__
 
 
 @contextmanager

@@ -105,6 +105,10 @@ class _Group:
         return self._judging.finish(planned)
 
     def _side_by_side(self, together: Sequence[Planned]) -> Iterator[CaseResult]:
+        if len(together) == 1:
+            # With nothing beside it, it is applied as it is when it is one of a stream.
+            yield self._alone(together[0])
+            return
         try:
             with timed(self._judging.mllm) as clock:
                 outputs = self._together(together)

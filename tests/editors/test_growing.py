@@ -105,9 +105,7 @@ def test_neither_the_model_nor_the_earlier_patch_changes(
 def test_a_patch_read_from_a_file_goes_on_as_the_same(
     editor: Editor, miniature: MLLM, edits: list[Edit], queries: list[Query], made: Made, tmp_path: Path
 ) -> None:
-    first = grow(editor, miniature, None, edits[:2])
-    second = Made(first.edits[:1], editor.plan(miniature, edits[:1]))
-    both = grow(editor, miniature, second, edits[1:2])
+    both = grow(editor, miniature, grow(editor, miniature, None, edits[:1]), edits[1:2])
     save_patch(both.patch, tmp_path / "patch")
     loaded = Made(both.edits, load_patch(tmp_path / "patch", miniature.device))
     again = grow(editor, miniature, loaded, edits[2:])

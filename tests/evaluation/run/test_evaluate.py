@@ -16,7 +16,8 @@ from editors.saving import read_state
 from evaluation.data.dataset import load_cases
 from evaluation.results.records import HEADER, LINES, CaseResult, read_results
 from evaluation.run.attempts import MethodsFailedError
-from evaluation.run.evaluate import LOG, THREADS, Bench, evaluate, fit, load_editors, load_model
+from evaluation.run.bench import Bench
+from evaluation.run.evaluate import LOG, THREADS, evaluate, fit, load_editors, load_model
 from evaluation.run.experiment import Experiment, Method
 from evaluation.run.peak import peak, reset_peak
 from mmedit_build.console import Advance
@@ -150,7 +151,7 @@ def test_a_run_that_goes_on_is_not_finished_meanwhile(
     def cut_off(*_: object) -> Iterator[CaseResult]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("evaluation.run.evaluate.run", cut_off)
+    monkeypatch.setattr("evaluation.run.bench.run", cut_off)
     with pytest.raises(KeyboardInterrupt):
         evaluate(some, progress)
     assert not read_results(folder)[0].finished

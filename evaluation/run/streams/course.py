@@ -1,0 +1,131 @@
+"""One order of a stream: edits are made one after the other, and at checkpoints it is looked what is left.
+
+Patches are kept on disk every so often and at each checkpoint, and taken up as they lie there: so a run that
+was killed goes on from the last one and gives the same numbers to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from editors.base import Edit, Editor
+from editors.growing import Made
+from editors.saving import kept_bytes
+from evaluation.data.cases import Case
+from evaluation.data.probes import edit_of
+from evaluation.results.records import CaseResult
+from evaluation.results.streams import Checkpoint, Kept, Placed, StreamFolder
+from evaluation.run.batch import judged
+from evaluation.run.judging import FAULTS, Judging, Planned, reason_of, skipped
+from evaluation.run.peak import peak, reset_peak
+from evaluation.run.room import groups
+from evaluation.run.streams.dealing import sampled
+from evaluation.run.streams.fixed import FixedSet
+from evaluation.run.streams.keeping import Keeping
+from mmedit_build.console import Advance
+
+EVERY = 50
+"""After so many edits what is made is kept on disk."""
+
+
+@dataclass
+class Course:
+    """One order of one method."""
+
+    judging: Judging
+    editor: Editor
+    fixed: FixedSet
+    folder: StreamFolder
+    order: int
+    cases: Sequence[Case]
+    """The edits in the order."""
+    online: dict[int, Placed]
+    """What is known of edits when they had just been made, by position."""
+
+    def run(self, checkpoints: Sequence[int], done: Collection[int], advance: Advance) -> None:
+        """Go on to the last checkpoint; those that are done are not judged again."""
+        keeping = Keeping(self.folder.folder, self.order, self.judging.mllm.device)
+        begun, patch = keeping.taken_up(self.online)
+        made = None if patch is None else Made(self._edits(begun), patch)
+        advance(begun, "")
+        reset_peak(self.judging.mllm.device)
+        for position in range(begun, checkpoints[-1]):
+            placed, made = self._step(position, made)
+            self.online[position] = placed
+            self.folder.add_online(placed)
+            number = position + 1
+            if number in checkpoints and number not in done:
+                self.folder.add_checkpoint(self._checkpoint(number, made, checkpoints))
+                reset_peak(self.judging.mllm.device)
+            if made is not None and (number in checkpoints or number % EVERY == 0):
+                made = Made(made.edits, keeping.keep(number, made.patch))
+            advance(1, "" if placed.result.scored else "some skipped")
+        keeping.end()
+
+    def _edits(self, number: int) -> tuple[Edit, ...]:
+        """Those of the first so many that were made."""
+        judging = self.judging
+        made = [position for position in range(number) if self.online[position].made]
+        return tuple(edit_of(self.cases[position], judging.mllm, judging.prompts) for position in made)
+
+    def _step(self, position: int, made: Made | None) -> tuple[Placed, Made | None]:
+        """The next edit, and what it came to at once; one that cannot be made is left out of the stream."""
+        case = self.cases[position]
+        try:
+            probes = self.judging.probes(case)[:1]
+            before = self.judging.base.of(probes)
+            made, seconds = self.judging.grown(self.editor, made, [case])
+        except FAULTS as error:
+            return self._placed(position, skipped(case, error), made=False), made
+        planned = Planned(case, probes, made.patch, seconds, before)
+        (result,) = judged(self.judging, made.patch, [planned])
+        return self._placed(position, result), made
+
+    def _placed(self, position: int, result: CaseResult, *, made: bool = True) -> Placed:
+        return Placed(order=self.order, position=position, made=made, result=result)
+
+    def _checkpoint(self, number: int, made: Made | None, checkpoints: Sequence[int]) -> Checkpoint:
+        retention = self._retention(number, made)
+        fixed, reason, seconds = self._fixed(made)
+        since = max((one for one in checkpoints if one < number), default=0)
+        times = [self.online[position].result.plan_seconds for position in range(since, number)]
+        size, of = peak(self.judging.mllm.device)
+        return Checkpoint(
+            order=self.order,
+            edits=number,
+            skipped=reason,
+            retention=retention,
+            fixed=fixed,
+            patch_bytes=0 if made is None else kept_bytes(made.patch),
+            plan_seconds=sum(times) / len(times),
+            query_seconds=seconds,
+            unedited_seconds=self.fixed.seconds,
+            peak_bytes=size,
+            peak_of=of,
+        )
+
+    def _retention(self, number: int, made: Made | None) -> tuple[Placed, ...]:
+        """What the sample comes to now; an edit that was not made is as it was left out."""
+        judging = self.judging
+        chosen = sampled(self.cases, number, judging.seed, self.order)
+        asked = {self.cases[one].id: one for one in chosen if self.online[one].made}
+        results = {one: self.online[one].result for one in chosen if not self.online[one].made}
+        if made is not None:
+            for together in groups(judging, [self.cases[one] for one in asked.values()]):
+                planned = [self._planned(case, made, asked[case.id]) for case in together]
+                results |= {asked[one.id]: one for one in judged(judging, made.patch, planned)}
+        return tuple(self._placed(one, results[one], made=self.online[one].made) for one in chosen)
+
+    def _planned(self, case: Case, made: Made, position: int) -> Planned:
+        probes = self.judging.probes(case)
+        seconds = self.online[position].result.plan_seconds
+        return Planned(case, probes, made.patch, seconds, self.judging.base.of(probes))
+
+    def _fixed(self, made: Made | None) -> tuple[tuple[Kept, ...], str | None, float]:
+        """The fixed set, or why there are no scores of it, and the seconds of a query."""
+        try:
+            outputs, seconds = self.fixed.asked(None if made is None else made.patch)
+            return self.fixed.kept(outputs), None, seconds
+        except FAULTS as error:
+            return (), reason_of(error), 0.0
