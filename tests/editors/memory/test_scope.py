@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import DistilBertConfig, DistilBertModel
 
+from editors.learning.training import seeded
 from editors.memory import scope as module
 from editors.memory.scope import Place, Scope, alike, scope_loss
 from mmedit_build.errors import UserError
@@ -76,6 +77,39 @@ def test_images_of_different_lengths_are_compared_by_their_means(mllm: MLLM) -> 
     found = scope.fixed_distances([Place("a", one)], edits)
     torch.testing.assert_close(found, torch.tensor([[0.0, 0.0, 2.0]]))
     assert not alike(Place("a", one), Place("a", same))
+
+
+def test_many_memories_are_compared_as_each_pair_is() -> None:
+    random = torch.Generator().manual_seed(0)
+
+    def place(number: int) -> Place:
+        drawn = torch.randn(2 + number % 2, 8, generator=random)
+        image = torch.nn.functional.normalize(drawn.flatten(), dim=0)
+        return Place("a", None if number % 5 == 0 else image.view(-1, 8))
+
+    queries, edits = ([place(number) for number in range(size)] for size in (7, 300))
+    edits[17] = queries[2]
+    found = module._apart(queries, edits)
+    assert found.shape == (7, 300)
+    assert found[2, 17] == 0
+    for row, one in zip(found[:, ::13], queries, strict=True):
+        for apart, other in zip(row, edits[::13], strict=True):
+            if one.image is None or other.image is None:
+                assert apart == (0 if one.image is other.image else 1)
+                continue
+            pair = [one.image, other.image]
+            if len(one.image) != len(other.image):
+                pair = [torch.nn.functional.normalize(image.mean(dim=0), dim=0) for image in pair]
+            torch.testing.assert_close(apart, 1 - (pair[0] * pair[1]).sum())
+
+
+def test_distances_of_many_are_those_of_few(mllm: MLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    with seeded(0):
+        scope = Scope.load("base", mllm, images=False).requires_grad_(False)
+    texts = [Place(f"what is {number}") for number in range(9)]
+    whole = scope.fixed_distances(texts, texts[:4])
+    monkeypatch.setattr(module, "CELLS", 1)
+    assert torch.equal(scope.fixed_distances(texts, texts[:4]), whole)
 
 
 def test_the_own_encoder_starts_from_the_token_embeddings(
