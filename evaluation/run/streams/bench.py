@@ -46,6 +46,8 @@ class Streams:
 
     def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
         """The methods whose results may be added to what stands there."""
+        # Of no methods, but the unedited model, which is judged along with them.
+        self.bench.accepted({}, attempts)
         if not self.bench.experiment.conflicts:
             check_conflicts(self.dealt.streamed)
         accepted: list[tuple[str, int]] = []
