@@ -74,7 +74,9 @@ class CaliNET:
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> AddedNeurons:
         """The slots move on; there are no more of them."""
         assert isinstance(made.patch, AddedNeurons)
-        return self._planned(unwrapped(model), edits, made.patch.neurons)
+        mllm = unwrapped(model)
+        device = mllm.mlp(mllm.layer_index(self.config.layer)).up.module.weight.device
+        return self._planned(mllm, edits, made.patch.neurons.to(device))
 
     def _planned(self, mllm: MLLM, edits: Sequence[Edit], slots: Neurons) -> AddedNeurons:
         layer = mllm.layer_index(self.config.layer)

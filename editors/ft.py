@@ -111,7 +111,12 @@ class FT:
         assert isinstance(made.patch, WeightPatch)
         with made.patch.applied(model) as moved:
             further = self.plan(moved, edits).deltas
-        return WeightPatch({name: delta + further[name] for name, delta in made.patch.deltas.items()})
+        return WeightPatch(
+            {
+                name: delta.to(further[name].device) + further[name]
+                for name, delta in made.patch.deltas.items()
+            }
+        )
 
     def _tuned(
         self,

@@ -154,8 +154,10 @@ class GrownNeurons(AddedNeurons):
 
 
 def _joined(grown: Sequence[GrownNeurons]) -> GrownNeurons:
-    neurons = Neurons.joined([one.neurons for one in grown])
-    return GrownNeurons(grown[0].layer, neurons, torch.cat([one.inputs for one in grown]))
+    """All of them, where the last ones lie."""
+    device = grown[-1].inputs.device
+    neurons = Neurons.joined([one.neurons.to(device) for one in grown])
+    return GrownNeurons(grown[0].layer, neurons, torch.cat([one.inputs.to(device) for one in grown]))
 
 
 def _seed(seed: int, edit_id: str) -> int:

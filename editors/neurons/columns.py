@@ -21,7 +21,8 @@ def column_patch(mllm: MLLM, changes: Changes) -> ColumnPatch:
     for layer in sorted({layer for layer, _ in changes}):
         down = mllm.mlp(layer).down
         numbers = sorted(number for of, number in changes if of == layer)
-        left = torch.stack([changes[layer, number] for number in numbers], dim=1)
+        device = down.module.weight.device
+        left = torch.stack([changes[layer, number].to(device) for number in numbers], dim=1)
         right = left.new_zeros(len(numbers), down.module.in_features)
         right[range(len(numbers)), numbers] = 1
         factors[f"{down.name}.weight"] = Factors(left, right)
@@ -42,5 +43,5 @@ def changes_of(mllm: MLLM, patch: Patch) -> Changes:
 
 def summed(one: Changes, other: Changes) -> Changes:
     """Both changes together."""
-    both = {place: change + other[place] if place in other else change for place, change in one.items()}
-    return {**other, **both}
+    shared = one.keys() & other.keys()
+    return {**one, **other, **{place: one[place].to(other[place].device) + other[place] for place in shared}}

@@ -42,6 +42,11 @@ class Neurons:
         """Of inputs (..., in), in the precision of the keys: (..., neurons)."""
         return F.linear(x.to(self.keys.dtype), self.keys, self.biases)
 
+    def to(self, device: torch.device) -> Neurons:
+        """The same on a device."""
+        biases = None if self.biases is None else self.biases.to(device)
+        return Neurons(self.keys.to(device), self.values.to(device), biases)
+
     @classmethod
     def joined(cls, parts: Sequence[Neurons]) -> Self:
         """Neurons of several lots, in order."""
@@ -70,7 +75,8 @@ class AddedNeurons(HookPatch):
         mlp = mllm.mlp(self.layer)
         if not len(self.neurons):
             return {}
-        neurons = self._on(mlp.up.module.weight.device)
+        # Patches read from files lie in main memory, wherever the model is.
+        neurons = self.neurons.to(mlp.up.module.weight.device)
         widths = (mlp.up.module.in_features, mlp.down.module.out_features)
         if (neurons.keys.shape[1], neurons.values.shape[1]) != widths:
             raise UserError(
@@ -89,12 +95,6 @@ class AddedNeurons(HookPatch):
             return (y + added.pop()).to(y.dtype)
 
         return {mlp.up.name: see, mlp.down.name: add}
-
-    def _on(self, device: torch.device) -> Neurons:
-        # Patches read from files lie in main memory, wherever the model is.
-        one = self.neurons
-        biases = None if one.biases is None else one.biases.to(device)
-        return Neurons(one.keys.to(device), one.values.to(device), biases)
 
     def touched(self, mllm: MLLM) -> Area:
         return {"beside the MLP": (mllm.layer_index(self.layer),)}

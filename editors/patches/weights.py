@@ -108,16 +108,15 @@ class LowRankPatch:
 
 
 def together(patches: Sequence[LowRankPatch]) -> LowRankPatch:
-    """The sum of patches that change the same weights."""
+    """The sum of patches that change the same weights, where the last of them lies."""
     pairs = {name: [patch.factors[name] for patch in patches] for name in patches[0].factors}
-    return LowRankPatch(
-        {
-            name: Factors(
-                torch.cat([one.left for one in of], dim=1), torch.cat([one.right for one in of], dim=0)
-            )
-            for name, of in pairs.items()
-        }
-    )
+    return LowRankPatch({name: _side_by_side(of) for name, of in pairs.items()})
+
+
+def _side_by_side(pairs: Sequence[Factors]) -> Factors:
+    device = pairs[-1].left.device
+    left = torch.cat([one.left.to(device) for one in pairs], dim=1)
+    return Factors(left, torch.cat([one.right.to(device) for one in pairs], dim=0))
 
 
 def folded(patch: LowRankPatch) -> LowRankPatch:

@@ -17,7 +17,8 @@ from evaluation.report.tables import write_tables
 from evaluation.results.records import CaseResult, ProbeResult, read_results
 from evaluation.results.summary import Measure, estimated
 from evaluation.run.attempts import MethodsFailedError
-from evaluation.run.evaluate import Bench, evaluate, load_editors
+from evaluation.run.bench import Bench
+from evaluation.run.evaluate import evaluate, load_editors
 from evaluation.run.experiment import Experiment, Method
 from mmedit_build.audit.report import audit
 from mmedit_build.console import Advance

@@ -49,7 +49,7 @@ class Course:
         begun, patch = keeping.taken_up(self.online)
         made = None if patch is None else Made(self._edits(begun), patch)
         advance(begun, "")
-        reset_peak(self.judging.mllm.device)
+        reset_peak(self.judging.mllm.devices)
         for position in range(begun, checkpoints[-1]):
             placed, made = self._step(position, made)
             self.online[position] = placed
@@ -57,7 +57,7 @@ class Course:
             number = position + 1
             if number in checkpoints and number not in done:
                 self.folder.add_checkpoint(self._checkpoint(number, made, checkpoints))
-                reset_peak(self.judging.mllm.device)
+                reset_peak(self.judging.mllm.devices)
             if made is not None and (number in checkpoints or number % EVERY == 0):
                 made = Made(made.edits, keeping.keep(number, made.patch))
             advance(1, "" if placed.result.scored else "some skipped")
@@ -90,7 +90,7 @@ class Course:
         fixed, reason, seconds = self._fixed(made)
         since = max((one for one in checkpoints if one < number), default=0)
         times = [self.online[position].result.plan_seconds for position in range(since, number)]
-        size, of = peak(self.judging.mllm.device)
+        size, of = peak(self.judging.mllm.devices)
         return Checkpoint(
             order=self.order,
             edits=number,
