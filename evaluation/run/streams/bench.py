@@ -13,6 +13,7 @@ from evaluation.results.about import Witness
 from evaluation.results.records import RunResult
 from evaluation.results.streams import Checkpoint, Placed, StreamFolder, read_stream
 from evaluation.run.attempts import Attempts
+from evaluation.run.batch import check_along
 from evaluation.run.bench import Bench
 from evaluation.run.headers import with_fit
 from evaluation.run.streams.course import Course
@@ -54,6 +55,7 @@ class Streams:
         for name, editor in editors.items():
             with attempts.at(name, self.bench.task):
                 check_streams(editor)
+                check_along(editor, self.dealt.streamed)
                 folder, new = self._run(name, editor)
                 folder.check(new.settings)
                 accepted.append((name, 1))
@@ -84,6 +86,8 @@ class Streams:
         bench = self.bench
         tell(editor, bench.judging, self.dealt.streamed)
         witness = Witness.of(editor, bench.mllm, header.about)
+        header = replace(header, about=witness.about)
+        folder.write_header(header)
         judging = replace(bench.judging, seen=witness.see)
         last, orders = self.numbers[-1], bench.experiment.orders
         label = f"{bench.task}: {name}, {last} edits in {orders} orders"

@@ -13,7 +13,7 @@ from editors.base import Edit, Editor
 from editors.growing import Made
 from editors.saving import kept_bytes
 from evaluation.data.cases import Case
-from evaluation.data.probes import edit_of
+from evaluation.data.probes import edits_of
 from evaluation.results.records import CaseResult
 from evaluation.results.streams import Checkpoint, Kept, Placed, StreamFolder
 from evaluation.run.batch import judged
@@ -44,30 +44,36 @@ class Course:
     """What is known of edits when they had just been made, by position."""
 
     def run(self, checkpoints: Sequence[int], done: Collection[int], advance: Advance) -> None:
-        """Go on to the last checkpoint; those that are done are not judged again."""
+        """Go on to the last checkpoint that is not done."""
+        missing = [number for number in checkpoints if number not in done]
         keeping = Keeping(self.folder.folder, self.order, self.judging.mllm.device)
-        begun, patch = keeping.taken_up(self.online)
+        begun, patch = keeping.taken_up(self.online, before=missing[0])
         made = None if patch is None else Made(self._edits(begun), patch)
         advance(begun, "")
         reset_peak(self.judging.mllm.devices)
-        for position in range(begun, checkpoints[-1]):
+        for position in range(begun, missing[-1]):
             placed, made = self._step(position, made)
             self.online[position] = placed
             self.folder.add_online(placed)
             number = position + 1
-            if number in checkpoints and number not in done:
+            if number in missing:
                 self.folder.add_checkpoint(self._checkpoint(number, made, checkpoints))
                 reset_peak(self.judging.mllm.devices)
             if made is not None and (number in checkpoints or number % EVERY == 0):
                 made = Made(made.edits, keeping.keep(number, made.patch))
             advance(1, "" if placed.result.scored else "some skipped")
         keeping.end()
+        advance(checkpoints[-1] - missing[-1], "")
 
     def _edits(self, number: int) -> tuple[Edit, ...]:
         """Those of the first so many that were made."""
         judging = self.judging
         made = [position for position in range(number) if self.online[position].made]
-        return tuple(edit_of(self.cases[position], judging.mllm, judging.prompts) for position in made)
+        return tuple(
+            edit
+            for position in made
+            for edit in edits_of(self.cases[position], judging.mllm, judging.prompts)
+        )
 
     def _step(self, position: int, made: Made | None) -> tuple[Placed, Made | None]:
         """The next edit, and what it came to at once; one that cannot be made is left out of the stream."""

@@ -20,11 +20,14 @@ class Keeping:
     order: int
     device: torch.device
 
-    def taken_up(self, online: Collection[int]) -> tuple[int, Patch | None]:
-        """Of how many edits there is a patch, and the patch; `online` are the positions with results."""
+    def taken_up(self, online: Collection[int], *, before: int) -> tuple[int, Patch | None]:
+        """The patch of the most edits that are fewer than `before`, and of how many it is.
+
+        `online` are the positions with results: without those it is not known what the patch makes.
+        """
         there = sorted(self._files(), key=_number, reverse=True)
         for path in there:
-            if all(position in online for position in range(_number(path))):
+            if _number(path) < before and all(position in online for position in range(_number(path))):
                 return _number(path), load_patch(path, self.device)
         return 0, None
 

@@ -192,6 +192,22 @@ def test_killed_anywhere_it_goes_on_to_the_same_numbers(
     assert numbers(folder) == numbers(whole)
 
 
+def test_a_checkpoint_before_the_patch_that_is_kept_is_judged_too(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "EVERY", 2)
+    some = change(experiment, "ft", stream=(2, 3, 6), orders=1)
+    *_, whole = evaluate(some, progress)
+    again = change(some, "ft", stream=(6,), out=experiment.out.parent / "again")
+    with killed("add_online", 5), pytest.raises(Killed):
+        evaluate(again, progress)
+    assert list((again.out / "vqa" / "streams" / "ft").glob("order-0-4.safetensors"))
+    for numbers_wanted in ((2,), (2, 3, 6)):
+        *_, folder = evaluate(change(again, "ft", stream=numbers_wanted), progress)
+        assert [one.edits for one in numbers(folder)[0]] == list(numbers_wanted)
+    assert numbers(folder) == numbers(whole)
+
+
 @pytest.mark.usefixtures("own_editors")
 def test_an_edit_that_cannot_be_made_is_left_out_with_its_reason(experiment: Experiment) -> None:
     _, folder = evaluate(change(experiment, "unwilling", orders=1), progress)
