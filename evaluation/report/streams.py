@@ -12,7 +12,7 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.at_once import BOTTOM, TOP, spread
 from evaluation.report.board import in_words
-from evaluation.report.formats import Table
+from evaluation.report.formats import Table, as_html
 from evaluation.report.looks import Looks, make_looks, mark
 from evaluation.report.runs import Run
 from evaluation.report.stream_tables import NOTE, StreamRun, protocols_of, stream_table
@@ -98,17 +98,4 @@ def _names(ends: Sequence[tuple[float, float, Run]], looks: Looks) -> Iterator[H
 
 
 def _shown(table: Table) -> Html:
-    titles = table.header[1:]
-    heads = [tag("th", title, scope="col") for title in table.header]
-    rows = [
-        tag(
-            "tr",
-            tag("th", row[0], scope="row"),
-            *(tag("td", cell, data_label=title) for title, cell in zip(titles, row[1:], strict=True)),
-        )
-        for row in table.rows
-    ]
-    body = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
-    summary = tag("summary", table.title)
-    scrolled = tag("div", body, class_="scroll", tabindex=0, role="region", aria_label=table.title)
-    return tag("details", summary, scrolled, class_="more")
+    return tag("details", tag("summary", table.title), as_html(table, table.title), class_="more")
