@@ -132,13 +132,16 @@ def _moved(tensor: Tensor, *given: Any, **options: Any) -> Tensor:
 
 
 def spread(mllm: MLLM, split: int) -> MLLM:
-    """The model with its decoder layers from `split` on, and its vision tower, on the second device."""
-    tower, connector = (mllm.part(part).keys() for part in ("vision", "connector"))
+    """The model with its decoder layers from `split` on, and its vision tower, on the second device.
+
+    A tower with its connector inside stays whole, as real ones do that also compute beside their parts.
+    """
+    tower = mllm.part("vision").keys()
     # With its buffers, which are no part of anything.
     steps = zip(*(name.split(".") for name in tower), strict=False)
     seeing = "".join(f"{step[0]}." for step in takewhile(lambda step: len({*step}) == 1, steps))
     for name, tensor in [*mllm.model.named_parameters(), *mllm.model.named_buffers()]:
-        sees = name.startswith(seeing) and name not in connector
+        sees = name.startswith(seeing)
         layer = None if sees else mllm.layer_of(name)
         _put(tensor, SECOND if sees or (layer is not None and layer >= split) else FIRST)
     _align(mllm.model)
