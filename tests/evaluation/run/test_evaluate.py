@@ -268,7 +268,9 @@ def test_the_peak_is_that_of_what_was_done_since() -> None:
     devices = [torch.device("cpu")]
     reset_peak(devices)
     before, of = peak(devices)
-    torch.zeros(30_000_000).add_(1)
+    # More than what was freed before may have left for it.
+    held = [torch.zeros(30_000_000).add_(1) for _ in range(5)]
+    assert len(held) == 5
     assert of == "process"
     assert peak(devices)[0] - before > 80_000_000
 
