@@ -16,15 +16,15 @@ BUILD := demo/miniature
 .PHONY: demo test lint check rows clean
 
 demo: $(INSTALLED)
-	$(BIN)/mmedit-build run miniature --work $(BUILD)
+	$(BIN)/mmedit-build run miniature --workers 2 --work $(BUILD)
 	$(BIN)/mmedit-eval base --out demo/answers --limit 500 \
 		--questions $(BUILD)/sources/vqa/v2_OpenEnded_mscoco_val2014_questions.json \
 		--annotations $(BUILD)/sources/vqa/v2_mscoco_val2014_annotations.json \
 		--images $(BUILD)/sources/images/val2014
 	$(BIN)/mmedit-build audit $(BUILD)/dataset --page demo/audit.html
 	$(BIN)/mmedit-eval --method all --dataset $(BUILD)/dataset --out demo/eval --cache demo/cache
-	$(BIN)/mmedit-build run miniature-qwen --work demo/miniature-qwen
-	$(BIN)/mmedit-eval --method ft,ike,mend,memit --model miniature/qwen --dataset demo/miniature-qwen/dataset \
+	$(BIN)/mmedit-build run miniature-qwen --workers 2 --work demo/miniature-qwen
+	$(BIN)/mmedit-eval --method ft,ike,memit,t-patcher --task vqa --model miniature/qwen --dataset demo/miniature-qwen/dataset \
 		--out demo/eval-qwen --cache demo/cache
 	$(BIN)/mmedit-eval report demo/eval demo/eval-qwen --out demo/two-models
 
