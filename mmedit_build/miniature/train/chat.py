@@ -13,11 +13,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, say
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
-from mmedit_build.miniature.train.tokens import byte_level_bpe
+from mmedit_build.miniature.train.tokens import IGNORED, Row, byte_level_bpe, padded
 from mmedit_build.prompts import chat_messages
 
 CHAT = Stage("chat", steps=2000, rate=2e-3, batch=32)
-IGNORED = -100
 
 SYSTEMS = (
     "",
@@ -110,9 +109,8 @@ def train_chat(run: Run, out: Path) -> None:
     def loss(step: int) -> torch.Tensor:
         rng = CHAT.random(step)
         rows = [row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(CHAT.batch)]
-        ids, labels = _pad(rows, tokenizer.pad_token_id)
-        mask = (ids != tokenizer.pad_token_id).to(run.device)
-        output = model(input_ids=ids.to(run.device), attention_mask=mask, labels=labels.to(run.device))
+        ids, labels = padded(rows, tokenizer.pad_token_id, run.device)
+        output = model(input_ids=ids, attention_mask=ids != tokenizer.pad_token_id, labels=labels)
         result: torch.Tensor = output.loss
         return result
 
@@ -122,9 +120,7 @@ def train_chat(run: Run, out: Path) -> None:
     tokenizer.save_pretrained(out)
 
 
-def row(
-    meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast
-) -> tuple[list[int], list[int]]:
+def row(meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Row:
     """Token ids of one conversation, and of its reply alone as labels."""
     question = rng.choice(say(meaning))
     reply = rng.choice(rephrasings(question, meaning))
@@ -132,10 +128,3 @@ def row(
     prompt = tokenizer(text, add_special_tokens=False).input_ids
     answer = [*tokenizer(reply, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     return prompt + answer, [IGNORED] * len(prompt) + answer
-
-
-def _pad(rows: list[tuple[list[int], list[int]]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    longest = max(len(ids) for ids, _ in rows)
-    ids = [row + [pad] * (longest - len(row)) for row, _ in rows]
-    labels = [row + [IGNORED] * (longest - len(row)) for _, row in rows]
-    return torch.tensor(ids), torch.tensor(labels)

@@ -26,7 +26,7 @@ from mmedit_build.miniature.train.eye import gather_all, train_eye
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.texts import Text, corpus, image_text, plain_text
-from mmedit_build.miniature.train.tokens import byte_level_bpe
+from mmedit_build.miniature.train.tokens import IGNORED, Row, byte_level_bpe, labelled, padded
 from mmedit_build.mllm.families.blip2 import Blip2
 
 READING = Stage("reading", steps=2300, rate=2e-3, batch=2048)
@@ -39,10 +39,9 @@ ROW, LONG_ROW, EVERY_LONG = 128, 512, 4
 IMAGE_SHARES = {"captions": 0.35, "contradictions": 0.3}
 PLAIN_SHARES = {"known": 0.35, "new": 0.5}
 """While looking. Answering is learned soonest, so most of what is read is what takes longer."""
-IGNORED = -100
 ASKED = Blip2.question_template
 SPECIAL = ["</s>", "<pad>", "<image>"]
-Rows = list[tuple[list[int], list[int]]]
+Rows = list[Row]
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Token ids, attention mask and labels."""
 
@@ -90,22 +89,17 @@ class Encoder:
         self.core = tokenizer.backend_tokenizer
         self.begin, self.pad = int(tokenizer.bos_token_id), int(tokenizer.pad_token_id)
 
-    def encode(self, text: Text) -> tuple[list[int], list[int]]:
-        """Prompts and targets are split apart, so that their border never depends on the target."""
+    def encode(self, text: Text) -> Row:
+        """Prompts and targets in turn."""
         pieces = [piece for prompt, target in text for piece in (prompt, f" {target}\n" if target else "")]
-        ids: list[int] = []
-        labels: list[int] = []
-        for index, piece in enumerate(self.core.encode_batch(pieces, add_special_tokens=False)):
-            ids += piece.ids
-            labels += piece.ids if index % 2 else [IGNORED] * len(piece.ids)
-        return ids, labels
+        return labelled(self.core, pieces)
 
     def single(self, texts: list[Text]) -> Rows:
         """A row for each text."""
         encoded = map(self.encode, texts)
         return [([self.begin, *ids], [IGNORED, *labels]) for ids, labels in encoded]
 
-    def packed(self, draw: Callable[[], Text], length: int) -> tuple[list[int], list[int]]:
+    def packed(self, draw: Callable[[], Text], length: int) -> Row:
         """A row of as many texts as fit, the last of them cut off."""
         ids, labels = [self.begin], [IGNORED]
         while len(ids) < length:
@@ -115,9 +109,7 @@ class Encoder:
 
     def tensors(self, rows: Rows, device: torch.device) -> Tensors:
         """Ids, mask and labels, padded on the right."""
-        longest = max(len(ids) for ids, _ in rows)
-        ids = torch.tensor([row + [self.pad] * (longest - len(row)) for row, _ in rows], device=device)
-        labels = torch.tensor([row + [IGNORED] * (longest - len(row)) for _, row in rows], device=device)
+        ids, labels = padded(rows, self.pad, device)
         return ids, (ids != self.pad).long(), labels
 
 

@@ -24,6 +24,7 @@ from mmedit_build.miniature.train.drawings import Drawings, drawings
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.texts import Text, image_text, plain_text
+from mmedit_build.miniature.train.tokens import IGNORED, Row
 from mmedit_build.miniature.train.tower import (
     FRAMES,
     MERGE,
@@ -36,14 +37,12 @@ from mmedit_build.miniature.train.tower import (
 )
 from mmedit_build.miniature.train.turns import (
     END,
-    IGNORED,
     IMAGE,
     PAD,
     SPECIAL,
     VIDEO,
     VISION_END,
     VISION_START,
-    Row,
     Turns,
     after,
     build_tokenizer,

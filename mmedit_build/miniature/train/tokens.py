@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+IGNORED = -100
+"""The label of a token that is not learned."""
+Row = tuple[list[int], list[int]]
+"""Token ids and labels."""
 
 
 def byte_level_bpe(texts: Iterable[str], size: int, special: list[str], begin: str | None) -> Tokenizer:
@@ -27,3 +33,21 @@ def byte_level_bpe(texts: Iterable[str], size: int, special: list[str], begin: s
         special_tokens=[(begin, tokenizer.token_to_id(begin))],
     )
     return tokenizer
+
+
+def labelled(tokenizer: Tokenizer, pieces: Sequence[str]) -> Row:
+    """Pieces of which every other one is a target; split apart, so that no border depends on a target."""
+    ids: list[int] = []
+    labels: list[int] = []
+    for index, piece in enumerate(tokenizer.encode_batch(list(pieces), add_special_tokens=False)):
+        ids += piece.ids
+        labels += piece.ids if index % 2 else [IGNORED] * len(piece.ids)
+    return ids, labels
+
+
+def padded(rows: Sequence[Row], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and labels, padded on the right."""
+    longest = max(len(ids) for ids, _ in rows)
+    ids = [row + [pad] * (longest - len(row)) for row, _ in rows]
+    labels = [row + [IGNORED] * (longest - len(row)) for _, row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(labels, device=device)

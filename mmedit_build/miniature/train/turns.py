@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from mmedit_build.miniature.train.texts import Text, corpus
-from mmedit_build.miniature.train.tokens import byte_level_bpe
+from mmedit_build.miniature.train.tokens import Row, byte_level_bpe, labelled, padded
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 VISION_START, VISION_END, IMAGE, VIDEO = (
@@ -32,9 +32,6 @@ WORDS = 2048
 RUNNING, SHOWN = 0.35, 0.2
 """Of texts without an image, how many run on without turns, and how many come after others in one turn."""
 MOST_SHOWN = 4
-IGNORED = -100
-Row = tuple[list[int], list[int]]
-"""Token ids and labels."""
 
 
 def build_tokenizer(template: str) -> PreTrainedTokenizerFast:
@@ -69,19 +66,11 @@ class Turns:
 
     def encode(self, pieces: list[str]) -> Row:
         """Every other piece is a target. Prompts and targets are split apart, as when they are scored."""
-        ids: list[int] = []
-        labels: list[int] = []
-        for index, piece in enumerate(self.core.encode_batch(pieces, add_special_tokens=False)):
-            ids += piece.ids
-            labels += piece.ids if index % 2 else [IGNORED] * len(piece.ids)
-        return ids, labels
+        return labelled(self.core, pieces)
 
     def tensors(self, rows: list[Row], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and labels, padded on the right."""
-        longest = max(len(ids) for ids, _ in rows)
-        ids = [row + [self.pad] * (longest - len(row)) for row, _ in rows]
-        labels = [row + [IGNORED] * (longest - len(row)) for _, row in rows]
-        return torch.tensor(ids, device=device), torch.tensor(labels, device=device)
+        return padded(rows, self.pad, device)
 
 
 def dressed(draw: Callable[[], Text], rng: random.Random) -> list[str]:
