@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -89,19 +91,53 @@ class _Owned(Overlay):
 
 
 def _adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
+    known: list[tuple[Sequence[int], _Sorted]] = []
+
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-        owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
-        rows = x.to(right.dtype)
-        if torch.is_grad_enabled():
-            return (y + rows @ right[owners].mT @ left[owners].mT).to(y.dtype)
-        # One owner after the other, as the factors of each row together would have to be copied.
-        added = torch.empty(y.shape, dtype=right.dtype, device=y.device)
-        for owner in set(owners.tolist()):
-            own = (owners == owner).nonzero()[:, 0]
-            added[own] = rows[own] @ right[owner].mT @ left[owner].mT
-        return (y + added).to(y.dtype)
+        # All passes over one batch have the same rows.
+        if not known or known[0][0] is not batch.indices:
+            owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
+            known[:] = [(batch.indices, _Sorted.of(owners))]
+        rows = known[0][1]
+        added = rows.sort(x.to(right.dtype)) @ rows.own(right).mT @ rows.own(left).mT
+        return (y + rows.back(added, x.shape[1])).to(y.dtype)
 
     return add
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Rows of a batch by their owners, so that few products of matrices serve all."""
+
+    owners: Tensor
+    """Those that have rows."""
+    slots: Tensor
+    """For each of them its rows, and the first row of all where another has more."""
+    place: Tensor
+    """For each row its owner, as a place in `owners`, and its place among that owner's rows."""
+
+    @classmethod
+    def of(cls, owner_of_row: Tensor) -> Self:
+        owners, which = owner_of_row.unique(return_inverse=True)
+        rows = torch.arange(len(which), device=which.device)
+        order = which.argsort(stable=True)
+        first = torch.searchsorted(which[order].contiguous(), torch.arange(len(owners), device=which.device))
+        among = torch.empty_like(rows).index_copy_(0, order, rows - first[which[order]])
+        slots = rows.new_zeros(len(owners), int(among.max()) + 1)
+        slots[which, among] = rows
+        return cls(owners, slots, torch.stack([which, among]))
+
+    def own(self, of_owner: Tensor) -> Tensor:
+        """What the owners here have of what each has."""
+        return of_owner if len(self.owners) == len(of_owner) else of_owner[self.owners]
+
+    def sort(self, x: Tensor) -> Tensor:
+        """From (rows, positions, width) to (owners, rows of one and their positions, width)."""
+        return x[self.slots].flatten(1, 2)
+
+    def back(self, x: Tensor, positions: int) -> Tensor:
+        """The other way round."""
+        return x.unflatten(1, (-1, positions))[self.place[0], self.place[1]]
 
 
 def _stack(name: str, patches: Sequence[LowRankPatch]) -> tuple[Tensor, Tensor]:

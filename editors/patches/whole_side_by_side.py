@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -61,13 +62,16 @@ def _is_of_linear(mllm: MLLM, name: str) -> bool:
 
 
 def _adding(deltas: Mapping[int, Deltas], of_query: Tensor) -> Hook:
+    owners = of_query.tolist()
+
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-        owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
+        rows_of: dict[int, list[int]] = defaultdict(list)
+        for row, query in enumerate(batch.indices):
+            rows_of[owners[query]].append(row)
         added = y.clone()
-        for owner, delta in deltas.items():
-            rows = (owners == owner).nonzero()[:, 0]
-            if len(rows):
-                added[rows] += _change(x[rows], delta)
+        for owner in rows_of.keys() & deltas.keys():
+            rows = torch.tensor(rows_of[owner], device=y.device)
+            added.index_add_(0, rows, _change(x[rows], deltas[owner]))
         return added
 
     return add

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -242,9 +243,9 @@ class MLLM:
         """Where a pass begins; other layers may lie elsewhere."""
         return self._family.embed_tokens.weight.device
 
-    @property
+    @cached_property
     def devices(self) -> list[torch.device]:
-        """All that the model lies on."""
+        """All that the model lies on; it is not moved once it is loaded."""
         return list(dict.fromkeys(parameter.device for parameter in self.model.parameters()))
 
     @property

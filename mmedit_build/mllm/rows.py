@@ -15,6 +15,8 @@ from mmedit_build.errors import UserError
 SHOWN = 60
 """How many letters of a query an error quotes."""
 Span = tuple[int, int]
+NOWHERE: Span = (0, 0)
+"""Of what no text stands behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,29 @@ class Layout:
         return sum(self.counts)
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The user's text, and which part of the whole prompt each position holds."""
+
+    prompt: str
+    start: int
+    """Where the user's text begins in the whole."""
+    spans: Sequence[Span]
+
+    @property
+    def letters(self) -> tuple[Span | None, ...]:
+        """For each position, which letters of the user's text stand there; None for other text.
+
+        Without the space before a word that some tokenizers count in. Few ask, so it is not kept.
+        """
+        return tuple(self._letters(span) for span in self.spans)
+
+    def _letters(self, span: Span) -> Span | None:
+        first, end = max(span[0] - self.start, 0), min(span[1] - self.start, len(self.prompt))
+        first = end - len(self.prompt[first:end].lstrip()) if first < end else first
+        return (first, end) if first < end else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """The positions of one query: those of the prompt, in which image features may stand, then the target."""
@@ -43,8 +68,13 @@ class Row:
     """Where the features of the image stand, in their order."""
     positions: Tensor
     """As the text model counts them: (length), or (axes, length) of one that counts along several axes."""
-    letters: tuple[Span | None, ...]
-    """For each position of the prompt, which letters of the user's text stand there; None for other text."""
+    said: Said
+    """What stands at the positions of the prompt."""
+
+    @property
+    def letters(self) -> tuple[Span | None, ...]:
+        """For each position of the prompt, which letters of the user's text stand there."""
+        return self.said.letters
 
     @property
     def length(self) -> int:

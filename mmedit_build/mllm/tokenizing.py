@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from textwrap import shorten
 from typing import Any
 
@@ -13,7 +14,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.query import Query
 from mmedit_build.mllm.rendering import IMAGE, PLAIN, Template
-from mmedit_build.mllm.rows import SHOWN, Layout, Row, Span
+from mmedit_build.mllm.rows import NOWHERE, SHOWN, Layout, Row, Said, Span
 
 
 def make_rows(
@@ -41,26 +42,32 @@ def answer_ids(
     """The tokens of targets, which begin with a space unless what each stands behind ends in one."""
     if not any(targets):
         return [[] for _ in targets]
-    # Some tokenizers begin every text with a space of their own. Behind a line break it is not the target's.
-    own = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
-    begun = str(own[0]).startswith("\u2581")
-    ahead = "\n" if begun else ""
+    begun, ahead, start = _beginning(tokenizer)
     # Where such a model was trained behind a space, its answers had another: they were tokenized apart.
     spaced = [not ending.isspace() or (begun and ending == " ") for ending in endings]
     texts = [
         f"{ahead} {text}" if text and space and not text[0].isspace() else f"{ahead}{text}"
         for text, space in zip(targets, spaced, strict=True)
     ]
-    start = len(tokenizer(ahead, add_special_tokens=False)["input_ids"])
     found: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
     return [ids[start:] for ids in found]
+
+
+@lru_cache(maxsize=8)
+def _beginning(tokenizer: PreTrainedTokenizerBase) -> tuple[bool, str, int]:
+    """Whether texts begin with a space of the tokenizer's own, and what to put ahead so that the target does
+    not: a text, and its number of tokens."""
+    own = tokenizer.convert_ids_to_tokens(tokenizer("a", add_special_tokens=False)["input_ids"])
+    begun = str(own[0]).startswith("\u2581")
+    ahead = "\n" if begun else ""
+    return begun, ahead, len(tokenizer(ahead, add_special_tokens=False)["input_ids"])
 
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
     ids: tuple[int, ...]
     image: tuple[int, ...]
-    letters: tuple[Span | None, ...]
+    said: Said
 
 
 def _prompts(
@@ -116,8 +123,8 @@ def _expanded(
     spans: Sequence[Span],
 ) -> _Prompt:
     """The prompt with every placeholder as often as it stands for features."""
-    letters = [_letters(span, start, query.prompt) for span in spans]
-    if any(token == family.image_id and own for token, own in zip(ids, letters, strict=True)):
+    places = [place for place, token in enumerate(ids) if token == family.image_id]
+    if any(Said(query.prompt, start, [spans[place]]).letters[0] for place in places):
         raise UserError(
             f"The query {shorten(query.prompt, SHOWN)!r} holds {family.image_token}, which stands for an "
             "image: leave it out, the image is put in its place without it."
@@ -125,14 +132,18 @@ def _expanded(
     counts = iter(() if layout is None else layout.counts)
     # A template that does not say where the image stands has it before everything.
     ahead = 0 if layout is None or inside else next(counts)
-    found, seen = [family.image_id] * ahead, list(range(ahead))
-    wide: list[Span | None] = [None] * ahead
-    for token, span in zip(ids, letters, strict=True):
-        times = next(counts, 0) if token == family.image_id and layout is not None else 1
-        if token == family.image_id and layout is not None:
-            seen.extend(range(len(found), len(found) + times))
-        found.extend([token] * times)
-        wide.extend([span] * times)
+    found, seen, wide = [family.image_id] * ahead, list(range(ahead)), [NOWHERE] * ahead
+    done = 0
+    for place in () if layout is None else places:
+        found.extend(ids[done:place])
+        wide.extend(spans[done:place])
+        times = next(counts, 0)
+        seen.extend(range(len(found), len(found) + times))
+        found.extend([family.image_id] * times)
+        wide.extend([NOWHERE] * times)
+        done = place + 1
+    found.extend(ids[done:])
+    wide.extend(spans[done:])
     if next(counts, 0):
         raise UserError(
             f"The template says where the image stands, but {family.image_token} is no token of this "
@@ -140,17 +151,10 @@ def _expanded(
         )
     if not found:
         raise UserError("A query has neither image nor prompt: give it at least one of the two.")
-    return _Prompt(tuple(found), tuple(seen), tuple(wide))
-
-
-def _letters(span: Span, start: int, prompt: str) -> Span | None:
-    """The letters of the prompt in a token, without the space before a word that some tokenizers count in."""
-    first, end = max(span[0] - start, 0), min(span[1] - start, len(prompt))
-    first = end - len(prompt[first:end].lstrip()) if first < end else first
-    return (first, end) if first < end else None
+    return _Prompt(tuple(found), tuple(seen), Said(query.prompt, start, wide))
 
 
 def _row(family: Family, prompt: _Prompt, ending: Sequence[int], layout: Layout | None) -> Row:
     ids = (*prompt.ids, *ending)
     positions = family.positions(ids, prompt.image, layout)
-    return Row(ids, len(prompt.ids), prompt.image, positions, prompt.letters)
+    return Row(ids, len(prompt.ids), prompt.image, positions, prompt.said)

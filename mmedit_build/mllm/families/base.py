@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, ClassVar, cast
 
 import PIL.Image
@@ -95,7 +96,7 @@ class Family:
 
     # Text
 
-    @property
+    @cached_property
     def image_id(self) -> int:
         """The token in whose place features stand."""
         return int(self.config.image_token_id)
@@ -192,12 +193,13 @@ class Family:
         ids = torch.tensor([one for row in rows for one in row.ids], device=self.embed_tokens.weight.device)
         # The placeholder may lie outside of the vocabulary.
         embedded = self.embed_tokens(ids.masked_fill(ids == self.image_id, 0))
-        hidden = list(embedded.split([row.length for row in rows]))
-        for number, (row, view) in enumerate(zip(rows, seen, strict=True)):
-            if view is not None:
-                places = torch.tensor(row.image, device=ids.device)
-                hidden[number] = hidden[number].index_copy(0, places, view.features.to(embedded))
-        return hidden
+        starts = accumulate((row.length for row in rows), initial=0)
+        places = [start + one for start, row in zip(starts, rows, strict=False) for one in row.image]
+        if places:
+            features = torch.cat([view.features for view in seen if view is not None])
+            at = torch.tensor(places, device=ids.device)
+            embedded = embedded.index_copy(0, at, features.to(embedded))
+        return list(embedded.split([row.length for row in rows]))
 
     def extras(
         self,

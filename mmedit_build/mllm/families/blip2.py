@@ -75,7 +75,7 @@ class Blip2(Family):
     def fixed_layout(self) -> Layout | None:
         return Layout(self.image_token, (int(self.config.num_query_tokens),))
 
-    @property
+    @cached_property
     def image_id(self) -> int:
         # Older checkpoints name no placeholder, and none is needed.
         found = self.config.image_token_id

@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.rows import Row, check_lengths, pad_left
+from mmedit_build.mllm.rows import NOWHERE, Row, Said, check_lengths, pad_left
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_query_that_is_too_long_is_quoted_in_part() -> None:
 
 
 def test_row_lengths() -> None:
-    row = Row((0, 0, 2, 8, 9, 9, 9), 4, (0, 1), torch.arange(7), (None, None, None, (0, 1)))
+    row = Row((0, 0, 2, 8, 9, 9, 9), 4, (0, 1), torch.arange(7), Said("x", 0, [NOWHERE] * 3 + [(0, 1)]))
     assert (row.prompt_length, row.length, row.target_ids, row.following) == (4, 7, (9, 9, 9), 4)
     cut = row.cut(1)
     assert (cut.prompt_length, cut.length, cut.target_ids, cut.following) == (4, 5, (9,), 4)

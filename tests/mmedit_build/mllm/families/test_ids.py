@@ -26,6 +26,7 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.families import FAMILIES
+from mmedit_build.mllm.families.blip2 import NO_TOKEN
 from tests.mmedit_build.mllm.families.conftest import Specimen, Specimens, shown
 from tests.zoo.building import Zoo
 from tests.zoo.members import MEMBERS
@@ -251,6 +252,6 @@ def test_a_template_needs_a_placeholder_to_say_where_the_image_stands(zoo: Zoo) 
     query = Query(IMAGES[2], PROMPT)
     (row,) = mllm.rows([query])
     assert list(row.ids) == mllm.tokenizer(TEMPLATE.format(image="<image>" * 5, prompt=PROMPT))["input_ids"]
-    mllm._family.config.image_token_id = None
+    mllm._family.image_id = NO_TOKEN
     with pytest.raises(UserError, match="<image> is no token of this checkpoint: use a template without"):
         mllm.rows([query])
