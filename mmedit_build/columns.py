@@ -12,7 +12,6 @@ SOURCE_IMAGE = "image"
 """The column of an image as its source has it, which the licenses of sources may keep out."""
 
 _TEXT = pa.string()
-_INTEGER = pa.int64()
 _NUMBER = pa.float64()
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """An encoded image and the name of its file, as `datasets` keeps images."""
@@ -24,7 +23,7 @@ def _list(**columns: pa.DataType) -> pa.DataType:
 
 _EDIT = {
     "id": _TEXT,
-    "image_id": _INTEGER,
+    "image_id": _TEXT,
     "image_name": _TEXT,
     "image": IMAGE,
     "question": _TEXT,
@@ -37,7 +36,7 @@ _EDIT = {
     "rephrase": _TEXT,
     "image_rephrase": IMAGE,
     "text_locality": _list(id=_TEXT, question=_TEXT, answer=_TEXT),
-    "image_locality": _list(id=_TEXT, relation=_TEXT, image_id=_INTEGER, question=_TEXT, answer=_TEXT),
+    "image_locality": _list(id=_TEXT, relation=_TEXT, image_id=_TEXT, question=_TEXT, answer=_TEXT),
     "scores": _list(name=_TEXT, value=_NUMBER),
     "base": _TEXT,
     "rephrase_model": _TEXT,
@@ -60,7 +59,7 @@ _TEXT_POOL = {
 _IMAGE_POOL = {
     "id": _TEXT,
     "relation": _TEXT,
-    "image_id": _INTEGER,
+    "image_id": _TEXT,
     "image_name": _TEXT,
     "image": IMAGE,
     "question": _TEXT,

@@ -45,6 +45,11 @@ def image_path(folder: Path, name: str, where: str) -> Path:
     return path
 
 
+def name_in_source(image: str, image_id: str | None) -> str:
+    """The name that an image has in the folder of its source's images, which any id but a number is."""
+    return PurePosixPath(image).name if image_id is None or image_id.isdecimal() else image_id
+
+
 def read_image(path: Path) -> bytes:
     """The encoded image; an OSError if it cannot be read or is too large."""
     return read_bytes(path, MOST_BYTES)

@@ -5,8 +5,11 @@ Images are named by path: relative to the work folder if they lie in it, absolut
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
 
 Task = Literal["vqa", "caption"]
 Split = Literal["train", "test"]
@@ -17,6 +20,19 @@ TASKS: tuple[Task, ...] = ("vqa", "caption")
 SPLITS: tuple[Split, ...] = ("train", "test")
 
 
+def _in_words(found: object) -> object:
+    return str(found) if isinstance(found, int) else found
+
+
+ImageId = Annotated[str, BeforeValidator(_in_words)]
+"""The number of an image of COCO, without zeros before it; of others the name in the folder of the source's
+images. Rows of earlier versions, where all were numbers, are read as well."""
+
+Released = Annotated[Mapping[str, Any], Field(exclude_if=lambda held: not held)]
+"""Of an imported edit, the keys that its file had besides MMEdit's, such as that of VLKEB's hops; exporting
+writes them back. Not written where there are none: other rows stay as they were."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """Something that the base model can be asked, with what its annotators said."""
@@ -25,7 +41,7 @@ class Example:
     """From the source, such as vqa/val2014/262148000; the same in every build."""
     task: Task
     image: str
-    image_id: int
+    image_id: ImageId
     question: str
     """For captions, what is put before the caption to ask for it."""
     question_type: str
@@ -88,7 +104,7 @@ class LocalityItem:
     id: str
     relation: Relation
     image: str | None
-    image_id: int | None
+    image_id: ImageId | None
     question: str
     answers: tuple[str, ...]
     answer: str
@@ -124,3 +140,4 @@ class EditRow(Example):
     rephrase: Rephrase | None = None
     imagined: Imagined | None = None
     locality: Locality | None = None
+    released: Released = field(default_factory=dict)

@@ -236,9 +236,9 @@ def _as_mined(build: Build) -> Recipe:
     return recipe.model_copy(update={"base": recipe.base.model_copy(update={"dtype": dtype})})
 
 
-def known_answers(build: Build) -> dict[int, list[tuple[str, str]]]:
+def known_answers(build: Build) -> dict[str, list[tuple[str, str]]]:
     """By image, what the base model answers right about it."""
-    known: dict[int, list[tuple[str, str]]] = {}
+    known: dict[str, list[tuple[str, str]]] = {}
     for row in rows_of(build.work, "mine", KNOWN):
         known.setdefault(row.image_id, []).append((row.question, row.prediction))
     return known

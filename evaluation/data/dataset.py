@@ -13,10 +13,11 @@ from typing import cast
 from evaluation.data.cases import Case, Kind, Probe, rephrases
 from evaluation.data.pictures import key_of_image
 from evaluation.data.published import read_folder, read_hub
-from evaluation.data.released import read_released
+from evaluation.data.released import asked_hops, read_released
 from mmedit_build.build import rows_of
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
+from mmedit_build.formats.exchange import hops_of
 from mmedit_build.formats.files import content_of, files_in
 from mmedit_build.rows import SPLITS, TASKS, EditRow, LocalityItem, Split, Task
 from mmedit_build.work import ROWS, STAGES, Work
@@ -92,7 +93,7 @@ def of_edit(edit: EditRow, work: Work) -> Case:
         task=edit.task,
         split=edit.split or "test",
         image=image,
-        image_id=str(edit.image_id),
+        image_id=edit.image_id,
         question=edit.question,
         question_type=edit.question_type,
         target=edit.target,
@@ -100,6 +101,7 @@ def of_edit(edit: EditRow, work: Work) -> Case:
         answers=edit.answers,
         probes=(
             *rephrases(edit.target, image, edit.question, text, painted),
+            *asked_hops(hops_of(edit), edit.id, image),
             *(_of_item("text_locality", item, work) for item in (locality.text if locality else ())),
             *(_of_item("image_locality", item, work) for item in (locality.image if locality else ())),
         ),

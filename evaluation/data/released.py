@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from evaluation.data.cases import Case, Hop, Premise, Probe, rephrases
+from evaluation.data.cases import Case, Premise, Probe, rephrases
+from evaluation.data.cases import Hop as Steps
 from mmedit_build.formats.files import Placed, content_of, place, read_all
-from mmedit_build.formats.rows import COMPOSED, ReleasedRow
+from mmedit_build.formats.rows import COMPOSED, Hop, ReleasedRow
 from mmedit_build.image_files import image_path
 from mmedit_build.sources.nq import PREFIX
 
@@ -56,19 +57,24 @@ def _changing(row: ReleasedRow, row_id: str, image: Path) -> Iterator[Probe]:
             image=image,
             relation="same_image",
         )
-    for number, hop in enumerate(row.hops, start=1):
+    yield from asked_hops(row.hops, row_id, image, composed=row.second is not None)
+
+
+def asked_hops(hops: Sequence[Hop], row_id: str, image: Path, *, composed: bool = False) -> Iterator[Probe]:
+    """What portability asks; questions composed of two edits only where both are made."""
+    for number, hop in enumerate(hops, start=1):
         answers = (hop.answer.strip(),)
         # What is composed of two edits does not follow from one, and nobody knew the fact in it.
-        composed = hop.steps == COMPOSED
-        if answers[0] and not (composed and row.second is None):
-            known = hop.words and not composed
+        of_both = hop.steps == COMPOSED
+        if answers[0] and (composed or not of_both):
+            known = hop.words and not of_both
             yield Probe(
                 kind="portability",
                 id=f"{row_id}/port_new/{number}",
                 question=hop.question,
                 answers=answers,
                 image=image,
-                relation="composed" if composed else cast("Hop", hop.steps),
+                relation="composed" if of_both else cast("Steps", hop.steps),
                 premise=Premise(question=hop.words, answers=answers) if known else None,
             )
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmedit_build.formats.rows import Asked, Hop, ReleasedRow
+from mmedit_build.formats.exchange import hops_of
+from mmedit_build.formats.rows import Asked, Hop, ReleasedRow, entity_of
 from mmedit_build.image_files import read_image
 from mmedit_build.rows import EditRow, LocalityItem, Relation, Split, Task
 from mmedit_build.sources.nq import PREFIX
@@ -97,7 +98,7 @@ def of_edit(edit: EditRow) -> Sample | None:
         id=edit.id,
         task=edit.task,
         split=edit.split,
-        image=str(edit.image_id),
+        image=edit.image_id,
         question=edit.question,
         prediction=edit.prediction,
         target=edit.target,
@@ -106,6 +107,8 @@ def of_edit(edit: EditRow) -> Sample | None:
         answers=edit.answers,
         text_items=None if locality is None else tuple(_of_item(item) for item in locality.text),
         image_items=None if locality is None else tuple(_of_item(item) for item in locality.image),
+        hops=hops_of(edit),
+        entity=entity_of(edit.image_id),
     )
 
 
@@ -136,7 +139,7 @@ def _of_asked(asked: Asked, image: str) -> Item:
 
 
 def _of_item(item: LocalityItem) -> Item:
-    image = None if item.image is None else str(item.image_id or item.image)
+    image = None if item.image is None else item.image_id or item.image
     return Item(item.question, item.answer, item.relation, image, item.answers)
 
 

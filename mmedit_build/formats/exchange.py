@@ -1,7 +1,7 @@
-"""Edits of a work folder to the JSON of MMEdit and EasyEdit, with their images, and back.
+"""Edits of a work folder to the JSON of MMEdit and EasyEdit, with their images, and back; also in from VLKEB.
 
-An edit holds more than a row and a row holds nothing that an edit cannot hold, so importing and exporting
-again gives equal rows; what would not come back equal is refused on import.
+An edit holds all that a row holds, so importing and exporting again gives equal rows; what would not come
+back equal is refused on import.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
 
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
-from mmedit_build.formats.files import dump, files_in, place, read_rows
+from mmedit_build.formats import vlkeb
+from mmedit_build.formats.files import Placed, content_of, dump, files_in, place, read_all
 from mmedit_build.formats.mmedit import FILES
-from mmedit_build.formats.rows import KEYS, ReleasedRow
-from mmedit_build.image_files import image_path, read_image
-from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase, Split, Task
+from mmedit_build.formats.rows import KEYS, Hop, ReleasedRow
+from mmedit_build.image_files import image_path, name_in_source, read_image
+from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
@@ -70,21 +73,22 @@ def export_edits(edits: Sequence[EditRow], work: Work, out: Path) -> Exported:
 
 def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[EditRow]:
     """The edits of a folder's files; images are looked for in `images`, or beside the files."""
-    present = {key: folder / name for key, name in FILES.items() if is_file(folder / name)}
-    if not present:
-        raise _nothing_to_import(folder)
+    files = files_in(folder)
+    if not files:
+        names = ", ".join((*FILES.values(), *vlkeb.FILES))
+        raise UserError(f"{folder} holds none of {names}; give the folder of these files.")
     edits, seen = [], Counter[str]()
-    for (task, split), path in present.items():
-        for number, row in enumerate(read_rows(path), start=1):
-            try:
-                row_id = _row_id(row, task)
-                seen[row_id] += 1
-                unique = row_id if seen[row_id] == 1 else f"{row_id}#{seen[row_id]}"
-                edit = _to_edit(row, (unique, task, split), work, images or folder)
-                _refuse_changes(row, to_row(edit))
-            except UserError as error:
-                raise UserError(f"{place(path, number)} cannot be imported: {error}") from error
-            edits.append(edit)
+    for one in read_all(files):
+        try:
+            _refuse_others(one.row)
+            row_id = _row_id(one)
+            seen[row_id] += 1
+            unique = row_id if seen[row_id] == 1 else f"{row_id}#{seen[row_id]}"
+            edit = _to_edit(one, unique, work, images or folder)
+            _refuse_changes(one.row, to_row(edit))
+        except UserError as error:
+            raise UserError(f"{place(one.path, one.number)} cannot be imported: {error}") from error
+        edits.append(edit)
     if not edits:
         raise UserError(f"{folder} holds no rows; give the folder of files that have some.")
     return edits
@@ -95,44 +99,56 @@ def to_row(edit: EditRow) -> ReleasedRow:
     if edit.rephrase is None or edit.imagined is None or edit.locality is None:
         raise UserError(f"The edit {edit.id} is not finished; run the stages up to attach first.")
     text, image = _first(edit.locality.text), _first(edit.locality.image)
-    name = _image_name(edit.image)
-    return ReleasedRow(
+    name = _image_name(edit.image, edit.image_id)
+    row = ReleasedRow(
         src=edit.question,
         pred=edit.prediction,
         rephrase=edit.rephrase.text,
         alt=edit.target,
         image=name,
-        image_rephrase=_rephrase_name(edit, name, PurePosixPath(edit.imagined.image).suffix),
+        image_rephrase=_rephrase_name(edit, edit.imagined, name),
         loc="" if text is None else _fact_prompt(text),
         loc_ans="" if text is None else text.answer,
-        m_loc="" if image is None or image.image is None else _image_name(image.image),
+        m_loc=_item_name(image),
         m_loc_q="" if image is None else image.question,
         m_loc_a="" if image is None else image.answer,
     )
+    whole = {key: getattr(row, key) for key in KEYS} | dict(edit.released)
+    return replace(row, source=whole) if edit.released else row
 
 
-def _nothing_to_import(folder: Path) -> UserError:
-    if files_in(folder):
-        return UserError(
-            f"{folder} holds edits in another format than MMEdit's, whose images have no numbers as those of "
-            f"work folders have; judge it with mmedit-eval --dataset {folder}, or audit it with mmedit-build "
-            f"audit {folder}: neither needs an import."
+def hops_of(edit: EditRow) -> tuple[Hop, ...]:
+    """What portability asks of an imported edit."""
+    try:
+        return vlkeb.hops_of(edit.released)
+    except ValidationError as error:
+        raise UserError(
+            f"The edit {edit.id} has a port_new that is none of VLKEB's; import its file again."
+        ) from error
+
+
+def _refuse_others(row: ReleasedRow) -> None:
+    lacking = [key for key in KEYS if key not in row.source]
+    if lacking or row.second is not None:
+        what = f"lacks {', '.join(lacking)}" if lacking else "edits a fact along with the image"
+        raise UserError(
+            f"It {what}, unlike MMEdit's edits and those of VLKEB's {', '.join(vlkeb.FILES)}; judge it with "
+            "mmedit-eval --dataset, or audit it with mmedit-build audit: neither needs an import."
         )
-    return UserError(f"{folder} holds none of {', '.join(FILES.values())}; give the folder of these files.")
 
 
 def _refuse_changes(row: ReleasedRow, again: ReleasedRow) -> None:
-    more = [key for key in row.source if key not in KEYS]
-    if more:
-        raise UserError(f"It also has {', '.join(more)}, which a work folder has no place for; remove it.")
     for key in KEYS:
         said, meant = getattr(row, key), getattr(again, key)
         if said != meant:
             raise UserError(f"It has {said!r} as {key}, where the layout has {meant!r}; correct it.")
 
 
-def _row_id(row: ReleasedRow, task: Task) -> str:
-    """The id of the source's row, which only the name of the rephrased image tells."""
+def _row_id(one: Placed) -> str:
+    """The id of the source's row, which COCO's name of the rephrased image tells, or else the row's place."""
+    row, (task, _) = one.row, content_of(one.path)
+    if _coco(row.image) is None:
+        return f"{task}/{one.path.stem}/{one.number}"
     match = _REPHRASED.fullmatch(PurePosixPath(row.image_rephrase).name)
     number = match and (match["question_id"] if task == "vqa" else match["image_id"])
     if not match or not number:
@@ -141,8 +157,8 @@ def _row_id(row: ReleasedRow, task: Task) -> str:
     return f"{task}/{match['subset']}/{int(number)}"
 
 
-def _to_edit(row: ReleasedRow, key: tuple[str, Task, Split], work: Work, images: Path) -> EditRow:
-    edit_id, task, split = key
+def _to_edit(one: Placed, edit_id: str, work: Work, images: Path) -> EditRow:
+    row, (task, split) = one.row, content_of(one.path)
     rephrased = image_path(images, row.image_rephrase, "It")
     digest = hashlib.sha256(_encoded(rephrased)).hexdigest() if is_file(rephrased) else ""
     return EditRow(
@@ -171,6 +187,7 @@ def _to_edit(row: ReleasedRow, key: tuple[str, Task, Split], work: Work, images:
             candidates=(),
         ),
         locality=Locality(text=tuple(_text_items(row)), image=tuple(_image_items(row, work, images))),
+        released={key: value for key, value in row.source.items() if key not in KEYS},
     )
 
 
@@ -213,24 +230,38 @@ def _fact_prompt(item: LocalityItem) -> str:
     return item.question if item.id.startswith(_BARE) else PREFIX + item.question
 
 
-def _image_name(image: str) -> str:
-    """Where the layout has an image; its file name tells the folder."""
-    return f"{_coco(image)['subset']}/{PurePosixPath(image).name}"
+def _item_name(item: LocalityItem | None) -> str:
+    if item is None or item.image is None or item.image_id is None:
+        return ""
+    return _image_name(item.image, item.image_id)
 
 
-def _image_id(image: str) -> int:
-    return int(_coco(image)["image_id"])
-
-
-def _coco(image: str) -> re.Match[str]:
-    match = _COCO.fullmatch(PurePosixPath(image).name)
+def _image_name(image: str, image_id: str) -> str:
+    """Where the layout has an image; COCO's file names tell the folder."""
+    name = name_in_source(image, image_id)
+    if not image_id.isdecimal():
+        return name
+    match = _coco(name)
     if match is None:
         raise UserError(f"The image {image!r} is not named as COCO does, like COCO_val2014_000000262148.jpg.")
-    return match
+    return f"{match['subset']}/{name}"
 
 
-def _rephrase_name(edit: EditRow, image: str, suffix: str) -> str:
-    folder, name = f"{PurePosixPath(image).parent}_image_rephrase", PurePosixPath(image).stem + suffix
+def _image_id(image: str) -> str:
+    match = _coco(image)
+    return image if match is None else str(int(match["image_id"]))
+
+
+def _coco(image: str) -> re.Match[str] | None:
+    return _COCO.fullmatch(PurePosixPath(image).name)
+
+
+def _rephrase_name(edit: EditRow, imagined: Imagined, image: str) -> str:
+    """Where the layout has a rephrased image; an imported one stays in its folder."""
+    painted = PurePosixPath(imagined.image)
+    if not edit.image_id.isdecimal():
+        return str(PurePosixPath(*painted.parts[-2:]))
+    folder, name = f"{PurePosixPath(image).parent}_image_rephrase", PurePosixPath(image).stem + painted.suffix
     source_id = edit.id.rsplit("/", 1)[-1].split("#")[0]
     return f"{folder}/{source_id}_{name}" if edit.task == "vqa" else f"{folder}/{name}"
 

@@ -104,7 +104,7 @@ def _edit(one: Placed) -> tuple[object, ...]:
 
 def _with_hops(one: Placed, other: ReleasedRow) -> Placed:
     hops = tuple(dict.fromkeys((*one.row.hops, *other.hops)))
-    return replace(one, row=replace(one.row, hops=hops))
+    return replace(one, row=replace(one.row, hops=hops, source={**one.row.source, **other.source}))
 
 
 def _content(row: ReleasedRow) -> dict[str, object]:

@@ -78,14 +78,18 @@ class ReleasedRow:
 
     @property
     def entity(self) -> str:
-        """What the image shows, where its folder is named by it."""
-        folder = PurePosixPath(self.image).parent.name
-        return folder if _ENTITY.fullmatch(folder) else ""
+        return entity_of(self.image)
 
     @property
     def several(self) -> bool:
         """Whether it shows several images or a video."""
         return not self.image and bool(self.source.get("image"))
+
+
+def entity_of(image: str) -> str:
+    """What an image shows, where its folder is named by it."""
+    folder = PurePosixPath(image).parent.name
+    return folder if _ENTITY.fullmatch(folder) else ""
 
 
 KEYS = tuple(one.name for one in fields(ReleasedRow))[:11]

@@ -29,7 +29,7 @@ class _Port(Keys):
     asked: _Answered = Field(alias="Q&A")
 
 
-class _AskedKeys(MMEditKeys):
+class _AskedKeys(Keys):
     """Of a row whose hops are only asked about."""
 
     port_new: list[_Port] = Field(default_factory=list)
@@ -58,9 +58,13 @@ def _read(source: Mapping[str, Any]) -> ReleasedRow:
             second=Second(edited.port_new[0].port_edit_q, edited.port_new[0].port_edit_a),
             source=source,
         )
-    keys = _AskedKeys.model_validate(source)
-    hops = tuple(Hop(one.steps, one.asked.question, one.asked.answer) for one in keys.port_new)
-    return ReleasedRow(**keys.texts(), hops=hops, source=source)
+    return ReleasedRow(**MMEditKeys.model_validate(source).texts(), hops=hops_of(source), source=source)
+
+
+def hops_of(source: Mapping[str, Any]) -> tuple[Hop, ...]:
+    """What the keys of a row ask about its image; a ValidationError if they are not VLKEB's."""
+    ports = _AskedKeys.model_validate(source).port_new
+    return tuple(Hop(one.steps, one.asked.question, one.asked.answer) for one in ports)
 
 
 VLKEB = Format("VLKEB", frozenset({"port_new"}), _read)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from mmedit_build.columns import CONFIGS
 from mmedit_build.errors import UserError
-from mmedit_build.image_files import read_image
+from mmedit_build.image_files import name_in_source, read_image
 from mmedit_build.publishing.columns import features
 from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Split
 from mmedit_build.work import Work
@@ -117,7 +117,7 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
     return {
         "id": edit.id,
         "image_id": edit.image_id,
-        "image_name": source.name,
+        "image_name": name_in_source(source.name, edit.image_id),
         "image": Picture(source, edit.id),
         "question": edit.question,
         "question_type": edit.question_type,
@@ -158,7 +158,8 @@ def _with_image(row: Row, work: Work) -> Row:
     if row["image"] is None:
         raise UserError(f"The image locality item {row['id']} names no image; run attach again.")
     source = work.path(row["image"])
-    return {**row, "image": Picture(source, row["id"]), "image_name": source.name}
+    name = name_in_source(source.name, row["image_id"])
+    return {**row, "image": Picture(source, row["id"]), "image_name": name}
 
 
 def _cut(rows: Sequence[Row], most_bytes: int, most_rows: int | None = None) -> Iterator[list[Row]]:

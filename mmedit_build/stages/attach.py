@@ -151,7 +151,7 @@ def _apart(edit: EditRow, item: LocalityItem) -> bool:
     return item.image_id != edit.image_id and plain(item.question) != plain(edit.question)
 
 
-def _pair(row: EditRow | LocalityItem) -> tuple[int | None, str]:
+def _pair(row: EditRow | LocalityItem) -> tuple[str | None, str]:
     return row.image_id, plain(row.question)
 
 

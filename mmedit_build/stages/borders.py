@@ -15,12 +15,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Split
 from mmedit_build.scoring.text import plain
-
-Key = TypeVar("Key", int, str)
 
 
 class Borders:
@@ -39,13 +36,13 @@ class Borders:
             if item.image_id is not None:
                 self._images.setdefault(item.image_id, self._seen[plain(item.question)])
 
-    def of_image(self, image_id: int) -> Split | None:
+    def of_image(self, image_id: str) -> Split | None:
         """The split of an image, None if it may be used in neither."""
         if image_id not in self._images:
             self._images[image_id] = self._drawn(image_id)
         return self._images[image_id]
 
-    def _drawn(self, image_id: int) -> Split:
+    def _drawn(self, image_id: str) -> Split:
         number = int(order(self._seed, image_id)[:12], 16) / 16**12
         return "train" if number < self._shares.get("train", 0) else "test"
 
@@ -102,8 +99,8 @@ def order(seed: str, key: object) -> str:
     return hashlib.sha256(f"{seed}/{key}".encode()).hexdigest()
 
 
-def _owners(pairs: Iterable[tuple[Key, Split]]) -> dict[Key, Split | None]:
-    owners: dict[Key, Split | None] = {}
+def _owners(pairs: Iterable[tuple[str, Split]]) -> dict[str, Split | None]:
+    owners: dict[str, Split | None] = {}
     for key, split in pairs:
         owners[key] = split if owners.get(key, split) == split else None
     return owners

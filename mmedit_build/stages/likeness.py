@@ -19,7 +19,7 @@ from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 if TYPE_CHECKING:
     from mmedit_build.services.resemblance import Resemblance
 
-Known = Mapping[int, Sequence[tuple[str, str]]]
+Known = Mapping[str, Sequence[tuple[str, str]]]
 """By image id: questions that the base model answers right about the original image, with its answers."""
 
 UNCHANGED = "nearly the original"

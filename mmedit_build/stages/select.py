@@ -11,7 +11,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from mmedit_build.engine.base import Rejected
 from mmedit_build.recipe import Sizes
@@ -19,7 +18,6 @@ from mmedit_build.rows import SPLITS, EditRow, Split, Task
 from mmedit_build.scoring.text import plain
 
 Selected = tuple[list[EditRow], list[Rejected[EditRow]]]
-Key = TypeVar("Key", str, int)
 
 
 def select(found: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str, spare: float) -> Selected:
@@ -59,7 +57,7 @@ def _larger(sizes: Sizes, spare: float) -> Sizes:
 
 
 def _without_repeats(found: Sequence[EditRow]) -> Selected:
-    seen: set[tuple[str, int, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     unique: list[EditRow] = []
     repeats: list[Rejected[EditRow]] = []
     for edit in sorted(found, key=lambda edit: edit.id):
@@ -107,9 +105,9 @@ def _split_of_texts(edits: Sequence[EditRow], shares: Mapping[Split, float], see
 
 def _split_of_images(
     edits: Sequence[EditRow], texts: Mapping[str, Split], shares: Mapping[Split, float], seed: str
-) -> dict[int, Split]:
+) -> dict[str, Split]:
     """An image goes where most of its questions go; images that have captions only are dealt out."""
-    votes: dict[int, Counter[Split]] = defaultdict(Counter)
+    votes: dict[str, Counter[Split]] = defaultdict(Counter)
     for edit in edits:
         if edit.task == "vqa":
             votes[edit.image_id][texts[plain(edit.question)]] += 1
@@ -125,10 +123,10 @@ def _split_of_images(
 
 
 def _dealt(
-    counts: Mapping[Key, int], shares: Mapping[Split, float], overall: Counter[Split], seed: str
-) -> dict[Key, Split]:
+    counts: Mapping[str, int], shares: Mapping[Split, float], overall: Counter[Split], seed: str
+) -> dict[str, Split]:
     """Give each key to the split that lacks most, here and in all that was dealt before; large ones first."""
-    splits: dict[Key, Split] = {}
+    splits: dict[str, Split] = {}
     here: Counter[Split] = Counter()
     for key in sorted(counts, key=lambda key: (-counts[key], _order(seed, key))):
         after, after_all = (tally.total() + counts[key] for tally in (here, overall))

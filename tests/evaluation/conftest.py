@@ -148,7 +148,7 @@ def _edit(case: Case, work: Work, split: Split) -> EditRow:
         task=case.task,
         split=split,
         image=_put(case.image, work),
-        image_id=number,
+        image_id=str(number),
         question=case.question,
         question_type=case.question_type,
         answers=case.answers,

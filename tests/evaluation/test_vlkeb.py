@@ -21,8 +21,10 @@ from evaluation.run.bench import Bench
 from evaluation.run.evaluate import evaluate, load_editors
 from evaluation.run.experiment import Experiment, Method
 from mmedit_build.audit.report import audit
+from mmedit_build.build import finish
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
+from mmedit_build.formats.exchange import import_rows
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.facts import facts
 from mmedit_build.miniature.grammar import say
@@ -30,6 +32,7 @@ from mmedit_build.miniature.questions import answer, ask
 from mmedit_build.miniature.train.texts import wrong_answer
 from mmedit_build.miniature.world import sample_scene
 from mmedit_build.mllm import MLLM, Query
+from mmedit_build.work import Work
 
 Row = dict[str, Any]
 METHODS = {
@@ -279,3 +282,31 @@ def test_a_fact_is_edited_along_and_the_first_edit_is_scored_after_it(
             assert by_hand == pytest.approx([found[place] for place in places])  # type: ignore[index]
             changed |= {name for before in [token_accuracy(mllm, fact)] if by_hand[1] > before}
     assert changed == set(names)
+
+
+def test_what_was_imported_is_judged_and_audited_as_what_was_released(
+    experiment: Experiment, vlkeb: Path, judged: dict[str, list[CaseResult]], tmp_path: Path
+) -> None:
+    work = Work(tmp_path / "work")
+    edits = import_rows(vlkeb, work, vlkeb / "VLKEB_images")
+    finish(work, "attach", edits, edits)
+    imported = experiment.model_copy(
+        update={"dataset": str(work.folder), "images": None, "out": tmp_path / "out", "cache": tmp_path}
+    )
+    found = {folder.name: read_results(folder)[1] for folder in evaluate(imported, progress)}
+    assert found.keys() == judged.keys()
+    for name, results in judged.items():
+        for one, released in zip(found[name], results, strict=True):
+            assert one.image_id == released.image_id
+            pairs = zip(one.probes, released.probes, strict=True)
+            assert all(_asked(probe) == _asked(other) for probe, other in pairs)
+            # What learns draws by the ids of edits, which are others.
+            if name != "ike":
+                assert [probe.scores for probe in one.probes] == [probe.scores for probe in released.probes]
+    ours, theirs = (audit(str(path)).group("vqa", "test").findings for path in (work.folder, vlkeb))
+    counted = {one.name: (one.count, one.of) for one in ours}
+    assert counted.items() >= {(one.name, (one.count, one.of)) for one in theirs}
+
+
+def _asked(probe: ProbeResult) -> tuple[object, ...]:
+    return probe.kind, probe.relation, probe.prompt, probe.target, probe.log_prob_before

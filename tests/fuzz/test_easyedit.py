@@ -87,8 +87,10 @@ def test_mmedits_json(read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fu
     fuzz_one(Reader(seed, read, picked, lambda rng, folder: damage_json(folder, [FILE], rng)))
 
 
-@pytest.mark.parametrize("read", [audited, judged])
-@pytest.mark.parametrize("title", ROWS)
+@pytest.mark.parametrize(
+    ("title", "read"),
+    [*((title, read) for title in ROWS for read in (audited, judged)), ("vlkeb", imported)],
+)
 def test_released_json(title: str, read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fuzz) -> None:
     seed, file = tmp_path / "seed", "files/eval.json"
     _draw(seed / "files" / ROWS[title][0]["image"])

@@ -31,7 +31,7 @@ OTHER = LocalityItem(
     id="okvqa/val2014/75",
     relation="far",
     image="sources/COCO_val2014_000000000007.jpg",
-    image_id=7,
+    image_id="7",
     question="What is this tool for?",
     answers=("digging", "digging", "fun"),
     answer="digging",
@@ -40,7 +40,7 @@ EDIT = EditRow(
     id="",
     task="vqa",
     image="",
-    image_id=0,
+    image_id="0",
     question="How many cats are there?",
     question_type="how many",
     answers=("2",) * 8 + ("3",) * 2,
@@ -68,7 +68,7 @@ def make_edit() -> MakeEdit:
         own = {
             "id": f"{task}/val2014/{source_id}",
             "image": f"sources/COCO_val2014_{number:012d}.jpg",
-            "image_id": number,
+            "image_id": str(number),
             "imagined": Imagined(
                 image=f"images/{task}{number}.png",
                 digest=f"digest of {task} {number}",

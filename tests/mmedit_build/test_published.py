@@ -20,12 +20,12 @@ NAMES: list[str] = SCHEMA.names
 
 def rows(number: int = 6) -> list[dict[str, Any]]:
     item = {"id": "nq/1", "question": "who", "answer": "Ada"}
-    near = {**item, "relation": "far", "image_id": 1}
+    near = {**item, "relation": "far", "image_id": "1"}
     return [
         {
             **{name: "text" for name in NAMES if pa.types.is_string(SCHEMA.field(name).type)},
             "id": f"vqa/{place}",
-            "image_id": place,
+            "image_id": str(place),
             "confidence": 0.5,
             "image": {"bytes": bytes([place]) * 4000, "path": "a.jpg"},
             "image_rephrase": {"bytes": os.urandom(4000), "path": "a.png"},
@@ -96,10 +96,26 @@ def test_types_are_compared_to_their_depth(
 
 def test_wider_cells_hold_the_same(tmp_path: Path, table: pa.Table) -> None:
     wide = replaced(table, "question", table["question"].cast(pa.large_string()))
-    wide = replaced(wide, "image_id", table["image_id"].cast(pa.int32()))
+    wide = replaced(wide, "image_id", table["image_id"].cast(pa.large_string()))
     wide = replaced(wide, "answers", table["answers"].cast(pa.large_list(pa.large_string())))
     path = write(tmp_path / "a.parquet", wide)
     assert list(read_table(path, "vqa", NAMES)) == table.to_pylist()
+
+
+def test_numbers_of_images_are_read_as_earlier_versions_published_them(
+    tmp_path: Path, table: pa.Table
+) -> None:
+    near = pa.struct([("id", pa.string()), ("relation", pa.string()), ("image_id", pa.int64())])
+    near = pa.struct([*near, ("question", pa.string()), ("answer", pa.string())])
+    old = replaced(table, "image_id", table["image_id"].cast(pa.int32()))
+    items = [[{**one, "image_id": 1} for one in row] for row in table["image_locality"].to_pylist()]
+    old = replaced(old, "image_locality", pa.array(items, pa.list_(near)))
+    found = list(read_table(write(tmp_path / "a.parquet", old), "vqa", NAMES))
+    assert [row["image_id"] for row in found] == list(range(6))
+    assert found[0]["image_locality"][0]["image_id"] == 1
+    broken = replaced(table, "question", old["image_id"])
+    with pytest.raises(UserError, match="has the column question of type int32"):
+        list(read_table(write(tmp_path / "b.parquet", broken), "vqa", NAMES))
 
 
 @pytest.mark.parametrize(

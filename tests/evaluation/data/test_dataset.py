@@ -29,7 +29,7 @@ def edit(number: int, split: Split) -> EditRow:
         id=f"okvqa/{number}",
         relation="same_image",
         image=f"images/{number}.jpg",
-        image_id=number,
+        image_id=str(number),
         question="what for",
         answers=("fun", "fun", "work"),
         answer="fun",
@@ -38,7 +38,7 @@ def edit(number: int, split: Split) -> EditRow:
         id=f"vqa/val2014/{number}",
         task="vqa",
         image=f"images/{number}.jpg",
-        image_id=number,
+        image_id=str(number),
         question="How many cats?",
         question_type="count",
         answers=("2",) * 9 + ("3",),
@@ -249,7 +249,7 @@ def test_names_of_images_in_a_table_lead_nowhere_else_either(work: Path, tmp_pat
 
 
 def test_an_unknown_relation_is_told_with_its_edit(work: Path) -> None:
-    item = {"id": "okvqa/1", "relation": "near", "image_id": 1, "question": "what for", "answer": "fun"}
+    item = {"id": "okvqa/1", "relation": "near", "image_id": "1", "question": "what for", "answer": "fun"}
     rewrite(work / "dataset", {"image_locality": [item]})
     with pytest.raises(UserError, match=r"okvqa/1 of the edit vqa/val2014/1 has the relation 'near'"):
         load_cases(str(work / "dataset"))

@@ -61,7 +61,7 @@ class Dataset:
         for shade, name in enumerate(names):
             path = self.work.path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (8, 8), (edit.image_id, shade, 0)).save(path)
+            Image.new("RGB", (8, 8), (int(edit.image_id), shade, 0)).save(path)
 
 
 def _without_votes(sample: Sample) -> Sample:

@@ -13,11 +13,12 @@ from PIL import Image
 
 from mmedit_build.errors import UserError
 from mmedit_build.formats.exchange import Exported, export_edits, import_rows, to_row
-from mmedit_build.formats.files import dump, read_rows
+from mmedit_build.formats.files import dump, files_in, read_rows
 from mmedit_build.formats.mmedit import FILES
 from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import Work
+from tests.mmedit_build.formats.rows import HOPS, ONEHOP, cckeb, fgvedit, vlkeb
 
 ROW = ReleasedRow(
     src="Is it open?",
@@ -151,7 +152,7 @@ def test_an_import_is_made_of_what_a_row_says(tmp_path: Path) -> None:
     work = Work(tmp_path / "work")
     _draw(tmp_path / "data" / ROW.image_rephrase, "blue")
     [edit] = import_rows(_write(tmp_path / "data", [ROW]), work)
-    assert (edit.id, edit.task, edit.split, edit.image_id) == ("vqa/val2014/42000", "vqa", "test", 42)
+    assert (edit.id, edit.task, edit.split, edit.image_id) == ("vqa/val2014/42000", "vqa", "test", "42")
     assert work.path(edit.image) == tmp_path / "data" / "val2014" / "COCO_val2014_000000000042.jpg"
     assert edit.rephrase is not None
     assert edit.rephrase.model == "unknown"
@@ -159,7 +160,7 @@ def test_an_import_is_made_of_what_a_row_says(tmp_path: Path) -> None:
     assert len(edit.imagined.digest) == 64
     assert edit.locality is not None
     assert edit.locality.text[0].question == "who painted the sky"
-    assert edit.locality.image[0].image_id == 7
+    assert edit.locality.image[0].image_id == "7"
 
 
 def test_images_of_a_work_folder_are_named_relative_to_it(tmp_path: Path) -> None:
@@ -210,7 +211,6 @@ def test_rows_of_the_same_question_get_ids_of_their_own(tmp_path: Path) -> None:
             {"image": "../../secret/COCO_val2014_000000000042.jpg"},
             "It names the image .*leads out of the folder",
         ),
-        ({"image": "m.01/google_1.jpg"}, "is not named as COCO does"),
         ({"image": "val2014/COCO_val2014_000000000043.jpg"}, "where the layout has"),
     ],
 )
@@ -220,6 +220,58 @@ def test_what_would_not_come_back_equal_is_refused(
     folder = _write(tmp_path / "data", [ROW, replace(ROW, **changes)])
     with pytest.raises(UserError, match=f"Row 2 of .*vqa_eval.json cannot be imported: .*{sentence}"):
         import_rows(folder, Work(tmp_path))
+
+
+def _write_vlkeb(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Files of VLKEB, of which the last two hold one edit twice, and the rows that come back."""
+    other = vlkeb(src="Which?", m_loc="m.0_1/bing_1.jpg", more=[1, {"a": None}])
+    written = {
+        "train": [vlkeb(), vlkeb()],
+        "eval": [vlkeb(), other],
+        "eval_multihop": [vlkeb(port_new=HOPS)],
+        "eval_edit_onehop": [vlkeb(port_new=ONEHOP)],
+    }
+    folder.mkdir(parents=True)
+    for name, rows in written.items():
+        (folder / f"{name}.json").write_text(json.dumps(rows))
+    return {"vqa_train.json": written["train"], "vqa_eval.json": [vlkeb(port_new=HOPS), other]}
+
+
+def test_vlkeb_comes_in_and_goes_out_with_its_hops_and_unknown_keys(tmp_path: Path) -> None:
+    expected, work = _write_vlkeb(tmp_path / "data"), Work(tmp_path / "work")
+    edits = import_rows(tmp_path / "data", work, tmp_path / "VLKEB_images")
+    assert [(edit.id, edit.split) for edit in edits] == [
+        *(("vqa/train/1", "train"), ("vqa/train/2", "train")),
+        *(("vqa/eval/1", "test"), ("vqa/eval/2", "test")),
+    ]
+    first = edits[0]
+    assert first.image_id == "m.010bnr/google_13.jpg"
+    assert work.path(first.image) == tmp_path / "VLKEB_images" / first.image_id
+    assert first.locality is not None
+    assert first.locality.image[0].image_id == "m.0cc56/google_1.jpg"
+    assert edits[2].released == {"port_new": HOPS}
+    _draw_all(work, edits)
+    export_edits(edits, work, tmp_path / "out")
+    assert {file.name: json.loads(file.read_text()) for file in files_in(tmp_path / "out")} == expected
+    assert (tmp_path / "out" / "m.010bnr" / "bing_2.jpg").is_file()
+    again = import_rows(tmp_path / "out", Work(tmp_path / "again"))
+    assert [to_row(edit) for edit in again] == [to_row(edit) for edit in edits]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (vlkeb(port_new=ONEHOP), "It edits a fact along with the image"),
+        (cckeb(), "It edits a fact along with the image"),
+        (fgvedit(), "It lacks pred, image_rephrase, m_loc, m_loc_q, m_loc_a, unlike MMEdit's edits"),
+    ],
+)
+def test_edits_that_are_more_or_less_than_a_rows_are_told_what_works_instead(
+    tmp_path: Path, row: dict[str, Any], told: str
+) -> None:
+    (tmp_path / "eval.json").write_text(json.dumps([row]))
+    with pytest.raises(UserError, match=f"Row 1 .*{told}.*mmedit-eval --dataset"):
+        import_rows(tmp_path, Work(tmp_path / "work"))
 
 
 def test_a_folder_without_the_files_is_told(tmp_path: Path) -> None:

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.formats.exchange import import_rows
 from mmedit_build.formats.files import content_of, dump, files_in, read_all, read_rows
 from mmedit_build.formats.rows import Asked, Hop, ReleasedRow, Second
-from mmedit_build.work import Work
 from tests.mmedit_build.formats.rows import HOPS, ONEHOP, Row, ads_edit, cckeb, fgvedit, port, vlkeb
 
 
@@ -191,9 +189,3 @@ def test_an_edit_that_several_files_hold_comes_once_with_all_its_hops(tmp_path: 
         *(("train.json", 1, 0), ("train.json", 2, 0)),
         *(("eval.json", 1, 2), ("eval.json", 2, 0), ("eval_multihop.json", 2, 3)),
     ]
-
-
-def test_an_import_of_other_formats_tells_what_works_instead(tmp_path: Path) -> None:
-    written(tmp_path, [vlkeb()])
-    with pytest.raises(UserError, match=r"another format than MMEdit's.*mmedit-eval --dataset"):
-        import_rows(tmp_path, Work(tmp_path / "work"))

@@ -22,11 +22,11 @@ def with_items(edit: EditRow, *image: LocalityItem, text: tuple[LocalityItem, ..
 
 
 def same_image(_: Any, edits: list[EditRow]) -> None:
-    edits[3] = replace(edits[3], image_id=0)
+    edits[3] = replace(edits[3], image_id="0")
 
 
 def same_image_of_tasks(_: Any, edits: list[EditRow]) -> None:
-    edits[7] = replace(edits[7], image_id=1)
+    edits[7] = replace(edits[7], image_id="1")
 
 
 def same_question(_: Any, edits: list[EditRow]) -> None:
@@ -45,7 +45,7 @@ def same_pair(world: Any, edits: list[EditRow]) -> None:
 
 
 def image_of_an_edit(world: Any, edits: list[EditRow]) -> None:
-    edits[0] = with_items(edits[0], replace(world.other("train"), id="okvqa/4", image_id=4))
+    edits[0] = with_items(edits[0], replace(world.other("train"), id="okvqa/4", image_id="4"))
 
 
 def same_id(_: Any, edits: list[EditRow]) -> None:
@@ -61,7 +61,7 @@ FAULTS: list[tuple[Change, str]] = [
     (same_image_of_tasks, "the image 1 is that of edits in both splits"),
     (same_question, "the question 'what is in corner 2' is in both splits"),
     (same_fact, "the text locality question 'who wrote the train' is in both splits"),
-    (same_pair, r"the image locality pair \(20, 'what is it for'\) is in both splits"),
+    (same_pair, r"the image locality pair \('20', 'what is it for'\) is in both splits"),
     (image_of_an_edit, "the image 4 of an edit in test is used by image locality in train"),
     (same_id, "the id vqa/val2014/0 occurs twice in vqa"),
     (two_contents, "the id okvqa/20 has two contents in image_locality"),

@@ -25,7 +25,7 @@ def test_a_row_holds_all_that_is_known_of_its_edit(world: Any) -> None:
     source, rendered = (world.work.path(name) for name in (edit.image, edit.imagined.image))
     assert row == {
         "id": "vqa/val2014/0",
-        "image_id": 0,
+        "image_id": "0",
         "image_name": "0.jpg",
         "image": {"bytes": source.read_bytes(), "path": "0.jpg"},
         "question": "What is in corner 0?",
@@ -42,7 +42,7 @@ def test_a_row_holds_all_that_is_known_of_its_edit(world: Any) -> None:
             {
                 "id": f"okvqa/{number}",
                 "relation": "far",
-                "image_id": number,
+                "image_id": str(number),
                 "question": "what is it for?",
                 "answer": "play",
             }
@@ -94,7 +94,7 @@ def test_source_images_can_be_named_only(world: Any, tmp_path: Path) -> None:
     folder = world.build(recipe=world.recipe(embed_source_images=False))
     row = load_dataset(str(folder), "vqa", split="train", cache_dir=str(tmp_path / "cache"))[1]
     assert "image" not in row
-    assert (row["image_id"], row["image_name"]) == (1, "1.jpg")
+    assert (row["image_id"], row["image_name"]) == ("1", "1.jpg")
     assert row["image_rephrase"].size == (64, 64)
     item = read(folder, "image_locality")[0]
     assert "image" not in item

@@ -173,7 +173,7 @@ def example(work: Work, color: str) -> Example:
         id=f"vqa/val2014/{color}",
         task="vqa",
         image=work.name(path),
-        image_id=1,
+        image_id="1",
         question="What color is it?",
         question_type="what color",
         answers=(color,) * 10,

@@ -70,7 +70,7 @@ def test_questions_come_first_then_images_with_captions(named: Named, work: Work
 @pytest.mark.usefixtures("drawn")
 def test_images_are_named_relative_to_the_work_folder(named: Named, work: Work) -> None:
     row = read(named, work)[0]
-    assert row.image == f"sources/images/train2014/COCO_train2014_{row.image_id:012d}.jpg"
+    assert row.image == f"sources/images/train2014/COCO_train2014_{int(row.image_id):012d}.jpg"
     assert work.path(row.image).is_file()
 
 
@@ -110,7 +110,7 @@ def test_relative_paths_are_relative_to_the_current_folder(
         name: path.removeprefix("{sources}/") for name, path in questions("val2014").model_dump().items()
     }
     row, *_ = read(Named(vqa=(QuestionFiles.model_validate(paths),)), Work(tmp_path))
-    assert row.image == str(work.sources / "images/val2014" / f"COCO_val2014_{row.image_id:012d}.jpg")
+    assert row.image == str(work.sources / "images/val2014" / f"COCO_val2014_{int(row.image_id):012d}.jpg")
 
 
 @pytest.mark.usefixtures("drawn")

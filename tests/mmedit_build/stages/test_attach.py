@@ -31,7 +31,7 @@ def edit(
         id=f"{'caption' if caption else 'vqa'}/val2014/{number}",
         task="caption" if caption else "vqa",
         image=f"{image}.jpg",
-        image_id=image,
+        image_id=str(image),
         question="a photo of" if caption else question,
         question_type="color",
         answers=("red",) * 10,
@@ -67,7 +67,7 @@ def world(seed: int) -> World:
     pools = [item(n, f"who is {rng.randrange(80)}") for n in range(100)]
     far = [*texts, *(f"Why is {n}?" for n in range(60))]
     pools += [item(n, rng.choice(far), rng.randrange(120)) for n in range(150)]
-    pools += [item(1000 + n, row.question, row.image_id) for n, row in enumerate(edits[:20])]
+    pools += [item(1000 + n, row.question, int(row.image_id)) for n, row in enumerate(edits[:20])]
     return World(edits, pools, known)
 
 
@@ -93,7 +93,7 @@ def test_nothing_of_one_split_is_in_the_other(seed: int) -> None:
     rows = world(seed)
     outcomes = run(rows)
     used = {split: items(outcomes, split) for split in SPLITS}
-    of_items: dict[Split, set[int]] = {
+    of_items: dict[Split, set[str]] = {
         split: {one.image_id for one in used[split] if one.image_id is not None} for split in SPLITS
     }
     of_edits = {split: {row.image_id for row in rows.edits if row.split == split} for split in SPLITS}

@@ -14,7 +14,7 @@ def edit(number: int, image: int, question: str, split: Split | None) -> EditRow
         id=f"vqa/val2014/{number}",
         task="vqa",
         image=f"{image}.jpg",
-        image_id=image,
+        image_id=str(image),
         question=question,
         question_type="color",
         answers=("red",) * 10,
@@ -40,7 +40,7 @@ def test_what_edits_of_both_splits_have_belongs_to_neither() -> None:
     ]
     pools = [item(1, "why", 5), item(2, "What is this", 70), item(3, "how", 70)]
     borders = Borders(torn, pools, "0")
-    assert borders.of_image(5) is None
+    assert borders.of_image("5") is None
     assert borders.of_item(pools[0]) is None
     assert borders.of_item(pools[1]) is None
     assert not any(borders.admit(row, item(4, "What is this?", 6)) for row in torn)
@@ -67,11 +67,11 @@ def test_one_text_is_in_one_split_whatever_its_spelling() -> None:
 
 def test_other_images_are_drawn_in_proportion() -> None:
     borders = Borders(edits(300, 100), [], "0")
-    counts = Counter(borders.of_image(image) for image in range(1000, 5000))
+    counts = Counter(borders.of_image(str(image)) for image in range(1000, 5000))
     assert set(counts) == {"train", "test"}
     assert counts["train"] == pytest.approx(3000, abs=120)
     again = Borders(edits(300, 100)[::-1], [], "0")
-    assert [again.of_image(n) for n in range(5000)] == [borders.of_image(n) for n in range(5000)]
+    assert [again.of_image(str(n)) for n in range(5000)] == [borders.of_image(str(n)) for n in range(5000)]
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -79,7 +79,7 @@ def test_with_edits_of_one_split_everything_is_its(split: Split) -> None:
     pools = [item(1, "why"), item(2, "who", 50)]
     borders = Borders([edit(1, 1, "What?", split)], pools, "0")
     assert [borders.of_item(one) for one in pools] == [split, split]
-    assert {borders.of_image(image) for image in range(100)} == {split}
+    assert {borders.of_image(str(image)) for image in range(100)} == {split}
 
 
 def test_an_edit_that_has_no_split_is_a_mistake_of_ours() -> None:

@@ -43,8 +43,8 @@ def like(least: float) -> Resemblance:
     return Resemblance(model="miniature/clip", least=least)
 
 
-def image_id(question: VqaQuestion) -> int:
-    return int(question.image.stem[-12:])
+def image_id(question: VqaQuestion) -> str:
+    return str(int(question.image.stem[-12:]))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def questions(drawn: Work) -> list[VqaQuestion]:
 def known(questions: list[VqaQuestion], drawn: Work) -> Known:
     asker = load_asker(BASE, drawn.requests)
     answers = asker.ask([Question(one.image, one.question) for one in questions], max_tokens=10)
-    found: dict[int, list[tuple[str, str]]] = {}
+    found: dict[str, list[tuple[str, str]]] = {}
     for question, answer in zip(questions, answers, strict=True):
         if isinstance(answer, Answer) and vqa_accuracy(answer.text, question.answers) > 0.9:
             found.setdefault(image_id(question), []).append((question.question, answer.text))
@@ -72,7 +72,7 @@ def known(questions: list[VqaQuestion], drawn: Work) -> Known:
 def edits(questions: list[VqaQuestion], drawn: Work) -> list[EditRow]:
     """One for each image, of one question that is as good as any."""
     file = json.loads((drawn.sources / "coco" / "captions_val2014.json").read_bytes())
-    captions = {row["image_id"]: row["caption"] for row in file["annotations"]}
+    captions = {str(row["image_id"]): row["caption"] for row in file["annotations"]}
     return [
         EditRow(
             id=f"vqa/val2014/{image_id(one)}",

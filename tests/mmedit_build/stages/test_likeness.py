@@ -65,7 +65,7 @@ def edit(make_edit: Any) -> EditRow:
 def judged(edit: EditRow, asker: Told, *, known: Any, data: bytes = PAINTED, **quiz: Any) -> Attempt:
     config = ImagineStage(model=Local(model="none"), quiz=Quiz(**quiz))
     attempt = Attempt(edit, 1, "two cats", SOURCE, data)
-    Likeness(config, {42: known}, None, asker, ask_target=quiz.get("model") is not None).check([attempt])
+    Likeness(config, {"42": known}, None, asker, ask_target=quiz.get("model") is not None).check([attempt])
     return attempt
 
 
@@ -139,7 +139,7 @@ def test_a_caption_is_not_asked_for(make_edit: Any) -> None:
 def test_a_quiz_for_many_goes_out_at_once_and_comes_back_in_order(make_edit: Any) -> None:
     config = ImagineStage(model=Local(model="none"), quiz=Quiz())
     attempts = [Attempt(make_edit(number), 1, "", SOURCE, PAINTED) for number in (1, 2, 3)]
-    known = {1: [("a?", "x"), ("b?", "y")], 3: [("c?", "z")]}
+    known = {"1": [("a?", "x"), ("b?", "y")], "3": [("c?", "z")]}
     asker = Told({"a?": "x", "b?": "y", "c?": "not z"})
     Likeness(config, known, None, asker, ask_target=False).check(attempts)
     assert [one.reason for one in attempts] == [None, None, QUIZ_FAILED]

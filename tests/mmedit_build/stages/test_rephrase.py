@@ -26,7 +26,7 @@ def edit(question: str, target: str = "red", task: Task = "vqa", id: str | None 
         id=id or f"vqa/val2014/{question}",
         task=task,
         image="a.png",
-        image_id=1,
+        image_id="1",
         question=question,
         question_type="what",
         answers=(target,) * 10,

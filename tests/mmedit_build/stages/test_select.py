@@ -24,7 +24,7 @@ def edit(
         id=f"{task}/val2014/{number}",
         task=task,  # type: ignore[arg-type]
         image=f"{image}.jpg",
-        image_id=image,
+        image_id=str(image),
         question=question or "a photo of",
         question_type=kind,
         answers=("yes",),
@@ -118,7 +118,7 @@ def test_the_order_of_what_was_found_does_not_matter() -> None:
 
 def test_questions_and_captions_of_an_image_go_to_one_split() -> None:
     edits, _ = select(failures(1), SIZES, "seed", spare=9)
-    splits: dict[int, set[str | None]] = {}
+    splits: dict[str, set[str | None]] = {}
     for one in edits:
         splits.setdefault(one.image_id, set()).add(one.split)
     assert any(len({one.task for one in edits if one.image_id == image}) == 2 for image in splits)
