@@ -70,6 +70,16 @@ class Model(Protocol):
     ) -> list[Generated]:
         """The greedy continuation of each prompt, with the probabilities of its tokens."""
 
+    def score_and_write(
+        self,
+        queries: Sequence[Query],
+        *,
+        positions: Positions = "target",
+        max_new_tokens: int = 32,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[tuple[Scored, Generated]]:
+        """Both, where that saves work: each prompt is gone through once."""
+
     def generate(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[str]:
@@ -94,6 +104,18 @@ class Overlay(ABC):
     def write(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[Generated]: ...
+
+    def score_and_write(
+        self,
+        queries: Sequence[Query],
+        *,
+        positions: Positions = "target",
+        max_new_tokens: int = 32,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[tuple[Scored, Generated]]:
+        scored = self.score(queries, positions=positions, batch_size=batch_size)
+        written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
+        return list(zip(scored, written, strict=True))
 
     def generate(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE

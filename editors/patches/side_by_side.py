@@ -85,6 +85,19 @@ class _Owned(Overlay):
         self._check(queries)
         return self.under.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
+    def score_and_write(
+        self,
+        queries: Sequence[Query],
+        *,
+        positions: Positions = "target",
+        max_new_tokens: int = 32,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[tuple[Scored, Generated]]:
+        self._check(queries)
+        return self.under.score_and_write(
+            queries, positions=positions, max_new_tokens=max_new_tokens, batch_size=batch_size
+        )
+
     def _check(self, queries: Sequence[Query]) -> None:
         if len(queries) != self._number:
             raise ValueError(f"{len(queries)} queries were given to {self._number} owners")
@@ -137,7 +150,8 @@ class _Sorted:
 
     def back(self, x: Tensor, positions: int) -> Tensor:
         """The other way round."""
-        return x.unflatten(1, (-1, positions))[self.place[0], self.place[1]]
+        found: Tensor = x.unflatten(1, (-1, positions))[self.place[0], self.place[1]]
+        return found
 
 
 def _stack(name: str, patches: Sequence[LowRankPatch]) -> tuple[Tensor, Tensor]:

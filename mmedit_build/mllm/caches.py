@@ -33,6 +33,19 @@ class _Room(DynamicLayer):
             self.lazy_initialization(*self._store)
             self._grow(self._known)
 
+    def fill(self, states: tuple[Tensor, Tensor], rows: Sequence[Row], length: int) -> None:
+        """Know of prompts, padded to `length`, what a pass over whole rows gives; shown once revealed."""
+        batch, heads, total, width = states[0].shape
+        # Zeros, as the padding is attended to with weight 0, which would not make nothing of a NaN.
+        shape = batch, heads, self._size, width
+        self._store = stores = states[0].new_zeros(shape), states[1].new_zeros(shape)
+        self._known = length
+        for i, row in enumerate(rows):
+            start = total - row.length
+            for store, one in zip(stores, states, strict=True):
+                prompt = one[i, :, start : start + row.prompt_length]
+                store[i, :, length - row.prompt_length : length] = prompt
+
     def update(
         self,
         key_states: Tensor,
@@ -66,7 +79,8 @@ class Prompts(DynamicCache):
         super().__init__()
         if part.layer and part.keys_values is None:
             raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
-        width = max(row.prompt_length for row in part.rows)
+        self._part = part
+        self._width = width = max(row.prompt_length for row in part.rows)
         known = _known(part, width, width + new_tokens) if part.layer else []
         rooms = [_Room(width + new_tokens, pair, width) for pair in known]
         rooms += [_Room(width + new_tokens) for _ in range(n_layers - len(known))]
@@ -76,6 +90,10 @@ class Prompts(DynamicCache):
     def reveal(self, layer: int) -> None:
         """Show what is known of a layer that does not run."""
         self._rooms[layer].reveal()
+
+    def take(self, layer: int, states: tuple[Tensor, Tensor]) -> None:
+        """Know what a layer gives of the prompts as it runs on whole rows."""
+        self._rooms[layer].fill(states, self._part.rows, self._width)
 
 
 def _known(part: Below, width: int, size: int) -> list[tuple[Tensor, Tensor]]:
@@ -118,10 +136,21 @@ class Keeper(DynamicCache):
                 kept[layer, which] = one[i, :, start : start + row.prompt_length]
 
 
-class _Passing(DynamicLayer):
-    """Shows keys and values to a keeper and holds none."""
+class Shown(DynamicCache):
+    """Shows keys and values of whole rows to a cache of their prompts."""
 
-    def __init__(self, keeper: Keeper, layer: int) -> None:
+    def __init__(self, prompts: Prompts, n_layers: int) -> None:
+        super().__init__()
+        self.layers = [_Passing(prompts, layer) for layer in range(n_layers)]
+
+    def reveal(self, layer: int) -> None:
+        """Nothing is asked of layers that do not run."""
+
+
+class _Passing(DynamicLayer):
+    """Shows keys and values to what takes them and holds none."""
+
+    def __init__(self, keeper: Keeper | Prompts, layer: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._keeper = keeper
         self._layer = layer

@@ -129,6 +129,29 @@ class MLLM:
         return [Generated(self._text(one.ids), one.log_probs) for one in continued]
 
     @torch.no_grad()
+    def score_and_write(
+        self,
+        queries: Sequence[Query],
+        *,
+        positions: Positions = "target",
+        max_new_tokens: int = 32,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[tuple[Scored, Generated]]:
+        """As `score` and `write`, for little more than one of them costs."""
+        cache = self._features.cache()
+        rows = self._rows(queries, cache)
+        self._check([row.prompt_length for row in rows], queries, max_new_tokens)
+        stops = self.stop_ids
+        found = in_batches(
+            [row.length for row in rows],
+            batch_size,
+            lambda indices: self._passes.score_and_write(
+                self._part(queries, rows, indices, cache), indices, positions, max_new_tokens, stops
+            ),
+        )
+        return [(scored, Generated(self._text(said.ids), said.log_probs)) for scored, said in found]
+
+    @torch.no_grad()
     def confirm(self, query: Query, text: str) -> Generated | None:
         """As `write` for one query alone, but in a single pass: None unless it would write this very text."""
         queries = [replace(query, target=text)]
@@ -318,8 +341,11 @@ class MLLM:
         else:
             rows = self._laid(queries, cache, targets=not new_tokens)
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
-        check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
+        self._check(lengths, queries, new_tokens)
         return rows
+
+    def _check(self, lengths: Sequence[int], queries: Sequence[Query], new_tokens: int) -> None:
+        check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
 
     def _laid(self, queries: Sequence[Query], cache: FeatureCache, *, targets: bool) -> list[Row]:
         return make_rows(self._family, queries, self._features.layouts(queries, cache), targets=targets)

@@ -57,6 +57,22 @@ def test_texts_are_those_of_generate(specimens: Specimens, queries: list[Query],
 
 
 @every_family
+def test_scored_and_written_at_once_nothing_changes(
+    specimens: Specimens, queries: list[Query], name: str
+) -> None:
+    mllm = specimens(name).mllm
+    expected = mllm.score(queries, positions="all", batch_size=3)
+    alone = mllm.write(queries, max_new_tokens=NEW_TOKENS)
+    for layer in range(mllm.n_layers + 1):
+        below = mllm.below(queries, layer, for_generation=True, batch_size=3)
+        both = mllm.score_and_write(below, positions="all", max_new_tokens=NEW_TOKENS, batch_size=3)
+        for (scored, written), known, said in zip(both, expected, alone, strict=True):
+            assert torch.equal(scored.logits, known.logits)
+            assert written.text == said.text
+            assert written.token_log_probs == pytest.approx(said.token_log_probs, abs=1e-4)
+
+
+@every_family
 def test_gradients_are_those_of_the_plain_forward(
     specimens: Specimens, queries: list[Query], name: str
 ) -> None:
