@@ -11,7 +11,7 @@ edits one by one: for them the model was tuned on the whole dataset (ASGD, 20,00
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
 from typing import ClassVar, Literal
@@ -129,7 +129,7 @@ class FT:
         # Learned in float32 whatever the model is kept in: half precision would lose most steps.
         origin = {name: tensor.float() for name, tensor in start.items()}
         tuned = {name: tensor.clone() for name, tensor in origin.items()}
-        optimizer = self._optimizer(tuned.values())
+        optimizer = self._optimizer(list(tuned.values()))
         layer = mllm.first_layer(part) or 0
         lengths = [row.length for row in mllm.rows(queries)]
         together = list(portions(mllm, lengths, layer, CHUNK))
@@ -163,11 +163,12 @@ class FT:
             total += loss.item()
         return total
 
-    def _optimizer(self, tensors: Iterable[Tensor]) -> torch.optim.Optimizer:
+    def _optimizer(self, tensors: Collection[Tensor]) -> torch.optim.Optimizer:
         kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.AdamW
         lr, decay = self.config.lr, self.config.weight_decay
-        # One operation for all of a step: small parts take longer to ask for than to compute.
-        return kind(tensors, lr=lr, weight_decay=decay, fused=True)
+        # A step in one operation, where there is one: small parts take longer to ask for than to compute.
+        fused = all(tensor.device.type in ("cpu", "cuda") for tensor in tensors)
+        return kind(tensors, lr=lr, weight_decay=decay, fused=fused)
 
 
 @contextmanager
