@@ -70,20 +70,16 @@ class Model(Protocol):
     ) -> list[Generated]:
         """The greedy continuation of each prompt, with the probabilities of its tokens."""
 
-    def score_and_write(
-        self,
-        queries: Sequence[Query],
-        *,
-        positions: Positions = "target",
-        max_new_tokens: int = 32,
-        batch_size: int = BATCH_SIZE,
-    ) -> list[tuple[Scored, Generated]]:
-        """Both, where that saves work: each prompt is gone through once."""
-
     def generate(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[str]:
         """The greedy continuation of each prompt."""
+
+    def lifted(
+        self, queries: Sequence[Query], *, new_tokens: int = 0, batch_size: int = BATCH_SIZE
+    ) -> tuple[Model, Sequence[Query]]:
+        """A model and queries that score and write (up to so many tokens) the same, with what both would do
+        done once."""
 
     def question_prompt(self, question: str) -> str:
         """The prompt by which the model is asked a question about an image."""
@@ -105,23 +101,20 @@ class Overlay(ABC):
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[Generated]: ...
 
-    def score_and_write(
-        self,
-        queries: Sequence[Query],
-        *,
-        positions: Positions = "target",
-        max_new_tokens: int = 32,
-        batch_size: int = BATCH_SIZE,
-    ) -> list[tuple[Scored, Generated]]:
-        scored = self.score(queries, positions=positions, batch_size=batch_size)
-        written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
-        return list(zip(scored, written, strict=True))
-
     def generate(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[str]:
         written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
         return [one.text for one in written]
+
+    def lifted(
+        self,
+        queries: Sequence[Query],
+        *,
+        new_tokens: int = 0,  # noqa: ARG002
+        batch_size: int = BATCH_SIZE,  # noqa: ARG002
+    ) -> tuple[Model, Sequence[Query]]:
+        return self, queries
 
     def question_prompt(self, question: str) -> str:
         return self.under.question_prompt(question)

@@ -72,23 +72,14 @@ class _Prefixed(Overlay):
         prefixed = self._prefixed(queries, max_new_tokens)
         return self.under.write(prefixed, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
-    def score_and_write(
-        self,
-        queries: Sequence[Query],
-        *,
-        positions: Positions = "target",
-        max_new_tokens: int = 32,
-        batch_size: int = BATCH_SIZE,
-    ) -> list[tuple[Scored, Generated]]:
+    def lifted(
+        self, queries: Sequence[Query], *, new_tokens: int = 0, batch_size: int = BATCH_SIZE
+    ) -> tuple[Model, Sequence[Query]]:
         prefixed = self._prefixed(queries, 0)
-        if prefixed != self._prefixed(queries, max_new_tokens):
-            # There is less room for what is written than for targets, or more.
-            return super().score_and_write(
-                queries, positions=positions, max_new_tokens=max_new_tokens, batch_size=batch_size
-            )
-        return self.under.score_and_write(
-            prefixed, positions=positions, max_new_tokens=max_new_tokens, batch_size=batch_size
-        )
+        if new_tokens and prefixed != self._prefixed(queries, new_tokens):
+            # What is written has less room than targets have, or more.
+            return self, queries
+        return self.under.lifted(prefixed, new_tokens=new_tokens, batch_size=batch_size)
 
     def _prefixed(self, queries: Sequence[Query], new_tokens: int) -> list[Query]:
         """Each query with as many pieces as it has room for."""
@@ -162,7 +153,7 @@ class _Routed(Overlay):
         def ask(model: Model, part: Sequence[Query]) -> list[Scored]:
             return model.score(part, positions=positions, batch_size=batch_size)
 
-        return self._routed(queries, self._inside(queries), ask)
+        return self._routed(queries, queries, ask)
 
     def write(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
@@ -170,49 +161,22 @@ class _Routed(Overlay):
         def ask(model: Model, part: Sequence[Query]) -> list[Generated]:
             return model.write(part, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
-        return self._routed(queries, self._inside(_unsaid(queries)), ask)
-
-    def score_and_write(
-        self,
-        queries: Sequence[Query],
-        *,
-        positions: Positions = "target",
-        max_new_tokens: int = 32,
-        batch_size: int = BATCH_SIZE,
-    ) -> list[tuple[Scored, Generated]]:
-        def ask(model: Model, part: Sequence[Query]) -> list[tuple[Scored, Generated]]:
-            return model.score_and_write(
-                part, positions=positions, max_new_tokens=max_new_tokens, batch_size=batch_size
-            )
-
-        inside = self._inside(queries)
-        if inside != self._inside(_unsaid(queries)):
-            # What is known of a target sends some elsewhere.
-            return super().score_and_write(
-                queries, positions=positions, max_new_tokens=max_new_tokens, batch_size=batch_size
-            )
-        return self._routed(queries, inside, ask)
-
-    def _inside(self, queries: Sequence[Query]) -> list[bool]:
-        return self._patch.in_scope(mllm_of(self), queries)
+        # What is written is not known before, also where the queries carry targets.
+        return self._routed(queries, [replace(query, target="") for query in queries], ask)
 
     def _routed(
         self,
         queries: Sequence[Query],
-        inside: Sequence[bool],
+        known: Sequence[Query],
         ask: Callable[[Model, Sequence[Query]], list[Answer]],
     ) -> list[Answer]:
+        inside = self._patch.in_scope(mllm_of(self), known)
         if not any(inside):
             return ask(self.under, queries)
         there, here = ([i for i, one in enumerate(inside) if one is side] for side in (True, False))
         told = zip(there, ask(self._other, take(queries, there)), strict=True)
         answers = dict(told) | dict(zip(here, ask(self.under, take(queries, here)), strict=True))
         return [answers[i] for i in range(len(queries))]
-
-
-def _unsaid(queries: Sequence[Query]) -> list[Query]:
-    """The queries without targets: what is written is not known before."""
-    return [replace(query, target="") for query in queries]
 
 
 def take(queries: Sequence[Query], indices: Sequence[int]) -> Sequence[Query]:

@@ -85,18 +85,11 @@ class _Owned(Overlay):
         self._check(queries)
         return self.under.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
 
-    def score_and_write(
-        self,
-        queries: Sequence[Query],
-        *,
-        positions: Positions = "target",
-        max_new_tokens: int = 32,
-        batch_size: int = BATCH_SIZE,
-    ) -> list[tuple[Scored, Generated]]:
+    def lifted(
+        self, queries: Sequence[Query], *, new_tokens: int = 0, batch_size: int = BATCH_SIZE
+    ) -> tuple[Model, Sequence[Query]]:
         self._check(queries)
-        return self.under.score_and_write(
-            queries, positions=positions, max_new_tokens=max_new_tokens, batch_size=batch_size
-        )
+        return self, self.under.lifted(queries, new_tokens=new_tokens, batch_size=batch_size)[1]
 
     def _check(self, queries: Sequence[Query]) -> None:
         if len(queries) != self._number:

@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from editors.base import Model
@@ -114,15 +114,13 @@ class BaseOutputs:
         def lend(_: Sequence[int]) -> AbstractContextManager[Model]:
             return nullcontext(mllm)
 
-        new = {key: probe for key, probe in probes.items() if key not in self.known}
-        asked = list(new.values())
-        found = dict(zip(new, replace(measure, writes=write)(lend, asked, _queries(asked)), strict=True))
-        old = {key: probe for key, probe in probes.items() if key not in new}
-        if old:
-            # Known, but for what the model writes.
-            asked, known = list(old.values()), [self.known[key] for key in old]
-            found |= dict(zip(old, measure.written(lend, asked, _queries(asked), known), strict=True))
-        return found
+        new = [probe for key, probe in probes.items() if key not in self.known]
+        scored = iter(measure.scored(lend, new, _queries(new)))
+        outputs = [self.known[key] if key in self.known else next(scored) for key in probes]
+        if write:
+            asked = list(probes.values())
+            outputs = measure.written(lend, asked, _queries(asked), outputs)
+        return dict(zip(probes, outputs, strict=True))
 
 
 def _queries(probes: Sequence[Asked]) -> list[Query]:

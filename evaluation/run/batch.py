@@ -8,7 +8,6 @@ is asked once for each dataset.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from editors.base import Editor, Patch
@@ -131,7 +130,4 @@ def _shared(judging: Judging, patch: Patch, together: Sequence[Planned]) -> list
     if layer is not None:
         queries = mllm.below(queries, layer, for_generation=judging.writes, batch_size=judging.batch_size)
     with patch.applied(mllm) as model:
-        if layer is None and model is mllm:
-            # Images look different now, but only once for all that is asked about them.
-            queries = mllm.below(queries, 0, batch_size=judging.batch_size)
-        return judging.measure(lambda _: nullcontext(model), probes, queries, before)
+        return judging.outputs(model, probes, queries, before)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
-from editors.base import Editor, Patch
+from editors.base import Editor, Model, Patch
 from editors.growing import Made, grow
 from evaluation.data.cases import Case, Prompts
 from evaluation.data.probes import Asked, ask_all, edit_of, edits_of, with_premise
@@ -21,7 +21,7 @@ from evaluation.run.base_outputs import BaseOutputs, vocabulary
 from evaluation.run.outputs import Measure
 from evaluation.run.scoring import Scorer
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import MLLM
+from mmedit_build.mllm import MLLM, Query
 
 FAULTS = (UserError, ArithmeticError, LinAlgError)
 """What may go wrong with a single edit. A want of memory is no edit's fault: it ends the method."""
@@ -70,6 +70,20 @@ class Judging:
     def writes(self) -> bool:
         """Whether the model answers freely too."""
         return self.scorer.writes
+
+    def lifted(
+        self, model: Model, probes: Sequence[Asked], queries: Sequence[Query]
+    ) -> tuple[Model, Sequence[Query]]:
+        """A model and queries that give the same outputs, with what scores and answers share done once."""
+        new_tokens = max((probe.new_tokens for probe in probes), default=0) if self.writes else 0
+        return model.lifted(queries, new_tokens=new_tokens, batch_size=self.batch_size)
+
+    def outputs(
+        self, model: Model, probes: Sequence[Asked], queries: Sequence[Query], before: Sequence[Output]
+    ) -> list[Output]:
+        """What one model, edited, gives for some probes; `before` is what it gave unedited."""
+        model, queries = self.lifted(model, probes, queries)
+        return self.measure(lambda _: nullcontext(model), probes, queries, before)
 
     def most_kept(self, cases: Sequence[Case]) -> int:
         """Bytes that the queries of some cases can take at most, however long they are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -17,7 +17,7 @@ from editors.patches.overlays import take
 from evaluation.data.probes import Asked
 from evaluation.protocols.metrics import Floats, Ids
 from evaluation.protocols.output import Output
-from mmedit_build.mllm import Below, Generated, Positions, Query, Scored
+from mmedit_build.mllm import Below, Positions, Query, Scored
 
 RANKS = 10
 """Likeliest tokens kept at every position."""
@@ -25,6 +25,7 @@ EVENTS = 256
 """Likeliest tokens whose log-probabilities are kept where answers are predicted; all others are one event."""
 LOGITS_BYTES = 2**28
 """How many bytes of logits are held at a time, about."""
+WHERE: tuple[Positions, ...] = ("target", "all")
 POSITIONS: dict[Positions, int] = {"target": 8, "all": 64}
 """How many positions of a row have logits, about; of rows that are known to be longer, all."""
 
@@ -54,54 +55,44 @@ class Measure:
 
         `before` are the outputs of the unedited model, whose events the spread is then told of.
         """
-        found: dict[int, Output] = {}
-        for positions, limit, part in self._groups(probes, queries):
-            with lend(part) as model:
-                answers = self._answers(model, take(queries, part), positions, limit)
-            for i, (scored, written) in zip(part, answers, strict=True):
-                output = _reduce(scored, probes[i], positions, None if before is None else before[i])
-                found[i] = output if written is None else _with_text(output, written)
-        return [found[i] for i in range(len(probes))]
+        outputs = self.scored(lend, probes, queries, before)
+        return self.written(lend, probes, queries, outputs) if self.writes else outputs
 
-    def _groups(
-        self, probes: Sequence[Asked], queries: Sequence[Query]
-    ) -> Iterator[tuple[Positions, int, list[int]]]:
-        """Numbers of probes that are asked together, where they are looked at, and how much may be written.
-
-        They are the same where nothing is written: so are all numbers, to the last bit.
-        """
-        together: dict[tuple[Positions, int], list[int]] = {}
-        for i, probe in enumerate(probes):
-            positions: Positions = "all" if probe.is_locality and self.everywhere else "target"
-            together.setdefault((positions, probe.new_tokens), []).append(i)
-        for (positions, limit), indices in sorted(together.items()):
+    def scored(
+        self,
+        lend: Lend,
+        probes: Sequence[Asked],
+        queries: Sequence[Query],
+        before: Sequence[Output] | None = None,
+    ) -> list[Output]:
+        """All but what the model writes."""
+        everywhere = {i for i, probe in enumerate(probes) if probe.is_locality and self.everywhere}
+        outputs: dict[int, Output] = {}
+        for positions in WHERE:
+            indices = [i for i in range(len(probes)) if (i in everywhere) is (positions == "all")]
             size = self._rows_at_once(positions, queries)
             for start in range(0, len(indices), size):
-                yield positions, limit, indices[start : start + size]
-
-    def _answers(
-        self, model: Model, queries: Sequence[Query], positions: Positions, limit: int
-    ) -> Iterable[tuple[Scored, Generated | None]]:
-        if not self.writes:
-            scored = model.score(queries, positions=positions, batch_size=self.batch_size)
-            return ((one, None) for one in scored)
-        return model.score_and_write(
-            queries, positions=positions, max_new_tokens=limit, batch_size=self.batch_size
-        )
+                part = indices[start : start + size]
+                with lend(part) as model:
+                    scored = model.score(take(queries, part), positions=positions, batch_size=self.batch_size)
+                for i, one in zip(part, scored, strict=True):
+                    outputs[i] = _reduce(one, probes[i], positions, None if before is None else before[i])
+        return [outputs[i] for i in range(len(probes))]
 
     def written(
         self, lend: Lend, probes: Sequence[Asked], queries: Sequence[Query], outputs: Sequence[Output]
     ) -> list[Output]:
-        """Outputs that are known but for what the model writes; probes with the same limit go together."""
+        """The outputs with what the model writes; probes with the same limit go together."""
         results = list(outputs)
         order = sorted(range(len(probes)), key=lambda i: probes[i].new_tokens)
         for limit, group in groupby(order, key=lambda i: probes[i].new_tokens):
             indices = list(group)
             with lend(indices) as model:
-                part = take(queries, indices)
-                written = model.write(part, max_new_tokens=limit, batch_size=self.batch_size)
+                # While rows are written, keys and values of all layers are held for each; half as many fit.
+                size = max(1, self.batch_size // 2)
+                written = model.write(take(queries, indices), max_new_tokens=limit, batch_size=size)
             for i, one in zip(indices, written, strict=True):
-                results[i] = _with_text(results[i], one)
+                results[i] = replace(results[i], text=one.text, written=len(one.token_log_probs))
         return results
 
     def _rows_at_once(self, positions: Positions, queries: Sequence[Query]) -> int:
@@ -109,10 +100,6 @@ class Measure:
         known = queries.rows if isinstance(queries, Below) and positions == "all" else ()
         length = max([POSITIONS[positions], *(row.length for row in known)])
         return max(1, LOGITS_BYTES // (4 * self.vocabulary * length))
-
-
-def _with_text(output: Output, written: Generated) -> Output:
-    return replace(output, text=written.text, written=len(written.token_log_probs))
 
 
 def _reduce(scored: Scored, probe: Asked, positions: Positions, before: Output | None) -> Output:

@@ -8,7 +8,7 @@ small ones of whole matrices, are judged side by side in one batch.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -93,12 +93,7 @@ class _Group:
                 layer = planned.patch.first_layer(mllm)
                 queries = self._queries([planned], layer)
                 with planned.patch.applied(mllm) as model:
-                    if layer is None and model is mllm:
-                        # Its images look different now, but only once for all that is asked about them.
-                        queries = mllm.below(queries, 0, batch_size=self._judging.batch_size)
-                    planned.after = self._judging.measure(
-                        lambda _: nullcontext(model), planned.probes, queries, planned.before
-                    )
+                    planned.after = self._judging.outputs(model, planned.probes, queries, planned.before)
         except FAULTS as error:
             return skipped(planned.case, error, planned)
         planned.probe_seconds = clock.seconds
@@ -138,8 +133,10 @@ class _Group:
         def lend(indices: Sequence[int]) -> AbstractContextManager[Model]:
             return patches.applied(mllm, [owners[i] for i in indices])
 
-        queries = self._queries(together, patches.first_layer(mllm))
-        return iter(self._judging.measure(lend, _probes(together), queries, before))
+        probes, queries = _probes(together), self._queries(together, patches.first_layer(mllm))
+        with lend(range(len(probes))) as model:
+            _, queries = self._judging.lifted(model, probes, queries)
+        return iter(self._judging.measure(lend, probes, queries, before))
 
     def _queries(self, planned: Sequence[Planned], layer: int | None) -> Sequence[Query]:
         """The queries of some cases, known up to the layer if that is of use."""

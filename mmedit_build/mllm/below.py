@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
+import torch
 from torch import Tensor
 
 from mmedit_build.mllm.query import Query
@@ -54,6 +55,19 @@ class Below(Sequence[Query]):
             tuple(self.deep[i] for i in indices),
             None if self.keys_values is None else tuple(self.keys_values[i] for i in indices),
         )
+
+    def attended(self, kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What later tokens attend to, once the next layers have given what is `kept` of each prompt."""
+        self.check_attended()
+        if self.keys_values is None:
+            return tuple(kept)
+        pairs = zip(self.keys_values, kept, strict=True)
+        return tuple(torch.cat([known, more.to(known.device)]) for known, more in pairs)
+
+    def check_attended(self) -> None:
+        """Refuse to generate from above layer 0 where it was not kept what later tokens attend to there."""
+        if self.layer and self.keys_values is None:
+            raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
 
     @property
     def nbytes(self) -> int:

@@ -33,19 +33,6 @@ class _Room(DynamicLayer):
             self.lazy_initialization(*self._store)
             self._grow(self._known)
 
-    def fill(self, states: tuple[Tensor, Tensor], rows: Sequence[Row], length: int) -> None:
-        """Know of prompts, padded to `length`, what a pass over whole rows gives; shown once revealed."""
-        batch, heads, total, width = states[0].shape
-        # Zeros, as the padding is attended to with weight 0, which would not make nothing of a NaN.
-        shape = batch, heads, self._size, width
-        self._store = stores = states[0].new_zeros(shape), states[1].new_zeros(shape)
-        self._known = length
-        for i, row in enumerate(rows):
-            start = total - row.length
-            for store, one in zip(stores, states, strict=True):
-                prompt = one[i, :, start : start + row.prompt_length]
-                store[i, :, length - row.prompt_length : length] = prompt
-
     def update(
         self,
         key_states: Tensor,
@@ -77,10 +64,8 @@ class Prompts(DynamicCache):
 
     def __init__(self, part: Below, n_layers: int, new_tokens: int) -> None:
         super().__init__()
-        if part.layer and part.keys_values is None:
-            raise ValueError("to generate from above layer 0, compute below(..., for_generation=True)")
-        self._part = part
-        self._width = width = max(row.prompt_length for row in part.rows)
+        part.check_attended()
+        width = max(row.prompt_length for row in part.rows)
         known = _known(part, width, width + new_tokens) if part.layer else []
         rooms = [_Room(width + new_tokens, pair, width) for pair in known]
         rooms += [_Room(width + new_tokens) for _ in range(n_layers - len(known))]
@@ -90,10 +75,6 @@ class Prompts(DynamicCache):
     def reveal(self, layer: int) -> None:
         """Show what is known of a layer that does not run."""
         self._rooms[layer].reveal()
-
-    def take(self, layer: int, states: tuple[Tensor, Tensor]) -> None:
-        """Know what a layer gives of the prompts as it runs on whole rows."""
-        self._rooms[layer].fill(states, self._part.rows, self._width)
 
 
 def _known(part: Below, width: int, size: int) -> list[tuple[Tensor, Tensor]]:
@@ -113,11 +94,11 @@ class Keeper(DynamicCache):
     The rest, padding and targets included, goes as soon as the layer is done.
     """
 
-    def __init__(self, rows: Sequence[Row], known: int, n_layers: int) -> None:
-        """`known` layers run, of the `n_layers` that a cache has to have."""
+    def __init__(self, rows: Sequence[Row], layers: range, n_layers: int) -> None:
+        """These layers run, of the `n_layers` that a cache has to have."""
         super().__init__()
         self._rows = rows
-        self._known = known
+        self._running = layers
         self.kept: list[Tensor] = []
         self.layers = [_Passing(self, layer) for layer in range(n_layers)]
 
@@ -128,29 +109,18 @@ class Keeper(DynamicCache):
         """Keep what a layer gives to attend to."""
         _, heads, width, head_width = states[0].shape
         if not self.kept:
-            shapes = [(self._known, 2, heads, row.prompt_length, head_width) for row in self._rows]
+            shapes = [(len(self._running), 2, heads, row.prompt_length, head_width) for row in self._rows]
             self.kept = [states[0].new_empty(shape) for shape in shapes]
         for i, (kept, row) in enumerate(zip(self.kept, self._rows, strict=True)):
             start = width - row.length
             for which, one in enumerate(states):
-                kept[layer, which] = one[i, :, start : start + row.prompt_length]
-
-
-class Shown(DynamicCache):
-    """Shows keys and values of whole rows to a cache of their prompts."""
-
-    def __init__(self, prompts: Prompts, n_layers: int) -> None:
-        super().__init__()
-        self.layers = [_Passing(prompts, layer) for layer in range(n_layers)]
-
-    def reveal(self, layer: int) -> None:
-        """Nothing is asked of layers that do not run."""
+                kept[layer - self._running.start, which] = one[i, :, start : start + row.prompt_length]
 
 
 class _Passing(DynamicLayer):
-    """Shows keys and values to what takes them and holds none."""
+    """Shows keys and values to a keeper and holds none."""
 
-    def __init__(self, keeper: Keeper | Prompts, layer: int) -> None:
+    def __init__(self, keeper: Keeper, layer: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._keeper = keeper
         self._layer = layer

@@ -129,29 +129,6 @@ class MLLM:
         return [Generated(self._text(one.ids), one.log_probs) for one in continued]
 
     @torch.no_grad()
-    def score_and_write(
-        self,
-        queries: Sequence[Query],
-        *,
-        positions: Positions = "target",
-        max_new_tokens: int = 32,
-        batch_size: int = BATCH_SIZE,
-    ) -> list[tuple[Scored, Generated]]:
-        """As `score` and `write`, for little more than one of them costs."""
-        cache = self._features.cache()
-        rows = self._rows(queries, cache)
-        self._check([row.prompt_length for row in rows], queries, max_new_tokens)
-        stops = self.stop_ids
-        found = in_batches(
-            [row.length for row in rows],
-            batch_size,
-            lambda indices: self._passes.score_and_write(
-                self._part(queries, rows, indices, cache), indices, positions, max_new_tokens, stops
-            ),
-        )
-        return [(scored, Generated(self._text(said.ids), said.log_probs)) for scored, said in found]
-
-    @torch.no_grad()
     def confirm(self, query: Query, text: str) -> Generated | None:
         """As `write` for one query alone, but in a single pass: None unless it would write this very text."""
         queries = [replace(query, target=text)]
@@ -174,11 +151,12 @@ class MLLM:
     ) -> Below:
         """Run everything under decoder layer `layer` once; layer n_layers leaves only the head to run.
 
-        `for_generation` also keeps what later tokens attend to below the layer.
+        `for_generation` also keeps what later tokens attend to below the layer. What is known of the queries
+        up to a lower layer is not run again.
         """
-        if not 0 <= layer <= self.n_layers:
-            raise ValueError(f"layer must be from 0 to {self.n_layers}, not {layer}")
-        queries = list(queries)
+        lowest = queries.layer if isinstance(queries, Below) else 0
+        if not lowest <= layer <= self.n_layers:
+            raise ValueError(f"layer must be from {lowest} to {self.n_layers}, not {layer}")
         cache = self._features.cache()
         rows = self._rows(queries, cache)
 
@@ -192,6 +170,17 @@ class MLLM:
         hidden = tuple(single.hidden[0] for single in singles)
         deep = tuple(single.deep[0] for single in singles)
         return Below(layer, tuple(queries), tuple(rows), hidden, deep, tuple(kept) or None)
+
+    def lifted(
+        self,
+        queries: Sequence[Query],
+        *,
+        new_tokens: int = 0,
+        batch_size: int = BATCH_SIZE,
+    ) -> tuple[MLLM, Below]:
+        """Itself, and the queries with all done that scores and so many new tokens share."""
+        for_generation = new_tokens > 0
+        return self, self.below(queries, self.n_layers, for_generation=for_generation, batch_size=batch_size)
 
     def kept_bytes(self, row: Row, layer: int, *, for_generation: bool) -> int:
         """What a `Below` of this layer takes for a row."""
@@ -341,11 +330,8 @@ class MLLM:
         else:
             rows = self._laid(queries, cache, targets=not new_tokens)
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
-        self._check(lengths, queries, new_tokens)
-        return rows
-
-    def _check(self, lengths: Sequence[int], queries: Sequence[Query], new_tokens: int) -> None:
         check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
+        return rows
 
     def _laid(self, queries: Sequence[Query], cache: FeatureCache, *, targets: bool) -> list[Row]:
         return make_rows(self._family, queries, self._features.layouts(queries, cache), targets=targets)

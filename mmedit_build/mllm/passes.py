@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mmedit_build.mllm.below import Below
-from mmedit_build.mllm.caches import Keeper, Prompts, Shown
+from mmedit_build.mllm.caches import Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.query import Positions, Scored
-from mmedit_build.mllm.rows import Row, at_ends, pad_left
+from mmedit_build.mllm.rows import Row, pad_left
 from mmedit_build.mllm.runner import Cache, run_layers, run_next
 
 
@@ -59,57 +59,32 @@ class Passes:
         hidden, valid = pad_left(part.hidden)
         batch = Batch(indices, part.rows, valid)
         hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers))
-        return self._scored(hidden, part.rows, positions)
-
-    def score_and_write(
-        self,
-        part: Below,
-        indices: Sequence[int],
-        positions: Positions,
-        new_tokens: int,
-        stops: Sequence[int],
-    ) -> list[tuple[Scored, Continuation]]:
-        """As `score` and `greedy`, with one pass over each prompt: what its answer attends to is kept."""
-        hidden, valid = pad_left(part.hidden)
-        cache = Prompts(part, self.n_layers, new_tokens)
-        batch, layers = Batch(indices, part.rows, valid), range(part.layer, self.n_layers)
-        hidden = self._run(hidden, batch, part.deep, layers, Shown(cache, self.n_layers))
-        scored = self._scored(hidden, part.rows, positions)
-        # Places of the last tokens of prompts, counted from the ends of rows.
-        last = [row.prompt_length - row.length - 1 for row in part.rows]
-        ends = torch.stack([hidden[i, place] for i, place in enumerate(last)])
-        for layer in range(self.n_layers):
-            cache.reveal(layer)
-        said = self._continued(ends, indices, [row.cut(0) for row in part.rows], cache, new_tokens, stops)
-        return list(zip(scored, said, strict=True))
-
-    def _scored(self, hidden: Tensor, rows: Sequence[Row], positions: Positions) -> list[Scored]:
-        """What is asked for of what leaves the last layer."""
-        ends = [hidden[i, hidden.shape[1] - row.length :] for i, row in enumerate(rows)]
+        ends = [hidden[i, hidden.shape[1] - row.length :] for i, row in enumerate(part.rows)]
         # Position t predicts token t+1: the last target token predicts nothing that is asked for.
-        firsts = [row.prompt_length - 1 for row in rows]
+        firsts = [row.prompt_length - 1 for row in part.rows]
         if positions == "target":
             ends = [
                 end[first : first + len(row.target_ids)]
-                for end, first, row in zip(ends, firsts, rows, strict=True)
+                for end, first, row in zip(ends, firsts, part.rows, strict=True)
             ]
             firsts = [0] * len(ends)
         found = self.family.head(torch.cat(ends)).float()
         logits = torch.split(found, [len(end) for end in ends])
-        targets = [torch.tensor(row.target_ids, dtype=torch.long, device=found.device) for row in rows]
+        targets = [torch.tensor(row.target_ids, dtype=torch.long, device=found.device) for row in part.rows]
         return [Scored(*fields) for fields in zip(logits, targets, firsts, strict=True)]
 
     def lift(self, part: Below, indices: Sequence[int], layer: int, *, for_generation: bool) -> Below:
-        """From what enters the trunk up to the input of `layer`."""
-        if layer == 0:
+        """From where `part` is up to the input of `layer`."""
+        if layer == part.layer:
             return part
         hidden, valid = pad_left(part.hidden)
-        keeper = Keeper(part.rows, layer, self.n_layers) if for_generation else None
-        hidden = self._run(hidden, Batch(indices, part.rows, valid), part.deep, range(layer), keeper)
+        layers = range(part.layer, layer)
+        keeper = Keeper(part.rows, layers, self.n_layers) if for_generation else None
+        hidden = self._run(hidden, Batch(indices, part.rows, valid), part.deep, layers, keeper)
         width = hidden.shape[1]
         # Cloned, since views would keep the padded batch alive.
         lifted = tuple(hidden[i, width - row.length :].clone() for i, row in enumerate(part.rows))
-        kept = None if keeper is None else tuple(keeper.kept)
+        kept = None if keeper is None else part.attended(keeper.kept)
         deep = tuple(levels if layer < len(levels) else () for levels in part.deep)
         return Below(layer, part.queries, part.rows, lifted, deep, kept)
 
@@ -123,25 +98,12 @@ class Passes:
         cache = Prompts(part, self.n_layers, new_tokens)
         batch = Batch(indices, rows, valid)
         hidden = self._run(hidden, batch, part.deep, range(part.layer, self.n_layers), cache)
-        return self._continued(hidden[:, -1], indices, rows, cache, new_tokens, stops)
-
-    def _continued(
-        self,
-        last: Tensor,
-        indices: Sequence[int],
-        rows: Sequence[Row],
-        cache: Prompts,
-        new_tokens: int,
-        stops: Sequence[int],
-    ) -> list[Continuation]:
-        """What follows prompts whose `last` tokens (rows, width) left the last layer."""
-        valid = at_ends([row.length for row in rows], last.device)
-        places = torch.tensor([row.following for row in rows], device=last.device)
+        places = torch.tensor([row.following for row in rows], device=hidden.device)
         done = torch.zeros(len(rows), dtype=torch.bool)
         tokens: list[Tensor] = []
         log_probs: list[Tensor] = []
         while True:
-            best = self.family.head(last).float().log_softmax(dim=-1).max(dim=-1)
+            best = self.family.head(hidden[:, -1]).float().log_softmax(dim=-1).max(dim=-1)
             tokens.append(best.indices)
             log_probs.append(best.values)
             ends = torch.tensor(stops, dtype=torch.long, device=best.indices.device)
@@ -149,8 +111,7 @@ class Passes:
             if len(tokens) == new_tokens or bool(done.all()):
                 break
             valid = torch.cat([valid, torch.ones_like(valid[:, :1])], dim=1)
-            batch = Batch(indices, rows, valid)
-            last = self._next(tokens[-1], places + len(tokens) - 1, batch, cache)[:, -1]
+            hidden = self._next(tokens[-1], places + len(tokens) - 1, Batch(indices, rows, valid), cache)
         said, sure = (torch.stack(steps, dim=1).tolist() for steps in (tokens, log_probs))
         return [_until_stop(*row, stops) for row in zip(said, sure, strict=True)]
 

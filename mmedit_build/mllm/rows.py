@@ -109,11 +109,6 @@ def check_lengths(lengths: Sequence[int], prompts: Sequence[str], new_tokens: in
 def pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Stack rows (L_i, ...) as (B, T, ...), aligned at their ends, and say which cells (B, T) are real."""
     stacked = pad_sequence(list(rows), batch_first=True, padding_side="left")
-    return stacked, at_ends([len(row) for row in rows], stacked.device)
-
-
-def at_ends(lengths: Sequence[int], device: torch.device) -> Tensor:
-    """Which cells (B, T) are real where rows of these lengths are aligned at their ends."""
-    width = max(lengths)
-    starts = torch.tensor([width - length for length in lengths], device=device)
-    return torch.arange(width, device=device) >= starts[:, None]
+    width = stacked.shape[1]
+    starts = torch.tensor([width - len(row) for row in rows], device=stacked.device)
+    return stacked, torch.arange(width, device=stacked.device) >= starts[:, None]

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmedit_build.mllm.caches import Keeper, Prompts, Shown
+from mmedit_build.mllm.caches import Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.rows import Row
 
-Cache = Prompts | Keeper | Shown
+Cache = Prompts | Keeper
 
 
 def run_layers(

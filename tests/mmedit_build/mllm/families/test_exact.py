@@ -41,8 +41,10 @@ def test_the_same_batch_gives_the_same_bits(specimens: Specimens, queries: list[
     mllm = specimens(name).mllm
     whole = mllm.score(queries, positions="all")
     for layer in range(1, mllm.n_layers + 1):
-        known = mllm.score(mllm.below(queries, layer), positions="all")
-        assert all(torch.equal(one.logits, two.logits) for one, two in zip(whole, known, strict=True))
+        below = mllm.below(queries, layer)
+        for known in (below, mllm.lifted(below)[1]):
+            scored = mllm.score(known, positions="all")
+            assert all(torch.equal(one.logits, two.logits) for one, two in zip(whole, scored, strict=True))
 
 
 @every_family
@@ -54,22 +56,9 @@ def test_texts_are_those_of_generate(specimens: Specimens, queries: list[Query],
     for layer in range(1, mllm.n_layers + 1):
         below = mllm.below(queries, layer, for_generation=True, batch_size=2)
         assert mllm.generate(below, max_new_tokens=NEW_TOKENS, batch_size=3) == expected
-
-
-@every_family
-def test_scored_and_written_at_once_nothing_changes(
-    specimens: Specimens, queries: list[Query], name: str
-) -> None:
-    mllm = specimens(name).mllm
-    expected = mllm.score(queries, positions="all", batch_size=3)
-    alone = mllm.write(queries, max_new_tokens=NEW_TOKENS)
-    for layer in range(mllm.n_layers + 1):
-        below = mllm.below(queries, layer, for_generation=True, batch_size=3)
-        both = mllm.score_and_write(below, positions="all", max_new_tokens=NEW_TOKENS, batch_size=3)
-        for (scored, written), known, said in zip(both, expected, alone, strict=True):
-            assert torch.equal(scored.logits, known.logits)
-            assert written.text == said.text
-            assert written.token_log_probs == pytest.approx(said.token_log_probs, abs=1e-4)
+        _, whole = mllm.lifted(below, new_tokens=NEW_TOKENS, batch_size=3)
+        assert whole.layer == mllm.n_layers
+        assert mllm.generate(whole, max_new_tokens=NEW_TOKENS, batch_size=2) == expected
 
 
 @every_family
