@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mmedit_build.errors import UserError, shortened
@@ -33,6 +35,9 @@ EDITORS = {
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests;
 `python -m editors.listed` adds it to lists."""
 
+REQUIRED = ("Config", "family", "touches", "batch", "plan")
+"""What every editor's class has; see `editors.base.Editor`."""
+
 
 def editor_class(name: str) -> type[Editor]:
     """The class of an editor."""
@@ -50,10 +55,46 @@ def parts_of(name: str) -> Mapping[str, str]:
 
 def load_editor(name: str, options: Mapping[str, object] | None = None) -> Editor:
     """An editor with its default configuration but for the options given."""
+    return _made(name, editor_class(name), options)
+
+
+def load_own_editor(place: str, options: Mapping[str, object] | None = None) -> Editor:
+    """An editor that is not of mmedit, by `package.module:Class`.
+
+    That module's code is run, so the place has to be the user's own word: no file may name one.
+    """
+    return _made(place, _own_class(place), options)
+
+
+def _own_class(place: str) -> type[Editor]:
+    name, _, attribute = place.partition(":")
+    if not all(part.isidentifier() for part in name.split(".")) or not attribute:
+        raise UserError(f"'{place}' is no place of an editor; give package.module:Class.")
+    # Where the user is, last, as commands do not look there by themselves.
+    sys.path.append(str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(name), attribute, None)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"Python finds no module {error.name}; give module:Class of an editor in this folder, or put its "
+            "folder into PYTHONPATH."
+        ) from error
+    finally:
+        sys.path.pop()
+    if not isinstance(found, type):
+        raise UserError(f"The module {name} has no class '{attribute}'; give module:Class of an editor.")
+    missing = [one for one in REQUIRED if not hasattr(found, one)]
+    if missing:
+        raise UserError(
+            f"{place} is no editor, as it has no {missing[0]}; docs/editors.md says what one has."
+        )
+    return cast("type[Editor]", found)
+
+
+def _made(name: str, found: type[Editor], options: Mapping[str, object] | None) -> Editor:
     # Imported here, as pydantic takes longer to load than the rest of a command that only lists names.
     from pydantic import ValidationError
 
-    found = editor_class(name)
     try:
         config = found.Config.model_validate(dict(options or {}))
     except ValidationError as error:

@@ -222,6 +222,15 @@ class Editor(Protocol):
 
 
 @runtime_checkable
+class Leaking(Protocol):
+    """An editor with a published variant that looks at the answers that are scored, which tables mark."""
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it is that variant."""
+
+
+@runtime_checkable
 class Learner(Protocol):
     """An editor that has to see the train split before it plans. `editors.fitting` keeps what it learned."""
 

@@ -51,6 +51,10 @@ class SERAC:
         self._learned: Learned | None = None
         self._report = Report()
 
+    @property
+    def leaks(self) -> bool:
+        return self.config.router == "leaking"
+
     # Learning
 
     def steps(self, train: Sequence[TrainEdit]) -> int:  # noqa: ARG002  # however many there are

@@ -178,6 +178,56 @@ def report(
 app.command()(trace)
 
 
+@app.command()
+def check(
+    method: Annotated[
+        str, typer.Argument(help="A method, or package.module:Class of an editor of your own.")
+    ],
+    model: ModelName = None,
+    dataset: DatasetName = None,
+    task: TaskName = None,
+    limit: Annotated[int, typer.Option(min=1, help="On how many edits of each task it is tried.")] = 2,
+    config: ExperimentFile = None,
+    images: Images = None,
+    device: Device = None,
+    dtype: Precision = None,
+    template: Template = None,
+    seed: Seed = None,
+    cache: Cache = None,
+) -> None:
+    """Try whether an editor keeps to the contract of editors, and whether answers leak into it.
+
+    The exit code is 1 if it does not.
+    """
+    from rich.console import Console
+
+    from evaluation.check_command import check_method, is_own, sentences, table, with_own
+    from mmedit_build.console import progress, quiet_loading
+
+    changes = {
+        "model": model,
+        "dataset": dataset,
+        "task": task,
+        "limit": limit,
+        "images": images,
+        "device": device,
+        "dtype": dtype,
+        "template": template,
+        "seed": seed,
+        "cache": cache,
+    }
+    quiet_loading()
+    if is_own(method):
+        experiment = with_own(_on_what(config, changes), method)
+    else:
+        experiment = _experiment(method, config, changes)
+    tried = check_method(experiment, progress)
+    Console().print(table(method, tried))
+    for line in sentences(tried):
+        typer.echo(line)
+    raise typer.Exit(int(tried.failed))
+
+
 @app.command("list")
 def list_(
     topic: Annotated[
@@ -241,14 +291,23 @@ def base(
     show(ask_about(rows, model, {"device": device, "dtype": dtype, "template": template}), out)
 
 
-def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
-    from evaluation.run.components import by_part
-    from evaluation.run.experiment import choose, make_experiment
-    from evaluation.run.suited import suited, usual_dataset
+def _on_what(config: Path | None, changes: dict[str, Any]) -> Experiment:
+    """The experiment, whichever methods it is for."""
+    from evaluation.run.experiment import make_experiment
+    from evaluation.run.suited import usual_dataset
 
     experiment = make_experiment(config, changes)
-    if "dataset" not in experiment.model_fields_set:
-        experiment = experiment.model_copy(update={"dataset": usual_dataset(experiment.model)})
+    if "dataset" in experiment.model_fields_set:
+        return experiment
+    return experiment.model_copy(update={"dataset": usual_dataset(experiment.model)})
+
+
+def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
+    from evaluation.run.components import by_part
+    from evaluation.run.experiment import choose
+    from evaluation.run.suited import suited
+
+    experiment = _on_what(config, changes)
     chosen = experiment.methods if method is None else choose(method, experiment.methods)
     if not chosen:
         raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")

@@ -26,7 +26,8 @@ class SERACConfig(TrainingConfig):
     layers: Count = 6
     """How many layers that is at most."""
     router: Router = "prompt"
-    """prompt shows the classifier prompts only; leaking also the answers scored, as MMEdit's code does."""
+    """prompt shows the classifier prompts only; leaking also the answers scored, as MMEdit's code does, which
+    tables mark."""
     images: bool = False
     """Whether images join the decision; if not, an edit's question is in its scope on every image."""
     mixing: Mixing = "hard"

@@ -46,6 +46,13 @@ class MemoryPatch(RoutedPatch):
         nearest = scope.fixed_distances(where, [one.place for one in self.memories]).min(dim=1)
         return similarity(nearest.values), [self.memories[i] for i in nearest.indices.tolist()]
 
+    def routes(self, mllm: MLLM, queries: Sequence[Query]) -> list[object]:
+        """The share, to the last bit, and the memory of each query."""
+        if not self.memories or not queries:
+            return [None] * len(queries)
+        shares, memories = self.route(mllm, queries)
+        return list(zip(shares.tolist(), memories, strict=True))
+
     def other(self, under: Model) -> Model:
         self.counterfactual.to(mllm_of(under).device)
         return _Told(under, self) if self.mixing == "hard" else _Mixed(under, self)

@@ -122,6 +122,10 @@ class RoutedPatch(ABC):
     def in_scope(self, mllm: MLLM, queries: Sequence[Query]) -> list[bool]:
         """Which of the queries the other model answers."""
 
+    def routes(self, mllm: MLLM, queries: Sequence[Query]) -> Sequence[object]:
+        """All that decides about each query, for a test that its target does not."""
+        return self.in_scope(mllm, queries)
+
     @abstractmethod
     def other(self, under: Model) -> Model:
         """The other model, which may ask the one under it."""

@@ -13,6 +13,8 @@ from evaluation.run.experiment import UNEDITED
 
 BUILT = "/dataset"
 """How the place of a dataset ends that was built: what comes before it is its name."""
+LEAKING = " (sees answers)"
+"""What the names of methods end with that are shown the answers that are scored."""
 Facts = dict[str, str]
 """What there is to say of a run, by what it is about; of what serves as well, the first is said."""
 
@@ -23,7 +25,7 @@ def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
     Where there are several datasets, models or ways of asking, all names say of which a run is. What else it
     takes is said of those alone that would share a name: as little as tells them apart.
     """
-    found = _told([run.settings.name for run, _ in runs], _setups([run.settings for run, _ in runs]))
+    found = _told([_marked(run) for run, _ in runs], _setups([run.settings for run, _ in runs]))
     for facts in (
         [_settings(run.settings) for run, _ in runs],
         [_circumstances(run) for run, _ in runs],
@@ -35,6 +37,12 @@ def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
             for place, one in zip(places, told, strict=True):
                 found[place] = one
     return found
+
+
+def _marked(run: RunResult) -> str:
+    """The name of a method; of one that is shown the answers that are scored, with a word that says so."""
+    leaks = run.about is not None and run.about.leaks
+    return run.settings.name + (LEAKING if leaks else "")
 
 
 def short(places: Mapping[str, str]) -> dict[str, str]:

@@ -78,11 +78,20 @@ def _nothing(folders: Sequence[Path]) -> UserError:
 
 
 def notes(runs: Sequence[Run]) -> list[str]:
-    """Which runs were found more than once; the unedited model is judged along with every method."""
+    """Which runs were found more than once, and which are of methods that are shown the answers."""
+    # The unedited model is judged along with every method.
+    several = [run for run in runs if len(run.folders) > 1 and run.header.settings.method != UNEDITED]
     return [
-        f"{run.name}: {' and '.join(map(str, run.folders))} hold the very same run, which is shown once."
-        for run in runs
-        if len(run.folders) > 1 and run.header.settings.method != UNEDITED
+        *(
+            f"{run.name}: {' and '.join(map(str, run.folders))} hold the very same run, which is shown once."
+            for run in several
+        ),
+        *(
+            f"{run.name}: it goes by the answers that are scored, as published code does, and fails the swap "
+            "test of mmedit-eval check; its scores are no measure of editing."
+            for run in runs
+            if run.header.about is not None and run.header.about.leaks
+        ),
     ]
 
 

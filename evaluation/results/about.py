@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from editors.areas import joined
-from editors.base import Editor, Learner, Patch
+from editors.base import Editor, Leaking, Learner, Patch
 from mmedit_build.mllm import MLLM
 
 
@@ -20,6 +20,8 @@ class About:
     """How many numbers it keeps of what it learned; None if it does not learn."""
     preserves: bool = True
     """Whether the parameters of the model stay as they are where any of its patches acts."""
+    leaks: bool = False
+    """Whether it is a published variant that is shown the answers that are scored."""
     area: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """What its patches touch, and in which decoder layers; see `editors.areas`."""
 
@@ -37,7 +39,8 @@ class Witness:
         learned = None
         if isinstance(editor, Learner):
             learned = sum(tensor.numel() for tensor in editor.fitted().tensors.values())
-        about = About(family=editor.family, batch=editor.batch, learned=learned)
+        leaks = isinstance(editor, Leaking) and editor.leaks
+        about = About(family=editor.family, batch=editor.batch, learned=learned, leaks=leaks)
         if earlier is not None:
             about = replace(about, preserves=earlier.preserves, area=earlier.area)
         return cls(mllm, about)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from editors.associations.moments import Covariance
 from editors.base import Edit, TrainEdit
+from editors.checking.snapshot import Snapshot
 from editors.memory.counterfactual import Counterfactual
 from editors.memory.scope import Scope
 from editors.patches.weights import LowRankPatch
@@ -29,7 +30,7 @@ OUT, IN = 7, 11
 """The size of a weight that ROME and MEMIT are tried on by itself."""
 CAT, TREE, BOAT = "what cat?", "what tree?", "what boat?"
 
-__all__ = ["_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
+__all__ = ["Snapshot", "_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
 
 
 class Points(Scope):
@@ -99,31 +100,6 @@ def _world_edit(miniature: MLLM, number: int) -> TrainEdit:
         text_locality=(Query(None, fact.questions[0], fact.answer),),
         image_locality=(kept,),
     )
-
-
-class Snapshot:
-    """All that an edit could leave behind in a model."""
-
-    def __init__(self, mllm: MLLM) -> None:
-        model = mllm.model
-        self._parameters = {name: one.data.clone() for name, one in model.named_parameters()}
-        hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
-        flags = [(one.requires_grad, one.grad is not None) for one in model.parameters()]
-        self._rest = (hooks, flags, model.training, torch.is_grad_enabled())
-
-    def assert_unchanged(self, mllm: MLLM) -> None:
-        """The model is bit for bit what it was."""
-        assert self.differences(mllm) == []
-
-    def differences(self, mllm: MLLM) -> list[str]:
-        """Where it is not."""
-        now = Snapshot(mllm)
-        rest = ["hooks, flags or modes"] if self._rest != now._rest else []
-        assert self._parameters.keys() == now._parameters.keys()
-        moved = [
-            name for name, one in self._parameters.items() if not torch.equal(one, now._parameters[name])
-        ]
-        return rest + moved
 
 
 @pytest.fixture

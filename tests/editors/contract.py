@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from editors import load_editor
-from editors.base import Editor, Learner, Model, TrainEdit
+from editors.base import Editor, Learner, TrainEdit
+from editors.checking.duties import logits_of as answers
 from mmedit_build.mllm import MLLM, Query
+
+__all__ = ["Case", "answers", "assert_equal", "fitted", "of"]
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,6 @@ def of(one: TrainEdit) -> list[Query]:
     """The edit and all its probes."""
     rephrases = [query for query in (one.text_rephrase, one.image_rephrase) if query is not None]
     return [one.edit.query, *rephrases, *one.text_locality, *one.image_locality]
-
-
-def answers(model: Model, queries: Sequence[Query]) -> list[Tensor]:
-    return [one.logits for one in model.score(queries)]
 
 
 def assert_equal(one: list[Tensor], other: list[Tensor]) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from editors import EDITORS, editor_class, load_editor
 from editors.base import Editor, Learner, Patch, TrainEdit
+from editors.checking.duties import Trial, check
 from editors.oracle import OraclePatch
 from editors.patches.overlays import PromptPatch
 from editors.saving import load_patch, read_state, save_patch, write_state
@@ -240,3 +241,10 @@ def test_batches_of_any_size_give_the_same_answers(
         together, alone = model.score(queries), model.score(queries, batch_size=1)
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one.logits, other.logits, rtol=0, atol=1e-4)
+
+
+def test_it_passes_the_checks_for_editors_of_users(
+    miniature: MLLM, editor: Editor, world: list[TrainEdit]
+) -> None:
+    trial = Trial(miniature, editor, world[12].edit, of(world[12]), [world[13].edit])
+    assert [(one.duty, one.failure) for one in check(trial) if one.failure] == []

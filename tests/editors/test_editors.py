@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from editors import load_editor
+from editors import load_editor, load_own_editor
 from editors.base import mllm_of, reuse
 from editors.ft import FT
 from mmedit_build.errors import UserError
@@ -56,3 +58,65 @@ def test_the_lowest_layer_holds_for_patches_inside_each_other() -> None:
 def test_something_else_is_no_model() -> None:
     with pytest.raises(TypeError, match="no MLLM"):
         mllm_of("a model")  # type: ignore[arg-type]
+
+
+OWN = """
+from editors.ft import FT
+
+print("run")
+
+class Mine(FT):
+    pass
+
+class Half:
+    Config = FT.Config
+    family = "fine-tuning"
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a module with editors in the user's folder."""
+    (tmp_path / "mine_of_a_user.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    yield "mine_of_a_user"
+    sys.modules.pop("mine_of_a_user", None)
+
+
+def test_an_editor_of_the_user_is_found_where_the_user_is(own: str) -> None:
+    paths = list(sys.path)
+    editor = load_own_editor(f"{own}:Mine", {"lr": 0.5})
+    assert isinstance(editor, FT)
+    assert type(editor).__name__ == "Mine"
+    assert editor.config.lr == 0.5
+    assert sys.path == paths
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("{own}:Yours", "The module mine_of_a_user has no class 'Yours'; give module:Class of an editor."),
+        ("{own}:FT.x", "has no class 'FT.x'"),
+        ("{own}:OWN", "has no class 'OWN'"),
+        ("{own}:Half", "mine_of_a_user:Half is no editor, as it has no touches; docs/editors.md says"),
+        (
+            "no_such_module:Mine",
+            "Python finds no module no_such_module; give module:Class of an editor in this",
+        ),
+        ("../mine:Mine", "'../mine:Mine' is no place of an editor; give package.module:Class."),
+        (".mine:Mine", "is no place of an editor"),
+        ("mine:", "is no place of an editor"),
+    ],
+)
+def test_what_is_no_editor_is_told(own: str, place: str, message: str) -> None:
+    with pytest.raises(UserError) as raised:
+        load_own_editor(place.format(own=own))
+    assert message in str(raised.value)
+
+
+def test_a_name_that_a_file_may_give_is_never_the_place_of_code(
+    own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="There is no editor 'mine_of_a_user:Mine'"):
+        load_editor(f"{own}:Mine")
+    assert capsys.readouterr().out == ""

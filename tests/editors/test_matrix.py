@@ -19,6 +19,8 @@ import torch
 
 from editors import EDITORS
 from editors.base import Edit, Editor, Patch, TrainEdit
+from editors.checking.leaks import Leaks, find_leaks
+from editors.checking.swaps import swaps
 from editors.patches.side_by_side import SideBySide
 from editors.patches.weights import LowRankPatch
 from editors.saving import load_patch, save_patch
@@ -67,6 +69,8 @@ WHOLE = [(family, case) for family in FAMILIES for case in CASES]
 SERVED = [(family, case) for family, case in WHOLE if (case.title, family) not in REFUSALS]
 COLORS = ("red", "blue", "two boats", "a small house", "the cat")
 SIZES = ((48, 16), (20, 44), (24, 24), (40, 20))
+
+NO_LEAKS = Leaks(None, None, None)
 
 Models = Callable[[str], MLLM]
 
@@ -224,6 +228,11 @@ def test_work_below_the_first_layer_is_reused(pair: Pair) -> None:
         assert plain == after
     for one, other in zip(full, reused, strict=True):
         pair.assert_near(one.logits, other.logits)
+
+
+def test_no_target_shows_before_it_is_there(pair: Pair) -> None:
+    asked, edit = pair.queries[:1] + pair.queries[-1:], pair.edits[0].edit
+    assert find_leaks(pair.mllm, pair.patches[0], swaps(pair.mllm, asked, [edit.target])) == NO_LEAKS
 
 
 def test_side_by_side_equals_alone(pair: Pair) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaluation.report.names import names, short
+from evaluation.results.about import About
 from evaluation.results.records import RunResult, Settings
 
 BASE: dict[str, Any] = {
@@ -90,3 +92,9 @@ def test_what_runs_noted_besides_their_settings_is_the_last_to_be_named() -> Non
 )
 def test_places_are_shortened_as_far_as_they_differ(places: dict[str, str], expected: list[str]) -> None:
     assert list(short(places).values()) == expected
+
+
+def test_a_method_that_is_shown_the_answers_is_marked() -> None:
+    leaking = About(family="memory", batch=True, leaks=True)
+    assert named({"method": "serac"}, about=leaking) == ["serac (sees answers)"]
+    assert named({"method": "serac"}, about=replace(leaking, leaks=False)) == ["serac"]

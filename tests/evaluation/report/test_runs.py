@@ -12,6 +12,7 @@ from evaluation.report.formats import latex
 from evaluation.report.page import render
 from evaluation.report.runs import Run, find_runs, notes
 from evaluation.report.tables import as_csv, main_tables, markdown, score_rows
+from evaluation.results.about import About
 from evaluation.results.records import ResultFolder
 from mmedit_build.errors import UserError
 
@@ -50,6 +51,23 @@ def test_the_very_same_run_is_shown_once_and_that_is_told(out: Path, make_runs: 
     assert first.startswith(f"good: {out}/vqa/good and {out.parent}/B/vqa/good hold the very same run")
     assert first in render({"vqa": runs}).decode()
     assert second in markdown({"vqa": runs})
+
+
+def test_a_method_that_is_shown_the_answers_is_marked_wherever_it_stands(
+    make_runs: Any, tmp_path: Path
+) -> None:
+    unedited, good, _ = make_runs()["vqa"]
+    about = About(family="memory", batch=True, leaks=True)
+    write(tmp_path, [unedited, replace(good, header=replace(good.header, about=about))])
+    runs = find_runs([tmp_path])
+    assert notes(runs["vqa"])[0].startswith("good (sees answers): it goes by the answers that are scored")
+    for text in (
+        markdown(runs),
+        render(runs).decode(),
+        as_csv((), score_rows(runs)),
+        latex(main_tables(runs)[0]),
+    ):
+        assert "good (sees answers)" in text
 
 
 def test_runs_of_the_same_settings_and_other_numbers_are_two(out: Path, make_runs: Any) -> None:

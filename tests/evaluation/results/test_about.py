@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from editors import load_editor
-from editors.base import Learner, Patch
+from editors.base import Learner, Patch, State
 from editors.patches.overlays import PromptPatch
 from editors.patches.weights import WeightPatch
 from evaluation.results.about import About, Witness
@@ -41,3 +41,13 @@ def test_what_was_learned_is_counted(mllm: MLLM, tmp_path: Path) -> None:
     learner.fit(mllm, [], [], work=tmp_path, advance=lambda _: None)
     assert Witness.of(load_editor("oracle"), mllm, None).about.learned is None
     assert Witness.of(editor, mllm, None).about.learned == 0
+
+
+def test_variants_that_are_shown_the_answers_say_so(mllm: MLLM) -> None:
+    def leaks(router: str) -> bool:
+        editor = load_editor("serac", {"router": router})
+        editor.fitted = lambda: State()  # type: ignore[attr-defined]
+        return Witness.of(editor, mllm, None).about.leaks
+
+    assert leaks("leaking")
+    assert not leaks("prompt")

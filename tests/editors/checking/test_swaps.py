@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from editors.base import TrainEdit
+from editors.checking.swaps import swaps
+from mmedit_build.mllm import MLLM, Query
+
+
+def tokens(mllm: MLLM, query: Query) -> tuple[int, ...]:
+    return mllm.rows([query])[0].target_ids
+
+
+def test_other_answers_have_as_many_tokens_and_share_what_they_say(
+    miniature: MLLM, world: list[TrainEdit]
+) -> None:
+    query = replace(world[0].edit.query, target="a red house")
+    found = swaps(miniature, [query], ["two"])
+    assert [(swap.one.target, swap.common) for swap in found] == [
+        ("a red house", 0),
+        ("a red house", len(tokens(miniature, query)) - 1),
+        ("two", 0),
+    ]
+    for swap in found:
+        one, other = tokens(miniature, swap.one), tokens(miniature, swap.other)
+        assert len(one) == len(other)
+        assert one[: swap.common] == other[: swap.common]
+        assert one[swap.common] != other[swap.common]
+        assert replace(swap.other, target=swap.one.target) == swap.one
+
+
+def test_a_query_without_a_target_is_put_along_those_of_the_edits(
+    miniature: MLLM, world: list[TrainEdit]
+) -> None:
+    found = swaps(miniature, [replace(world[0].edit.query, target="")], ["two"])
+    assert [swap.one.target for swap in found] == ["two"]
