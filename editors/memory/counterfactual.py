@@ -165,6 +165,10 @@ class Counterfactual(nn.Module):
 
 
 def _made(config: Any) -> nn.Module:
+    if getattr(config, "use_bidirectional_attention", None):
+        # Where a model looks both ways over prompts, as PaliGemma does, its language model by itself would
+        # look at targets, too.
+        config.use_bidirectional_attention = False
     return cast("nn.Module", AutoModelForCausalLM.from_config(config, dtype=torch.float32))
 
 
