@@ -15,6 +15,7 @@ from evaluation.options import (
     Device,
     ExperimentFile,
     Images,
+    JudgeName,
     MethodNames,
     ModelName,
     Orders,
@@ -70,6 +71,7 @@ def evaluate(
     stream: Stream = None,
     orders: Orders = None,
     conflicts: Conflicts = None,
+    judge: JudgeName = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for the results.", show_default="runs/eval", parser=place, metavar="PATH"),
@@ -107,6 +109,7 @@ def evaluate(
         "stream": stream,
         "orders": orders,
         "conflicts": conflicts,
+        "judge": judge,
         "out": out,
         "images": images,
         "device": device,
@@ -173,6 +176,29 @@ def report(
     from evaluation.report.runs import find_runs
 
     _write_report(find_runs(folders), folders, out or folders[0], images)
+
+
+@app.command("judge")
+def judge_(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
+    ],
+    judge: JudgeName = None,
+    config: ExperimentFile = None,
+    cache: Cache = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say what would be asked, and what it costs.")
+    ] = False,
+) -> None:
+    """Have the free answers in results judged by a chat model; no other model is needed."""
+    from evaluation.run.experiment import make_experiment
+
+    experiment = make_experiment(config, {"judge": judge, "cache": cache})
+    if experiment.judge is None:
+        raise UserError("Name a judge: --judge MODEL@ADDRESS, or `judge` in an experiment file.")
+    with resumable():
+        _judge(experiment, folders, estimate=estimate)
 
 
 app.command()(trace)
@@ -343,10 +369,19 @@ def _evaluate(experiment: Experiment) -> None:
     from evaluation.report.stream_tables import find_streams
     from evaluation.run.attempts import settled
     from evaluation.run.evaluate import evaluate as evaluate_all
+    from evaluation.run.grading import check_key
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
+    if experiment.judge is not None:
+        check_key(experiment.judge)
     done, failed = settled(lambda: evaluate_all(experiment, progress))
+    if done and experiment.judge is not None:
+        try:
+            _judge(experiment, done)
+        except UserError as error:
+            # The results are there, and are shown first.
+            failed = failed or error
     if done:
         # Of all that stands there, whichever command wrote it.
         runs = find_runs([experiment.out])
@@ -356,6 +391,24 @@ def _evaluate(experiment: Experiment) -> None:
         _write_report(runs, [experiment.out], experiment.out, experiment.images)
     if failed is not None:
         raise failed
+
+
+def _judge(experiment: Experiment, folders: Sequence[Path], *, estimate: bool = False) -> None:
+    from rich.console import Console
+
+    from evaluation.judge_command import before, judge
+    from evaluation.report.runs import find_runs
+    from evaluation.report.screen import judged
+    from mmedit_build.console import progress, quiet_loading
+
+    assert experiment.judge is not None
+    quiet_loading()
+    typer.echo(before(experiment.judge, folders, experiment.cache))
+    if not estimate:
+        for line in judge(experiment.judge, folders, experiment.cache, progress):
+            typer.echo(line)
+        for table in judged(find_runs(folders)):
+            Console().print(table)
 
 
 def _write_report(

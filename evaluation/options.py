@@ -76,6 +76,15 @@ Conflicts = Annotated[
     bool | None,
     typer.Option("--conflicts", help="Let edits of a stream ask the same; the later one counts."),
 ]
+JudgeName = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        metavar="ENDPOINT",
+        help="A chat model that also judges free answers: MODEL@ADDRESS, or MODEL of OpenAI.",
+        show_default="none",
+    ),
+]
 ExperimentFile = Annotated[
     Path | None,
     typer.Option(

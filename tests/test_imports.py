@@ -138,7 +138,7 @@ def test_drawing_imports_nothing_of_ours_but_mmedit_build() -> None:
 
 
 def test_rooms_do_not_import_the_commands_that_use_them() -> None:
-    commands = rooms("check_command", "cli", "listing", "found", "vqa", "vqa_command")
+    commands = rooms("check_command", "cli", "judge_command", "listing", "found", "vqa", "vqa_command")
     for room in ("data", "protocols", "results", "run", "drawing", "tracing", "report"):
         assert offenders(f"evaluation/{room}", *commands) == []
 

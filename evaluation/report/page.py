@@ -17,6 +17,7 @@ from evaluation.report.components import components
 from evaluation.report.divergence import divergences
 from evaluation.report.formats import TASK_TITLES
 from evaluation.report.hops import portability
+from evaluation.report.judged import judged
 from evaluation.report.looks import make_looks
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
@@ -114,6 +115,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
         agreements(board),
         divergences(board),
         portability(board),
+        judged(whole),
         type_tables(board),
         at_once(board, several),
         section(board.task, streams, board.looks),

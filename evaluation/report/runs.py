@@ -11,6 +11,7 @@ from editors.families import METHOD_FAMILIES
 from evaluation.report.names import names
 from evaluation.results.differences import differences
 from evaluation.results.records import HEADER, CaseResult, RunResult, read_results
+from evaluation.results.verdicts import Verdict, verdict_lines
 from evaluation.run.experiment import UNEDITED
 from evaluation.tracing.records import find_traces
 from mmedit_build.errors import UserError
@@ -29,6 +30,8 @@ class Run:
     results: Sequence[CaseResult]
     folders: tuple[Path, ...] = ()
     """Where it was found: several that hold the very same run are shown as one."""
+    verdicts: Sequence[Verdict] = ()
+    """What a language model said of its answers."""
 
     @property
     def task(self) -> Task:
@@ -54,7 +57,10 @@ def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     """All results below some folders by task, the unedited model's first and the others by their families."""
     # The same folder may be named in several ways.
     found = {path.parent.resolve(): path.parent for path in _headers(folders)}
-    runs = [Run("", *read_results(folder), (folder,)) for folder in sorted(found.values())]
+    runs = [
+        Run("", *read_results(folder), (folder,), verdict_lines(folder).read())
+        for folder in sorted(found.values())
+    ]
     # One that has only begun, or could not be, has nothing to show.
     runs = [run for run in runs if run.results]
     if not runs:
@@ -104,7 +110,9 @@ def _named(runs: Sequence[Run]) -> list[Run]:
         if place is None:
             kept.append(run)
         else:
-            kept[place] = replace(kept[place], folders=(*kept[place].folders, *run.folders))
+            one = kept[place]
+            verdicts = (*one.verdicts, *run.verdicts)
+            kept[place] = replace(one, folders=(*one.folders, *run.folders), verdicts=verdicts)
     found = names([(run.header, run.folders[0]) for run in kept])
     return sorted((replace(run, name=name) for run, name in zip(kept, found, strict=True)), key=_place)
 

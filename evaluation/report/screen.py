@@ -8,6 +8,8 @@ from types import MappingProxyType
 from rich.table import Table
 from rich.text import Text
 
+from evaluation.report.formats import Table as Plain
+from evaluation.report.judged import judged_tables
 from evaluation.report.runs import Run
 from evaluation.report.stream_tables import StreamRun, stream_tables
 from evaluation.report.tables import cost_table, main_tables
@@ -20,13 +22,19 @@ def tables(
     """The main tables, and what each method took."""
     costs = [cost_table(task, of_task) for task, of_task in runs.items()]
     plain = [*main_tables(runs), *stream_tables(streams), *costs]
-    shown: list[Table] = []
-    for table in plain:
-        drawn = Table(table.header[0], title=table.title, caption=table.note or None)
-        for title in table.header[1:]:
-            drawn.add_column(title, justify="right")
-        for row in table.rows:
-            # Texts, as the brackets of intervals would be read as markup; the intervals below their means.
-            drawn.add_row(*(Text(cell.replace(" [", "\n[").replace(", ", " ")) for cell in row))
-        shown.append(drawn)
-    return shown
+    return [_drawn(table) for table in plain]
+
+
+def judged(runs: dict[Task, list[Run]]) -> list[Table]:
+    """What judges said."""
+    return [_drawn(table) for task, of_task in runs.items() for table in judged_tables(task, of_task)]
+
+
+def _drawn(table: Plain) -> Table:
+    drawn = Table(table.header[0], title=table.title, caption=table.note or None)
+    for title in table.header[1:]:
+        drawn.add_column(title, justify="right")
+    for row in table.rows:
+        # Texts, as the brackets of intervals would be read as markup; the intervals below their means.
+        drawn.add_row(*(Text(cell.replace(" [", "\n[").replace(", ", " ")) for cell in row))
+    return drawn

@@ -12,6 +12,9 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, latex
 from evaluation.report.hops import hop_tables
+from evaluation.report.judged import CSV_COLUMNS as JUDGED_COLUMNS
+from evaluation.report.judged import csv_rows as judged_rows
+from evaluation.report.judged import judged_tables
 from evaluation.report.overview import overview_table
 from evaluation.report.runs import Run, notes, split
 from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
@@ -51,13 +54,15 @@ def write_tables(
 ) -> list[Path]:
     """Write all tables of all tasks into a folder."""
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
-    whole = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams)]
+    whole = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *stream_tables(streams)]
     texts = {
         "tables.md": markdown(runs, streams),
         "tables.tex": "\n".join(map(latex, [*whole, *overviews])),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
+    if any(run.verdicts for of_task in runs.values() for run in of_task):
+        texts["judged.csv"] = as_csv(JUDGED_COLUMNS, judged_rows(runs))
     if streams:
         texts["streams.csv"] = as_csv(CSV_COLUMNS, csv_rows(streams))
     for name, text in texts.items():
@@ -101,6 +106,10 @@ def _columns(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> dict[st
 
 def _hop_tables(runs: dict[Task, list[Run]]) -> list[Table]:
     return [table for task, of_task in runs.items() for table in hop_tables(task, split(of_task)[0])]
+
+
+def _judged(runs: dict[Task, list[Run]]) -> list[Table]:
+    return [table for task, of_task in runs.items() for table in judged_tables(task, of_task)]
 
 
 def type_tables(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> list[Table]:
@@ -150,7 +159,7 @@ def markdown(
     runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
 ) -> str:
     """All tables for people."""
-    tables = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams)]
+    tables = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *stream_tables(streams)]
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])

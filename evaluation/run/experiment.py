@@ -16,6 +16,7 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from mmedit_build.errors import UserError, check_name, shortened
 from mmedit_build.places import named
+from mmedit_build.recipe import Model
 from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
 from mmedit_build.strict_yaml import read_file
@@ -32,6 +33,16 @@ ALL = "all"
 
 def _named(given: object) -> object:
     return named(given) if isinstance(given, str) else given
+
+
+def _served(given: object) -> object:
+    """The section of a served model that is written as MODEL@ADDRESS, or MODEL alone for OpenAI's."""
+    if not isinstance(given, str):
+        return given
+    model, _, rest = given.rpartition("@http") if "@http" in given else (given, "", "")
+    if not model or "://" in model:
+        raise ValueError("name the model before the address, as in qwen3@http://localhost:8000/v1")
+    return {"kind": "endpoint", "model": model, **({"base_url": f"http{rest}"} if rest else {})}
 
 
 Place = Annotated[Path, BeforeValidator(_named)]
@@ -100,6 +111,9 @@ class Experiment(Strict):
     """Of whatever editors draw, when they learn too, but for those whose options name a seed of their own."""
     batch_size: Count = 32
     """Queries that go through the model at a time."""
+    judge: Annotated[Model, BeforeValidator(_served)] | None = None
+    """A language model that judges free answers, besides the match with the target: a section as recipes have
+    them, or MODEL@ADDRESS. Results do not depend on it."""
     holdout: float = Field(default=0.1, gt=0, lt=1)
     """The share of the train split's images that learning editors are validated on."""
 

@@ -16,6 +16,7 @@ from evaluation.report.page import write_page
 from evaluation.report.runs import find_runs
 from evaluation.report.tables import write_tables
 from evaluation.results.records import HEADER, LINES, ResultFolder
+from evaluation.results.verdicts import FILE, Verdict, verdict_lines
 from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.packed_outputs import pack
 from evaluation.tracing.records import SETTINGS, Settings, Traced, add, begin, find_traces
@@ -65,6 +66,32 @@ def test_results(tmp_path: Path, fuzz_one: Fuzz) -> None:
         return damage_json(folder, [header], rng) if rng.random() < 0.3 else damage_lines(folder, lines, rng)
 
     fuzz_one(Reader(tmp_path / "seed", report, picked, draw))
+
+
+def test_verdicts(tmp_path: Path, fuzz_one: Fuzz) -> None:
+    _write(tmp_path / "seed")
+    lines = f"out/{FOLDER}/{FILE}"
+    for answer in ("made-up target", "made-up mistake"):
+        verdict = Verdict(
+            judge="sage",
+            prompt="grade#1",
+            question="Q: What is reliability? A:",
+            target="made-up target",
+            answer=answer,
+            raw="right",
+            right=True,
+        )
+        verdict_lines(tmp_path / "seed" / "out" / FOLDER).add(verdict)
+    changes: dict[str, Callable[[Any], object]] = {
+        "a verdict is a number": lambda one: one.update(right=7),
+        "there is no judge": lambda one: one.pop("judge"),
+    }
+    picked = [Case(what, _first(lines, change), "refused") for what, change in changes.items()]
+
+    def draw(rng: Any, folder: Path) -> str:
+        return damage_lines(folder, lines, rng)
+
+    fuzz_one(Reader(tmp_path / "seed", report, [*on_file(lines), *picked], draw))
 
 
 def _score(metric: str, value: Any) -> Callable[[list[Any]], None]:

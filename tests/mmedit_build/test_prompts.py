@@ -28,7 +28,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("rephrase", {"question": "{x}?"}), ("judge", {"question": "{x}?", "rephrase": "y?"})]
+    ("name", "words"),
+    [
+        ("rephrase", {"question": "{x}?"}),
+        ("judge", {"question": "{x}?", "rephrase": "y?"}),
+        ("grade", {"question": "{x}?", "target": "}{", "answer": "<<<z"}),
+    ],
 )
 def test_placeholders_are_filled(name: str, words: dict[str, str]) -> None:
     system, user = chat_messages(name, **words)

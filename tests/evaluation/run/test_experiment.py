@@ -9,6 +9,7 @@ import pytest
 from editors import EDITORS
 from evaluation.run.experiment import SANITY, Experiment, Method, choose, make_experiment
 from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint, Price
 
 
 def test_the_defaults_are_the_miniature() -> None:
@@ -122,3 +123,32 @@ def test_every_field_is_documented(section: type[Experiment | Method]) -> None:
 def test_raw_prompts_are_rendered_raw(changes: dict[str, Any], rendering: str) -> None:
     experiment = make_experiment(None, changes)
     assert (experiment.rendering, experiment.dtype) == (rendering, "auto")
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "address"),
+    [
+        ("sage", "sage", "https://api.openai.com/v1"),
+        ("Qwen/Qwen3-8B@http://localhost:8000/v1", "Qwen/Qwen3-8B", "http://localhost:8000/v1"),
+        ("sage@v2@https://example.org/v1", "sage@v2", "https://example.org/v1"),
+    ],
+)
+def test_a_judge_is_named_with_its_address(given: str, model: str, address: str) -> None:
+    judge = make_experiment(None, {"judge": given}).judge
+    assert judge == Endpoint(model=model, base_url=address)
+
+
+def test_a_judge_has_a_section_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(
+        "judge: {kind: endpoint, model: sage, max_cost: 2, price: {input: 1, output: 2}}"
+    )
+    judge = make_experiment(tmp_path / "my.yaml", {}).judge
+    assert judge == Endpoint(model="sage", max_cost=2, price=Price(input=1, output=2))
+
+
+@pytest.mark.parametrize("given", ["http://localhost:8000/v1", "@http://localhost/v1", "ftp://a", ""])
+def test_an_address_alone_is_no_judge(given: str) -> None:
+    with pytest.raises(
+        UserError, match="gives judge a wrong value: name the model before the address, as in"
+    ):
+        make_experiment(None, {"judge": given})

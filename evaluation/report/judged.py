@@ -1,0 +1,116 @@
+"""What a language model said of free answers, and how far matching them with their targets agrees with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from evaluation.drawing.markup import Html, join, tag
+from evaluation.report.board import Board
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cell
+from evaluation.report.runs import Run
+from evaluation.results.agreement import kappa
+from evaluation.results.summary import Estimate, Measure, estimate, estimated, headline, images_of, values
+from evaluation.results.verdicts import MATCH, Said, as_judged, judged_of
+from mmedit_build.rows import Task
+
+COMPARED = ("agreement", "kappa", "judged", "missing")
+CSV_COLUMNS = ("task", "method", "judge", "prompt", "column", "mean", "low", "high", "edits", "images")
+
+
+def judged_tables(task: Task, runs: Sequence[Run]) -> list[Table]:
+    """A table for each judge, of the runs that it judged."""
+    return [_table(task, *by, of) for by, of in _by_judge(runs).items()]
+
+
+def judged(board: Board) -> Html:
+    """The tables for a page; nothing where no answer was judged."""
+    tables = judged_tables(board.task, board.runs)
+    if not tables:
+        return Html()
+    parts = [tag("h3", "Judged by a language model")]
+    for table in tables:
+        parts += [tag("p", table.note, class_="lead"), as_html(table, table.title)]
+    return join(parts)
+
+
+def csv_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
+    """Every judged number, and the agreement."""
+    for task, of_task in runs.items():
+        for (judge, prompt), shown in _by_judge(of_task).items():
+            for run in shown:
+                place = (task, run.name, judge, prompt)
+                results = as_judged(run.results, run.verdicts)
+                found = {title: estimated(results, of) for title, of in _columns(task, shown).items()}
+                for title, one in (*found.items(), ("agreement", _agreement(run))):
+                    if one is not None:
+                        numbers = (round(number, 6) for number in (one.mean, one.low, one.high))
+                        yield (*place, title, *numbers, one.edits, one.images)
+
+
+def _by_judge(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
+    """The runs that have verdicts, by judge and prompt."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        for by in dict.fromkeys((one.judge, one.prompt) for one in run.verdicts):
+            of = [one for one in run.verdicts if (one.judge, one.prompt) == by]
+            found.setdefault(by, []).append(replace(run, verdicts=of))
+    return found
+
+
+def _table(task: Task, judge: str, prompt: str, runs: Sequence[Run]) -> Table:
+    columns = _columns(task, runs)
+    rows = tuple(_row(run, columns) for run in runs)
+    note = (
+        f"Shares of free answers that {judge} calls right (prompt {prompt}), in percent with 95% intervals. "
+        "Agreement is the share of judged answers of which matching with the target says the same, kappa "
+        "(Cohen's) what of it is not chance. What has no clear verdict is missing and counts for nothing."
+    )
+    return Table(
+        f"{TASK_TITLES[task]}, wild protocol, judged by {judge}", ("method", *columns, *COMPARED), rows, note
+    )
+
+
+def _columns(task: Task, runs: Sequence[Run]) -> dict[str, Measure]:
+    results = [as_judged(run.results, run.verdicts) for run in runs]
+    return {
+        title: of for title, of in headline(task, "wild").items() if any(values(one, of) for one in results)
+    }
+
+
+def _row(run: Run, columns: dict[str, Measure]) -> tuple[str, ...]:
+    results = as_judged(run.results, run.verdicts)
+    pairs = [pair for of in _pairs(run).values() for pair in of]
+    beyond = kappa(pairs)
+    asked = sum(said is not None for said in _asked(run))
+    return (
+        run.name,
+        *(cell(estimated(results, of), of) for of in columns.values()),
+        cell(_agreement(run), Measure("wild", "reliability", MATCH)),
+        NO_VALUE if beyond is None else f"{beyond:.2f}",
+        f"{len(pairs):,}",
+        f"{asked - len(pairs):,}",
+    )
+
+
+def _agreement(run: Run) -> Estimate | None:
+    """The share of an edit's judged answers on which judge and match agree, over edits."""
+    shares = {name: sum(one == other for one, other in of) / len(of) for name, of in _pairs(run).items()}
+    return estimate(shares, images_of(run.results), share=True)
+
+
+def _pairs(run: Run) -> dict[str, list[tuple[bool, bool]]]:
+    """Of each edit's judged answers, whether they match, and whether they are judged right."""
+    right = {one.said: one.right for one in run.verdicts}
+    found: dict[str, list[tuple[bool, bool]]] = {}
+    for result in run.results:
+        for probe in result.probes:
+            said = judged_of(result.task, probe)
+            verdict = None if said is None else right.get(said)
+            if verdict is not None:
+                found.setdefault(result.id, []).append((probe.scores["wild"][MATCH] == 1, verdict))
+    return found
+
+
+def _asked(run: Run) -> Iterator[Said | None]:
+    return (judged_of(result.task, probe) for result in run.results for probe in result.probes)
