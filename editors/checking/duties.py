@@ -122,26 +122,13 @@ def _again(trial: Trial, patch: Patch, first: Sequence[Tensor]) -> str | None:
         return _differ(first, model, trial.probes)
 
 
-def _leaks(trial: Trial, patch: Patch) -> list[Checked]:
-    leaks = find_leaks(trial.mllm, patch, swaps(trial.mllm, trial.probes, [trial.edit.target]))
-    return [
-        Checked("swap test: predictions do not depend on the target to come", leaks.logits),
-        Checked("swap test: what is chosen or looked up does not depend on it", leaks.routes),
-        Checked("swap test: free answers do not depend on it", leaks.answers),
-    ]
-
-
 def _planned_again(trial: Trial, first: State) -> str | None:
     """After all that was asked under it, which a plan must not know of."""
     second = trial.plan().state()
     if first.fields != second.fields:
         return "What it keeps besides tensors is other than when the same edit was planned before."
-    other = _other_tensors(first, second)
-    return (
-        f"Other numbers than when the same edit was planned before: {shortened(', '.join(other))}."
-        if other
-        else None
-    )
+    other = shortened(", ".join(_other_tensors(first, second)))
+    return f"Other numbers than when the same edit was planned before: {other}." if other else None
 
 
 def _other_tensors(one: State, other: State) -> list[str]:

@@ -27,7 +27,3 @@ class Snapshot:
     def _same(self, name: str, now: Snapshot) -> bool:
         one, other = self._parameters.get(name), now._parameters.get(name)
         return one is not None and other is not None and torch.equal(one, other)
-
-    def assert_unchanged(self, mllm: MLLM) -> None:
-        """The model is bit for bit what it was."""
-        assert self.differences(mllm) == []

@@ -6,6 +6,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 
 WORDS = 40
@@ -33,7 +34,11 @@ def swaps(mllm: MLLM, queries: Sequence[Query], targets: Sequence[str]) -> list[
         for target in dict.fromkeys((query.target, *targets))
         if target
     ]
-    return [swap for query in asked for swap in _of(mllm, query, words)]
+    found = [swap for query in asked for swap in _of(mllm, query, words)]
+    if not found:
+        # A test that swaps nothing would be passed by anything.
+        raise UserError(f"{mllm.name} has no words of as many tokens as the targets: give edits with others.")
+    return found
 
 
 def _of(mllm: MLLM, query: Query, words: Sequence[str]) -> list[Swap]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from editors.associations.moments import Covariance
 from editors.base import Edit, TrainEdit
-from editors.checking.snapshot import Snapshot
+from editors.checking import snapshot as checking
 from editors.memory.counterfactual import Counterfactual
 from editors.memory.scope import Scope
 from editors.patches.weights import LowRankPatch
@@ -30,7 +30,7 @@ OUT, IN = 7, 11
 """The size of a weight that ROME and MEMIT are tried on by itself."""
 CAT, TREE, BOAT = "what cat?", "what tree?", "what boat?"
 
-__all__ = ["Snapshot", "_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
+__all__ = ["_one_thread", "folder", "make_image", "mixture", "mllm", "pictures"]
 
 
 class Points(Scope):
@@ -100,6 +100,14 @@ def _world_edit(miniature: MLLM, number: int) -> TrainEdit:
         text_locality=(Query(None, fact.questions[0], fact.answer),),
         image_locality=(kept,),
     )
+
+
+class Snapshot(checking.Snapshot):
+    """A model as it was."""
+
+    def assert_unchanged(self, mllm: MLLM) -> None:
+        """The model is bit for bit what it was."""
+        assert self.differences(mllm) == []
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from editors.base import TrainEdit
 from editors.checking.swaps import swaps
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 
 
@@ -34,3 +37,11 @@ def test_a_query_without_a_target_is_put_along_those_of_the_edits(
 ) -> None:
     found = swaps(miniature, [replace(world[0].edit.query, target="")], ["two"])
     assert [swap.one.target for swap in found] == ["two"]
+
+
+def test_a_test_that_would_swap_nothing_is_refused(
+    miniature: MLLM, world: list[TrainEdit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("editors.checking.swaps._words", lambda *_: [])
+    with pytest.raises(UserError, match="has no words of as many tokens as the targets"):
+        swaps(miniature, [world[0].edit.query], [])
