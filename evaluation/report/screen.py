@@ -8,6 +8,7 @@ from types import MappingProxyType
 from rich.table import Table
 from rich.text import Text
 
+from evaluation.report.preset_tables import preset_tables
 from evaluation.report.runs import Run
 from evaluation.report.stream_tables import StreamRun, stream_tables
 from evaluation.report.tables import cost_table, main_tables
@@ -19,7 +20,7 @@ def tables(
 ) -> list[Table]:
     """The main tables, and what each method took."""
     costs = [cost_table(task, of_task) for task, of_task in runs.items()]
-    plain = [*main_tables(runs), *stream_tables(streams), *costs]
+    plain = [*main_tables(runs), *stream_tables(streams), *preset_tables(streams), *costs]
     shown: list[Table] = []
     for table in plain:
         drawn = Table(table.header[0], title=table.title, caption=table.note or None)

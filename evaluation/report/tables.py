@@ -13,6 +13,8 @@ from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, latex
 from evaluation.report.hops import hop_tables
 from evaluation.report.overview import overview_table
+from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
+from evaluation.report.preset_tables import preset_csv_rows, preset_tables
 from evaluation.report.runs import Run, notes, split
 from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
 from evaluation.results.summary import (
@@ -51,7 +53,7 @@ def write_tables(
 ) -> list[Path]:
     """Write all tables of all tasks into a folder."""
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
-    whole = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams)]
+    whole = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams), *preset_tables(streams)]
     texts = {
         "tables.md": markdown(runs, streams),
         "tables.tex": "\n".join(map(latex, [*whole, *overviews])),
@@ -60,6 +62,7 @@ def write_tables(
     }
     if streams:
         texts["streams.csv"] = as_csv(CSV_COLUMNS, csv_rows(streams))
+        texts["presets.csv"] = as_csv(PRESET_CSV_COLUMNS, preset_csv_rows(streams))
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
@@ -150,7 +153,7 @@ def markdown(
     runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
 ) -> str:
     """All tables for people."""
-    tables = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams)]
+    tables = [*main_tables(runs), *_hop_tables(runs), *stream_tables(streams), *preset_tables(streams)]
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])

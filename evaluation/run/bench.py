@@ -32,7 +32,7 @@ from evaluation.run.telling import tell
 from mmedit_build.console import Advance
 from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
-from mmedit_build.rows import Task
+from mmedit_build.rows import Split, Task
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -69,16 +69,25 @@ class Bench:
             batch_size=experiment.batch_size,
             seed=experiment.seed,
         )
-        probes = judging.asked_unedited(self.wanted)
+        self._ask_unedited(judging, self.wanted)
+        return judging
+
+    def asked_unedited(self, split: Split) -> list[Case]:
+        """The edits of another split, all about which the unedited model has been asked."""
+        cases = load_cases(self.experiment.dataset, self.task, split, self.experiment.images)
+        self._ask_unedited(self.judging, cases)
+        return cases
+
+    def _ask_unedited(self, judging: Judging, cases: Sequence[Case]) -> None:
+        probes = judging.asked_unedited(cases)
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
             judging.base.complete(
                 self.mllm,
                 probes,
                 write=judging.writes,
-                batch_size=experiment.batch_size,
+                batch_size=self.experiment.batch_size,
                 advance=advance,
             )
-        return judging
 
     @cached_property
     def train(self) -> tuple[list[TrainEdit], list[TrainEdit]]:
