@@ -31,7 +31,8 @@ from mmedit_build.mllm import Query
 from mmedit_build.rows import SPLITS
 from mmedit_build.work import Work
 from tests.evaluation.conftest import _edit, _vqa
-from tests.evaluation.run.streams.test_streams import Killed, change, killed, numbers, progress, timeless
+from tests.evaluation.run.streams.reading import numbers, timeless
+from tests.evaluation.run.streams.test_streams import Killed, change, killed, progress
 
 EDITS = 10
 METHODS = ("ft", "mend", "ike")
