@@ -15,7 +15,7 @@ from editors.keys import model_key
 from evaluation.data.cases import Case
 from evaluation.data.dataset import digest, load_cases
 from evaluation.data.holdout import split_by_image
-from evaluation.data.probes import train_edit
+from evaluation.data.probes import Asked, train_edit
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
 from evaluation.results.summary import count_skipped
@@ -69,17 +69,18 @@ class Bench:
             batch_size=experiment.batch_size,
             seed=experiment.seed,
         )
-        self._ask_unedited(judging, self.wanted)
+        self._ask_unedited(judging, judging.asked_unedited(self.wanted))
         return judging
 
-    def asked_unedited(self, split: Split) -> list[Case]:
-        """The edits of another split, all about which the unedited model has been asked."""
-        cases = load_cases(self.experiment.dataset, self.task, split, self.experiment.images)
-        self._ask_unedited(self.judging, cases)
-        return cases
+    def ask_unedited(self, probes: Sequence[Asked]) -> None:
+        """Have the unedited model asked of what no edit that is judged asks."""
+        self._ask_unedited(self.judging, probes)
 
-    def _ask_unedited(self, judging: Judging, cases: Sequence[Case]) -> None:
-        probes = judging.asked_unedited(cases)
+    def of_split(self, split: Split) -> list[Case]:
+        """The edits of this task in a split."""
+        return load_cases(self.experiment.dataset, self.task, split, self.experiment.images)
+
+    def _ask_unedited(self, judging: Judging, probes: Sequence[Asked]) -> None:
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
             judging.base.complete(
                 self.mllm,
@@ -93,8 +94,7 @@ class Bench:
     def train(self) -> tuple[list[TrainEdit], list[TrainEdit]]:
         """What editors learn from, and what of it they are validated on."""
         experiment = self.experiment
-        cases = load_cases(experiment.dataset, self.task, "train", experiment.images)
-        train, validation = split_by_image(cases, experiment.holdout)
+        train, validation = split_by_image(self.of_split("train"), experiment.holdout)
         return self._train_edits(train), self._train_edits(validation)
 
     def _train_edits(self, cases: Sequence[Case]) -> list[TrainEdit]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from editors.base import Editor
 from editors.growing import Growing
+from evaluation.data.cases import Case
 from evaluation.results.about import Witness
 from evaluation.results.presets import PresetName
 from evaluation.results.records import RunResult
@@ -23,6 +24,7 @@ from evaluation.run.streams.dealing import Dealt, check_conflicts, checkpoints, 
 from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.telling import tell
 from mmedit_build.errors import UserError
+from mmedit_build.rows import Split
 
 FOLDER = "streams"
 """Of all streams of a task that are our own, beside the results of single edits."""
@@ -65,8 +67,8 @@ class Streams:
             return FixedSet.of(judging, self.dealt.held, streamed)
         if self.preset != "t-patcher":
             return None
-        train = self.bench.asked_unedited("train")
-        return FixedSet.of_splits(judging, {"train": train, "test": self.bench.wanted}, streamed)
+        splits: dict[Split, Sequence[Case]] = {"train": self.bench.of_split("train"), "test": streamed}
+        return FixedSet.of_splits(judging, splits, streamed, self.bench.ask_unedited)
 
     def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
         """The methods whose results may be added to what stands there."""

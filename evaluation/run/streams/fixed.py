@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -36,19 +36,26 @@ class FixedSet:
     @classmethod
     def of(cls, judging: Judging, held: Sequence[Case], streamed: Sequence[Case]) -> FixedSet:
         """The locality of edits that are kept out, but for what an edit of the stream asks itself."""
-        return cls._timed(judging, _evenly(_others(judging, held, streamed, LOCALITY), MOST))
+        known = [one for one in _others(judging, held, streamed, LOCALITY) if judging.base.knows([one])]
+        return cls._timed(judging, _evenly(known, MOST))
 
     @classmethod
     def of_splits(
-        cls, judging: Judging, splits: Mapping[Split, Sequence[Case]], streamed: Sequence[Case]
+        cls,
+        judging: Judging,
+        splits: Mapping[Split, Sequence[Case]],
+        streamed: Sequence[Case],
+        ask: Callable[[Sequence[Asked]], None],
     ) -> FixedSet:
-        """As many questions about images of each split, whether or not edits that they belong to are made."""
-        chosen = {
-            split: _evenly(_others(judging, cases, streamed, ("image_locality",)), MOST)
+        """As many questions about images of each split; `ask` puts them to the unedited model."""
+        chosen = [
+            (split, probe)
             for split, cases in splits.items()
-        }
-        of = [split for split, probes in chosen.items() for _ in probes]
-        return cls._timed(judging, [probe for probes in chosen.values() for probe in probes], of)
+            for probe in _evenly(_others(judging, cases, streamed, ("image_locality",)), MOST)
+        ]
+        ask([probe for _, probe in chosen])
+        known = [(split, probe) for split, probe in chosen if judging.base.knows([probe])]
+        return cls._timed(judging, [probe for _, probe in known], [split for split, _ in known])
 
     @classmethod
     def _timed(cls, judging: Judging, probes: Sequence[Asked], splits: Sequence[Split] = ()) -> FixedSet:
@@ -98,7 +105,7 @@ def _others(
     found: dict[str, Asked] = {}
     for case in cases:
         for probe in judging.probes(case):
-            if probe.kind in kinds and judging.base.knows([probe]):
+            if probe.kind in kinds:
                 found.setdefault(_name(probe.query), probe)
     return [probe for name, probe in found.items() if name not in own]
 
