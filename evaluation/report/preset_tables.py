@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import metric
 from evaluation.report.board import bound, percent
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
 from evaluation.report.stream_tables import StreamRun, protocols_of
-from evaluation.results.preset_summary import Row, measure, rows
+from evaluation.results.preset_summary import SPLITS, Row, measure, rows
 from evaluation.results.presets import PRESETS, PresetName
 from evaluation.results.summary import Estimate
 from mmedit_build.rows import Task
@@ -45,12 +46,20 @@ def preset_table(
     shown = [
         (one.run.name, *_row(about.columns, row)) for one in streams for row in _rows(one, preset, protocol)
     ]
-    means = {title: measure(task, protocol, column).metric for title, column in about.columns.items()}
-    scores = "; ".join(f"{title}: {metric.replace('_', ' ')}" for title, metric in means.items())
     free = "" if protocol == "legacy" else f" {FREE}"
     title = f"{TASK_TITLES[task]}, {about.title} (preset {preset}), {protocol} protocol"
-    note = f"{about.about}{free} {scores}. In percent, with 95% intervals."
+    note = f"{about.about}{free} {_scores(task, preset, protocol)}. In percent, with 95% intervals."
     return Table(title, ("method", about.row, "tests", *about.columns), tuple(shown), note)
+
+
+def _scores(task: Task, preset: PresetName, protocol: ProtocolName) -> str:
+    """What the rates are of, but for those that their paper's note tells."""
+    titles: dict[str, list[str]] = {}
+    for title, column in PRESETS[preset].columns.items():
+        if title not in SPLITS:
+            name = measure(task, protocol, column).metric
+            titles.setdefault(metric(protocol, name).title, []).append(title)
+    return "; ".join(f"{', '.join(of)}: {score}" for score, of in titles.items())
 
 
 def preset_csv_rows(streams: Mapping[Task, Sequence[StreamRun]]) -> Iterator[Sequence[object]]:

@@ -79,7 +79,7 @@ def test_each_publication_has_a_table_with_its_paper_and_its_rates(streams: Stre
         ("10", "11, of which the last 1 alone"),
         ("11", "11"),
     ]
-    assert "M-Loc: answer top1" in groups.note
+    assert "T-Loc, M-Loc: top-1 of the answer. In percent" in groups.note
     [row] = rates.rows
     assert rates.header[3:] == ("SR", "GR", "ER", "TrainR", "TestR")
     means = ["100.0", "50.0", "0.0", "100.0", "0.0"]
