@@ -67,7 +67,10 @@ Cache = Annotated[
 ]
 Stream = Annotated[
     str | None,
-    typer.Option(help="Make edits one after the other; look what is left after so many (a comma list)."),
+    typer.Option(
+        help="Make edits one after the other; look what is left after so many (a comma list), or as papers "
+        "did: vlkeb-gap, liveedit, t-patcher."
+    ),
 ]
 Orders = Annotated[
     int | None, typer.Option(min=1, help="In how many orders a stream is made.", show_default="3")

@@ -160,13 +160,15 @@ def export(
 
 @app.command("import")
 def import_(
-    folder: Annotated[Path, typer.Argument(help="Folder with vqa_train.json and the like.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with MMEdit's vqa_train.json and the like, or VLKEB's.")
+    ],
     work: Annotated[Path, typer.Option("--work", help="Work folder to make.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images, if not beside the files.")
     ] = None,
 ) -> None:
-    """Make a work folder from files in the JSON layout of MMEdit and EasyEdit."""
+    """Make a work folder from files in the JSON layout of MMEdit and EasyEdit, or of VLKEB."""
     from mmedit_build.build import finish
     from mmedit_build.console import show_path
     from mmedit_build.formats.exchange import import_rows

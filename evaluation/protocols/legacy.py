@@ -25,6 +25,7 @@ class Legacy(Protocol):
         "token_accuracy": Metric("token accuracy", "The share of target tokens that are the likeliest."),
         "top1": Metric("top-1", "The share of positions whose likeliest token is the one before the edit."),
         "top10": Metric("top-10", "The same for each of the ten likeliest tokens, rank by rank."),
+        "answer_top1": Metric("top-1 of the answer", "Top-1 at the positions of the answer alone."),
     }
     everywhere = True
 
@@ -45,6 +46,7 @@ class Legacy(Protocol):
         return {
             "top1": metrics.top1_agreement(before.top, after.top),
             "top10": metrics.ranked_agreement(before.top, after.top),
+            "answer_top1": metrics.token_accuracy(after.predicted, before.predicted),
         }
 
     def knows(self, asked: Asked, output: Output) -> bool:  # noqa: ARG002

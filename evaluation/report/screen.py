@@ -10,6 +10,7 @@ from rich.text import Text
 
 from evaluation.report.formats import Table as Plain
 from evaluation.report.judged import judged_tables
+from evaluation.report.preset_tables import preset_tables
 from evaluation.report.runs import Run
 from evaluation.report.stream_tables import StreamRun, stream_tables
 from evaluation.report.tables import cost_table, main_tables
@@ -21,7 +22,7 @@ def tables(
 ) -> list[Table]:
     """The main tables, and what each method took."""
     costs = [cost_table(task, of_task) for task, of_task in runs.items()]
-    plain = [*main_tables(runs), *stream_tables(streams), *costs]
+    plain = [*main_tables(runs), *stream_tables(streams), *preset_tables(streams), *costs]
     return [_drawn(table) for table in plain]
 
 

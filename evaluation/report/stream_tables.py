@@ -47,9 +47,21 @@ def find_streams(folders: Sequence[Path]) -> dict[Task, list[StreamRun]]:
     return {task: of_task for task, of_task in by_task.items() if of_task}
 
 
+def own(streams: Sequence[StreamRun]) -> list[StreamRun]:
+    """Those that are made as no publication has it."""
+    return [one for one in streams if not one.run.header.settings.preset]
+
+
 def _named(found: Sequence[StreamRun]) -> list[StreamRun]:
-    given = names([(one.run.header, one.run.folders[0]) for one in found])
-    return [replace(one, run=replace(one.run, name=name)) for one, name in zip(found, given, strict=True)]
+    """With names that tell them apart among those of the same publication, or of none."""
+    named: list[StreamRun] = []
+    for preset in sorted({one.run.header.settings.preset for one in found}):
+        alike = [one for one in found if one.run.header.settings.preset == preset]
+        given = names([(one.run.header, one.run.folders[0]) for one in alike])
+        named += [
+            replace(one, run=replace(one.run, name=name)) for one, name in zip(alike, given, strict=True)
+        ]
+    return named
 
 
 def protocols_of(streams: Sequence[StreamRun]) -> list[ProtocolName]:
@@ -59,7 +71,8 @@ def protocols_of(streams: Sequence[StreamRun]) -> list[ProtocolName]:
 
 def stream_tables(streams: Mapping[Task, Sequence[StreamRun]]) -> list[Table]:
     """One for each task and protocol: a row for each method and number of edits."""
-    return [stream_table(task, protocol, of) for task, of in streams.items() for protocol in protocols_of(of)]
+    ours = {task: own(of) for task, of in streams.items()}
+    return [stream_table(task, protocol, of) for task, of in ours.items() for protocol in protocols_of(of)]
 
 
 def stream_table(task: Task, protocol: ProtocolName, streams: Sequence[StreamRun]) -> Table:
@@ -98,7 +111,7 @@ CSV_COLUMNS = ("task", "method", "protocol", "edits", "measure", "mean", "low", 
 def csv_rows(streams: Mapping[Task, Sequence[StreamRun]]) -> Iterator[Sequence[object]]:
     """Every number of the tables."""
     for task, of_task in streams.items():
-        for one in of_task:
+        for one in own(of_task):
             for protocol in protocols_of([one]):
                 for number in one.stream.numbers:
                     for column, found in measured(one.stream, protocol, number).items():

@@ -14,8 +14,9 @@ from evaluation.report.at_once import BOTTOM, TOP, spread
 from evaluation.report.board import in_words
 from evaluation.report.formats import Table, as_html
 from evaluation.report.looks import Looks, make_looks, mark
+from evaluation.report.preset_tables import preset_tables
 from evaluation.report.runs import Run
-from evaluation.report.stream_tables import NOTE, StreamRun, protocols_of, stream_table
+from evaluation.report.stream_tables import NOTE, StreamRun, own, protocols_of, stream_table
 from evaluation.results.stream_summary import COLUMNS, measured
 from evaluation.results.summary import Estimate
 from mmedit_build.rows import Task
@@ -28,14 +29,20 @@ _Y = Scale(0, 100, BOTTOM, TOP)
 
 def section(task: Task, streams: Sequence[StreamRun], looks: Looks) -> Html:
     """Plots and tables; nothing if there are no streams."""
-    if not streams:
-        return Html()
-    own = make_looks([one.run for one in streams]) | looks
-    parts = [tag("h3", "Edits one after the other"), tag("p", NOTE, class_="lead")]
+    ours = own(streams)
+    parts = [] if not streams else [tag("h3", "Edits one after the other")]
     parts += [tag("p", one, class_="warning") for one in _unfinished(streams)]
-    parts += [_plots(streams, protocol, own) for protocol in reversed(protocols_of(streams))]
-    parts += [_shown(stream_table(task, protocol, streams)) for protocol in reversed(protocols_of(streams))]
+    if ours:
+        shown = make_looks([one.run for one in ours]) | looks
+        parts += [tag("p", NOTE, class_="lead")]
+        parts += [_plots(ours, protocol, shown) for protocol in reversed(protocols_of(ours))]
+        parts += [_shown(stream_table(task, protocol, ours)) for protocol in reversed(protocols_of(ours))]
+    parts += [_as_published(table) for table in preset_tables({task: streams})]
     return join(parts)
+
+
+def _as_published(table: Table) -> Html:
+    return join([tag("p", f"{table.title}. {table.note}", class_="lead"), as_html(table, table.title)])
 
 
 def _unfinished(streams: Sequence[StreamRun]) -> Iterator[str]:

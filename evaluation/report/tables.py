@@ -16,6 +16,8 @@ from evaluation.report.judged import CSV_COLUMNS as JUDGED_COLUMNS
 from evaluation.report.judged import csv_rows as judged_rows
 from evaluation.report.judged import judged_tables
 from evaluation.report.overview import overview_table
+from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
+from evaluation.report.preset_tables import preset_csv_rows, preset_tables
 from evaluation.report.runs import Run, notes, split
 from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
 from evaluation.results.summary import (
@@ -54,7 +56,7 @@ def write_tables(
 ) -> list[Path]:
     """Write all tables of all tasks into a folder."""
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
-    whole = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *stream_tables(streams)]
+    whole = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *_of_streams(streams)]
     texts = {
         "tables.md": markdown(runs, streams),
         "tables.tex": "\n".join(map(latex, [*whole, *overviews])),
@@ -65,6 +67,7 @@ def write_tables(
         texts["judged.csv"] = as_csv(JUDGED_COLUMNS, judged_rows(runs))
     if streams:
         texts["streams.csv"] = as_csv(CSV_COLUMNS, csv_rows(streams))
+        texts["presets.csv"] = as_csv(PRESET_CSV_COLUMNS, preset_csv_rows(streams))
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
@@ -155,11 +158,15 @@ def _seconds(seconds: float, digits: int) -> str:
     return f"{seconds:.{digits}f}" if seconds else NO_VALUE
 
 
+def _of_streams(streams: Mapping[Task, Sequence[StreamRun]]) -> list[Table]:
+    return [*stream_tables(streams), *preset_tables(streams)]
+
+
 def markdown(
     runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
 ) -> str:
     """All tables for people."""
-    tables = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *stream_tables(streams)]
+    tables = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *_of_streams(streams)]
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])

@@ -125,6 +125,8 @@ class Settings:
     """Edits that one patch is planned for."""
     stream: int = 0
     """Of how many edits the orders of streams are drawn; 0 where each patch is taken off again."""
+    preset: str = ""
+    """Of which publication the stream is made; empty if it is our own."""
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from evaluation.results.records import (
     Seconds,
     read_header,
 )
+from mmedit_build.rows import Split
 
 STREAM = "stream.json"
 CHECKPOINTS = "checkpoints.jsonl"
@@ -44,6 +45,7 @@ class Kept:
 
     image: str
     """Intervals take probes of one image together."""
+    split: Split = "test"
     knew: dict[ProtocolName, bool]
     """Whether the unedited model answers right."""
     knows: dict[ProtocolName, bool]

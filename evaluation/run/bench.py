@@ -15,7 +15,7 @@ from editors.keys import model_key
 from evaluation.data.cases import Case
 from evaluation.data.dataset import digest, load_cases
 from evaluation.data.holdout import split_by_image
-from evaluation.data.probes import train_edit
+from evaluation.data.probes import Asked, train_edit
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
 from evaluation.results.summary import count_skipped
@@ -32,7 +32,7 @@ from evaluation.run.telling import tell
 from mmedit_build.console import Advance
 from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
-from mmedit_build.rows import Task
+from mmedit_build.rows import Split, Task
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -69,23 +69,32 @@ class Bench:
             batch_size=experiment.batch_size,
             seed=experiment.seed,
         )
-        probes = judging.asked_unedited(self.wanted)
+        self._ask_unedited(judging, judging.asked_unedited(self.wanted))
+        return judging
+
+    def ask_unedited(self, probes: Sequence[Asked]) -> None:
+        """Have the unedited model asked of what no edit that is judged asks."""
+        self._ask_unedited(self.judging, probes)
+
+    def of_split(self, split: Split) -> list[Case]:
+        """The edits of this task in a split."""
+        return load_cases(self.experiment.dataset, self.task, split, self.experiment.images)
+
+    def _ask_unedited(self, judging: Judging, probes: Sequence[Asked]) -> None:
         with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
             judging.base.complete(
                 self.mllm,
                 probes,
                 write=judging.writes,
-                batch_size=experiment.batch_size,
+                batch_size=self.experiment.batch_size,
                 advance=advance,
             )
-        return judging
 
     @cached_property
     def train(self) -> tuple[list[TrainEdit], list[TrainEdit]]:
         """What editors learn from, and what of it they are validated on."""
         experiment = self.experiment
-        cases = load_cases(experiment.dataset, self.task, "train", experiment.images)
-        train, validation = split_by_image(cases, experiment.holdout)
+        train, validation = split_by_image(self.of_split("train"), experiment.holdout)
         return self._train_edits(train), self._train_edits(validation)
 
     def _train_edits(self, cases: Sequence[Case]) -> list[TrainEdit]:

@@ -14,6 +14,7 @@ from evaluation.data.cases import Prompts
 from evaluation.data.miniature import DATASET
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
+from evaluation.results.presets import PRESETS, PresetName
 from mmedit_build.errors import UserError, check_name, shortened
 from mmedit_build.places import named
 from mmedit_build.recipe import Model
@@ -97,9 +98,9 @@ class Experiment(Strict):
     """Folder of what the unedited model answered and of what editors learned."""
     at_once: tuple[Count, ...] = Field(default=(1,), min_length=1)
     """How many edits one patch makes, as a list or a comma list: a run of each method for each number."""
-    stream: tuple[Count, ...] = ()
-    """After how many edits, one after the other, it is looked at what is left, as a list or a comma list.
-    Left out, each edit is taken off again."""
+    stream: tuple[Count, ...] | PresetName = ()
+    """After how many edits, one after the other, it is looked at what is left, as a list or a comma list; or
+    the name of a preset, to make a stream as a publication did. Left out, each edit is taken off again."""
     orders: Count = 3
     """In how many orders a stream is made."""
     conflicts: bool = False
@@ -150,10 +151,30 @@ class Experiment(Strict):
             raise UserError("A stream makes one edit after the other; leave out --at-once, or --stream.")
         return self
 
-    @field_validator("at_once", "stream", mode="before")
+    @model_validator(mode="after")
+    def _one_order(self) -> Experiment:
+        if isinstance(self.stream, str) and "orders" in self.model_fields_set:
+            raise UserError(
+                f"The stream {self.stream} has the order of the dataset, as its paper; leave out --orders."
+            )
+        return self
+
+    @field_validator("stream", mode="before")
     @classmethod
-    def _numbers(cls, given: object) -> object:
-        return given.split(",") if isinstance(given, str) else (given,) if isinstance(given, int) else given
+    def _numbers_or_name(cls, given: object) -> object:
+        if isinstance(given, str) and given[:1].isalpha():
+            check_name("stream", given, PRESETS)
+            return given
+        return _numbers(given)
+
+    @field_validator("at_once", mode="before")
+    @classmethod
+    def _all_numbers(cls, given: object) -> object:
+        return _numbers(given)
+
+
+def _numbers(given: object) -> object:
+    return given.split(",") if isinstance(given, str) else (given,) if isinstance(given, int) else given
 
 
 def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment:

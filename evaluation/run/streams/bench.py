@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from editors.base import Editor
 from editors.growing import Growing
+from evaluation.data.cases import Case
 from evaluation.results.about import Witness
+from evaluation.results.presets import PresetName
 from evaluation.results.records import RunResult
 from evaluation.results.streams import Checkpoint, Placed, StreamFolder, read_stream
 from evaluation.run.attempts import Attempts
 from evaluation.run.batch import check_along
 from evaluation.run.bench import Bench
 from evaluation.run.headers import with_fit
+from evaluation.run.streams.chains import Chain, own_chains, preset_cases, preset_chains
 from evaluation.run.streams.course import Course
-from evaluation.run.streams.dealing import Dealt, check_conflicts, checkpoints, deal, ordered
+from evaluation.run.streams.dealing import Dealt, check_conflicts, checkpoints, deal
 from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.telling import tell
 from mmedit_build.errors import UserError
+from mmedit_build.rows import Split
 
 FOLDER = "streams"
-"""Of all streams of a task, beside the results of single edits."""
+"""Of all streams of a task that are our own, beside the results of single edits."""
+PRESETS = "presets"
+"""Of those that are made as in publications, by their names."""
 
 
 @dataclass
@@ -32,18 +38,37 @@ class Streams:
 
     bench: Bench
 
+    @property
+    def preset(self) -> PresetName | None:
+        stream = self.bench.experiment.stream
+        return stream if isinstance(stream, str) else None
+
     @cached_property
     def dealt(self) -> Dealt:
-        return deal(self.bench.wanted, self.bench.experiment.seed)
+        """Some edits are kept out of our own streams, none of those of publications."""
+        bench = self.bench
+        if self.preset is None:
+            return deal(bench.wanted, bench.experiment.seed)
+        return Dealt(preset_cases(self.preset, bench.wanted), ())
 
     @cached_property
-    def numbers(self) -> list[int]:
-        """After how many edits a stream is judged."""
-        return checkpoints(self.bench.experiment.stream, len(self.dealt.streamed))
+    def chains(self) -> list[Chain]:
+        experiment, cases = self.bench.experiment, self.dealt.streamed
+        if isinstance(experiment.stream, str):
+            return preset_chains(experiment.stream, cases)
+        numbers = checkpoints(experiment.stream, len(cases))
+        return list(own_chains(cases, numbers, experiment.orders, experiment.seed))
 
     @cached_property
-    def fixed(self) -> FixedSet:
-        return FixedSet.of(self.bench.judging, self.dealt.held, self.dealt.streamed)
+    def fixed(self) -> FixedSet | None:
+        """What is asked at checkpoints besides edits."""
+        judging, streamed = self.bench.judging, self.dealt.streamed
+        if self.preset is None:
+            return FixedSet.of(judging, self.dealt.held, streamed)
+        if self.preset != "t-patcher":
+            return None
+        splits: dict[Split, Sequence[Case]] = {"train": self.bench.of_split("train"), "test": streamed}
+        return FixedSet.of_splits(judging, splits, streamed, self.bench.ask_unedited)
 
     def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
         """The methods whose results may be added to what stands there."""
@@ -66,9 +91,8 @@ class Streams:
         folder, new = self._run(name, editor)
         with folder.locked():
             header, done, online = folder.started(new)
-            orders = range(self.bench.experiment.orders)
             known = {(one.order, one.edits) for one in done}
-            if any((order, number) not in known for order in orders for number in self.numbers):
+            if any((chain.order, number) not in known for chain in self.chains for number in chain.asked):
                 header = with_fit(header, self.bench.fit(name, editor), folder.folder)
                 header = self._go_on(name, editor, folder, folder.resume(header), done, online)
             self._end(folder, header)
@@ -89,27 +113,27 @@ class Streams:
         header = replace(header, about=witness.about)
         folder.write_header(header)
         judging = replace(bench.judging, seen=witness.see)
-        last, orders = self.numbers[-1], bench.experiment.orders
-        label = f"{bench.task}: {name}, {last} edits in {orders} orders"
-        with bench.progress(label, last * orders) as advance:
-            for order in range(orders):
-                of_order = {one.edits for one in done if one.order == order}
-                if of_order >= {*self.numbers}:
-                    advance(last, "")
+        edits = sum(chain.last for chain in self.chains)
+        ours = f"{self.chains[0].last} edits in {len(self.chains)} orders"
+        label = f"{bench.task}: {name}, {self.preset or ours}"
+        with bench.progress(label, edits) as advance:
+            for chain in self.chains:
+                of_chain = {one.edits for one in done if one.order == chain.order}
+                if of_chain >= chain.asked.keys():
+                    advance(chain.last, "")
                     continue
-                cases = ordered(self.dealt.streamed, bench.experiment.seed, order)
-                known = {one.position: one for one in online if one.order == order}
-                course = Course(judging, editor, self.fixed, folder, order, cases, known)
-                course.run(self.numbers, of_order, advance)
+                known = {one.position: one for one in online if one.order == chain.order}
+                Course(judging, editor, self.fixed, folder, chain, known).run(of_chain, advance)
                 header = replace(header, about=witness.about)
                 folder.write_header(header)
         return header
 
     def _run(self, name: str, editor: Editor) -> tuple[StreamFolder, RunResult]:
         header = self.bench.header(name, editor)
-        settings = replace(header.settings, stream=len(self.dealt.streamed))
-        experiment = self.bench.experiment
-        folder = StreamFolder(experiment.out / self.bench.task / FOLDER / settings.name)
+        preset = self.preset or ""
+        settings = replace(header.settings, stream=len(self.dealt.streamed), preset=preset)
+        place = Path(PRESETS, preset) if preset else Path(FOLDER)
+        folder = StreamFolder(self.bench.experiment.out / self.bench.task / place / settings.name)
         return folder, replace(header, settings=settings)
 
     def _end(self, folder: StreamFolder, header: RunResult) -> None:

@@ -1,4 +1,4 @@
-"""One order of a stream: edits are made one after the other, and at checkpoints it is looked what is left.
+"""One chain of a stream: edits are made one after the other, and at checkpoints it is looked what is left.
 
 Patches are kept on disk every so often and at each checkpoint, and taken up as they lie there: so a run that
 was killed goes on from the last one and gives the same numbers to the last bit.
@@ -20,7 +20,7 @@ from evaluation.run.batch import judged
 from evaluation.run.judging import FAULTS, Judging, Planned, reason_of, skipped
 from evaluation.run.peak import peak, reset_peak
 from evaluation.run.room import groups
-from evaluation.run.streams.dealing import sampled
+from evaluation.run.streams.chains import Chain
 from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.streams.keeping import Keeping
 from mmedit_build.console import Advance
@@ -31,22 +31,24 @@ EVERY = 50
 
 @dataclass
 class Course:
-    """One order of one method."""
+    """One chain of one method."""
 
     judging: Judging
     editor: Editor
-    fixed: FixedSet
+    fixed: FixedSet | None
     folder: StreamFolder
-    order: int
-    cases: Sequence[Case]
-    """The edits in the order."""
+    chain: Chain
     online: dict[int, Placed]
     """What is known of edits when they had just been made, by position."""
 
-    def run(self, checkpoints: Sequence[int], done: Collection[int], advance: Advance) -> None:
+    @property
+    def cases(self) -> Sequence[Case]:
+        return self.chain.cases
+
+    def run(self, done: Collection[int], advance: Advance) -> None:
         """Go on to the last checkpoint that is not done."""
-        missing = [number for number in checkpoints if number not in done]
-        keeping = Keeping(self.folder.folder, self.order, self.judging.mllm.device)
+        missing = [number for number in self.chain.asked if number not in done]
+        keeping = Keeping(self.folder.folder, self.chain.order, self.judging.mllm.device)
         begun, patch = keeping.taken_up(self.online, before=missing[0])
         made = None if patch is None else Made(self._edits(begun), patch)
         advance(begun, "")
@@ -57,13 +59,13 @@ class Course:
             self.folder.add_online(placed)
             number = position + 1
             if number in missing:
-                self.folder.add_checkpoint(self._checkpoint(number, made, checkpoints))
+                self.folder.add_checkpoint(self._checkpoint(number, made))
                 reset_peak(self.judging.mllm.devices)
-            if made is not None and (number in checkpoints or number % EVERY == 0):
+            if made is not None and (number in self.chain.kept or number % EVERY == 0):
                 made = Made(made.edits, keeping.keep(number, made.patch))
             advance(1, "" if placed.result.scored else "some skipped")
         keeping.end()
-        advance(checkpoints[-1] - missing[-1], "")
+        advance(self.chain.last - missing[-1], "")
 
     def _edits(self, number: int) -> tuple[Edit, ...]:
         """Those of the first so many that were made."""
@@ -79,7 +81,8 @@ class Course:
         """The next edit, and what it came to at once; one that cannot be made is left out of the stream."""
         case = self.cases[position]
         try:
-            probes = self.judging.probes(case)[:1]
+            own, *others = self.judging.probes(case)
+            probes = [own, *(one for one in others if one.kind in self.chain.along)]
             before = self.judging.base.of(probes)
             made, seconds = self.judging.grown(self.editor, made, [case])
         except FAULTS as error:
@@ -89,16 +92,16 @@ class Course:
         return self._placed(position, result), made
 
     def _placed(self, position: int, result: CaseResult, *, made: bool = True) -> Placed:
-        return Placed(order=self.order, position=position, made=made, result=result)
+        return Placed(order=self.chain.order, position=position, made=made, result=result)
 
-    def _checkpoint(self, number: int, made: Made | None, checkpoints: Sequence[int]) -> Checkpoint:
+    def _checkpoint(self, number: int, made: Made | None) -> Checkpoint:
         retention = self._retention(number, made)
         fixed, reason, seconds = self._fixed(made)
-        since = max((one for one in checkpoints if one < number), default=0)
+        since = max((one for one in self.chain.asked if one < number), default=0)
         times = [self.online[position].result.plan_seconds for position in range(since, number)]
         size, of = peak(self.judging.mllm.devices)
         return Checkpoint(
-            order=self.order,
+            order=self.chain.order,
             edits=number,
             skipped=reason,
             retention=retention,
@@ -106,15 +109,15 @@ class Course:
             patch_bytes=0 if made is None else kept_bytes(made.patch),
             plan_seconds=sum(times) / len(times),
             query_seconds=seconds,
-            unedited_seconds=self.fixed.seconds,
+            unedited_seconds=0.0 if self.fixed is None else self.fixed.seconds,
             peak_bytes=size,
             peak_of=of,
         )
 
     def _retention(self, number: int, made: Made | None) -> tuple[Placed, ...]:
-        """What the sample comes to now; an edit that was not made is as it was left out."""
+        """What those asked again come to now; an edit that was not made is as it was left out."""
         judging = self.judging
-        chosen = sampled(self.cases, number, judging.seed, self.order)
+        chosen = self.chain.asked[number]
         asked = {self.cases[one].id: one for one in chosen if self.online[one].made}
         results = {one: self.online[one].result for one in chosen if not self.online[one].made}
         if made is not None:
@@ -129,7 +132,9 @@ class Course:
         return Planned(case, probes, made.patch, seconds, self.judging.base.of(probes))
 
     def _fixed(self, made: Made | None) -> tuple[tuple[Kept, ...], str | None, float]:
-        """The fixed set, or why there are no scores of it, and the seconds of a query."""
+        """The fixed set if there is one, or why there are no scores of it, and the seconds of a query."""
+        if self.fixed is None:
+            return (), None, 0.0
         try:
             outputs, seconds = self.fixed.asked(None if made is None else made.patch)
             return self.fixed.kept(outputs), None, seconds

@@ -84,6 +84,12 @@ def sampled(cases: Sequence[Case], edits: int, seed: int, order: int) -> list[in
     )
 
 
+def outdone(cases: Sequence[Case], edits: int) -> set[int]:
+    """The positions of edits whose question one of the first so many has since given another answer."""
+    last = {question_of(case): case.target for case in cases[:edits]}
+    return {place for place, case in enumerate(cases[:edits]) if last[question_of(case)] != case.target}
+
+
 def check_conflicts(cases: Sequence[Case]) -> None:
     """Refuse edits that ask the same of the same image and want something else."""
     first: dict[tuple[str | None, str], Case] = {}

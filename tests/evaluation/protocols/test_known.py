@@ -13,7 +13,9 @@ ALL = pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=list(PROTOCOLS
 
 
 def test_every_score_is_described() -> None:
-    assert {"exact_match", "token_accuracy", "top1", "top10"} == PROTOCOLS["legacy"].metrics.keys()
+    assert {"exact_match", "token_accuracy", "top1", "top10", "answer_top1"} == PROTOCOLS[
+        "legacy"
+    ].metrics.keys()
     assert [name for name, one in PROTOCOLS["wild"].metrics.items() if not one.percent] == ["kl"]
     assert metric("wild", "kl").title == "KL"
 

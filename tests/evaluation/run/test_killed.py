@@ -14,6 +14,7 @@ import pytest
 from evaluation.run.evaluate import LOG
 from tests.kills.judging import evaluation
 from tests.kills.rounds import kill_evenly
+from tests.kills.streaming import streams
 
 CODE = "import torch; torch.set_num_threads(1); from evaluation.cli import main; main()"
 WANTED = frozenset({"asking", "ft-vision", "mend learns", "mend", "t-patcher", "report"})
@@ -24,6 +25,16 @@ WANTED = frozenset({"asking", "ft-vision", "mend learns", "mend", "t-patcher", "
 def test_a_killed_evaluation_goes_on_to_the_same_numbers(dataset: Path, tmp_path: Path) -> None:
     count = kill_evenly(evaluation(dataset), tmp_path, 1, wanted=WANTED)
     assert count.kills >= 5, count.told()
+    assert not count.damage.any, count.told()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("stream", ["1,3", "liveedit"])
+def test_killed_streams_go_on_to_the_same_numbers(dataset: Path, tmp_path: Path, stream: str) -> None:
+    methods = ("ft", "t-patcher")
+    subject = streams(dataset, stream, methods=methods)
+    count = kill_evenly(subject, tmp_path, 1, wanted=frozenset(methods))
+    assert count.kills >= 2, count.told()
     assert not count.damage.any, count.told()
 
 

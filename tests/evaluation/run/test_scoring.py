@@ -105,7 +105,7 @@ def test_locality_is_scored_by_what_was_before() -> None:
     result = scorer.result(FAR, known("A.", 3, 0.5), known("Ada", 4, 0.25))
     kl = 0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)
     assert result.scores == {
-        "legacy": {"top1": 0.5, "top10": 0.75},
+        "legacy": {"top1": 0.5, "top10": 0.75, "answer_top1": 1.0},
         "wild": {"unchanged": 0.0, "right": 1.0, "kl": pytest.approx(kl, abs=1e-6)},
     }
     assert (result.item, result.relation) == ("nq/1", "far")

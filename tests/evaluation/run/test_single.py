@@ -95,7 +95,7 @@ def test_what_images_go_through_is_patched_for_one_edit_after_the_other(
         moved = abs(probe.log_prob_after - probe.log_prob_before)
         if probe.kind == "text_locality":
             assert moved < 1e-4
-            assert probe.scores["legacy"] == {"top1": 1.0, "top10": 1.0}
+            assert probe.scores["legacy"] == {"top1": 1.0, "top10": 1.0, "answer_top1": 1.0}
             assert probe.scores["wild"]["unchanged"] == 1.0
         else:
             assert moved > 1e-4
@@ -192,7 +192,7 @@ def test_an_edit_without_effect_changes_no_score(
     for result in edited:
         for probe in result.probes:
             if probe.relation is not None:
-                assert probe.scores["legacy"] == {"top1": 1.0, "top10": 1.0}
+                assert probe.scores["legacy"] == {"top1": 1.0, "top10": 1.0, "answer_top1": 1.0}
                 assert probe.scores["wild"]["unchanged"] == 1.0
                 assert probe.scores["wild"]["kl"] == pytest.approx(0.0, abs=1e-6)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from evaluation.data.dataset import load_cases
 from evaluation.data.probes import ask_all
 from evaluation.results.records import CaseResult, read_results
-from evaluation.results.streams import Checkpoint, Placed, StreamFolder, read_stream
+from evaluation.results.streams import StreamFolder, read_stream
 from evaluation.run.attempts import MethodsFailedError
 from evaluation.run.bench import Bench
 from evaluation.run.evaluate import evaluate, load_editors, load_model
@@ -26,8 +24,7 @@ from evaluation.run.streams.dealing import ordered
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 from tests.evaluation.run.streams.conftest import SMALL
-
-Found = tuple[list[Checkpoint], list[Placed]]
+from tests.evaluation.run.streams.reading import numbers, timeless
 
 
 @contextmanager
@@ -38,31 +35,6 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:  # noqa: ARG00
 def change(experiment: Experiment, *methods: str, **changes: Any) -> Experiment:
     chosen = {name: experiment.methods.get(name, Method()) for name in methods}
     return experiment.model_copy(update={"methods": chosen or experiment.methods, **changes})
-
-
-def timeless(result: CaseResult) -> CaseResult:
-    return replace(result, plan_seconds=0.0, probe_seconds=0.0)
-
-
-def still(placed: Placed) -> Placed:
-    return replace(placed, result=timeless(placed.result))
-
-
-def numbers(folder: Path) -> Found:
-    """All of a folder but what clocks and meters said."""
-    _, done, online = read_stream(folder)
-    checkpoints = [
-        replace(
-            one,
-            plan_seconds=0.0,
-            query_seconds=0.0,
-            unedited_seconds=0.0,
-            peak_bytes=0,
-            retention=tuple(map(still, one.retention)),
-        )
-        for one in done
-    ]
-    return checkpoints, list(map(still, online))
 
 
 def score(results: Sequence[CaseResult], protocol: str, name: str) -> list[float]:
