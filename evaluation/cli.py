@@ -346,18 +346,17 @@ def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]
 
 
 def _fit(experiment: Experiment) -> None:
-    from evaluation.run.attempts import settled
     from evaluation.run.evaluate import fit as fit_all
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
-    fits, failed = settled(lambda: fit_all(experiment, progress))
-    for done in fits:
+    settled = fit_all(experiment, progress)
+    for done in settled.done:
         typer.echo(f"{'Had learned' if done.cached else 'Learned'} in {done.seconds:.1f} s.")
         show_path("Editor", done.path)
-    if failed is not None:
-        raise failed
-    if not fits:
+    if settled.failed is not None:
+        raise settled.failed
+    if not settled.done:
         typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
 
 
@@ -367,7 +366,6 @@ def _evaluate(experiment: Experiment) -> None:
     from evaluation.report.runs import find_runs
     from evaluation.report.screen import tables
     from evaluation.report.stream_tables import find_streams
-    from evaluation.run.attempts import settled
     from evaluation.run.evaluate import evaluate as evaluate_all
     from evaluation.run.grading import check_key
     from mmedit_build.console import progress, quiet_loading, show_path
@@ -375,7 +373,8 @@ def _evaluate(experiment: Experiment) -> None:
     quiet_loading()
     if experiment.judge is not None:
         check_key(experiment.judge)
-    done, failed = settled(lambda: evaluate_all(experiment, progress))
+    settled = evaluate_all(experiment, progress)
+    done, failed = settled.done, settled.failed
     if done and experiment.judge is not None:
         try:
             _judge(experiment, done)

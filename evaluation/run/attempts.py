@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
@@ -15,12 +16,12 @@ Result = TypeVar("Result")
 NO_MEMORY = "The memory of the device ran out; give a smaller --batch-size or --dtype bfloat16."
 
 
-class MethodsFailedError(UserError, Generic[Result]):
-    """Some methods could not run; `done` is what the others came to."""
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[Result]):
+    """What some methods came to, and what has to be told of those that could not run."""
 
-    def __init__(self, told: str, done: Sequence[Result]) -> None:
-        super().__init__(told)
-        self.done = done
+    done: list[Result]
+    failed: UserError | None
 
 
 class Attempts(Generic[Result]):
@@ -41,24 +42,15 @@ class Attempts(Generic[Result]):
         except torch.OutOfMemoryError:
             self._failed.setdefault(NO_MEMORY, []).append((method, task))
 
-    def check(self) -> None:
-        """Tell of all that failed, now that the others are done."""
-        if self._failed:
-            raise MethodsFailedError(self._told(), self.done)
+    def settled(self) -> Settled[Result]:
+        """All that was done and all that failed, now that nothing else is to be tried."""
+        return Settled(self.done, UserError(self._told()) if self._failed else None)
 
     def _told(self) -> str:
         if not self.done:
             # Nothing else was done, so there is nothing to tell it apart from.
             return " ".join(self._failed)
         return " ".join(_sentence(where, reason) for reason, where in self._failed.items())
-
-
-def settled(work: Callable[[], list[Result]]) -> tuple[list[Result], UserError | None]:
-    """What some work came to, and the failures that have to be told when that is shown."""
-    try:
-        return work(), None
-    except MethodsFailedError as error:
-        return list(error.done), error
 
 
 def _sentence(where: Sequence[tuple[str, Task]], reason: str) -> str:

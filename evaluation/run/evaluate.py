@@ -14,7 +14,7 @@ from editors.fitting import Fit
 from evaluation.data.dataset import load_cases
 from evaluation.data.miniature import ensure_built
 from evaluation.data.pictures import check_there
-from evaluation.run.attempts import Attempts
+from evaluation.run.attempts import Attempts, Settled
 from evaluation.run.bench import Bench, Progress
 from evaluation.run.experiment import Experiment, Method
 from evaluation.run.streams.bench import Streams
@@ -44,7 +44,7 @@ def _editor(name: str, method: Method, seed: int) -> Editor:
     return load_editor(editor, drawing | method.options)
 
 
-def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
+def evaluate(experiment: Experiment, progress: Progress) -> Settled[Path]:
     """Run the experiment, or go on with it; the folders of its results, the unedited model's first.
 
     A method that cannot run is told at the end, when the others have their results.
@@ -69,8 +69,7 @@ def evaluate(experiment: Experiment, progress: Progress) -> list[Path]:
         with log_to(experiment.out / LOG):
             for bench, way, wanted in judged:
                 _judge_all(bench, way, editors, wanted, attempts)
-    attempts.check()
-    return attempts.done
+    return attempts.settled()
 
 
 def _sweep(experiment: Experiment) -> None:
@@ -96,7 +95,7 @@ def _judge_all(
             attempts.done.append(way.judge(name, editors[name], at_once))
 
 
-def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
+def fit(experiment: Experiment, progress: Progress) -> Settled[Fit]:
     """Let the experiment's methods learn what they have not learned yet."""
     editors = load_editors(experiment)
     ensure_built(experiment.dataset)
@@ -109,8 +108,7 @@ def fit(experiment: Experiment, progress: Progress) -> list[Fit]:
             with attempts.at(name, task):
                 done = bench.fit(name, editor)
                 attempts.done += [] if done is None else [done]
-    attempts.check()
-    return attempts.done
+    return attempts.settled()
 
 
 def load_model(experiment: Experiment) -> MLLM:

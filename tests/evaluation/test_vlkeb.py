@@ -16,9 +16,8 @@ from evaluation.report.runs import find_runs
 from evaluation.report.tables import write_tables
 from evaluation.results.records import CaseResult, ProbeResult, read_results
 from evaluation.results.summary import Measure, estimated
-from evaluation.run.attempts import MethodsFailedError
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import evaluate, load_editors
+from evaluation.run.evaluate import load_editors
 from evaluation.run.experiment import Experiment, Method
 from mmedit_build.audit.report import audit
 from mmedit_build.build import finish
@@ -33,6 +32,7 @@ from mmedit_build.miniature.train.texts import wrong_answer
 from mmedit_build.miniature.world import sample_scene
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.work import Work
+from tests.evaluation.whole import evaluate
 
 Row = dict[str, Any]
 METHODS = {
@@ -254,7 +254,7 @@ def test_a_fact_is_edited_along_and_the_first_edit_is_scored_after_it(
         "methods": {"memit": Method(), **METHODS},
     }
     twice = experiment.model_copy(update=changes)
-    with pytest.raises(MethodsFailedError, match=r"oracle.*edits a fact along with each image"):
+    with pytest.raises(UserError, match=r"oracle.*edits a fact along with each image"):
         evaluate(twice, progress)
     rows: list[Row] = json.loads((vlkeb / "eval_edit_onehop.json").read_text())[:2]
     assert experiment.images is not None

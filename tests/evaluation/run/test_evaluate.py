@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,15 @@ from editors.keys import model_key
 from editors.saving import read_state
 from evaluation.data.dataset import load_cases
 from evaluation.results.records import HEADER, LINES, CaseResult, read_results
-from evaluation.run.attempts import MethodsFailedError
+from evaluation.run import evaluate as whole
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import LOG, THREADS, evaluate, fit, load_editors, load_model
+from evaluation.run.evaluate import LOG, THREADS, load_editors, load_model
 from evaluation.run.experiment import Experiment, Method
 from evaluation.run.peak import peak, reset_peak
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
+from tests.evaluation.whole import evaluate
 
 TOLD: list[tuple[str, int]] = []
 
@@ -129,17 +131,16 @@ def test_another_configuration_is_refused(experiment: Experiment) -> None:
 def test_a_method_that_cannot_run_keeps_no_other_from_it(experiment: Experiment, tmp_path: Path) -> None:
     nowhere = {"encoder": str(tmp_path / "nowhere")}
     methods = {"ike": Method(options=nowhere), "oracle": Method()}
-    with pytest.raises(
-        MethodsFailedError, match=r"All is done but ike for vqa: .*nowhere.*ike for caption: 2 edits"
-    ) as caught:
-        evaluate(change(experiment, methods=methods, limit=1), progress)
-    assert [str(folder.relative_to(experiment.out)) for folder in caught.value.done] == [
+    settled = whole.evaluate(change(experiment, methods=methods, limit=1), progress)
+    assert [str(folder.relative_to(experiment.out)) for folder in settled.done] == [
         *("vqa/unedited", "vqa/oracle", "caption/unedited", "caption/oracle"),
     ]
+    told = r"All is done but ike for vqa: .*nowhere.*ike for caption: 2 edits"
+    assert re.search(told, str(settled.failed))
     methods["ke"] = Method(options={"steps": 1, "validate_every": 1})
-    with pytest.raises(MethodsFailedError) as caught:
-        fit(change(experiment, methods=methods, task="vqa"), progress)
-    assert [fitted.path.name.partition("-")[0] for fitted in caught.value.done] == ["ke"]
+    learned = whole.fit(change(experiment, methods=methods, task="vqa"), progress)
+    assert [fitted.path.name.partition("-")[0] for fitted in learned.done] == ["ke"]
+    assert learned.failed is not None
 
 
 def test_a_run_that_goes_on_is_not_finished_meanwhile(
@@ -194,16 +195,16 @@ def test_mistakes_are_told_before_any_work(experiment: Experiment) -> None:
 
 def test_what_an_editor_learned_is_kept(experiment: Experiment) -> None:
     methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 1, "retains": 1})}
-    learned = fit(change(experiment, methods=methods, task="vqa"), progress)
+    learned = whole.fit(change(experiment, methods=methods, task="vqa"), progress).done
     assert [one.cached for one in learned] == [False]
     assert learned[0].path.is_relative_to(experiment.cache)
     experiment = change(experiment, methods=methods, task="vqa")
-    assert [one.cached for one in fit(experiment, progress)] == [True]
+    assert [one.cached for one in whole.fit(experiment, progress).done] == [True]
     _, folder = evaluate(change(experiment, limit=2), progress)
     header, results = read_results(folder)
     assert header.fit_seconds == pytest.approx(learned[0].seconds)
     assert all(result.scored for result in results)
-    assert fit(change(experiment, methods={"ft": Method()}), progress) == []
+    assert whole.fit(change(experiment, methods={"ft": Method()}), progress).done == []
 
 
 def test_the_seed_is_that_of_every_editor_that_draws_unless_its_options_name_one(
@@ -239,7 +240,7 @@ def test_editors_learn_from_the_train_split_alone_also_where_another_is_judged(
 ) -> None:
     methods = {"ike": Method(options={"encoder": "base", "copies": 1, "updates": 0, "retains": 0})}
     some = change(experiment, methods=methods, task="vqa", split="test")
-    [learned] = fit(some, progress)
+    [learned] = whole.fit(some, progress).done
     shown = read_state(learned.path)[0].fields["ids"]
     bench = Bench(some, load_model(some), "vqa", load_cases(some.dataset, "vqa", "test"), progress)
     train, validation = ([one.edit.id for one in part] for part in bench.train)

@@ -21,7 +21,7 @@ from evaluation.results.presets import PresetName
 from evaluation.results.stream_summary import Stream
 from evaluation.results.streams import read_stream
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import evaluate, load_editors, load_model
+from evaluation.run.evaluate import load_editors, load_model
 from evaluation.run.experiment import Experiment, make_experiment
 from evaluation.run.single import run
 from evaluation.run.streams import course
@@ -33,6 +33,7 @@ from mmedit_build.work import Work
 from tests.evaluation.conftest import _edit, _vqa
 from tests.evaluation.run.streams.reading import numbers, timeless
 from tests.evaluation.run.streams.test_streams import Killed, change, killed, progress
+from tests.evaluation.whole import evaluate
 
 EDITS = 10
 METHODS = ("ft", "mend", "ike")

@@ -13,9 +13,8 @@ from evaluation.data.dataset import load_cases
 from evaluation.data.probes import ask_all
 from evaluation.results.records import CaseResult, read_results
 from evaluation.results.streams import StreamFolder, read_stream
-from evaluation.run.attempts import MethodsFailedError
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import evaluate, load_editors, load_model
+from evaluation.run.evaluate import load_editors, load_model
 from evaluation.run.experiment import Experiment, Method
 from evaluation.run.single import run
 from evaluation.run.streams import course
@@ -25,6 +24,7 @@ from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 from tests.evaluation.run.streams.conftest import SMALL
 from tests.evaluation.run.streams.reading import numbers, timeless
+from tests.evaluation.whole import evaluate
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def test_more_checkpoints_and_orders_are_added_and_other_edits_refused(experimen
     assert [(one.order, one.edits) for one in checkpoints] == [(0, 2), (0, 4), (1, 2), (1, 4)]
     assert checkpoints[0] == first[0][0]
     assert online[:2] == first[1]
-    with pytest.raises(MethodsFailedError, match=r"stream was .* and is now 5"):
+    with pytest.raises(UserError, match=r"stream was .* and is now 5"):
         evaluate(change(some, "ft", limit=6), progress)
 
 
