@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from textwrap import shorten
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -83,7 +82,7 @@ def _prompts(
     parts = zip(before, queries, templates, strict=True)
     texts = [f"{ahead}{query.prompt}{template.after}" for ahead, query, template in parts]
     begins = [template.begins and not _begun(family.tokenizer, template) for template in templates]
-    tokens = _tokens(family.tokenizer, texts, begins)
+    tokens = family.tokens.of(texts, begins)
     return [
         _expanded(family, query, layout, IMAGE in template.before, len(ahead), *found)
         for query, layout, template, ahead, found in zip(
@@ -96,21 +95,6 @@ def _begun(tokenizer: PreTrainedTokenizerBase, template: Template) -> bool:
     """Whether the template writes the token that begins texts itself."""
     token = tokenizer.bos_token
     return bool(token) and template.before.startswith(str(token))
-
-
-def _tokens(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], begins: Sequence[bool]
-) -> list[tuple[list[int], list[Span]]]:
-    """Ids and letters of each text; `begins` tells of each whether special tokens are added."""
-    found: dict[int, tuple[list[int], list[Span]]] = {}
-    for added in set(begins):
-        chosen = [i for i, one in enumerate(begins) if one is added]
-        encoded: Any = tokenizer(
-            [texts[i] for i in chosen], add_special_tokens=added, return_offsets_mapping=True
-        )
-        pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-        found.update(zip(chosen, pairs, strict=True))
-    return [found[i] for i in range(len(texts))]
 
 
 def _expanded(

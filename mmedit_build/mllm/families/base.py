@@ -29,6 +29,7 @@ from mmedit_build.mllm.rendering import (
     parse_template,
 )
 from mmedit_build.mllm.rows import Layout, Row
+from mmedit_build.mllm.tokens import Tokenized
 
 
 class Family:
@@ -95,6 +96,11 @@ class Family:
         """Load what the checkpoint of that name holds for this family alone."""
 
     # Text
+
+    @cached_property
+    def tokens(self) -> Tokenized:
+        """Texts as the tokenizer has them."""
+        return Tokenized(self.tokenizer)
 
     @cached_property
     def image_id(self) -> int:
