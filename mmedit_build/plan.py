@@ -14,7 +14,7 @@ from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, 
 from mmedit_build.rows import EditRow, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest
-from mmedit_build.services.cost import estimate
+from mmedit_build.services.served.cost import estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.rephrase import question_requests
 from mmedit_build.steps import STEPS, examples_to_mine, known_answers, pool_items

@@ -16,7 +16,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.prompts import load_prompt
 from mmedit_build.publishing import check_access
 from mmedit_build.recipe import Endpoint, FactFile, Model, QuestionFiles, VisionModel
-from mmedit_build.services.keys import address, find_key
+from mmedit_build.services.served.keys import address, find_key
 from mmedit_build.sources.looking import is_there, look_at_source
 from mmedit_build.sources.reading import read_facts, read_image_pool
 from mmedit_build.stages import rephrase as rephrasing
@@ -90,7 +90,7 @@ def _rephrase(build: Build) -> Iterator[Look]:
 
 def _imagine(build: Build) -> Iterator[Look]:
     # Imported here, as it takes seconds, and not every stage comes before this one.
-    from mmedit_build.services import generator, resemblance
+    from mmedit_build.services.images import generator, resemblance
     from mmedit_build.stages.imagine import check_template
 
     config = build.recipe.imagine

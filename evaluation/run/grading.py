@@ -20,9 +20,9 @@ from mmedit_build.errors import UserError
 from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import Endpoint, Model
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply, prompt_messages
-from mmedit_build.services.cost import Estimate, estimate
-from mmedit_build.services.keys import find_key
 from mmedit_build.services.opening import open_chat
+from mmedit_build.services.served.cost import Estimate, estimate
+from mmedit_build.services.served.keys import find_key
 
 PROMPT = "grade"
 TOKENS = 16

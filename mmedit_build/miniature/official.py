@@ -13,7 +13,7 @@ from mmedit_build.miniature.captions import captions
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.knowledge import Knowledge, answers_of, ask_knowledge
 from mmedit_build.miniature.world import Scene
-from mmedit_build.sources.vqav2 import image_name
+from mmedit_build.sources.images import image_name
 
 QUESTIONS_PER_IMAGE = 5
 CAPTIONS_PER_IMAGE = 5

@@ -32,7 +32,7 @@ from mmedit_build.miniature.official import (
 )
 from mmedit_build.miniature.world import Scene, scenes
 from mmedit_build.sheet import Entry, Line, contact_sheet
-from mmedit_build.sources.vqav2 import image_name
+from mmedit_build.sources.images import image_name
 from mmedit_build.store import write_atomic
 
 SPLITS = ("train2014", "val2014")

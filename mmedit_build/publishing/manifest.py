@@ -12,7 +12,7 @@ from mmedit_build.publishing.files import File
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import EditRow
-from mmedit_build.services.keys import address
+from mmedit_build.services.served.keys import address
 
 StageCounts = TypedDict("StageCounts", {"in": int, "out": int, "rejected": Mapping[str, int], "failed": int})
 """What became of the rows of one stage; the rejected ones by reason."""

@@ -15,7 +15,7 @@ def open_chat(model: Model, cache: Path) -> Chat:
         from mmedit_build.services.local_chat import LocalChat
 
         return LocalChat.load(model)
-    from mmedit_build.services.endpoint import EndpointChat
+    from mmedit_build.services.served.endpoint import EndpointChat
 
     return EndpointChat(model, cache)
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NotRequired
 
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
-from mmedit_build.files import is_folder
 from mmedit_build.image_files import image_path
+from mmedit_build.sources.images import Folders, subset_of
 from mmedit_build.sources.layout import Layout, read
-
-_IN_NAME = re.compile(r"COCO_(\w+)_\d{12}\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +90,6 @@ def read_captions(annotations: Path, images: Path, split: str | None = None) -> 
     return rows
 
 
-def subset_of(file_name: str, otherwise: str) -> str:
-    """The part of COCO that an image is of, as its name tells; the images of 2017 are named by ids alone."""
-    found = _IN_NAME.match(file_name)
-    return found.group(1) if found else otherwise
-
-
 def tidy(captions: Iterable[str]) -> tuple[str, ...]:
     """Captions without line breaks and stray spaces, of which COCO has many, and without empty ones."""
     return tuple(text for text in (" ".join(caption.split()) for caption in captions) if text)
@@ -143,18 +134,3 @@ def _of_karpathy(
         if split in (None, image["split"])
     ]
     return [row for row in rows if row.captions]
-
-
-class Folders:
-    """Where images lie: in the folder given, or in one folder for each part of COCO below it."""
-
-    def __init__(self, images: Path) -> None:
-        self._images = images
-        self._parts: dict[str | None, PurePosixPath] = {None: PurePosixPath()}
-
-    def image(self, name: str, part: str | None, where: str) -> Path:
-        """The path of an image that `where` names; `part` is val2014 or the like, if the source tells it."""
-        if part not in self._parts:
-            below = PurePosixPath(str(part))
-            self._parts[part] = below if is_folder(self._images / below) else PurePosixPath()
-        return image_path(self._images, str(self._parts[part] / name), where)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import HubCaptions, HubQuestions
-from mmedit_build.sources.coco import CaptionedImage, subset_of, tidy
+from mmedit_build.sources.coco import CaptionedImage, tidy
 from mmedit_build.sources.hub import Row, Table, texts
+from mmedit_build.sources.images import subset_of
 from mmedit_build.sources.pictures import Advance, Pictures
 from mmedit_build.sources.vqav2 import VqaQuestion, check_answers
 from mmedit_build.work import Work

@@ -12,9 +12,8 @@ from mmedit_build.errors import UserError
 from mmedit_build.files import exists, is_folder
 from mmedit_build.image_files import image_path, read_image
 from mmedit_build.recipe import HubPictures
-from mmedit_build.sources.coco import Folders
 from mmedit_build.sources.hub import Table
-from mmedit_build.sources.vqav2 import image_name
+from mmedit_build.sources.images import Folders, image_name
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
 

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.image_files import image_path
+from mmedit_build.sources.images import image_name
 from mmedit_build.sources.layout import Layout
 
 LEAST_ANSWERS = 4
@@ -95,11 +96,6 @@ def read_questions(
         if check_images:
             _check_image(rows[-1].image)
     return rows
-
-
-def image_name(subset: str, image_id: int) -> str:
-    """The name of an image in COCO, such as COCO_val2014_000000000042.jpg."""
-    return f"COCO_{subset}_{image_id:012d}.jpg"
 
 
 def check_answers(question_id: int, answers: Sequence[str]) -> None:

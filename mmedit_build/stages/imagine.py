@@ -20,7 +20,7 @@ from mmedit_build.work import Work, put_image
 if TYPE_CHECKING:
     from PIL import Image
 
-    from mmedit_build.services.painter import Painter
+    from mmedit_build.services.images.painter import Painter
 
 Outcome = EditRow | Rejected[EditRow] | Failed
 
@@ -61,8 +61,8 @@ class Imagining:
 
     def open(self) -> None:
         check_template(self.config)
-        from mmedit_build.services.painter import Painter
-        from mmedit_build.services.resemblance import Resemblance
+        from mmedit_build.services.images.painter import Painter
+        from mmedit_build.services.images.resemblance import Resemblance
 
         config, quiz = self.config, self.config.quiz
         self._painter = Painter.open(config)
@@ -106,7 +106,7 @@ class Imagining:
         return attempts
 
     def _paint(self, attempts: Sequence[Attempt]) -> None:
-        from mmedit_build.services.painter import Painted, PaintJob
+        from mmedit_build.services.images.painter import Painted, PaintJob
 
         assert self._painter is not None
         jobs = [PaintJob(self._prompt(one.caption), one.seed, one.source) for one in attempts]

@@ -17,7 +17,7 @@ from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 
 if TYPE_CHECKING:
-    from mmedit_build.services.resemblance import Resemblance
+    from mmedit_build.services.images.resemblance import Resemblance
 
 Known = Mapping[str, Sequence[tuple[str, str]]]
 """By image id: questions that the base model answers right about the original image, with its answers."""

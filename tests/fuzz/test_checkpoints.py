@@ -25,9 +25,9 @@ from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe import ImagineStage, Local, Similarity
 from mmedit_build.services.chat import ChatRequest, prompt_messages
 from mmedit_build.services.embedding import Embedder
+from mmedit_build.services.images.painter import Painted, Painter, PaintJob
+from mmedit_build.services.images.resemblance import Resemblance
 from mmedit_build.services.local_chat import LocalChat
-from mmedit_build.services.painter import Painted, Painter, PaintJob
-from mmedit_build.services.resemblance import Resemblance
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import CONTENTS, content, damage_one, replaced
 from tests.fuzz.engine import Case, LeakError, Reader

@@ -18,7 +18,7 @@ import pytest
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.chat import ChatRequest, Message, Reply
-from mmedit_build.services.endpoint import EndpointChat
+from mmedit_build.services.served.endpoint import EndpointChat
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import CONTENTS, damage_bytes
 from tests.fuzz.engine import Case, Expected, LeakError, Reader
@@ -106,9 +106,9 @@ def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def test_replies(server: Server, tmp_path: Path, fuzz_one: Fuzz, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmedit_build.services.health.FIRST_WAIT", 0.001)
-    monkeypatch.setattr("mmedit_build.services.health.LONGEST_DEMAND", 0.001)
-    monkeypatch.setattr("mmedit_build.services.health.SPREAD", 0.001)
+    monkeypatch.setattr("mmedit_build.services.served.health.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("mmedit_build.services.served.health.LONGEST_DEMAND", 0.001)
+    monkeypatch.setattr("mmedit_build.services.served.health.SPREAD", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv(VARIABLE, KEY)
     seed = tmp_path / "seed"

@@ -13,8 +13,8 @@ from mmedit_build.build import finish, rows_of
 from mmedit_build.engine.shards import Shards, check_settings, plan
 from mmedit_build.miniature.sources import MANIFEST, is_drawn
 from mmedit_build.rows import EditRow
-from mmedit_build.services.cache import Cache, stored_keys
 from mmedit_build.services.chat import ChatRequest, Message, Reply
+from mmedit_build.services.served.cache import Cache, stored_keys
 from mmedit_build.status import table
 from mmedit_build.work import Work
 from tests.fuzz.conftest import Fuzz

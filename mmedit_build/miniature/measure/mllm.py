@@ -13,7 +13,8 @@ from mmedit_build.miniature.measure.base import Measure, share
 from mmedit_build.miniature.sources import Sources, write_sources
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
-from mmedit_build.sources.vqav2 import VqaQuestion, image_name, read_questions
+from mmedit_build.sources.images import image_name
+from mmedit_build.sources.vqav2 import VqaQuestion, read_questions
 
 SPLIT = "val2014"
 TOKENS = 40

@@ -16,9 +16,9 @@ from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe import ImagineStage, Local, Similarity
 from mmedit_build.services.embedding import Embedder
+from mmedit_build.services.images.painter import Painter
+from mmedit_build.services.images.resemblance import Resemblance
 from mmedit_build.services.local_chat import LocalChat
-from mmedit_build.services.painter import Painter
-from mmedit_build.services.resemblance import Resemblance
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from mmedit_build.miniature.questions import QUESTION_TYPES, answer_type
 from mmedit_build.miniature.sources import SPLITS, Sources, is_drawn, split_pictures, write_sources
 from mmedit_build.miniature.world import Scene, Thing
 from mmedit_build.scoring.vqa import vqa_accuracy
-from mmedit_build.sources.vqav2 import image_name, read_questions
+from mmedit_build.sources.images import image_name
+from mmedit_build.sources.vqav2 import read_questions
 
 SIZES = {"train2014": 14, "val2014": 9}
 

@@ -18,7 +18,7 @@ import pytest
 
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.chat import ChatRequest, Message, NoReply, Reply
-from mmedit_build.services.endpoint import EndpointChat
+from mmedit_build.services.served.endpoint import EndpointChat
 
 KEY = "sk-very-secret-0123456789"
 HANG_SECONDS = 1.5
@@ -183,7 +183,7 @@ def other_server() -> Iterator[ChatServer]:
 @pytest.fixture(autouse=True)
 def _fast_and_direct(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits between attempts, no proxy, and no key from the surroundings."""
-    monkeypatch.setattr("mmedit_build.services.health.FIRST_WAIT", 0.02)
+    monkeypatch.setattr("mmedit_build.services.served.health.FIRST_WAIT", 0.02)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 

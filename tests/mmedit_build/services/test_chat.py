@@ -19,13 +19,13 @@ import pytest
 
 from mmedit_build.checkpoints import locate
 from mmedit_build.recipe import Endpoint, Local, Price
-from mmedit_build.services.cache import Cache, request_key
 from mmedit_build.services.chat import ChatRequest, Message, Reply, prompt_messages
-from mmedit_build.services.cost import IMAGE_TOKENS, estimate
 from mmedit_build.services.opening import open_chat
-from mmedit_build.services.replies import retry_after
-from mmedit_build.services.sending import worst_tokens
-from mmedit_build.services.wire import media_type, payload
+from mmedit_build.services.served.cache import Cache, request_key
+from mmedit_build.services.served.cost import IMAGE_TOKENS, estimate
+from mmedit_build.services.served.replies import retry_after
+from mmedit_build.services.served.sending import worst_tokens
+from mmedit_build.services.served.wire import media_type, payload
 
 SERVING = all(find_spec(name) is not None for name in ("accelerate", "fastapi", "uvicorn"))
 ENDPOINT = Endpoint(model="m", price=Price(input=1.0, output=10.0, currency="EUR"))

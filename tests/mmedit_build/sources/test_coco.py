@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.sources.coco import read_captions, subset_of
+from mmedit_build.sources.coco import read_captions
+from mmedit_build.sources.images import subset_of
 
 NAMES = {7: "COCO_val2014_000000000007.jpg", 8: "COCO_train2014_000000000008.jpg"}
 

@@ -17,7 +17,8 @@ from mmedit_build.miniature.sources import Sources
 from mmedit_build.recipe import HubCaptions, HubQuestions
 from mmedit_build.sources.coco import CaptionedImage, read_captions
 from mmedit_build.sources.hub_rows import read_hub_captions, read_hub_questions
-from mmedit_build.sources.vqav2 import VqaQuestion, image_name, read_questions
+from mmedit_build.sources.images import image_name
+from mmedit_build.sources.vqav2 import VqaQuestion, read_questions
 from mmedit_build.work import Work
 
 pytestmark = pytest.mark.usefixtures("_own_cache")

@@ -8,7 +8,8 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.scoring.vqa import vqa_accuracy
-from mmedit_build.sources.vqav2 import LEAST_ANSWERS, image_name, read_questions
+from mmedit_build.sources.images import image_name
+from mmedit_build.sources.vqav2 import LEAST_ANSWERS, read_questions
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from mmedit_build.recipe import ImagineStage, Local, LocalMLLM, Quiz, Resemblanc
 from mmedit_build.rows import EditRow, Imagined
 from mmedit_build.scoring.vqa import vqa_accuracy
 from mmedit_build.services.asking import Answer, Question
-from mmedit_build.services.generator import load_generator
+from mmedit_build.services.images.generator import load_generator
+from mmedit_build.services.images.painter import BLACK
 from mmedit_build.services.opening import load_asker
-from mmedit_build.services.painter import BLACK
 from mmedit_build.sources.vqav2 import VqaQuestion, read_questions
 from mmedit_build.stages.imagine import NO_CAPTION, Imagining, attempt_seed
 from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNLIKE, Known

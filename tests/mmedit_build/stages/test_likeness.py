@@ -16,7 +16,7 @@ from mmedit_build.recipe import ImagineStage, Local, LocalMLLM, Quiz
 from mmedit_build.recipe import Resemblance as Bound
 from mmedit_build.rows import EditRow
 from mmedit_build.services.asking import Answer, NoAnswer, Question
-from mmedit_build.services.resemblance import Resemblance
+from mmedit_build.services.images.resemblance import Resemblance
 from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNCHANGED, Attempt, Likeness
 
 SOURCE = PIL.Image.effect_mandelbrot((48, 32), (-2, -1.5, 1, 1.5), 60).convert("RGB")

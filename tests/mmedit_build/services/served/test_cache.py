@@ -14,8 +14,8 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
-from mmedit_build.services.cache import Cache, Spent, request_key, stored_keys
 from mmedit_build.services.chat import ChatRequest, Message, Reply
+from mmedit_build.services.served.cache import Cache, Spent, request_key, stored_keys
 
 MODEL = Endpoint(model="m", base_url="http://localhost:1/v1")
 REQUEST = ChatRequest((Message("user", "what?", b"image"),), 1.0, 64)
@@ -24,7 +24,7 @@ WORST = Spent(1, 100, 64)
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from mmedit_build.services.cache import Cache
+from mmedit_build.services.served.cache import Cache
 from mmedit_build.services.chat import ChatRequest, Message, Reply
 
 cache = Cache(Path(sys.argv[1]))
@@ -86,7 +86,7 @@ def test_a_claim_holds_off_others_until_it_ends(cache: Cache) -> None:
 def test_a_claim_that_nobody_renews_runs_out_and_counts_as_paid(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmedit_build.services.cache.LEASE_SECONDS", 0.1)
+    monkeypatch.setattr("mmedit_build.services.served.cache.LEASE_SECONDS", 0.1)
     other = Cache(cache.path)
     assert cache.claim("k", "e", WORST) == "mine"
     time.sleep(0.06)
@@ -196,7 +196,7 @@ def test_a_file_of_another_version_is_refused(cache: Cache) -> None:
 
 
 def test_a_locked_file_is_told(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmedit_build.services.cache.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("mmedit_build.services.served.cache.BUSY_SECONDS", 0.05)
     with sqlite3.connect(cache.path, isolation_level=None) as file:
         file.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UserError, match="locked by another program"):

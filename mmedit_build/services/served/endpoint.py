@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
-from mmedit_build.services.cache import LEASE_SECONDS, Cache, Spent, request_key
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply
-from mmedit_build.services.cost import tokens_cost
-from mmedit_build.services.health import Health, backoff
-from mmedit_build.services.keys import address, find_key, quiet_wires
-from mmedit_build.services.replies import RATE_LIMIT, Trouble, most_bytes
-from mmedit_build.services.sending import Sender, worst_tokens
+from mmedit_build.services.served.cache import LEASE_SECONDS, Cache, Spent, request_key
+from mmedit_build.services.served.cost import tokens_cost
+from mmedit_build.services.served.health import Health, backoff
+from mmedit_build.services.served.keys import address, find_key, quiet_wires
+from mmedit_build.services.served.replies import RATE_LIMIT, Trouble, most_bytes
+from mmedit_build.services.served.sending import Sender, worst_tokens
 
 logger = logging.getLogger(__name__)
 

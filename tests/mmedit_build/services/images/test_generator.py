@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import ImagineStage, Inversion, Local
-from mmedit_build.services.painter import Painted, Painter, PaintJob
+from mmedit_build.services.images.painter import Painted, Painter, PaintJob
 from mmedit_build.work import Work
 
 PROMPT = "a red car and a small tree on the grass"

@@ -11,12 +11,12 @@ import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 
 from mmedit_build.recipe import Endpoint
-from mmedit_build.services.cache import Spent
 from mmedit_build.services.chat import ChatRequest, Reply
-from mmedit_build.services.cost import IMAGE_TOKENS
-from mmedit_build.services.keys import Key
-from mmedit_build.services.replies import Trouble, read_reply, status_trouble
-from mmedit_build.services.wire import payload
+from mmedit_build.services.served.cache import Spent
+from mmedit_build.services.served.cost import IMAGE_TOKENS
+from mmedit_build.services.served.keys import Key
+from mmedit_build.services.served.replies import Trouble, read_reply, status_trouble
+from mmedit_build.services.served.wire import payload
 
 CANNOT_CONNECT = "cannot connect"
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)

@@ -15,7 +15,7 @@ import pytest
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint, Price
 from mmedit_build.services.chat import ChatRequest, Message, Reply
-from mmedit_build.services.endpoint import EndpointChat
+from mmedit_build.services.served.endpoint import EndpointChat
 from tests.mmedit_build.services.conftest import EMPTY, change, request, texts
 
 ASK = """
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.chat import ChatRequest, Message, Reply
-from mmedit_build.services.endpoint import EndpointChat
+from mmedit_build.services.served.endpoint import EndpointChat
 
 url, cache, number, concurrency = sys.argv[1:]
 chat = EndpointChat(Endpoint(model="m", base_url=url, concurrency=int(concurrency)), Path(cache))
@@ -162,7 +162,7 @@ def test_processes_that_share_a_cache_pay_each_request_once(chat_server: Any, tm
 def test_a_kill_pays_no_reply_twice_that_had_arrived(
     chat_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmedit_build.services.cache.LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("mmedit_build.services.served.cache.LEASE_SECONDS", 0.5)
     cache = tmp_path / "requests.sqlite"
     chat_server.delay = 0.03
     process = subprocess.Popen([sys.executable, "-c", ASK, chat_server.url, str(cache), "60", "4"])

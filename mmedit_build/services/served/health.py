@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
-from mmedit_build.services.keys import NO_KEY, Key, address
-from mmedit_build.services.replies import REDIRECT, Trouble
-from mmedit_build.services.sending import CANNOT_CONNECT
+from mmedit_build.services.served.keys import NO_KEY, Key, address
+from mmedit_build.services.served.replies import REDIRECT, Trouble
+from mmedit_build.services.served.sending import CANNOT_CONNECT
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0

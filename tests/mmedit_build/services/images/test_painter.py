@@ -18,7 +18,7 @@ from transformers import CLIPConfig
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from mmedit_build.recipe import ImagineStage, Local
-from mmedit_build.services.painter import (
+from mmedit_build.services.images.painter import (
     BLACK,
     FLAGGED,
     NOT_NUMBERS,

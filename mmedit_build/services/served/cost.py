@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmedit_build.recipe import Endpoint
-from mmedit_build.services.cache import request_key, stored_keys
 from mmedit_build.services.chat import ChatRequest
+from mmedit_build.services.served.cache import request_key, stored_keys
 
 CHARACTERS_PER_TOKEN = 4
 """Of English text under the usual vocabularies. Other languages need more tokens: estimates are estimates."""

@@ -18,7 +18,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.miniature.captions import describe
 from mmedit_build.miniature.drawing import draw
 from mmedit_build.miniature.world import scenes
-from mmedit_build.services.resemblance import BATCH, Resemblance
+from mmedit_build.services.images.resemblance import BATCH, Resemblance
 
 LONGEST = 24
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.chat import ChatRequest, Reply
-from mmedit_build.services.keys import address
+from mmedit_build.services.served.keys import address
 
 VERSION = 1
 BUSY_SECONDS = 30.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.chat import ChatRequest, Message
-from mmedit_build.services.keys import OPENAI_HOST, split_address
+from mmedit_build.services.served.keys import OPENAI_HOST, split_address
 
 MEDIA_TYPES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from mmedit_build.services.chat import ChatRequest, Reply
-from mmedit_build.services.cost import likely_tokens, text_tokens
+from mmedit_build.services.served.cost import likely_tokens, text_tokens
 
 RATE_LIMIT = "rate limit (429)"
 REDIRECT = "redirect"

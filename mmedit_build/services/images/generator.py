@@ -17,8 +17,8 @@ from mmedit_build.errors import UserError, first_line
 from mmedit_build.mllm import find_device
 from mmedit_build.mllm.loading import DTYPES
 from mmedit_build.recipe import ImagineStage
-from mmedit_build.services.inversions import check_tokens, find_inversion, teach
-from mmedit_build.services.parts import INDEX, Parts, find_parts
+from mmedit_build.services.images.inversions import check_tokens, find_inversion, teach
+from mmedit_build.services.images.parts import INDEX, Parts, find_parts
 
 IRREPRODUCIBLE = {"DPMSolverSDEScheduler"}
 """Schedulers whose noise does not come from the generators that are handed to the pipeline. Others that draw
