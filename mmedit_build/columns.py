@@ -7,8 +7,8 @@ import pyarrow as pa
 EDITS = ("vqa", "caption")
 POOLS = ("text_locality", "image_locality", "gain")
 CONFIGS = (*EDITS, *POOLS)
-"""Configurations: two of edits, two of the questions whose answers they shall not change, and one of those that
-the base model answers wrong."""
+"""Configurations: two of edits, two of the questions whose answers they shall not change, and one of those
+that the base model answers wrong."""
 LATER = frozenset({"gain", "relation", "text_cosine", "image_cosine"})
 """Columns, and parts of columns, that datasets of earlier versions do not have."""
 SOURCE_IMAGE = "image"

@@ -150,8 +150,8 @@ def _of_images(locality: Locality, config: str) -> tuple[LocalityItem, ...]:
 def _listed(item: LocalityItem, locality: Locality) -> Row:
     """An item as its edit names it."""
     near = locality.nearness.get(item.id, Nearness(None, None))
-    named = _named(item, "id", "relation", "image_id", "question", "answer")
-    return {**named, "text_cosine": near.text, "image_cosine": near.image}
+    row = {**_named(item, "id", "relation", "question", "answer"), "text_cosine": near.text}
+    return row if item.image is None else {**row, "image_id": item.image_id, "image_cosine": near.image}
 
 
 def _named(item: LocalityItem, *names: str) -> Row:

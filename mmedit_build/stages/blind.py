@@ -1,8 +1,8 @@
 """An edit's own question without its image: whoever answers the target there does not look.
 
 Without an image the question has no right answer, so the base model's own is what shall stay. No item is
-made where the target might rightly be said: where the base model says it already, and where no other answer is more
-frequent among the other images of which the sources ask the same, as it is then what one would guess.
+made where the target might rightly be said: where the base model says it already, and where no other answer
+is more frequent among the other images of which the sources ask the same, as it is then what one would guess.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 the questions and that of the images.
 
 Of what the base model answers right come items of locality: the most similar question on the edit's image,
-and the nearest and farthest on other images. What it answers wrong is no locality: it shows whether an edit helps
-elsewhere. Only questions are dealt whose right answer is not the edit's target, none is itself an edit, and
-`Borders` keeps the splits apart. Cosines are computed for a block of edits at a time, so that memory does not
-grow with the edits.
+and the nearest and farthest on other images. What it answers wrong is no locality: it shows whether an edit
+helps elsewhere. Only questions are dealt whose right answer is not the edit's target, none is itself an edit,
+and `Borders` keeps the splits apart. Cosines are computed for a block of edits at a time, so that memory does
+not grow with the edits.
 """
 
 from __future__ import annotations
