@@ -32,7 +32,7 @@ class Bin:
 
     @property
     def title(self) -> str:
-        return "same" if self.low >= SAME else f"{self.low:.2f} to {self.high:.2f}"
+        return "same" if self.low >= SAME else f"{self.low:z.2f} to {self.high:z.2f}"
 
     def holds(self, cosine: float) -> bool:
         return self.low <= cosine <= self.high

@@ -27,6 +27,10 @@ from mmedit_build.work import Work
 PRECISION = "bfloat16" if torch.cuda.is_available() else "float32"
 
 
+NEAR = {"far_right": 1, "near_wrong": 1, "far_wrong": 1}
+"""Besides what the miniature's recipe asks for."""
+
+
 def small() -> Recipe:
     """The miniature's recipe on fewer drawings, in small shards, so that there is much to interrupt."""
     whole = load_recipe()
@@ -47,7 +51,7 @@ def small() -> Recipe:
             "mine": mine,
             "rephrase": whole.rephrase.model_copy(update={"shard_rows": 4}),
             "imagine": whole.imagine.model_copy(update={"shard_rows": 2, "candidates": 1}),
-            "attach": whole.attach.model_copy(update={"shard_rows": 100}),
+            "attach": whole.attach.model_copy(update={"shard_rows": 100, **NEAR}),
         }
     )
 
@@ -93,9 +97,23 @@ def test_the_audit_finds_none_of_the_faults_that_must_not_be(built: Build) -> No
     assert (built.work.folder / "audit.html").is_file()
 
 
+def test_what_lies_near_stands_in_the_dataset_with_its_cosines(built: Build) -> None:
+    edits = [one for one in rows_of(built.work, "attach") if one.task == "vqa" and one.locality]
+    found = {item.relation for edit in edits for item in edit.locality.image}  # type: ignore[union-attr]
+    assert {"similar_question", "near_right", "far_right"} < found
+    rows = load_dataset(str(built.work.dataset), "vqa", split="test")
+    assert all({item["relation"] for item in row["gain"]} == {"near_wrong", "far_wrong"} for row in rows)
+    assert all(-1 <= item["image_cosine"] <= 1 for row in rows for item in row["image_locality"])
+    for edit in edits:
+        assert edit.locality
+        assert edit.locality.nearness.keys() == {
+            item.id for item in (*edit.locality.text, *edit.locality.image, *edit.locality.gain)
+        }
+
+
 def test_counts_add_up_from_stage_to_stage(built: Build) -> None:
     found = {one.stage: one for one in summaries(built.work)}
-    assert list(found) == ["mine", "rephrase", "imagine", "probe", "attach"]
+    assert list(found) == ["mine", "rephrase", "imagine", "probe", "blind", "attach"]
     for one in found.values():
         assert one.entered == one.kept + sum(one.rejected.values()) + sum(one.failed.values())
         assert one.finished

@@ -11,6 +11,7 @@ import pytest
 from mmedit_build.recipe import AttachStage, Neighbors
 from mmedit_build.rows import EditRow, Locality, Nearness, Relation, Split
 from mmedit_build.stages import neighbors
+from mmedit_build.stages.attach import near_item
 from mmedit_build.stages.borders import Borders
 from mmedit_build.stages.neighbors import Pool, Space, add_neighbors, candidates
 from tests.mmedit_build.stages.conftest import item
@@ -117,9 +118,7 @@ def test_a_caption_gets_no_neighbors_and_its_prompt_is_no_question() -> None:
 def test_what_an_edit_has_already_is_not_dealt_again() -> None:
     first = served(1, 1, "What is a?")
     (known,) = (one for one in RIGHT if one.id.endswith("/12"))
-    has = replace(
-        first, locality=Locality(text=(), image=(neighbors.near_item(known, "same_question"),))
-    )
+    has = replace(first, locality=Locality(text=(), image=(near_item(known, "same_question"),)))
     (found,) = dealt([has], RIGHT, [])
     # The next one is 13: (-0.5 + 0.9) / 2.
     assert (found["same_question"], found["near_right"], found["far_right"]) == ("12", "13", "14")

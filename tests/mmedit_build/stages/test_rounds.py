@@ -6,7 +6,7 @@ import pytest
 
 from mmedit_build.recipe import AttachStage
 from mmedit_build.stages import rounds
-from mmedit_build.stages.rounds import drawn, first_round, next_round, shortage
+from mmedit_build.stages.rounds import Sort, drawn, first_round, next_round, shortage
 from tests.mmedit_build.stages.conftest import item
 from tests.mmedit_build.stages.test_attach import CONFIG, edit
 
@@ -53,13 +53,13 @@ def test_it_ends_where_none_is_short() -> None:
 
 
 def test_what_is_short_is_asked_for_by_how_much_of_it_was_right() -> None:
-    asked = {"text": 30, "image": 30}
+    asked: dict[Sort, int] = {"text": 30, "image": 30}
     right = [*drawn(POOLS, {"text": 30, "image": 0}, "0"), *POOLS[50:60]]
     # Ten of thirty were right, and ten are lacking: 1.5 times thirty more.
     assert next_round(asked, right, EDITS, POOLS, CONFIG, "0") == {"text": 30, "image": 75}
 
 
 def test_it_ends_with_the_pool() -> None:
-    asked = {"text": 50, "image": 400}
+    asked: dict[Sort, int] = {"text": 50, "image": 400}
     assert next_round(asked, [], EDITS, POOLS, CONFIG, "0") == asked
     assert next_round({"text": 40, "image": 390}, [], EDITS, POOLS, CONFIG, "0") == asked
