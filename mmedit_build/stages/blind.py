@@ -41,16 +41,16 @@ def keeps_off(edit: EditRow, item: LocalityItem) -> bool:
     return normalize(item.answer) != normalize(edit.target)
 
 
-def _answers(mined: Iterable[EditRow]) -> dict[str, dict[int, str]]:
+def _answers(mined: Iterable[EditRow]) -> dict[str, dict[str, str]]:
     """By the text of a question, the right answer for each image it is asked about."""
-    found: dict[str, dict[int, str]] = defaultdict(dict)
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for row in mined:
         if row.task == "vqa":
             found[plain(row.question)][row.image_id] = normalize(row.target)
     return found
 
 
-def _is_guess(edit: EditRow, usual: dict[int, str]) -> bool:
+def _is_guess(edit: EditRow, usual: dict[str, str]) -> bool:
     others = Counter(answer for image, answer in usual.items() if image != edit.image_id)
     most = max(others.values(), default=0)
     return most > 0 and others[normalize(edit.target)] == most

@@ -65,9 +65,9 @@ class Pool:
     def __init__(self, rows: Sequence[EditRow], borders: Borders, space: Space) -> None:
         self.rows = rows
         self._space = space
-        self._texts, self._text_codes = _coded(plain(row.question) for row in rows)
-        self._answers, self._answer_codes = _coded(normalize(row.target) for row in rows)
-        self._images = np.array([row.image_id for row in rows], dtype=np.int64)
+        self._texts = _Column(plain(row.question) for row in rows)
+        self._answers = _Column(normalize(row.target) for row in rows)
+        self._images = _Column(row.image_id for row in rows)
         items = [near_item(row, "far") for row in rows]
         self._admitted = {
             split: np.array([borders.admits(split, item) for item in items], dtype=bool) for split in SPLITS
@@ -75,14 +75,12 @@ class Pool:
 
     def fits(self, edit: EditRow) -> NDArray[np.bool_]:
         """Which candidates may be used: not its question, not its answer, and nothing of the other split."""
-        same_text = self._texts == self._text_codes.get(plain(edit.question), -1)
-        same_answer = self._answers == self._answer_codes.get(normalize(edit.target), -1)
-        admitted: NDArray[np.bool_] = self._admitted[split_of(edit)] & ~same_text & ~same_answer
-        return admitted
+        same = self._texts.same(plain(edit.question)) | self._answers.same(normalize(edit.target))
+        return self._admitted[split_of(edit)] & ~same
 
     def on_image(self, edit: EditRow) -> list[EditRow]:
         """Those on the edit's image, the most similar question first."""
-        places = np.flatnonzero(self.fits(edit) & (self._images == edit.image_id))
+        places = np.flatnonzero(self.fits(edit) & self._images.same(edit.image_id))
         own = self._space.texts[edit.question]
         here = [self.rows[place] for place in places.tolist()]
         return sorted(here, key=lambda row: -float(own @ self._space.texts[row.question]))
@@ -92,7 +90,7 @@ class Pool:
         for start in range(0, len(edits), BLOCK):
             block = edits[start : start + BLOCK]
             for edit, nearness in zip(block, self._nearness(block), strict=True):
-                places = np.flatnonzero(self.fits(edit) & (self._images != edit.image_id))
+                places = np.flatnonzero(self.fits(edit) & ~self._images.same(edit.image_id))
                 ranked = places[np.argsort(-nearness[places], kind="stable")]
                 near, far = ranked[:few], ranked[::-1][:few]
                 yield [self.rows[one] for one in near.tolist()], [self.rows[one] for one in far.tolist()]
@@ -111,10 +109,19 @@ class Pool:
         return texts, np.stack([self._space.images[row.image] for row in self.rows])
 
 
-def _coded(values: Iterable[str]) -> tuple[NDArray[np.int64], dict[str, int]]:
-    """Texts as numbers, which compare faster."""
-    codes: dict[str, int] = {}
-    return np.array([codes.setdefault(value, len(codes)) for value in values], dtype=np.int64), codes
+class _Column:
+    """A text of each candidate; as numbers they compare faster."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._codes: dict[str, int] = {}
+        self._numbers = np.array(
+            [self._codes.setdefault(value, len(self._codes)) for value in values], dtype=np.int64
+        )
+
+    def same(self, value: str) -> NDArray[np.bool_]:
+        """Which candidates have it."""
+        found: NDArray[np.bool_] = self._numbers == self._codes.get(value, -1)
+        return found
 
 
 def add_neighbors(

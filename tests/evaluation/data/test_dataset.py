@@ -357,7 +357,7 @@ def nearby(number: int, relation: Relation) -> LocalityItem:
         id=f"vqa/val2014/{number}0",
         relation=relation,
         image=f"images/{number}.jpg",
-        image_id=number,
+        image_id=str(number),
         question="how old",
         answers=("2", "3"),
         answer="2",

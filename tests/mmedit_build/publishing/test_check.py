@@ -67,7 +67,7 @@ def same_gain(world: Any, edits: list[EditRow]) -> None:
 
 
 def gain_on_an_edit(world: Any, edits: list[EditRow]) -> None:
-    edits[0] = with_gain(edits[0], replace(world.other("train"), id="vqa/4", image_id=4))
+    edits[0] = with_gain(edits[0], replace(world.other("train"), id="vqa/4", image_id="4"))
 
 
 FAULTS: list[tuple[Change, str]] = [
@@ -77,7 +77,7 @@ FAULTS: list[tuple[Change, str]] = [
     (same_fact, "the text locality question 'who wrote the train' is in both splits"),
     (same_pair, r"the image locality pair \('20', 'what is it for'\) is in both splits"),
     (image_of_an_edit, "the image 4 of an edit in test is used by image locality in train"),
-    (same_gain, r"the gain pair \(20, 'what is it for'\) is in both splits"),
+    (same_gain, r"the gain pair \('20', 'what is it for'\) is in both splits"),
     (gain_on_an_edit, "the image 4 of an edit in test is used by gain in train"),
     (same_id, "the id vqa/val2014/0 occurs twice in vqa"),
     (two_contents, "the id okvqa/20 has two contents in image_locality"),

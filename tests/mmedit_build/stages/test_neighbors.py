@@ -136,7 +136,7 @@ def test_nothing_of_the_other_split_is_dealt(monkeypatch: pytest.MonkeyPatch, bl
     edits = [served(1, 1, "What is a?"), served(2, 4, "What is d?", "test")]
     near, far = dealt(edits, RIGHT, [])
     # Images 1 and 4 are those of edits, and the texts a and d theirs; image 2 is drawn for one of both.
-    owner = Borders(edits, [], "0").of_image(2)
+    owner = Borders(edits, [], "0").of_image("2")
     assert near == {"similar_question": "11", **({"near_right": "12"} if owner == "train" else {})}
     assert "14" not in far.values()
     used = {"12", "16"} & set(far.values())
