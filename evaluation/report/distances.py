@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-from evaluation.drawing.markup import Html, join
-from evaluation.drawing.svg import Scale, dot, figure, line, panel, text
+from evaluation.drawing.markup import Html
+from evaluation.drawing.svg import Scale, figure, panel, text
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
-from evaluation.report.board import Board, in_words
+from evaluation.report.board import Board
+from evaluation.report.courses import BOTTOM, LEFT, RIGHT, course, names, percent_lines
 from evaluation.report.formats import TASK_TITLES, Table, cell
-from evaluation.report.looks import Look
 from evaluation.report.runs import Run
-from evaluation.results.distances import AXES, Axis, Bin, bins, in_bin
+from evaluation.results.distances import AXES, Axis, bins, in_bin
 from evaluation.results.records import CaseResult
 from evaluation.results.summary import Estimate, Measure
 from mmedit_build.rows import Task
-
-_X = (52.0, 318.0)
-_Y = Scale(0, 100, 196, 34)
 
 
 def distance_tables(task: Task, runs: Sequence[Run]) -> list[Table]:
@@ -34,7 +30,7 @@ def distances(board: Board) -> Html:
     note = (
         "Items of image locality by the cosine of their question, or of their image, with that of the edit, "
         "the nearest at the left. Those that have it in common with the edit stand apart; the others are in "
-        "four parts of one size. tables.md has the intervals."
+        "four parts of one size, below each of which stands its least cosine."
     )
     return figure("Locality by distance", note, [one for one in panels if one])
 
@@ -69,29 +65,15 @@ def _panel(board: Board, protocol: ProtocolName, axis: Axis) -> Html:
     }
     if len(of) < 2 or not any(any(cells) for cells in found.values()):
         return Html()
-    step = (_X[1] - _X[0]) / (len(of) - 1)
-    places = [_X[0] + step * number for number in range(len(of))]
-    lines = [_line(name, board.looks[name], places, cells) for name, cells in found.items()]
+    across = Scale(0, len(of) - 1, LEFT, RIGHT)
+    grid = percent_lines()
+    grid += [text(across(n), BOTTOM + 18, one.least, anchor="middle") for n, one in enumerate(of)]
+    drawn: list[Html] = []
+    ends: list[tuple[float, Estimate, Run]] = []
+    for run in board.edited:
+        points = [(across(n), one) for n, one in enumerate(found[run.name]) if one is not None]
+        drawn += course(f"{axis}s, {protocol}", run, points, board.looks)
+        ends += [(x, one, run) for x, one in points[-1:]]
     title = f"By {axis}, {protocol}"
-    return panel(title, 236, _grid(places, of), *lines, note=metric(protocol, score).title)
-
-
-def _grid(places: Sequence[float], of: Sequence[Bin]) -> Html:
-    parts = []
-    for tick in (0, 25, 50, 75, 100):
-        parts += [line(28, _Y(tick), 340, _Y(tick)), text(22, _Y(tick) + 4, str(tick), anchor="end")]
-    for number, (place, one) in enumerate(zip(places, of, strict=True)):
-        # Names of neighbors would meet, so that every other one stands lower.
-        parts.append(text(place, 212 + 14 * (number % 2), one.title, anchor="middle"))
-    return join(parts)
-
-
-def _line(name: str, look: Look, places: Sequence[float], cells: Sequence[Estimate | None]) -> Html:
-    known = [(place, one) for place, one in zip(places, cells, strict=True) if one is not None]
-    points = [(place, _Y(100 * one.mean)) for place, one in known]
-    ways = [line(*start, *end, "course", stroke=look.paint) for start, end in pairwise(points)]
-    dots = [
-        dot(*point, 3, f"{name}: {in_words(one)}", fill=look.paint)
-        for point, (_, one) in zip(points, known, strict=True)
-    ]
-    return join([*ways, *dots])
+    note = metric(protocol, score).title
+    return panel(title, BOTTOM + 26, *grid, *drawn, *names(ends, board.looks), note=note)

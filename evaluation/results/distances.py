@@ -34,6 +34,11 @@ class Bin:
     def title(self) -> str:
         return "same" if self.low >= SAME else f"{self.low:z.2f} to {self.high:z.2f}"
 
+    @property
+    def least(self) -> str:
+        """The title where there is little room."""
+        return "same" if self.low >= SAME else f"{self.low:z.2f}"
+
     def holds(self, cosine: float) -> bool:
         return self.low <= cosine <= self.high
 
