@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -20,8 +21,10 @@ from mmedit_build.plan import plan
 from mmedit_build.recipe import Draw, Recipe, Sizes
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.rows import SPLITS
+from mmedit_build.stages import rounds
 from mmedit_build.status import summaries
-from mmedit_build.steps import STEPS, examples_to_mine, publish
+from mmedit_build.steps import STEPS, examples_to_mine, pool_items, publish
+from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
 PRECISION = "bfloat16" if torch.cuda.is_available() else "float32"
@@ -161,10 +164,43 @@ def test_a_second_run_changes_nothing(built: Build) -> None:
 def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Path) -> None:
     assert "0 rephrases" in plan(built, "rephrase")[0]
     assert "up to 0 images" in plan(built, "imagine")[0]
+    pools, blind, near = plan(built, "attach")
+    assert " locality questions, of which " in pools
+    assert pools.endswith("are done, and deals them to 24 edits.")
+    number = len(rows_of(built.work, "attach"))
+    assert re.search(r"asks (\d+) questions of edits without their images, of which \1 are done", blind)
+    assert near == "attach: looks for neighbors of the edits with miniature/clip."
+    assert number <= 24
     fresh = Build(small(), Work(tmp_path / "fresh"), silent)
     assert "draws 100 images" in plan(fresh, "mine")[0]
     assert plan(fresh, "imagine") == ["imagine: known once rephrase is finished."]
     assert not (tmp_path / "fresh").exists()
+
+
+def test_no_more_of_the_pools_is_asked_than_the_edits_need(
+    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "LEAST", 4)
+    for stage in ("mine", "rephrase", "imagine", "sources", "images"):
+        shutil.copytree(built.work.stage(stage), tmp_path / stage)
+    build = replace(built, work=Work(tmp_path))
+    all_of_them = len(pool_items(build))
+    assert re.search(
+        rf" \d+ of {all_of_them} .*, more of them while edits go short", plan(build, "attach")[0]
+    )
+    summary = STEPS["attach"](build)
+    probed = Summary.read(build.work.stage("probe"))
+    assert probed is not None
+    assert probed.entered < all_of_them
+    edits = rows_of(build.work, "attach")
+    assert len(edits) == summary.kept == len(rows_of(built.work, "attach"))  # type: ignore[union-attr]
+    far = [
+        item.id for edit in edits if edit.locality for item in edit.locality.image if item.relation == "far"
+    ]
+    assert len(set(far)) == len(far) == len(edits)
+    before = (build.work.stage("attach") / "rows.jsonl").read_bytes()
+    STEPS["attach"](build)
+    assert (build.work.stage("attach") / "rows.jsonl").read_bytes() == before
 
 
 def test_a_stage_asks_for_the_one_before_it(tmp_path: Path) -> None:
