@@ -66,7 +66,7 @@ def _with_blind(edit: EditRow, item: LocalityItem | None) -> EditRow:
 
 
 def add_near(
-    build: Build, edits: Sequence[EditRow], pools: Sequence[LocalityItem], known: Sequence[EditRow]
+    build: Build, edits: Sequence[EditRow], borders: Borders, known: Sequence[EditRow]
 ) -> list[EditRow]:
     """The edits with their neighbors, and with how near all items lie, if the recipe says how to tell."""
     recipe, config = build.recipe, build.recipe.attach.neighbors
@@ -81,7 +81,6 @@ def add_near(
     encoders = Encoders(config, build.work, build.work.stage("attach") / "vectors")
     with build.progress("embed", len(texts) + len(images)) as advance:
         space = Space(encoders.texts(texts, advance), encoders.images(images, advance))
-    borders = Borders(edits, pools, recipe.seed)
     return add_neighbors(
         edits, Pool(right, borders, space), Pool(wrong, borders, space), space, recipe.attach
     )

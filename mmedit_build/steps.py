@@ -29,6 +29,7 @@ from mmedit_build.scoring.vqa import normalize
 from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
 from mmedit_build.stages import rephrase as rephrasing
 from mmedit_build.stages.attach import assign
+from mmedit_build.stages.borders import Borders
 from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.imagine import Imagining
 from mmedit_build.stages.mine import Mining
@@ -101,7 +102,8 @@ def attach(build: Build) -> Summary:
     assigned = assign(edits, items, known, config, recipe.seed)
     left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
     served = add_blind(build, kept(assigned), known, settings)
-    finished = add_near(build, served, items, known)
+    # Those that the items were dealt by, of edits that got none, too.
+    finished = add_near(build, served, Borders(edits, items, recipe.seed), known)
     return finish(build.work, "attach", painted, finished, left_out, choice(build, "attach"))
 
 
