@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Failed, HasId, Rejected, Stage
 from mmedit_build.engine.local import Job, run
 from mmedit_build.engine.shards import NOTHING, Outcome, Shards, Tally, read_rows, write_rows
 from mmedit_build.errors import UserError
-from mmedit_build.files import is_file
+from mmedit_build.files import is_file, read_bytes
+from mmedit_build.json_files import MOST_BYTES
 from mmedit_build.recipe import Recipe
 from mmedit_build.rows import EditRow
 from mmedit_build.store import write_atomic
@@ -43,6 +44,10 @@ NOT_DECIDING = {
 }
 """Settings that may change between two runs of a stage: they decide how it is done, and about what comes out
 only in its last bits."""
+
+LEFT_OUT = "left_out.jsonl"
+"""Beside the rows of a stage: those that it had made when it chose among them, by reason."""
+_LEFT_OUT = TypeAdapter(dict[str, EditRow])
 
 Row = TypeVar("Row", bound=HasId)
 Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
@@ -96,6 +101,18 @@ def rows_of(work: Work, stage: str, name: str = ROWS) -> list[EditRow]:
     return read_rows(path, EditRow)
 
 
+def left_out_of(work: Work, stage: str) -> list[EditRow]:
+    """The rows that a stage made and does not pass on."""
+    path = work.stage(stage) / LEFT_OUT
+    try:
+        lines = read_bytes(path, MOST_BYTES).splitlines()
+        return [row for line in lines for row in _LEFT_OUT.validate_json(line).values()]
+    except (OSError, ValidationError) as error:
+        raise UserError(
+            f"{path} does not hold the rows that {stage} left out; run `mmedit-build {stage}` again."
+        ) from error
+
+
 def check_chain(work: Work, stage: str) -> None:
     """Refuse the rows of a stage if a stage before it has other rows now than those it was made of."""
     for before, after in pairwise(STAGES[: STAGES.index(stage) + 1]):
@@ -123,10 +140,9 @@ def finish(
 ) -> Summary:
     """Write what a stage ends with, its summary last: it says that it is finished, and of which rows."""
     folder = work.stage(stage)
-    rows_left_out = TypeAdapter(dict[str, EditRow])
     write_atomic(
-        folder / "left_out.jsonl",
-        b"".join(rows_left_out.dump_json({one.reason: one.row}) + b"\n" for one in left_out if one.row),
+        folder / LEFT_OUT,
+        b"".join(_LEFT_OUT.dump_json({one.reason: one.row}) + b"\n" for one in left_out if one.row),
     )
     summary = summarize(stage, outcomes, left_out)
     before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None

@@ -8,10 +8,13 @@ from typing import Any
 from mmedit_build.build import Build
 from mmedit_build.engine.shards import differences
 from mmedit_build.recipe import Recipe, Sizes
+from mmedit_build.recipe.attach import BY_NEARNESS
 from mmedit_build.rows import Task
 from mmedit_build.summary import Summary
 
-DEALING = frozenset({"text_items", "image_items", "same_image", "same_question"})
+DEALT = frozenset({"text_items", "image_items", "same_image", "same_question"})
+DEALT_BESIDES = frozenset({"no_image", "neighbors", *BY_NEARNESS})
+DEALING = DEALT | DEALT_BESIDES
 """Settings of attach that only decide how items are dealt, which is done anew each time."""
 CHOOSING = ("mine", "attach")
 """The stages that choose among what they found."""
@@ -30,7 +33,8 @@ def choice(build: Build, stage: str) -> dict[str, Any]:
     common = {"sizes": sizes, "seed": recipe.seed, "limit": build.limit}
     if stage == "mine":
         return {**common, "spare": recipe.mine.spare}
-    return {**common, **recipe.attach.model_dump(include=set(DEALING))}
+    besides = recipe.attach.model_dump(include=set(DEALT_BESIDES), exclude_defaults=True)
+    return {**common, **recipe.attach.model_dump(include=set(DEALT)), **besides}
 
 
 def changed(build: Build) -> str | None:

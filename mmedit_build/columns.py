@@ -5,9 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 EDITS = ("vqa", "caption")
-POOLS = ("text_locality", "image_locality")
+POOLS = ("text_locality", "image_locality", "gain")
 CONFIGS = (*EDITS, *POOLS)
-"""Configurations: two of edits, and two of the questions whose answers they shall not change."""
+"""Configurations: two of edits, two of the questions whose answers they shall not change, and one of those
+that the base model answers wrong."""
+LATER = frozenset({"gain", "relation", "text_cosine", "image_cosine"})
+"""Columns, and parts of columns, that datasets of earlier versions do not have."""
 SOURCE_IMAGE = "image"
 """The column of an image as its source has it, which the licenses of sources may keep out."""
 
@@ -21,6 +24,15 @@ def _list(**columns: pa.DataType) -> pa.DataType:
     return pa.list_(pa.struct(list(columns.items())))
 
 
+_IMAGE_ITEMS = _list(
+    id=_TEXT,
+    relation=_TEXT,
+    image_id=_TEXT,
+    question=_TEXT,
+    answer=_TEXT,
+    text_cosine=_NUMBER,
+    image_cosine=_NUMBER,
+)
 _EDIT = {
     "id": _TEXT,
     "image_id": _TEXT,
@@ -35,8 +47,9 @@ _EDIT = {
     "answers": pa.list_(_TEXT),
     "rephrase": _TEXT,
     "image_rephrase": IMAGE,
-    "text_locality": _list(id=_TEXT, question=_TEXT, answer=_TEXT),
-    "image_locality": _list(id=_TEXT, relation=_TEXT, image_id=_TEXT, question=_TEXT, answer=_TEXT),
+    "text_locality": _list(id=_TEXT, relation=_TEXT, question=_TEXT, answer=_TEXT, text_cosine=_NUMBER),
+    "image_locality": _IMAGE_ITEMS,
+    "gain": _IMAGE_ITEMS,
     "scores": _list(name=_TEXT, value=_NUMBER),
     "base": _TEXT,
     "rephrase_model": _TEXT,
@@ -72,5 +85,6 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "caption": _EDIT,
     "text_locality": _TEXT_POOL,
     "image_locality": _IMAGE_POOL,
+    "gain": _IMAGE_POOL,
 }
 """By configuration, the types of its columns."""

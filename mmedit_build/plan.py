@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmedit_build.attaching import blind_rows
 from mmedit_build.build import Build
+from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, VisionModel
 from mmedit_build.rows import EditRow, Example, LocalityItem
-from mmedit_build.services.asking import KIND_OF_TASK, chat_request, model_name
+from mmedit_build.services.asking import KIND_OF_TASK, Kind, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest
 from mmedit_build.services.served.cost import estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.rephrase import question_requests
-from mmedit_build.steps import STEPS, examples_to_mine, known_answers, pool_items
+from mmedit_build.stages.rounds import drawn, first_round
+from mmedit_build.stages.select import cut
+from mmedit_build.steps import KNOWN, STEPS, examples_to_mine, known_answers, pool_items
 from mmedit_build.work import ROWS
 
 
@@ -105,21 +109,32 @@ def _imagine(build: Build) -> list[str]:
 
 
 def _attach(build: Build) -> list[str]:
-    config = build.recipe.attach
-    edits = build.rows_of("imagine")
+    recipe, config = build.recipe, build.recipe.attach
+    edits, _ = cut(build.rows_of("imagine"), sizes_of(recipe), recipe.seed)
     pools = pool_items(build)
-    todo = _todo(build, "probe", pools, LocalityItem)
+    first = drawn(pools, first_round(len(edits), pools, config), recipe.seed)
+    todo = _todo(build, "probe", first, LocalityItem)
+    of_all = "" if len(first) == len(pools) else f" of {len(pools):,}"
+    more = ", more of them while edits go short," if of_all else ","
     lines = [
-        f"asks {model_name(build.recipe.base)} {len(pools):,} locality questions, of which "
-        f"{len(pools) - len(todo):,} are done, and deals them to {len(edits):,} edits."
+        f"asks {model_name(recipe.base)} {len(first):,}{of_all} locality questions, of which "
+        f"{len(first) - len(todo):,} are done{more} and deals them to {len(edits):,} edits."
     ]
-    requests = [
-        chat_request(item.question, "question", item.image.encode(), config.answer_tokens)
-        if item.image
-        else chat_request(item.question, "fact", None, config.answer_tokens)
-        for item in todo
-    ]
-    return lines + _cost(build.recipe.base, requests)
+    blind = blind_rows(build, edits, build.rows_of("mine", KNOWN)) if config.no_image else []
+    unseen = _todo(build, "blind", blind, LocalityItem)
+    if blind:
+        lines.append(
+            f"asks {len(blind):,} questions of edits without their images, of which "
+            f"{len(blind) - len(unseen):,} are done."
+        )
+    if config.neighbors is not None:
+        lines.append(f"looks for neighbors of the edits with {config.neighbors.model}.")
+    return lines + _cost(recipe.base, [_probing(item, config.answer_tokens) for item in (*todo, *unseen)])
+
+
+def _probing(item: LocalityItem, max_tokens: int) -> ChatRequest:
+    kind: Kind = "fact" if item.image is None and item.relation != "no_image" else "question"
+    return chat_request(item.question, kind, item.image.encode() if item.image else None, max_tokens)
 
 
 def _publish(build: Build) -> list[str]:

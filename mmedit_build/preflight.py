@@ -112,6 +112,12 @@ def _attach(build: Build) -> Iterator[Look]:
     yield partial(read_facts, facts, work)
     images = [one for one in config.image if isinstance(one, QuestionFiles) and is_there(one, work)]
     yield partial(read_image_pool, images, work)
+    if config.neighbors is not None:
+        from mmedit_build.services import embedding, resemblance
+
+        yield partial(resemblance.look_at, config.neighbors, config.neighbors.device)
+        if config.neighbors.text is not None:
+            yield partial(embedding.look_at, config.neighbors.text)
 
 
 def _publish(build: Build) -> Iterator[Look]:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmedit_build.columns import COLUMNS, SOURCE_IMAGE
+from mmedit_build.columns import COLUMNS, LATER, SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.files import open_file
 
@@ -27,7 +27,7 @@ def read_table(
 ) -> Iterator[Row]:
     """The rows of a Parquet file, one row group after the other, or those of some ids.
 
-    The source's image may be asked for although the dataset only names it.
+    The source's image may be asked for although the dataset only names it, and so may what came later.
     """
     with _opened(path) as file:
         check_types(file.schema_arrow, config, columns, str(path))
@@ -43,7 +43,7 @@ def read_table(
 def check_types(found: pa.Schema, config: str, columns: Sequence[str], where: str) -> None:
     """Refuse a table that lacks columns, or has them of another type than the published ones."""
     published = COLUMNS[config]
-    missing = sorted(set(columns) - set(found.names) - {SOURCE_IMAGE})
+    missing = sorted(set(columns) - set(found.names) - {SOURCE_IMAGE} - LATER)
     if missing:
         raise UserError(f"{where} lacks the columns {', '.join(missing)}; {REMEDY}.")
     for name in (name for name in columns if name in found.names):
@@ -87,11 +87,7 @@ def _fits(name: str, found: pa.DataType, published: pa.DataType) -> bool:
     """Whether values of a type can be taken for those of the published one, be they in wider cells."""
     kinds = pa.types
     if kinds.is_struct(published):
-        return kinds.is_struct(found) and all(
-            found.get_field_index(field.name) >= 0
-            and _fits(field.name, found.field(field.name).type, field.type)
-            for field in published
-        )
+        return kinds.is_struct(found) and all(_has(found, field) for field in published)
     if kinds.is_list(published):
         return (kinds.is_list(found) or kinds.is_large_list(found)) and _fits(
             name, found.value_type, published.value_type
@@ -104,6 +100,13 @@ def _fits(name: str, found: pa.DataType, published: pa.DataType) -> bool:
         (kinds.is_floating,),
     )
     return any(any(is_it(found) for is_it in kind) and kind[0](published) for kind in alike)
+
+
+def _has(found: pa.StructType, field: pa.Field) -> bool:
+    """Whether there is such a part, of the published type; one that came later may be missing."""
+    if found.get_field_index(field.name) < 0:
+        return field.name in LATER
+    return _fits(field.name, found.field(field.name).type, field.type)
 
 
 def _has_hole(array: pa.Array) -> bool:

@@ -13,8 +13,20 @@ from pydantic import BeforeValidator, Field
 
 Task = Literal["vqa", "caption"]
 Split = Literal["train", "test"]
-Relation = Literal["far", "same_image", "same_question"]
-"""How a locality item lies to its edit: of another source, on its image, or its question on another image."""
+Relation = Literal[
+    "far",
+    "same_image",
+    "same_question",
+    "no_image",
+    "similar_question",
+    "near_right",
+    "far_right",
+    "near_wrong",
+    "far_wrong",
+]
+"""How an item lies to its edit. Far: of another source. Then another question on its image, and its question
+on another image or on none; the most similar question on its image; and of all that mining asked about other
+images, the nearest and the farthest of what the base model answers right, and of what it answers wrong."""
 
 TASKS: tuple[Task, ...] = ("vqa", "caption")
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -99,7 +111,8 @@ class Imagined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalityItem:
-    """A question whose answer an edit shall not change; without an image it is about a fact."""
+    """A question whose answer an edit shall not change, or not need to; without an image, about a fact or
+    about nothing."""
 
     id: str
     relation: Relation
@@ -108,17 +121,29 @@ class LocalityItem:
     question: str
     answers: tuple[str, ...]
     answer: str
-    """The one most annotators gave."""
+    """The one most annotators gave; of a question that lacks its image, the base model's own."""
     prediction: str | None = None
     """What the base model answers, if it was asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Nearness:
+    """How near an item lies to its edit, as cosines; None where one of them has no question, or no image."""
+
+    text: float | None
+    image: float | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locality:
-    """The locality items of one edit."""
+    """The locality items of one edit, and what is dealt out along with them."""
 
     text: tuple[LocalityItem, ...]
     image: tuple[LocalityItem, ...]
+    gain: tuple[LocalityItem, ...] = ()
+    """No locality: what the base model answers wrong, near the edit and far from it. Does the edit help?"""
+    nearness: dict[str, Nearness] = field(default_factory=dict)
+    """By the ids of items; empty where the recipe does not ask for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

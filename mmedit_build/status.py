@@ -10,8 +10,12 @@ from mmedit_build.rows import EditRow, LocalityItem
 from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
-ROWS = {"mine": EditRow, "rephrase": EditRow, "imagine": EditRow, "probe": LocalityItem, "attach": EditRow}
-"""What each stage makes; `probe` asks the base model about the pools of `attach`."""
+ROWS = {
+    **{"mine": EditRow, "rephrase": EditRow, "imagine": EditRow},
+    **{"probe": LocalityItem, "blind": LocalityItem, "attach": EditRow},
+}
+"""What each stage makes; `attach` asks the base model about its pools in `probe`, and the questions of edits
+without their images in `blind`."""
 REASONS = 6
 """How many reasons are shown per stage."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmedit_build import publishing
+from mmedit_build.attaching import add_blind, add_near, probe_pools
 from mmedit_build.audit.report import Report, faults
 from mmedit_build.audit.run import write_audit
 from mmedit_build.audit.targets import from_edits
@@ -27,14 +28,15 @@ from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
 from mmedit_build.stages import rephrase as rephrasing
-from mmedit_build.stages.attach import Probing, assign
+from mmedit_build.stages.attach import assign
+from mmedit_build.stages.borders import Borders
 from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.imagine import Imagining
 from mmedit_build.stages.mine import Mining
 from mmedit_build.stages.rephrase import Rephrasing
 from mmedit_build.stages.select import cut, select
 from mmedit_build.status import summaries
-from mmedit_build.summary import Summary, summarize
+from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
 KNOWN = "known.jsonl"
@@ -94,14 +96,15 @@ def attach(build: Build) -> Summary:
     recipe, config = build.recipe, build.recipe.attach
     painted = build.rows_of("imagine")
     edits, surplus = cut(painted, sizes_of(recipe), recipe.seed)
-    pools = pool_items(build)
-    stage = Probing(config, recipe.base, build.work)
     settings = {"attach": deciding(config, DEALING), "base": _asked(recipe.base)}
-    probed = build.run("probe", stage, pools, LocalityItem, settings, config.shard_rows)
-    summarize("probe", probed).write(build.work.stage("probe"))
-    assigned = assign(edits, kept(probed), rows_of(build.work, "mine", KNOWN), config, recipe.seed)
+    items = probe_pools(build, edits, pool_items(build), settings)
+    known = rows_of(build.work, "mine", KNOWN)
+    assigned = assign(edits, items, known, config, recipe.seed)
     left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
-    return finish(build.work, "attach", painted, kept(assigned), left_out, choice(build, "attach"))
+    served = add_blind(build, kept(assigned), known, settings)
+    # Those that the items were dealt by, of edits that got none, too.
+    finished = add_near(build, served, Borders(edits, items, recipe.seed), known)
+    return finish(build.work, "attach", painted, finished, left_out, choice(build, "attach"))
 
 
 def publish(build: Build) -> Release:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from mmedit_build.rows import Relation, Split, Task
+from mmedit_build.rows import Nearness, Relation, Split, Task
 
 Picture = bytes | Path
 """An encoded image: its bytes, or the file that holds it."""
 Prompts = Literal["family", "raw"]
 """How a case is asked: as the model's family is asked, or as MMEdit's code asks."""
 Kind = Literal[
-    "reliability", "text_generality", "image_generality", "portability", "text_locality", "image_locality"
+    "reliability",
+    "text_generality",
+    "image_generality",
+    "portability",
+    "text_locality",
+    "image_locality",
+    "gain",
 ]
-"""What a probe tells about an edit. All but the localities ask for something that the edit shall change."""
+"""What a probe tells about an edit. The localities shall stay; gain is what the base model answers wrong,
+where an edit may help but need not; all else asks for something that the edit shall change."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LOCALITY: tuple[Kind, ...] = ("text_locality", "image_locality")
+USUAL: tuple[Relation | None, ...] = (None, "far", "same_image", "same_question")
+"""Items that any dataset may have. Editors learn from these alone, and streams are measured by them."""
 Hop = Literal["1-hop", "2-hop", "3-hop", "4-hop"]
 """How many steps lead from what an edit says to what portability asks."""
 Relative = Relation | Hop | Literal["second", "composed"]
@@ -45,6 +55,8 @@ class Probe:
     """Tells it from others of its kind."""
     relation: Relative | None = None
     """None where there is but one probe of the kind."""
+    nearness: Nearness | None = None
+    """How near it lies to its edit, where the dataset tells."""
     premise: Premise | None = None
     prefixed: bool = True
     """Whether MMEdit's files put their prefix before the question, if it is about a fact."""
@@ -73,6 +85,11 @@ class Case:
     def of(self, *kinds: Kind) -> tuple[Probe, ...]:
         """The probes of some kinds."""
         return tuple(probe for probe in self.probes if probe.kind in kinds)
+
+
+def right_answers(kind: Kind, answer: str, others: Sequence[str]) -> tuple[str, ...]:
+    """What is right of an item; of what the base model answers wrong, only what most annotators say."""
+    return (answer,) if kind == "gain" else tuple(dict.fromkeys((answer, *others)))
 
 
 def rephrases(

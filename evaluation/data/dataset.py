@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-from evaluation.data.cases import Case, Kind, Probe, rephrases
+from evaluation.data.cases import Case, Kind, Probe, rephrases, right_answers
 from evaluation.data.pictures import key_of_image
 from evaluation.data.published import read_folder, read_hub
 from evaluation.data.released import asked_hops, read_released
@@ -19,7 +19,7 @@ from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.formats.exchange import hops_of
 from mmedit_build.formats.files import content_of, files_in
-from mmedit_build.rows import SPLITS, TASKS, EditRow, LocalityItem, Split, Task
+from mmedit_build.rows import SPLITS, TASKS, EditRow, Locality, LocalityItem, Nearness, Split, Task
 from mmedit_build.work import ROWS, STAGES, Work
 
 LAST = STAGES[-1]
@@ -102,19 +102,29 @@ def of_edit(edit: EditRow, work: Work) -> Case:
         probes=(
             *rephrases(edit.target, image, edit.question, text, painted),
             *asked_hops(hops_of(edit), edit.id, image),
-            *(_of_item("text_locality", item, work) for item in (locality.text if locality else ())),
-            *(_of_item("image_locality", item, work) for item in (locality.image if locality else ())),
+            *(() if locality is None else _of_items(locality, work)),
         ),
     )
 
 
-def _of_item(kind: Kind, item: LocalityItem, work: Work) -> Probe:
+def _of_items(locality: Locality, work: Work) -> Iterator[Probe]:
+    kinds: dict[Kind, tuple[LocalityItem, ...]] = {
+        "text_locality": locality.text,
+        "image_locality": locality.image,
+        "gain": locality.gain,
+    }
+    for kind, items in kinds.items():
+        yield from (_of_item(kind, item, locality.nearness.get(item.id), work) for item in items)
+
+
+def _of_item(kind: Kind, item: LocalityItem, nearness: Nearness | None, work: Work) -> Probe:
     return Probe(
         kind=kind,
         id=item.id,
         question=item.question,
-        answers=tuple(dict.fromkeys((item.answer, *item.answers))),
+        answers=right_answers(kind, item.answer, item.answers),
         relation=item.relation,
+        nearness=nearness,
         image=None if item.image is None else work.path(item.image),
         prefixed=not item.id.startswith("bare/"),
     )
@@ -130,7 +140,8 @@ def _content(case: Case) -> list[object]:
 def _told(probe: Probe) -> list[object]:
     premise = None if probe.premise is None else [probe.premise.question, probe.premise.answers]
     about = (probe.kind, probe.id, probe.question, probe.answers, probe.relation, premise)
-    return [*about, key_of_image(probe.image)]
+    near = probe.nearness
+    return [*about, key_of_image(probe.image), *([] if near is None else [near.text, near.image])]
 
 
 def _not_a_dataset(path: Path) -> UserError:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from editors.base import Edit, TrainEdit
-from evaluation.data.cases import LOCALITY, Case, Kind, Premise, Probe, Prompts
+from evaluation.data.cases import LOCALITY, USUAL, Case, Kind, Premise, Probe, Prompts
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Query
 from mmedit_build.rows import Task
@@ -90,7 +90,8 @@ def train_edit(case: Case, model: Model, prompts: Prompts = "family") -> TrainEd
     asked = [one for one in ask_all(case, model, prompts) if one.probe.relation != "second"]
 
     def queries(kind: Kind) -> tuple[Query, ...]:
-        return tuple(one.query for one in asked if one.kind == kind)
+        usual = (one for one in asked if one.kind not in LOCALITY or one.probe.relation in USUAL)
+        return tuple(one.query for one in usual if one.kind == kind)
 
     return TrainEdit(
         edit_of(case, model, prompts),
@@ -120,9 +121,11 @@ def _words(premise: Premise) -> Asked:
 
 def _prompt(probe: Probe, case: Case, model: Model, prompts: Prompts) -> str:
     """Captions are asked for by their beginning, facts as they stand, the rest as the family asks."""
+    if probe.relation == "no_image":
+        return probe.question if prompts == "raw" else model.question_prompt(probe.question)
     if probe.image is None:
         return PREFIX + probe.question if prompts == "raw" and probe.prefixed else probe.question
-    if probe.kind in LOCALITY:
+    if probe.kind in (*LOCALITY, "gain"):
         return model.question_prompt(probe.question)
     bare = prompts == "raw" or (case.task == "caption" and probe.kind != "portability")
     return probe.question if bare else model.question_prompt(probe.question)

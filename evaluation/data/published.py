@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from evaluation.data.cases import Case, Kind, Picture, Probe, rephrases
-from mmedit_build.columns import SOURCE_IMAGE
+from evaluation.data.cases import Case, Kind, Picture, Probe, rephrases, right_answers
+from mmedit_build.columns import POOLS, SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.image_files import image_path
 from mmedit_build.published import Row, read_table
-from mmedit_build.rows import Relation, Split, Task
+from mmedit_build.rows import Nearness, Relation, Split, Task
 
 EDIT_COLUMNS = (
     *("id", "image_id", "image_name", "question", "question_type", "target", "prediction", "answers"),
-    *("rephrase", "image_rephrase", "text_locality", "image_locality", SOURCE_IMAGE),
+    *("rephrase", "image_rephrase", "text_locality", "image_locality", "gain", SOURCE_IMAGE),
 )
 POOL_COLUMNS = ("id", "answers")
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
@@ -27,10 +27,20 @@ def read_folder(folder: Path, task: Task, split: Split, images: Path | None = No
     if not rows:
         return []
     facts = {row["id"]: row for row in _rows(folder, "text_locality", split, POOL_COLUMNS)}
-    asked = {item["id"] for row in rows for item in row["image_locality"] or ()}
-    pool = _rows(folder, "image_locality", split, (*POOL_COLUMNS, "image_name", SOURCE_IMAGE))
-    others = {row["id"]: row for row in pool if row["id"] in asked}
-    return [_case(row, (task, split), facts, others, images) for row in rows]
+    others, missed = (_pool(folder, config, split, rows) for config in ("image_locality", "gain"))
+    pools: dict[Kind, dict[str, Row]] = {
+        "text_locality": facts,
+        "image_locality": others,
+        "gain": missed,
+    }
+    return [_case(row, (task, split), pools, images) for row in rows]
+
+
+def _pool(folder: Path, config: str, split: Split, edits: Sequence[Row]) -> dict[str, Row]:
+    """The questions about images that these edits name, by id."""
+    asked = {item["id"] for row in edits for item in row.get(config) or ()}
+    rows = _rows(folder, config, split, (*POOL_COLUMNS, "image_name", SOURCE_IMAGE))
+    return {row["id"]: row for row in rows if row["id"] in asked}
 
 
 def read_hub(name: str, task: Task, split: Split, images: Path | None = None) -> list[Case]:
@@ -38,7 +48,7 @@ def read_hub(name: str, task: Task, split: Split, images: Path | None = None) ->
     from huggingface_hub import snapshot_download
 
     repository, _, revision = name.partition("@")
-    wanted = [f"data/{config}/{split}-*" for config in (task, "text_locality", "image_locality")]
+    wanted = [f"data/{config}/{split}-*" for config in (task, *POOLS)]
     try:
         folder = snapshot_download(
             repository, repo_type="dataset", revision=revision or None, allow_patterns=wanted
@@ -60,8 +70,7 @@ def _rows(folder: Path, config: str, split: Split, columns: tuple[str, ...]) -> 
 def _case(
     row: Row,
     where: tuple[Task, Split],
-    facts: dict[str, Row],
-    others: dict[str, Row],
+    pools: Mapping[Kind, dict[str, Row]],
     images: Path | None,
 ) -> Case:
     image, question, target = _picture(row, images), row["question"] or "", row["target"] or ""
@@ -80,8 +89,11 @@ def _case(
         answers=tuple(row["answers"] or ()),
         probes=(
             *rephrases(target, image, question, row["rephrase"], painted),
-            *(_item("text_locality", item, facts, row, images) for item in _whole(row["text_locality"])),
-            *(_item("image_locality", item, others, row, images) for item in _whole(row["image_locality"])),
+            *(
+                _item(kind, item, pool, row, images)
+                for kind, pool in pools.items()
+                for item in _whole(row.get(kind))
+            ),
         ),
     )
 
@@ -108,11 +120,17 @@ def _item(kind: Kind, item: Row, pool: dict[str, Row], edit: Row, images: Path |
         kind=kind,
         id=item["id"],
         question=item["question"],
-        answers=tuple(dict.fromkeys((item["answer"], *(row["answers"] or ())))),
+        answers=right_answers(kind, item["answer"], row["answers"] or ()),
         relation=relation,
-        image=_picture(row, images) if kind == "image_locality" else None,
+        image=None if kind == "text_locality" else _picture(row, images),
+        nearness=_nearness(item),
         prefixed=not item["id"].startswith("bare/"),
     )
+
+
+def _nearness(item: Row) -> Nearness | None:
+    cosines = (item.get("text_cosine"), item.get("image_cosine"))
+    return None if cosines == (None, None) else Nearness(*cosines)
 
 
 def _picture(row: Row, images: Path | None) -> Picture:

@@ -55,4 +55,4 @@ class Legacy(Protocol):
     def main(self, task: Task, kind: Kind) -> str:  # noqa: ARG002
         if kind in LOCALITY:
             return "top1" if kind == "text_locality" else "top10"
-        return "token_accuracy" if kind == "portability" else "exact_match"
+        return "token_accuracy" if kind in ("portability", "gain") else "exact_match"

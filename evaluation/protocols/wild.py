@@ -59,4 +59,4 @@ class Wild(Protocol):
     def main(self, task: Task, kind: Kind) -> str:
         if kind in LOCALITY:
             return "unchanged"
-        return "consensus" if task == "caption" and kind != "portability" else "match"
+        return "consensus" if task == "caption" and kind not in ("portability", "gain") else "match"

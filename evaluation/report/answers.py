@@ -27,9 +27,12 @@ TITLES: dict[Kind, str] = {
     "portability": "Portability",
     "text_locality": "Text locality",
     "image_locality": "Image locality",
+    "gain": "Gain",
 }
 RELATIONS: dict[Relative, str] = {
     **{"far": "far", "same_image": "same image", "same_question": "same question"},
+    **{"no_image": "without image", "similar_question": "similar question"},
+    **{"near_right": "nearest", "far_right": "farthest", "near_wrong": "nearest", "far_wrong": "farthest"},
     **{"1-hop": "1 hop", "2-hop": "2 hops", "3-hop": "3 hops", "4-hop": "4 hops"},
     **{"second": "second edit", "composed": "both edits"},
 }
@@ -80,13 +83,14 @@ def answers_table(judged: Judged) -> Html:
 
 
 def outcome(judged: Judged) -> Html:
-    """In a line, how many probes each method passed."""
+    """In a line, how many probes each method passed, of those that it had to."""
     parts = []
     for run, one in judged.results:
         if not is_unedited(run) and one.scored:
-            passed = sum(state(judged.board.task, probe) != "fail" for probe in one.probes)
-            kind = "all" if passed == len(one.probes) else None
-            parts.append(tag("span", run.name, " ", tag("b", f"{passed}/{len(one.probes)}"), class_=kind))
+            wanted = [probe for probe in one.probes if probe.kind != "gain"]
+            passed = sum(state(judged.board.task, probe) != "fail" for probe in wanted)
+            kind = "all" if passed == len(wanted) else None
+            parts.append(tag("span", run.name, " ", tag("b", f"{passed}/{len(wanted)}"), class_=kind))
     return tag("summary", tag("span", "Answers", class_="what"), *parts)
 
 
@@ -117,7 +121,7 @@ def _key(probe: ProbeResult) -> Key:
 
 
 def _title(probe: ProbeResult) -> str:
-    told = probe.relation is not None and probe.kind != "text_locality"
+    told = probe.relation not in (None, "far") or probe.kind == "image_locality"
     relation = f", {RELATIONS[probe.relation]}" if told and probe.relation else ""
     return TITLES[probe.kind] + relation
 

@@ -8,18 +8,16 @@ from itertools import pairwise
 from math import log10
 
 from evaluation.drawing.markup import Html, join, tag
-from evaluation.drawing.svg import TICKS, Scale, clip_name, figure, line, panel, text
+from evaluation.drawing.svg import Scale, clip_name, figure, line, panel, text
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import NAMES, Board, in_words, make_board
+from evaluation.report.courses import BOTTOM, LEFT, RIGHT, TOP, percent_lines, spread
 from evaluation.report.looks import make_looks, mark
 from evaluation.report.runs import SINGLE, Run
 from evaluation.report.sections import main_table, warnings
 
-LINE = 13.0
-"""Between the names at the ends of lines, at least."""
-TOP, BOTTOM = 32.0, 222.0
-_LEFT, _RIGHT, _NAMES = 34.0, 226.0, 252.0
+_NAMES = 252.0
 _Y = Scale(0, 100, BOTTOM, TOP)
 
 
@@ -86,9 +84,8 @@ def _plots(board: Board, protocol: ProtocolName) -> Html:
 
 def _panel(board: Board, protocol: ProtocolName, column: str, lines: Sequence[Sequence[Run]]) -> Html:
     numbers = sorted({run.at_once for of in lines for run in of})
-    across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), _LEFT, _RIGHT)
-    grid = [line(_LEFT - 6, _Y(tick), _RIGHT + 6, _Y(tick)) for tick in TICKS]
-    grid += [text(_LEFT - 12, _Y(tick) + 4, str(tick), anchor="end") for tick in TICKS]
+    across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), LEFT, RIGHT)
+    grid = percent_lines()
     grid += [line(across(log10(number)), TOP, across(log10(number)), BOTTOM) for number in numbers]
     grid += [text(across(log10(number)), BOTTOM + 18, str(number), anchor="middle") for number in numbers]
     ends: list[tuple[float, float, Run]] = []
@@ -127,26 +124,3 @@ def _names(board: Board, ends: Sequence[tuple[float, float, Run]]) -> list[Html]
         name = settings.method + run.name.removeprefix(settings.name)
         drawn.append(text(_NAMES, place + 4, clip_name(name, 14), "name"))
     return drawn
-
-
-def spread(places: Sequence[float]) -> list[float]:
-    """The places, from the top down, moved as far as it takes to keep a line's height between them.
-
-    Those that would overlap stand evenly around their middle.
-    """
-    groups: list[list[float]] = []
-    for place in places:
-        groups.append([place])
-        while len(groups) > 1 and _top(groups[-1]) - _bottom(groups[-2]) < LINE:
-            groups[-2:] = [groups[-2] + groups[-1]]
-    return [_top(group) + LINE * number for group in groups for number in range(len(group))]
-
-
-def _top(group: Sequence[float]) -> float:
-    middle = sum(group) / len(group)
-    half = LINE * (len(group) - 1) / 2
-    return min(max(middle - half, TOP), BOTTOM - 2 * half)
-
-
-def _bottom(group: Sequence[float]) -> float:
-    return _top(group) + LINE * (len(group) - 1)

@@ -102,7 +102,7 @@ def _pictures(case: Case) -> Html:
     for probe in case.of("image_generality", "image_locality"):
         if probe.kind == "image_generality":
             named["Rephrased image"] = probe.image
-        elif probe.relation not in (None, "same_image"):
+        elif probe.relation in ("far", "same_question", "near_right", "far_right"):
             named[f"Locality, {RELATIONS[probe.relation]}"] = probe.image
     return tag("div", *(_figure(name, picture) for name, picture in named.items()), class_="pictures")
 

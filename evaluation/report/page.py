@@ -14,10 +14,12 @@ from evaluation.report.at_once import at_once
 from evaluation.report.board import Board, make_board
 from evaluation.report.cases import Cards, filters, make_cards
 from evaluation.report.components import components
+from evaluation.report.distances import distances
 from evaluation.report.divergence import divergences
 from evaluation.report.formats import TASK_TITLES
 from evaluation.report.hops import portability
 from evaluation.report.judged import judged
+from evaluation.report.localities import localities
 from evaluation.report.looks import make_looks
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
@@ -114,6 +116,8 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
         radars(board),
         agreements(board),
         divergences(board),
+        localities(board),
+        distances(board),
         portability(board),
         judged(whole),
         type_tables(board),

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from math import log10
 
 from evaluation.drawing.markup import Html, join, tag
-from evaluation.drawing.svg import TICKS, Scale, clip_name, figure, line, panel, text
+from evaluation.drawing.svg import Scale, figure, panel, text
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
-from evaluation.report.at_once import BOTTOM, TOP, spread
-from evaluation.report.board import in_words
+from evaluation.report.courses import BOTTOM, LEFT, RIGHT, course, names, percent_lines
 from evaluation.report.formats import Table, as_html
-from evaluation.report.looks import Looks, make_looks, mark
+from evaluation.report.looks import Looks, make_looks
 from evaluation.report.preset_tables import preset_tables
 from evaluation.report.runs import Run
 from evaluation.report.stream_tables import NOTE, StreamRun, own, protocols_of, stream_table
@@ -23,8 +21,6 @@ from mmedit_build.rows import Task
 
 DRAWN = ("Online", "Kept", "T-Gen", "T-Loc", "I-Loc", "Ability")
 """The columns that have a plot."""
-_LEFT, _RIGHT, _NAMES = 34.0, 226.0, 252.0
-_Y = Scale(0, 100, BOTTOM, TOP)
 
 
 def section(task: Task, streams: Sequence[StreamRun], looks: Looks) -> Html:
@@ -70,38 +66,20 @@ Numbers = Mapping[tuple[str, int], Mapping[str, Estimate]]
 
 
 def _panel(column: str, runs: Sequence[Run], numbers: Sequence[int], found: Numbers, looks: Looks) -> Html:
-    across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), _LEFT, _RIGHT)
-    grid = [line(_LEFT - 6, _Y(tick), _RIGHT + 6, _Y(tick)) for tick in TICKS]
-    grid += [text(_LEFT - 12, _Y(tick) + 4, str(tick), anchor="end") for tick in TICKS]
+    across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), LEFT, RIGHT)
+    grid = percent_lines()
     grid += [text(across(log10(one)), BOTTOM + 18, f"{one:,}", anchor="middle") for one in numbers]
     drawn: list[Html] = []
-    ends: list[tuple[float, float, Run]] = []
+    ends: list[tuple[float, Estimate, Run]] = []
     for run in runs:
         points = [
             (across(log10(number)), of)
             for number in numbers
             if (of := found.get((run.name, number), {}).get(column)) is not None
         ]
-        drawn += _line(column, run, points, looks)
-        ends += [(x, _Y(100 * of.mean), run) for x, of in points[-1:]]
-    return panel(COLUMNS[column], BOTTOM + 26, *grid, *drawn, *_names(ends, looks))
-
-
-def _line(column: str, run: Run, points: Sequence[tuple[float, Estimate]], looks: Looks) -> Iterator[Html]:
-    paint = looks[run.name].paint
-    for (x, one), (other_x, other) in pairwise(points):
-        yield line(x, _Y(100 * one.mean), other_x, _Y(100 * other.mean), "course", stroke=paint)
-    for x, one in points:
-        yield line(x, _Y(100 * one.low), x, _Y(100 * one.high), "cross", stroke=paint)
-        yield mark(x, _Y(100 * one.mean), looks[run.name], f"{run.name}, {COLUMNS[column]}: {in_words(one)}")
-
-
-def _names(ends: Sequence[tuple[float, float, Run]], looks: Looks) -> Iterator[Html]:
-    """At the ends of the lines, none over another."""
-    order = sorted(ends, key=lambda one: one[1])
-    for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
-        yield line(x + 8, y, _NAMES - 4, place, "course thin", stroke=looks[run.name].paint)
-        yield text(_NAMES, place + 4, clip_name(run.name, 14), "name")
+        drawn += course(COLUMNS[column], run, points, looks)
+        ends += [(x, of, run) for x, of in points[-1:]]
+    return panel(COLUMNS[column], BOTTOM + 26, *grid, *drawn, *names(ends, looks))
 
 
 def _shown(table: Table) -> Html:

@@ -10,11 +10,13 @@ from types import MappingProxyType
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
+from evaluation.report.distances import distance_tables
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, latex
 from evaluation.report.hops import hop_tables
 from evaluation.report.judged import CSV_COLUMNS as JUDGED_COLUMNS
 from evaluation.report.judged import csv_rows as judged_rows
 from evaluation.report.judged import judged_tables
+from evaluation.report.localities import locality_tables
 from evaluation.report.overview import overview_table
 from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
 from evaluation.report.preset_tables import preset_csv_rows, preset_tables
@@ -56,7 +58,7 @@ def write_tables(
 ) -> list[Path]:
     """Write all tables of all tasks into a folder."""
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
-    whole = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *_of_streams(streams)]
+    whole = [*main_tables(runs), *_near_and_far(runs), *_judged(runs), *_of_streams(streams)]
     texts = {
         "tables.md": markdown(runs, streams),
         "tables.tex": "\n".join(map(latex, [*whole, *overviews])),
@@ -107,8 +109,12 @@ def _columns(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> dict[st
     }
 
 
-def _hop_tables(runs: dict[Task, list[Run]]) -> list[Table]:
-    return [table for task, of_task in runs.items() for table in hop_tables(task, split(of_task)[0])]
+def _near_and_far(runs: dict[Task, list[Run]]) -> list[Table]:
+    """What is asked near the edit and far from it: portability by hop, locality by kind and by distance."""
+    makers = (hop_tables, locality_tables, distance_tables)
+    return [
+        table for task, of_task in runs.items() for make in makers for table in make(task, split(of_task)[0])
+    ]
 
 
 def _judged(runs: dict[Task, list[Run]]) -> list[Table]:
@@ -166,7 +172,7 @@ def markdown(
     runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
 ) -> str:
     """All tables for people."""
-    tables = [*main_tables(runs), *_hop_tables(runs), *_judged(runs), *_of_streams(streams)]
+    tables = [*main_tables(runs), *_near_and_far(runs), *_judged(runs), *_of_streams(streams)]
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])

@@ -57,6 +57,9 @@ class ProbeResult:
     item: str = ""
     """The id of the locality item."""
     relation: Relative | None = None
+    text_cosine: Finite | None = None
+    image_cosine: Finite | None = None
+    """How near the item lies to its edit, where the dataset tells."""
     known: bool | None = None
     """Of portability: whether the unedited model knew what has to be known besides the edit."""
     prompt: str

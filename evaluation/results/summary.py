@@ -25,10 +25,15 @@ Group = Relative | Literal["near", "known"] | KnownHop
 portability probes of which the unedited model knew what they build on."""
 HOPS: dict[Hop, KnownHop] = dict(zip(get_args(Hop), get_args(KnownHop), strict=True))
 GROUPS: tuple[Group, ...] = (
-    *("far", "near", "same_image", "same_question"),
+    *("far", "near", "same_image", "same_question", "no_image", "similar_question"),
+    *("near_right", "far_right", "near_wrong", "far_wrong"),
     *("known", *get_args(Hop), *get_args(KnownHop)),
     *("second", "composed"),
 )
+
+
+NEAR: tuple[Relative, ...] = ("same_image", "same_question")
+"""Which near items the main table means, so that its numbers are the same whatever else a dataset has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +175,7 @@ def _order(of: Measure) -> tuple[int, ...]:
 def _relations(probe: ProbeResult) -> tuple[Group | None, ...]:
     """Under which relations a probe counts."""
     if probe.kind in LOCALITY:
-        return (probe.relation,) if probe.relation in (None, "far") else (probe.relation, "near")
+        return (probe.relation, "near") if probe.relation in NEAR else (probe.relation,)
     if probe.kind != "portability" or probe.relation == "composed":
         return (probe.relation,)
     known: tuple[Group, ...] = ("known",) if probe.known else ()

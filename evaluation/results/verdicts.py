@@ -72,12 +72,13 @@ def check_same(folder: Path, verdicts: Iterable[Verdict], judge: str, prompt: st
 def judged_of(task: Task, probe: ProbeResult) -> Said | None:
     """What is judged of a probe: free answers to questions that the edit shall change.
 
-    Captions are not answers that are right or wrong, and of locality the answer before is the measure.
+    Captions are not answers that are right or wrong, of locality the answer before is the measure, and gain
+    is what an edit may change but need not.
     """
     main = PROTOCOLS["wild"].main(task, probe.kind)
     if (
         probe.after is None
-        or probe.kind in LOCALITY
+        or probe.kind in (*LOCALITY, "gain")
         or main != MATCH
         or MATCH not in probe.scores.get("wild", {})
     ):

@@ -13,6 +13,7 @@ from evaluation.protocols.known import chosen
 from evaluation.protocols.output import Output, log_prob
 from evaluation.results.records import ProbeResult, Scores
 from mmedit_build.errors import UserError
+from mmedit_build.rows import Nearness
 from mmedit_build.scoring.caption import Consensus
 
 
@@ -40,10 +41,13 @@ class Scorer:
         numbers = [log_prob(after), *(value for of in scores.values() for value in of.values())]
         if not np.isfinite(numbers).all():
             raise UserError("The edited model's outputs are not finite numbers; edit less strongly.")
+        near = asked.probe.nearness or Nearness(None, None)
         return ProbeResult(
             kind=asked.kind,
             item=asked.probe.id,
             relation=asked.probe.relation,
+            text_cosine=near.text,
+            image_cosine=near.image,
             known=known,
             prompt=asked.query.prompt,
             target=asked.query.target,

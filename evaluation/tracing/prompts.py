@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from editors.patches.overlays import bare_prompt
-from evaluation.data.cases import Case
+from evaluation.data.cases import USUAL, Case
 from evaluation.data.cases import Kind as ProbeKind
 from evaluation.data.probes import Asked, ask_all
 from mmedit_build.errors import UserError
@@ -91,7 +91,8 @@ def candidates(cases: Sequence[Case], mllm: MLLM, kind: Kind) -> list[Candidate]
     for case in cases:
         for probe in ask_all(case, mllm):
             name, image = probe.probe.id, probe.query.image
-            if probe.kind == PROBES[kind] and name not in found:
+            usual = probe.kind == PROBES[kind] and probe.probe.relation in USUAL
+            if usual and name not in found:
                 group = name if image is None else image_key(image)
                 found[name] = Candidate(name, kind, probe, group)
     return list(found.values())

@@ -16,7 +16,11 @@ PER_FINDING = 2
 """How many rows show the same fault in the same split."""
 WITHOUT_FAULT = 12
 """How many rows are shown if there are no faults, and how many without any where there are."""
-RELATIONS = {"far": "", "same_image": "same image", "same_question": "same question"}
+RELATIONS = {
+    **{"far": "", "same_image": "same image", "same_question": "same question"},
+    **{"no_image": "without the image", "similar_question": "similar question"},
+    **{"near_right": "nearest", "far_right": "farthest"},
+}
 _ABOUT = {
     "Rephrase": ("broken_yes_no", "identical_rephrases", "quoted_rephrases"),
     "Question": ("leaked_questions", "leaked_pairs", "leaked_entity_edits"),

@@ -126,8 +126,12 @@ def image_items(sample: Sample) -> Sequence[Item]:
 
 
 def text_items_of_questions(sample: Sample) -> Sequence[Item]:
-    """None for captions, whose prompt is about nothing."""
-    return text_items(sample) if sample.task == "vqa" else ()
+    """None for captions, whose prompt is about nothing, and none that is the edit's own question."""
+    return far_texts(sample) if sample.task == "vqa" else ()
+
+
+def far_texts(sample: Sample) -> Sequence[Item]:
+    return [item for item in text_items(sample) if item.relation == "far"]
 
 
 def all_items(sample: Sample) -> Sequence[Item]:
@@ -185,6 +189,10 @@ def pair(sample: Sample) -> Sequence[Hashable]:
 
 def text_questions(sample: Sample) -> Sequence[Hashable]:
     return [plain(item.question) for item in text_items(sample)]
+
+
+def far_questions(sample: Sample) -> Sequence[Hashable]:
+    return [plain(item.question) for item in far_texts(sample)]
 
 
 def image_pairs(sample: Sample) -> Sequence[Hashable]:

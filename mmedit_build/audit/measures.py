@@ -178,8 +178,8 @@ MEASURES: tuple[Measure, ...] = (
         "distinct_text_questions",
         "number",
         "Distinct text locality",
-        "Different questions among the text locality items.",
-        distinct(of.text_questions),
+        "Different questions among the far text locality items.",
+        distinct(of.far_questions),
     ),
     Measure(
         "distinct_image_items",
@@ -192,7 +192,7 @@ MEASURES: tuple[Measure, ...] = (
         "text_overlap",
         "number",
         "Overlap of text locality",
-        "Of the text locality items of questions: the edit's question has one of its content words.",
+        "Of the far text locality items of questions: the edit's question has one of its content words.",
         items(of.overlaps, of.text_items_of_questions),
     ),
     Measure(

@@ -42,16 +42,17 @@ def leaks(tables: Tables) -> Iterator[str]:
     yield from _shared(
         "the text locality question {!r} is in both splits", facts, lambda row: plain(row["question"])
     )
-    pairs = {split: _rows(tables, "image_locality", split) for split in SPLITS}
-    yield from _shared(
-        "the image locality pair {} is in both splits",
-        pairs,
-        lambda row: (row["image_id"], plain(row["question"])),
-    )
-    for here, there in (SPLITS, SPLITS[::-1]):
-        images = {row["image_id"] for row in edits[there]}
-        for image in dict.fromkeys(row["image_id"] for row in pairs[here] if row["image_id"] in images):
-            yield f"the image {image} of an edit in {there} is used by image locality in {here}"
+    for config, name in (("image_locality", "image locality"), ("gain", "gain")):
+        pairs = {split: _rows(tables, config, split) for split in SPLITS}
+        yield from _shared(
+            f"the {name} pair {{}} is in both splits",
+            pairs,
+            lambda row: (row["image_id"], plain(row["question"])),
+        )
+        for here, there in (SPLITS, SPLITS[::-1]):
+            images = {row["image_id"] for row in edits[there]}
+            for image in dict.fromkeys(row["image_id"] for row in pairs[here] if row["image_id"] in images):
+                yield f"the image {image} of an edit in {there} is used by {name} in {here}"
 
 
 def loose_ends(tables: Tables) -> Iterator[str]:
@@ -62,7 +63,7 @@ def loose_ends(tables: Tables) -> Iterator[str]:
                 item["id"]: row["id"]
                 for edits in EDITS
                 for row in _rows(tables, edits, split)
-                for item in row[config]
+                for item in row.get(config) or ()
             }
             there = {row["id"] for row in _rows(tables, config, split)}
             yield from (

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmedit_build.columns import CONFIGS
+from mmedit_build.columns import CONFIGS, POOLS
 from mmedit_build.errors import UserError
 from mmedit_build.image_files import name_in_source, read_image
 from mmedit_build.publishing.columns import features
-from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Split
+from mmedit_build.rows import SPLITS, EditRow, Locality, LocalityItem, Nearness, Split
 from mmedit_build.work import Work
 
 SHARD_BYTES = 400_000_000
@@ -102,8 +102,8 @@ def _rows(config: str, split: Split, edits: Sequence[EditRow], work: Work) -> li
     here = [edit for edit in edits if edit.split == split]
     if config == "text_locality":
         return _pool(item for edit in here if edit.locality for item in edit.locality.text)
-    if config == "image_locality":
-        items = (item for edit in here if edit.locality for item in edit.locality.image)
+    if config in POOLS:
+        items = (item for edit in here if (of := edit.locality) for item in _of_images(of, config))
         return [_with_image(row, work) for row in _pool(items)]
     return [_edit_row(edit, work) for edit in here if edit.task == config]
 
@@ -128,10 +128,9 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
         "answers": list(edit.answers),
         "rephrase": edit.rephrase.text,
         "image_rephrase": Picture(work.path(edit.imagined.image), edit.id),
-        "text_locality": [_named(item, "id", "question", "answer") for item in edit.locality.text],
-        "image_locality": [
-            _named(item, "id", "relation", "image_id", "question", "answer") for item in edit.locality.image
-        ],
+        "text_locality": [_listed(item, edit.locality) for item in edit.locality.text],
+        "image_locality": [_listed(item, edit.locality) for item in edit.locality.image],
+        "gain": [_listed(item, edit.locality) for item in edit.locality.gain],
         "scores": [{"name": name, "value": value} for name, value in sorted(edit.scores.items())],
         "base": edit.base,
         "rephrase_model": edit.rephrase.model,
@@ -142,6 +141,17 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
         "imagine_seed": str(edit.imagined.seed),
         "image_rephrase_digest": edit.imagined.digest,
     }
+
+
+def _of_images(locality: Locality, config: str) -> tuple[LocalityItem, ...]:
+    return locality.gain if config == "gain" else locality.image
+
+
+def _listed(item: LocalityItem, locality: Locality) -> Row:
+    """An item as its edit names it."""
+    near = locality.nearness.get(item.id, Nearness(None, None))
+    row = {**_named(item, "id", "relation", "question", "answer"), "text_cosine": near.text}
+    return row if item.image is None else {**row, "image_id": item.image_id, "image_cosine": near.image}
 
 
 def _named(item: LocalityItem, *names: str) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from mmedit_build.recipe.attach import AttachStage, Neighbors, TextEncoder
 from mmedit_build.recipe.fields import Strict
 from mmedit_build.recipe.models import Endpoint, Local, LocalMLLM, Model, Price, VisionModel
 from mmedit_build.recipe.sources import (
@@ -22,7 +23,6 @@ from mmedit_build.recipe.sources import (
     Sources,
 )
 from mmedit_build.recipe.stages import (
-    AttachStage,
     ImagineStage,
     Inversion,
     License,
@@ -96,6 +96,7 @@ __all__ = [
     "MineStage",
     "MineVqa",
     "Model",
+    "Neighbors",
     "Price",
     "PublishStage",
     "QuestionFiles",
@@ -107,5 +108,6 @@ __all__ = [
     "Similarity",
     "Sizes",
     "Sources",
+    "TextEncoder",
     "VisionModel",
 ]

@@ -6,9 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mmedit_build.recipe.fields import Count, Share, Strict, Whole
+from mmedit_build.recipe.fields import Count, Share, Strict
 from mmedit_build.recipe.models import Local, Model, VisionModel
-from mmedit_build.recipe.sources import FactSource, QuestionSource
 
 
 class Sizes(Strict):
@@ -185,29 +184,6 @@ class ImagineStage(Strict):
         if self.enough > self.candidates:
             raise ValueError("enough is more than candidates, so it can never be reached")
         return self
-
-
-class AttachStage(Strict):
-    """Gives each edit questions whose answers it shall not change."""
-
-    text: tuple[FactSource, ...] = ()
-    """Pools of far questions without an image."""
-    image: tuple[QuestionSource, ...] = ()
-    """Pools of far questions about images."""
-    text_items: Count = 1
-    """Far text items per edit."""
-    image_items: Count = 1
-    """Far image items per edit."""
-    same_image: Whole = 1
-    """Near items per edit: another question on its image."""
-    same_question: Whole = 1
-    """Near items per edit: its question on another image."""
-    only_right: bool = True
-    """Take only what the base model answers right."""
-    answer_tokens: Count = 16
-    """The longest answer in tokens."""
-    shard_rows: Count = 512
-    """Rows that are worked on and saved together."""
 
 
 class License(Strict):

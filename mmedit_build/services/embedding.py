@@ -18,17 +18,17 @@ from mmedit_build.checkpoints.files import find_files
 from mmedit_build.checkpoints.tokenizers import check_fits, check_tokenizer
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError
-from mmedit_build.recipe import Similarity
+from mmedit_build.recipe import Similarity, TextEncoder
 
 ENCODER = "an embedding model"
-REMEDY = "give a folder or the id of a sentence-transformers checkpoint, or leave out `similarity`"
+REMEDY = "give a folder or the id of a sentence-transformers checkpoint, or leave it out of the recipe"
 BATCH = 64
 POOLING = "1_Pooling/config.json"
 MOST_TOKENS = 256
 """Longer texts are cut, as those checkpoints do; questions never are so long."""
 
 
-def look_at(similarity: Similarity) -> Any:
+def look_at(similarity: Similarity | TextEncoder) -> Any:
     """The tokenizer of an encoder, refused if the files beside it do not allow to load or use the encoder."""
     folder, revision = locate(similarity.model), similarity.revision
     with told(ENCODER, similarity.model, REMEDY):
@@ -52,7 +52,7 @@ class Embedder:
         self._tokenizer = tokenizer
 
     @classmethod
-    def load(cls, similarity: Similarity) -> Embedder:
+    def load(cls, similarity: Similarity | TextEncoder) -> Embedder:
         """Load the checkpoint that a recipe names."""
         tokenizer = look_at(similarity)
         with told(ENCODER, similarity.model, REMEDY):

@@ -29,7 +29,8 @@ Fits = Callable[[LocalityItem], bool]
 
 @dataclass
 class Probing:
-    """From the pools to what the base model answers right."""
+    """From the pools to what the base model answers right, and from questions without their image to what it
+    says to them."""
 
     config: AttachStage
     base: VisionModel
@@ -47,11 +48,18 @@ class Probing:
             if isinstance(answer, NoAnswer):
                 yield Failed(row.id, answer.reason)
                 continue
-            item = replace(row, prediction=answer.text)
-            right = not self.config.only_right or is_right(item, answer.text)
-            yield item if right else Rejected(item.id, "answered wrong", item)
+            yield self._judged(replace(row, prediction=answer.text), answer.text)
+
+    def _judged(self, item: LocalityItem, said: str) -> LocalityItem | Rejected[LocalityItem]:
+        if item.relation == "no_image":
+            # Nothing is right without the image: its answer is what the model says.
+            return replace(item, answer=said) if plain(said) else Rejected(item.id, "no answer", item)
+        right = not self.config.only_right or is_right(item, said)
+        return item if right else Rejected(item.id, "answered wrong", item)
 
     def _question(self, row: LocalityItem) -> Question:
+        if row.relation == "no_image":
+            return Question(None, row.question)
         if row.image is None:
             return Question(None, row.question, "fact")
         return Question(self.work.path(row.image), row.question)
@@ -121,16 +129,16 @@ class _Dealer:
         self._config = config
         self._borders = Borders(edits, pools, seed)
         # Leaves out of the decks below what is not apart from its edit, too: an edit's question on its image.
-        edited = {_pair(edit) for edit in edits}
-        far = [item for item in pools if _pair(item) not in edited]
-        right = [row for row in known if row.task == "vqa" and _pair(row) not in edited]
+        edited = {pair_of(edit) for edit in edits}
+        far = [item for item in pools if pair_of(item) not in edited]
+        right = [row for row in known if row.task == "vqa" and pair_of(row) not in edited]
         self._facts = _decks((item for item in far if item.image is None), self._borders.of_item, seed)
         self._images = _decks((item for item in far if item.image is not None), self._borders.of_item, seed)
         images = {edit.image_id for edit in edits}
-        on_image = (_near(row, "same_image") for row in right if row.image_id in images)
+        on_image = (near_item(row, "same_image") for row in right if row.image_id in images)
         self._on_image = _decks(on_image, lambda item: item.image_id, seed)
         texts = {plain(edit.question) for edit in edits if edit.task == "vqa"}
-        with_text = (_near(row, "same_question") for row in right if plain(row.question) in texts)
+        with_text = (near_item(row, "same_question") for row in right if plain(row.question) in texts)
         self._with_text = _decks(with_text, lambda item: plain(item.question), seed)
 
     def serve(self, edit: EditRow) -> EditRow | Rejected[EditRow]:
@@ -151,11 +159,13 @@ def _apart(edit: EditRow, item: LocalityItem) -> bool:
     return item.image_id != edit.image_id and plain(item.question) != plain(edit.question)
 
 
-def _pair(row: EditRow | LocalityItem) -> tuple[str | None, str]:
+def pair_of(row: EditRow | LocalityItem) -> tuple[str | None, str]:
+    """What is asked about which image."""
     return row.image_id, plain(row.question)
 
 
-def _near(row: EditRow, relation: Relation) -> LocalityItem:
+def near_item(row: EditRow, relation: Relation) -> LocalityItem:
+    """A mined question as an item."""
     return LocalityItem(
         id=row.id,
         relation=relation,

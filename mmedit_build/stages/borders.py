@@ -54,8 +54,11 @@ class Borders:
         return split if self.of_image(item.image_id) == split else None
 
     def admit(self, edit: EditRow, item: LocalityItem) -> bool:
-        """Whether an item may be used near an edit: neither its image nor its text is the other split's."""
-        split = split_of(edit)
+        """Whether an item may be used near an edit."""
+        return self.admits(split_of(edit), item)
+
+    def admits(self, split: Split, item: LocalityItem) -> bool:
+        """Whether an item may be used near edits of a split: its image and text are not the other's."""
         ours = item.image_id is None or self.of_image(item.image_id) == split
         return ours and self._texts.get(plain(item.question), split) == split
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -20,11 +21,17 @@ from mmedit_build.plan import plan
 from mmedit_build.recipe import Draw, Recipe, Sizes
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.rows import SPLITS
+from mmedit_build.stages import rounds
 from mmedit_build.status import summaries
-from mmedit_build.steps import STEPS, examples_to_mine, publish
+from mmedit_build.steps import STEPS, examples_to_mine, pool_items, publish
+from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
 PRECISION = "bfloat16" if torch.cuda.is_available() else "float32"
+
+
+NEAR = {"far_right": 1, "near_wrong": 1, "far_wrong": 1}
+"""Besides what the miniature's recipe asks for."""
 
 
 def small() -> Recipe:
@@ -47,7 +54,7 @@ def small() -> Recipe:
             "mine": mine,
             "rephrase": whole.rephrase.model_copy(update={"shard_rows": 4}),
             "imagine": whole.imagine.model_copy(update={"shard_rows": 2, "candidates": 1}),
-            "attach": whole.attach.model_copy(update={"shard_rows": 100}),
+            "attach": whole.attach.model_copy(update={"shard_rows": 100, **NEAR}),
         }
     )
 
@@ -93,9 +100,23 @@ def test_the_audit_finds_none_of_the_faults_that_must_not_be(built: Build) -> No
     assert (built.work.folder / "audit.html").is_file()
 
 
+def test_what_lies_near_stands_in_the_dataset_with_its_cosines(built: Build) -> None:
+    edits = [one for one in rows_of(built.work, "attach") if one.task == "vqa" and one.locality]
+    found = {item.relation for edit in edits for item in edit.locality.image}  # type: ignore[union-attr]
+    assert {"similar_question", "near_right", "far_right"} < found
+    rows = load_dataset(str(built.work.dataset), "vqa", split="test")
+    assert all({item["relation"] for item in row["gain"]} == {"near_wrong", "far_wrong"} for row in rows)
+    assert all(-1 <= item["image_cosine"] <= 1 for row in rows for item in row["image_locality"])
+    for edit in edits:
+        assert edit.locality
+        assert edit.locality.nearness.keys() == {
+            item.id for item in (*edit.locality.text, *edit.locality.image, *edit.locality.gain)
+        }
+
+
 def test_counts_add_up_from_stage_to_stage(built: Build) -> None:
     found = {one.stage: one for one in summaries(built.work)}
-    assert list(found) == ["mine", "rephrase", "imagine", "probe", "attach"]
+    assert list(found) == ["mine", "rephrase", "imagine", "probe", "blind", "attach"]
     for one in found.values():
         assert one.entered == one.kept + sum(one.rejected.values()) + sum(one.failed.values())
         assert one.finished
@@ -143,10 +164,43 @@ def test_a_second_run_changes_nothing(built: Build) -> None:
 def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Path) -> None:
     assert "0 rephrases" in plan(built, "rephrase")[0]
     assert "up to 0 images" in plan(built, "imagine")[0]
+    pools, blind, near = plan(built, "attach")
+    assert " locality questions, of which " in pools
+    assert pools.endswith("are done, and deals them to 24 edits.")
+    number = len(rows_of(built.work, "attach"))
+    assert re.search(r"asks (\d+) questions of edits without their images, of which \1 are done", blind)
+    assert near == "attach: looks for neighbors of the edits with miniature/clip."
+    assert number <= 24
     fresh = Build(small(), Work(tmp_path / "fresh"), silent)
     assert "draws 100 images" in plan(fresh, "mine")[0]
     assert plan(fresh, "imagine") == ["imagine: known once rephrase is finished."]
     assert not (tmp_path / "fresh").exists()
+
+
+def test_no_more_of_the_pools_is_asked_than_the_edits_need(
+    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "LEAST", 4)
+    for stage in ("mine", "rephrase", "imagine", "sources", "images"):
+        shutil.copytree(built.work.stage(stage), tmp_path / stage)
+    build = replace(built, work=Work(tmp_path))
+    all_of_them = len(pool_items(build))
+    assert re.search(
+        rf" \d+ of {all_of_them} .*, more of them while edits go short", plan(build, "attach")[0]
+    )
+    summary = STEPS["attach"](build)
+    probed = Summary.read(build.work.stage("probe"))
+    assert probed is not None
+    assert probed.entered < all_of_them
+    edits = rows_of(build.work, "attach")
+    assert len(edits) == summary.kept == len(rows_of(built.work, "attach"))  # type: ignore[union-attr]
+    far = [
+        item.id for edit in edits if edit.locality for item in edit.locality.image if item.relation == "far"
+    ]
+    assert len(set(far)) == len(far) == len(edits)
+    before = (build.work.stage("attach") / "rows.jsonl").read_bytes()
+    STEPS["attach"](build)
+    assert (build.work.stage("attach") / "rows.jsonl").read_bytes() == before
 
 
 def test_a_stage_asks_for_the_one_before_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from editors.base import Patch
-from evaluation.data.cases import LOCALITY, Case, Kind
+from evaluation.data.cases import LOCALITY, USUAL, Case, Kind
 from evaluation.data.pictures import key_of_image
 from evaluation.data.probes import Asked, edit_of
 from evaluation.protocols.base import ProtocolName
@@ -105,7 +105,7 @@ def _others(
     found: dict[str, Asked] = {}
     for case in cases:
         for probe in judging.probes(case):
-            if probe.kind in kinds:
+            if probe.kind in kinds and probe.probe.relation in USUAL:
                 found.setdefault(_name(probe.query), probe)
     return [probe for name, probe in found.items() if name not in own]
 

@@ -1,13 +1,13 @@
-"""How well images fit texts: cosines of CLIP's or SigLIP's embeddings."""
+"""Embeddings of CLIP or SigLIP: how well images fit texts, and how near images or texts are to each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import PIL.Image
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModel, AutoProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
@@ -27,7 +27,7 @@ REMEDY = (
 BATCH = 32
 
 
-def look_at(config: recipe.Resemblance, device: str) -> Any:
+def look_at(config: recipe.Resemblance | recipe.Neighbors, device: str) -> Any:
     """The processor of a model, refused if the files beside it do not allow to load the model."""
     find_device(device)
     name, revision = locate(config.model), config.revision or "main"
@@ -41,13 +41,13 @@ def look_at(config: recipe.Resemblance, device: str) -> Any:
 class Resemblance:
     """A model that embeds texts and images in the same space."""
 
-    def __init__(self, model: nn.Module, processor: Any, most_tokens: int) -> None:
+    def __init__(self, model: Any, processor: Any, most_tokens: int) -> None:
         self._model = model
         self._processor = processor
         self._most_tokens = most_tokens
 
     @classmethod
-    def open(cls, config: recipe.Resemblance, device: str) -> Resemblance:
+    def open(cls, config: recipe.Resemblance | recipe.Neighbors, device: str) -> Resemblance:
         processor = look_at(config, device)
         with told(MATCHER, config.model, REMEDY):
             model = load_whole(
@@ -74,18 +74,39 @@ class Resemblance:
             cosines += self._cosines(texts[part], [open_image(image) for image in images[part]])
         return cosines
 
+    @torch.no_grad()
+    def text_vectors(self, texts: Sequence[str]) -> list[Tensor]:
+        """The embedding of each text, of length 1."""
+        return self._vectors(
+            texts, lambda part: self._model.get_text_features(**self._inputs(text=list(part)))
+        )
+
+    @torch.no_grad()
+    def image_vectors(self, images: Sequence[Image]) -> list[Tensor]:
+        """The embedding of each image, of length 1."""
+
+        def embed(part: Sequence[Image]) -> Any:
+            opened = [open_image(image) for image in part]
+            return self._model.get_image_features(**self._inputs(images=opened))
+
+        return self._vectors(images, embed)
+
+    def _vectors(self, things: Sequence[Any], embed: Callable[[Sequence[Any]], Any]) -> list[Tensor]:
+        found: list[Tensor] = []
+        for start in range(0, len(things), BATCH):
+            embedded = embed(things[start : start + BATCH]).pooler_output
+            found += nn.functional.normalize(embedded, dim=-1).cpu()
+        return found
+
     def _cosines(self, texts: Sequence[str], images: Sequence[Any]) -> list[float]:
-        # SigLIP was trained with padding up to its longest text; CLIP does not mind it.
-        inputs = self._processor(
-            text=list(texts),
-            images=list(images),
-            padding="max_length",
-            truncation=True,
-            max_length=self._most_tokens,
-            return_tensors="pt",
-        ).to(next(self._model.parameters()).device)
-        output = self._model(**inputs)
+        output = self._model(**self._inputs(text=list(texts), images=list(images)))
         cosines: list[float] = nn.functional.cosine_similarity(
             output.text_embeds, output.image_embeds
         ).tolist()
         return cosines
+
+    def _inputs(self, **given: Any) -> Any:
+        # SigLIP was trained with padding up to its longest text; CLIP does not mind it.
+        padding = {"padding": "max_length", "truncation": True, "max_length": self._most_tokens}
+        prepared = self._processor(**given, **(padding if "text" in given else {}), return_tensors="pt")
+        return prepared.to(next(self._model.parameters()).device)

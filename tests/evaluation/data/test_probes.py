@@ -5,8 +5,17 @@ from dataclasses import replace
 import pytest
 
 from evaluation.data.cases import Case, Premise, Probe, rephrases
-from evaluation.data.probes import ANSWER_TOKENS, CAPTION_TOKENS, ask_all, edit_of, train_edit, with_premise
+from evaluation.data.probes import (
+    ANSWER_TOKENS,
+    CAPTION_TOKENS,
+    Asked,
+    ask_all,
+    edit_of,
+    train_edit,
+    with_premise,
+)
 from mmedit_build.errors import UserError
+from mmedit_build.mllm import Query
 
 
 class Family:
@@ -56,6 +65,22 @@ CAPTION = replace(
     task="caption",
     question="a photo of",
     probes=(*rephrases("red", b"image", "a photo of", "a drawing of", b"again"), *LOCALITY),
+)
+NEARBY = (
+    Probe(
+        kind="text_locality", id="1/no_image", question="What color?", answers=("blue",), relation="no_image"
+    ),
+    Probe(
+        kind="image_locality",
+        id="vqa/3",
+        question="What shade?",
+        answers=("pale",),
+        relation="near_right",
+        image=b"third",
+    ),
+    Probe(
+        kind="gain", id="vqa/4", question="Which tint?", answers=("red",), relation="near_wrong", image=b"4"
+    ),
 )
 HOP = Probe(
     kind="portability",
@@ -173,3 +198,33 @@ def test_probes_of_some_kinds_come_in_their_order() -> None:
         *("nq/1", "bare/2", "okvqa/1", "vqa/2"),
     ]
     assert CASE.of("portability") == ()
+
+
+def test_what_lies_near_is_asked_as_questions_about_images_are_even_without_one() -> None:
+    near = replace(CASE, probes=NEARBY)
+    assert asked(near, "family")[1:] == [
+        ("text_locality", None, "<What color?>", "blue"),
+        ("image_locality", b"third", "<What shade?>", "pale"),
+        ("gain", b"4", "<Which tint?>", "red"),
+    ]
+    # Bare, as the edit itself, and after no prefix: it is about no fact.
+    assert [prompt for _, _, prompt, _ in asked(near, "raw")[1:]] == [
+        *("What color?", "<What shade?>", "<Which tint?>"),
+    ]
+    assert [one.prompt for one in map(_query, ask_all(replace(CAPTION, probes=NEARBY), Family())[1:])] == [
+        *("<What color?>", "<What shade?>", "<Which tint?>"),
+    ]
+
+
+def _query(one: Asked) -> Query:
+    return one.query
+
+
+def test_what_lies_near_shall_stay_but_for_what_the_base_model_gets_wrong() -> None:
+    probes = ask_all(replace(CASE, probes=NEARBY), Family())
+    assert [one.is_locality for one in probes] == [False, True, True, False]
+    assert [one.annotators for one in probes] == [("red", "pink"), (), (), ()]
+
+
+def test_learning_editors_see_the_usual_items_alone() -> None:
+    assert train_edit(replace(CASE, probes=(*CASE.probes, *NEARBY)), Family()) == train_edit(CASE, Family())

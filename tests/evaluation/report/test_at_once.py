@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from evaluation.report.at_once import BOTTOM, LINE, TOP, at_once, spread
+from evaluation.report.at_once import at_once
 from evaluation.report.board import make_board
+from evaluation.report.courses import BOTTOM, LINE, TOP, spread
 from evaluation.report.page import render
 from evaluation.report.runs import Run, by_family, split
 from evaluation.report.tables import main_tables, markdown

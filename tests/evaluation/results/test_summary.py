@@ -208,3 +208,18 @@ def test_the_headline_has_the_columns_of_the_paper() -> None:
     assert headline("caption", "wild")["Rel"].metric == "consensus"
     known = headline("caption", "wild")["Port known"]
     assert (known.kind, known.metric, known.relation) == ("portability", "match", "known")
+
+
+def test_only_the_usual_near_items_make_the_near_column() -> None:
+    scores: dict[Relative, float] = {
+        "same_image": 1.0,
+        "same_question": 0.0,
+        "similar_question": 0.25,
+        "near_right": 0.75,
+    }
+    edit = result(1, *(probe("image_locality", score, of) for of, score in scores.items()))
+    found = {
+        of.relation: by_id["1"] for of, by_id in all_values([edit]).items() if of.kind == "image_locality"
+    }
+    assert found.pop("near") == 0.5
+    assert found == scores

@@ -212,8 +212,10 @@ def test_a_model_in_this_process_may_judge_and_be_unclear(runs: list[Path]) -> N
     assert done.unclear == done.verdicts
 
 
-def test_captions_and_locality_are_not_judged(tmp_path: Path) -> None:
-    rows: list[list[Row]] = [[("reliability", "a photo of", "a red cat"), ("portability", "who?", "red")]]
+def test_captions_locality_and_gain_are_not_judged(tmp_path: Path) -> None:
+    rows: list[list[Row]] = [
+        [("reliability", "a photo of", "a red cat"), ("portability", "who?", "red"), ("gain", "why?", "red")]
+    ]
     folder = write_run(tmp_path, "ft", rows, task="caption")
     assert [*wanted([folder], "sage")] == [Said("who?", "red", "red")]
 

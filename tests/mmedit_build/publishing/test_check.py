@@ -56,6 +56,20 @@ def two_contents(world: Any, edits: list[EditRow]) -> None:
     edits[1] = with_items(edits[1], replace(world.other("train"), answer="work"))
 
 
+def with_gain(edit: EditRow, item: LocalityItem) -> EditRow:
+    assert edit.locality is not None
+    return replace(edit, locality=replace(edit.locality, gain=(item,)))
+
+
+def same_gain(world: Any, edits: list[EditRow]) -> None:
+    for number, name in ((0, "vqa/a"), (3, "vqa/b")):
+        edits[number] = with_gain(edits[number], replace(world.other("train"), id=name))
+
+
+def gain_on_an_edit(world: Any, edits: list[EditRow]) -> None:
+    edits[0] = with_gain(edits[0], replace(world.other("train"), id="vqa/4", image_id="4"))
+
+
 FAULTS: list[tuple[Change, str]] = [
     (same_image, "the image 0 is that of edits in both splits"),
     (same_image_of_tasks, "the image 1 is that of edits in both splits"),
@@ -63,6 +77,8 @@ FAULTS: list[tuple[Change, str]] = [
     (same_fact, "the text locality question 'who wrote the train' is in both splits"),
     (same_pair, r"the image locality pair \('20', 'what is it for'\) is in both splits"),
     (image_of_an_edit, "the image 4 of an edit in test is used by image locality in train"),
+    (same_gain, r"the gain pair \('20', 'what is it for'\) is in both splits"),
+    (gain_on_an_edit, "the image 4 of an edit in test is used by gain in train"),
     (same_id, "the id vqa/val2014/0 occurs twice in vqa"),
     (two_contents, "the id okvqa/20 has two contents in image_locality"),
 ]

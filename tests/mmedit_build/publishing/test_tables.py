@@ -37,7 +37,15 @@ def test_a_row_holds_all_that_is_known_of_its_edit(world: Any) -> None:
         "answers": ["cat", "cat", "dög"],
         "rephrase": "Corner 0 has what?",
         "image_rephrase": {"bytes": rendered.read_bytes(), "path": "0.png"},
-        "text_locality": [{"id": "nq/train", "question": "who wrote the train?", "answer": "Ada"}],
+        "text_locality": [
+            {
+                "id": "nq/train",
+                "relation": "far",
+                "question": "who wrote the train?",
+                "answer": "Ada",
+                "text_cosine": None,
+            }
+        ],
         "image_locality": [
             {
                 "id": f"okvqa/{number}",
@@ -45,9 +53,12 @@ def test_a_row_holds_all_that_is_known_of_its_edit(world: Any) -> None:
                 "image_id": str(number),
                 "question": "what is it for?",
                 "answer": "play",
+                "text_cosine": None,
+                "image_cosine": None,
             }
             for number in (20, 8)
         ],
+        "gain": [],
         "scores": [{"name": "evalai", "value": 0.5}, {"name": "official", "value": 0.0}],
         "base": "miniature/mllm",
         "rephrase_model": "chat",

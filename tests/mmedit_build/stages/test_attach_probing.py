@@ -10,6 +10,7 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.miniature.sources import Sources, write_sources
 from mmedit_build.recipe import AttachStage, FactFile, LocalMLLM, QuestionFiles
 from mmedit_build.rows import LocalityItem
+from mmedit_build.services.asking import Answer, Question
 from mmedit_build.sources.reading import read_facts, read_image_pool
 from mmedit_build.stages.attach import Probing, is_right
 from mmedit_build.work import Work
@@ -109,3 +110,15 @@ def test_a_missing_image_fails_alone(probing: Probing, pool: list[LocalityItem])
     assert isinstance(first, Failed)
     assert "gone.jpg" in first.reason
     assert isinstance(second, LocalityItem)
+
+
+def test_a_question_without_its_image_is_asked_as_a_question_and_keeps_any_answer(probing: Probing) -> None:
+    question = "What color is the cat?"
+    blind = replace(item(1, question), id="vqa/1/no_image", relation="no_image", answers=(), answer="")
+    (one,) = probing([blind])
+    assert isinstance(one, LocalityItem)
+    (query,) = [Question(None, question)]
+    assert probing._asker is not None
+    (answer,) = probing._asker.ask([query], max_tokens=16)
+    assert isinstance(answer, Answer)
+    assert (one.answer, one.prediction, one.answers) == (answer.text, answer.text, ())

@@ -120,3 +120,15 @@ def test_what_is_no_such_model_is_told_in_a_sentence(model: str) -> None:
 def test_an_image_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Cannot read"):
         opened("miniature/clip").text_image(["a cat"], [tmp_path / "missing.png"])
+
+
+@pytest.mark.parametrize("model", ["clip", "siglip"])
+def test_vectors_are_those_that_cosines_are_of(
+    model: str, siglip: Path, pictures: list[tuple[str, PIL.Image.Image]]
+) -> None:
+    matcher = opened("miniature/clip" if model == "clip" else str(siglip))
+    texts, images = zip(*pictures, strict=True)
+    vectors = zip(matcher.text_vectors(texts), matcher.image_vectors(images), strict=True)
+    found = [float(text @ image) for text, image in vectors]
+    assert found == pytest.approx(matcher.text_image(texts, images), abs=1e-5)
+    assert len(found) > BATCH

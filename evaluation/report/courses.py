@@ -1,0 +1,67 @@
+"""Lines of methods from point to point, with their names at the ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from evaluation.drawing.markup import Html
+from evaluation.drawing.svg import TICKS, Scale, clip_name, line, text
+from evaluation.report.board import in_words
+from evaluation.report.looks import Looks, mark
+from evaluation.report.runs import Run
+from evaluation.results.summary import Estimate
+
+LINE = 13.0
+"""Between the names at the ends of lines, at least."""
+TOP, BOTTOM = 32.0, 222.0
+LEFT, RIGHT = 34.0, 226.0
+_NAMES = 252.0
+_Y = Scale(0, 100, BOTTOM, TOP)
+
+
+def percent_lines() -> list[Html]:
+    """What the height of a point is read by."""
+    lines = [line(LEFT - 6, _Y(tick), RIGHT + 6, _Y(tick)) for tick in TICKS]
+    return lines + [text(LEFT - 12, _Y(tick) + 4, str(tick), anchor="end") for tick in TICKS]
+
+
+def course(title: str, run: Run, points: Sequence[tuple[float, Estimate]], looks: Looks) -> Iterator[Html]:
+    """The line of a run, through means that stand at some places, with their intervals."""
+    paint = looks[run.name].paint
+    for (x, one), (other_x, other) in pairwise(points):
+        yield line(x, _Y(100 * one.mean), other_x, _Y(100 * other.mean), "course", stroke=paint)
+    for x, one in points:
+        yield line(x, _Y(100 * one.low), x, _Y(100 * one.high), "cross", stroke=paint)
+        yield mark(x, _Y(100 * one.mean), looks[run.name], f"{run.name}, {title}: {in_words(one)}")
+
+
+def names(ends: Sequence[tuple[float, Estimate, Run]], looks: Looks) -> Iterator[Html]:
+    """At the ends of the lines, none over another."""
+    order = sorted(((x, _Y(100 * of.mean), run) for x, of, run in ends), key=lambda one: one[1])
+    for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
+        yield line(x + 8, y, _NAMES - 4, place, "course thin", stroke=looks[run.name].paint)
+        yield text(_NAMES, place + 4, clip_name(run.name, 14), "name")
+
+
+def spread(places: Sequence[float]) -> list[float]:
+    """The places, from the top down, moved as far as it takes to keep a line's height between them.
+
+    Those that would overlap stand evenly around their middle.
+    """
+    groups: list[list[float]] = []
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _top(groups[-1]) - _bottom(groups[-2]) < LINE:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_top(group) + LINE * number for group in groups for number in range(len(group))]
+
+
+def _top(group: Sequence[float]) -> float:
+    middle = sum(group) / len(group)
+    half = LINE * (len(group) - 1) / 2
+    return min(max(middle - half, TOP), BOTTOM - 2 * half)
+
+
+def _bottom(group: Sequence[float]) -> float:
+    return _top(group) + LINE * (len(group) - 1)
