@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from evaluation.data.cases import Kind
-from evaluation.results.summary import Group
+
+if TYPE_CHECKING:
+    from evaluation.results.summary import Group
 
 PresetName = Literal["vlkeb-gap", "liveedit", "t-patcher"]
 GAPS = (0, 10, 20, 50, 100)
