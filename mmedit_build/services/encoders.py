@@ -17,7 +17,7 @@ from mmedit_build.work import Work
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mmedit_build.services.resemblance import Resemblance
+    from mmedit_build.services.images.resemblance import Resemblance
 
 Floats = NDArray[np.float32]
 Advance = Callable[[int], None]
@@ -60,7 +60,7 @@ class Encoders:
 
     @cached_property
     def _matcher(self) -> Resemblance:
-        from mmedit_build.services.resemblance import Resemblance
+        from mmedit_build.services.images.resemblance import Resemblance
 
         return Resemblance.open(self._config, self._config.device)
 
