@@ -113,7 +113,8 @@ def _attach(build: Build) -> Iterator[Look]:
     images = [one for one in config.image if isinstance(one, QuestionFiles) and is_there(one, work)]
     yield partial(read_image_pool, images, work)
     if config.neighbors is not None:
-        from mmedit_build.services import embedding, resemblance
+        from mmedit_build.services import embedding
+        from mmedit_build.services.images import resemblance
 
         yield partial(resemblance.look_at, config.neighbors, config.neighbors.device)
         if config.neighbors.text is not None:
