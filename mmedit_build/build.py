@@ -69,6 +69,10 @@ class Build:
         """The rows that a stage ended with, as many as the build wants."""
         return rows_of(self.work, stage, name)[: self.limit]
 
+    def finished(self) -> list[EditRow]:
+        """The rows of the last stage that makes any."""
+        return self.rows_of(stages_of(self.recipe)[-1])
+
     def run(
         self,
         name: str,
@@ -87,6 +91,11 @@ class Build:
                 advance(number, str(tally))
 
             return run(job, workers=self.workers, retry_failed=self.retry_failed, advance=tell)
+
+
+def stages_of(recipe: Recipe) -> tuple[str, ...]:
+    """The stages of a build that make rows, in their order."""
+    return tuple(name for name in STAGES if name != "extend" or recipe.extend is not None)
 
 
 def rows_of(work: Work, stage: str, name: str = ROWS) -> list[EditRow]:

@@ -35,8 +35,8 @@ def main() -> None:
 def _about(_version: Version = None) -> None:
     """Build multimodal knowledge-editing benchmarks for any base model.
 
-    The stages are mine, rephrase, imagine, attach and publish; run does all of them. Whatever is interrupted
-    goes on when the same command is given again.
+    The stages are mine, rephrase, imagine, attach, extend (where the recipe has it) and publish; run does all
+    of them. Whatever is interrupted goes on when the same command is given again.
     """
 
 
@@ -59,6 +59,8 @@ _stage("mine", "Find what the base model gets wrong.")
 _stage("rephrase", "Say each question in other words.")
 _stage("imagine", "Render each image anew.")
 _stage("attach", "Give each edit questions whose answers it shall not change.")
+
+_stage("extend", "Ask what follows from each edit by common knowledge.")
 
 
 @app.command()
@@ -149,7 +151,7 @@ def export(
 
     folder = _folder(load_recipe(recipe).name, work)
     writers = {"easyedit": export_edits}
-    done = writers[layout](rows_of(folder, "attach"), folder, out)
+    done = writers[layout](rows_of(folder, folder.finished or "attach"), folder, out)
     typer.echo(f"{sum(done.rows.values())} rows in {len(done.rows)} files, {done.images} images.")
     if done.missing_images:
         typer.echo(f"{done.missing_images} images are named but not there, and were not copied.")
@@ -226,12 +228,11 @@ def build(  # one parameter for each option of a stage
     embed_source_images: bool | None = None,
 ) -> None:
     """What the command of a stage does, or `run` for all of them."""
-    from mmedit_build.build import Build
+    from mmedit_build.build import Build, stages_of
     from mmedit_build.choosing import overwriting
     from mmedit_build.console import progress, quiet_loading
     from mmedit_build.preflight import check_ready
     from mmedit_build.recipe.loading import load_recipe
-    from mmedit_build.work import STAGES
 
     loaded = load_recipe(recipe)
     if embed_source_images is not None:
@@ -240,7 +241,12 @@ def build(  # one parameter for each option of a stage
     folder = _folder(loaded.name, work)
     whole = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
     quiet_loading()
-    stages = (*STAGES, "publish") if stage == "run" else (stage,)
+    all_stages = (*stages_of(loaded), "publish")
+    if stage not in (*all_stages, "run"):
+        raise UserError(
+            f"The recipe {loaded.name} has no section `{stage}`; add one, as in recipes/miniature.yaml."
+        )
+    stages = all_stages if stage == "run" else (stage,)
     check_ready(whole, stages[0])
     if said := overwriting(whole, stages):
         typer.echo(said)

@@ -13,6 +13,9 @@ LATER = frozenset({"gain", "relation", "text_cosine", "image_cosine"})
 """Columns, and parts of columns, that datasets of earlier versions do not have."""
 SOURCE_IMAGE = "image"
 """The column of an image as its source has it, which the licenses of sources may keep out."""
+HOPS = ("portability", "portability_model", "portability_prompt")
+"""The columns of what follows from an edit, of datasets whose recipe has the stage extend."""
+OPTIONAL = (SOURCE_IMAGE, *HOPS)
 
 _TEXT = pa.string()
 _NUMBER = pa.float64()
@@ -50,10 +53,13 @@ _EDIT = {
     "text_locality": _list(id=_TEXT, relation=_TEXT, question=_TEXT, answer=_TEXT, text_cosine=_NUMBER),
     "image_locality": _IMAGE_ITEMS,
     "gain": _IMAGE_ITEMS,
+    "portability": _list(relation=_TEXT, question=_TEXT, answers=pa.list_(_TEXT), premise=_TEXT),
     "scores": _list(name=_TEXT, value=_NUMBER),
     "base": _TEXT,
     "rephrase_model": _TEXT,
     "rephrase_prompt": _TEXT,
+    "portability_model": _TEXT,
+    "portability_prompt": _TEXT,
     "imagine_model": _TEXT,
     "imagine_prompt": _TEXT,
     "imagine_strategy": _TEXT,

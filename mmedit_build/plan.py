@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmedit_build.attaching import blind_rows
-from mmedit_build.build import Build
+from mmedit_build.build import Build, stages_of
 from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import NOTHING, Shards, keys_of
@@ -18,10 +18,11 @@ from mmedit_build.services.asking import KIND_OF_TASK, Kind, chat_request, model
 from mmedit_build.services.chat import ChatRequest
 from mmedit_build.services.served.cost import estimate
 from mmedit_build.sources.reading import missing_images
+from mmedit_build.stages.extend import hop_requests, to_extend
 from mmedit_build.stages.rephrase import question_requests
 from mmedit_build.stages.rounds import drawn, first_round
 from mmedit_build.stages.select import cut
-from mmedit_build.steps import KNOWN, STEPS, examples_to_mine, known_answers, pool_items
+from mmedit_build.steps import KNOWN, examples_to_mine, known_answers, pool_items
 from mmedit_build.work import ROWS
 
 
@@ -32,9 +33,10 @@ def plan(build: Build, stage: str) -> list[str]:
         "rephrase": _rephrase,
         "imagine": _imagine,
         "attach": _attach,
+        "extend": _extend,
         "publish": _publish,
     }
-    names = list(STEPS)
+    names = [*stages_of(build.recipe), "publish"]
     before = names[names.index(stage) - 1] if stage != names[0] else None
     if before and not (build.work.stage(before) / ROWS).exists():
         return [f"{stage}: known once {before} is finished."]
@@ -137,9 +139,28 @@ def _probing(item: LocalityItem, max_tokens: int) -> ChatRequest:
     return chat_request(item.question, kind, item.image.encode() if item.image else None, max_tokens)
 
 
+def _extend(build: Build) -> list[str]:
+    config = build.recipe.extend
+    assert config is not None
+    edits = to_extend(config, build.rows_of("attach"))
+    todo = _todo(build, "extend", edits, EditRow)
+    requests = hop_requests(config, todo)
+    lines = [
+        f"goes one step beyond {len(edits):,} edits, of which {len(edits) - len(todo):,} are done; "
+        f"asks {model_name(config.model)} for {len(requests):,} questions."
+    ]
+    lines += _cost(config.model, requests, build)
+    if isinstance(build.recipe.base, Endpoint):
+        lines.append(
+            f"asks {build.recipe.base.model} up to {3 * len(requests):,} questions to check them, which are "
+            "not in these numbers."
+        )
+    return lines
+
+
 def _publish(build: Build) -> list[str]:
     config = build.recipe.publish
-    edits = build.rows_of("attach")
+    edits = build.finished()
     images = "with" if config.embed_source_images else "without"
     lines = [f"writes {len(edits):,} edits, {images} their source images, to {build.work.dataset}."]
     if config.repository is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from mmedit_build.build import Build, fingerprint
+from mmedit_build.build import Build, fingerprint, stages_of
 from mmedit_build.checkpoints import locate
 from mmedit_build.choosing import changed
 from mmedit_build.errors import UserError
@@ -43,7 +43,8 @@ def check_ready(build: Build, first: str) -> None:
 
 def pending(build: Build, first: str) -> list[str]:
     """The stages from one on that have anything to do, as far as that can be told without reading sources."""
-    stages = [*STAGES, "publish"][[*STAGES, "publish"].index(first) :]
+    names = [*stages_of(build.recipe), "publish"]
+    stages = names[names.index(first) :]
     if build.retry_failed or changed(build):
         return stages
     while stages and stages[0] in STAGES and _stands(build, stages[0]):
@@ -121,6 +122,14 @@ def _attach(build: Build) -> Iterator[Look]:
             yield partial(embedding.look_at, config.neighbors.text)
 
 
+def _extend(build: Build) -> Iterator[Look]:
+    config = build.recipe.extend
+    assert config is not None
+    yield partial(load_prompt, config.prompt)
+    yield partial(_look_at_chat, config.model)
+    yield partial(_look_at_mllm, build.recipe.base)
+
+
 def _publish(build: Build) -> Iterator[Look]:
     config = build.recipe.publish
     if config.repository is not None:
@@ -132,6 +141,7 @@ NEEDS: dict[str, Callable[[Build], Iterator[Look]]] = {
     "rephrase": _rephrase,
     "imagine": _imagine,
     "attach": _attach,
+    "extend": _extend,
     "publish": _publish,
 }
 """What each stage needs beside the rows of the one before it."""

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmedit_build.columns import COLUMNS, LATER, SOURCE_IMAGE
+from mmedit_build.columns import COLUMNS, LATER, OPTIONAL
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.files import open_file
 
@@ -27,7 +27,7 @@ def read_table(
 ) -> Iterator[Row]:
     """The rows of a Parquet file, one row group after the other, or those of some ids.
 
-    The source's image may be asked for although the dataset only names it, and so may what came later.
+    What not every dataset has may be asked for all the same, such as the source's image and what came later.
     """
     with _opened(path) as file:
         check_types(file.schema_arrow, config, columns, str(path))
@@ -43,7 +43,7 @@ def read_table(
 def check_types(found: pa.Schema, config: str, columns: Sequence[str], where: str) -> None:
     """Refuse a table that lacks columns, or has them of another type than the published ones."""
     published = COLUMNS[config]
-    missing = sorted(set(columns) - set(found.names) - {SOURCE_IMAGE} - LATER)
+    missing = sorted(set(columns) - set(found.names) - set(OPTIONAL) - LATER)
     if missing:
         raise UserError(f"{where} lacks the columns {', '.join(missing)}; {REMEDY}.")
     for name in (name for name in columns if name in found.names):

@@ -147,6 +147,32 @@ class Locality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """A question one step beyond an edit that was tried: why it was refused (None if it was not)."""
+
+    question: str
+    """About the edit's image. It does not name what the edit says."""
+    premise: str
+    """The same in words alone, which names it."""
+    answer: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portability:
+    """What follows from the target by common knowledge."""
+
+    model: str
+    prompt: str
+    candidates: tuple[Hop, ...]
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """Those that an edit is judged by."""
+        return tuple(one for one in self.candidates if one.reason is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditRow(Example):
     """An example that the base model gets wrong, and all that the stages add to it."""
 
@@ -165,4 +191,6 @@ class EditRow(Example):
     rephrase: Rephrase | None = None
     imagined: Imagined | None = None
     locality: Locality | None = None
+    # Not written where there is none: rows of recipes without the stage stay as they were.
+    portability: Annotated[Portability | None, Field(exclude_if=lambda held: held is None)] = None
     released: Released = field(default_factory=dict)

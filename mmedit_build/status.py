@@ -12,7 +12,7 @@ from mmedit_build.work import Work
 
 ROWS = {
     **{"mine": EditRow, "rephrase": EditRow, "imagine": EditRow},
-    **{"probe": LocalityItem, "blind": LocalityItem, "attach": EditRow},
+    **{"probe": LocalityItem, "blind": LocalityItem, "attach": EditRow, "extend": EditRow},
 }
 """What each stage makes; `attach` asks the base model about its pools in `probe`, and the questions of edits
 without their images in `blind`."""

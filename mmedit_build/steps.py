@@ -30,6 +30,7 @@ from mmedit_build.sources.reading import read_examples, read_facts, read_image_p
 from mmedit_build.stages import rephrase as rephrasing
 from mmedit_build.stages.attach import assign
 from mmedit_build.stages.borders import Borders
+from mmedit_build.stages.extend import Extending, to_extend
 from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.imagine import Imagining
 from mmedit_build.stages.mine import Mining
@@ -107,10 +108,28 @@ def attach(build: Build) -> Summary:
     return finish(build.work, "attach", painted, finished, left_out, choice(build, "attach"))
 
 
+def extend(build: Build) -> Summary:
+    """Give edits questions whose answers follow from them; edits without any go on as they are."""
+    recipe, config = build.recipe, build.recipe.extend
+    assert config is not None, "the command refuses the stage where the recipe lacks it"
+    edits = build.rows_of("attach")
+    stage = Extending(config, recipe.base, build.work)
+    settings = {
+        # Who gets them decides about no outcome.
+        "extend": deciding(config, frozenset({"splits"})),
+        "prompt": prompt_id(config.prompt),
+        "base": _asked(recipe.base),
+    }
+    rows = to_extend(config, edits)
+    outcomes = build.run("extend", stage, rows, EditRow, settings, config.shard_rows)
+    extended = {edit.id: edit for edit in kept(outcomes)}
+    return finish(build.work, "extend", outcomes, [extended.get(edit.id, edit) for edit in edits])
+
+
 def publish(build: Build) -> Release:
     """Audit the edits, write the dataset, and send it to the Hub if the recipe names a repository."""
     work, config = build.work, build.recipe.publish
-    edits = build.rows_of("attach")
+    edits = build.finished()
     target = from_edits(str(work.folder), edits, work)
     report = write_audit(target, work.folder / "audit.json", work.folder / "audit.html")
     if wrong := faults(report):
@@ -152,6 +171,7 @@ STEPS: dict[str, Callable[[Build], Summary | Release]] = {
     "rephrase": rephrase,
     "imagine": imagine,
     "attach": attach,
+    "extend": extend,
     "publish": publish,
 }
 

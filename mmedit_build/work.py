@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mmedit_build.files import is_file
 from mmedit_build.image_files import image_path
 from mmedit_build.store import locked, sweep, write_atomic
 
-STAGES = ("mine", "rephrase", "imagine", "attach")
-"""Those that make rows, in their order; each has a folder."""
+STAGES = ("mine", "rephrase", "imagine", "attach", "extend")
+"""Those that make rows, in their order; each has a folder. Not every build has the last."""
+FINISHED = ("extend", "attach")
+"""The stages that end with finished edits; where there are both, the first has more."""
 ROWS = "rows.jsonl"
 """What a stage ends with, in its folder."""
 
@@ -69,6 +72,11 @@ class Work:
         # What is given as W/sources/../photos begins like the work folder, but need not lie in it.
         within = absolute.is_relative_to(folder) and ".." not in absolute.relative_to(folder).parts
         return str(absolute.relative_to(folder) if within else absolute)
+
+    @property
+    def finished(self) -> str | None:
+        """The stage whose rows are the finished edits; None if there are none yet."""
+        return next((name for name in FINISHED if is_file(self.stage(name) / ROWS)), None)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -20,10 +20,7 @@ from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.formats.exchange import hops_of
 from mmedit_build.formats.files import content_of, files_in
 from mmedit_build.rows import SPLITS, TASKS, EditRow, Locality, LocalityItem, Nearness, Split, Task
-from mmedit_build.work import ROWS, STAGES, Work
-
-LAST = STAGES[-1]
-"""The stage that ends with finished edits."""
+from mmedit_build.work import Work
 
 
 def load_cases(
@@ -60,7 +57,7 @@ def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[C
     path = Path(dataset)
     if is_file(path):
         return read_released(_files(path, task, split), images)
-    if is_file(path / LAST / ROWS):
+    if Work(path).finished:
         return _of_work(Work(path), task, split)
     if files := files_in(path):
         return read_released([file for file in files if content_of(file) == (task, split)], images)
@@ -79,7 +76,8 @@ def _files(path: Path, task: Task, split: Split) -> list[Path]:
 
 
 def _of_work(work: Work, task: Task, split: Split) -> list[Case]:
-    edits = rows_of(work, LAST)
+    assert work.finished is not None
+    edits = rows_of(work, work.finished)
     return [of_edit(edit, work) for edit in edits if (edit.task, edit.split) == (task, split)]
 
 
@@ -157,7 +155,7 @@ def _not_a_dataset(path: Path) -> UserError:
 
 
 def _is_dataset(place: Path) -> bool:
-    return place.suffix == ".json" or is_folder(place / "data") or is_file(place / LAST / ROWS)
+    return place.suffix == ".json" or is_folder(place / "data") or Work(place).finished is not None
 
 
 def _none_found(dataset: str, tasks: Sequence[Task], split: Split, images: Path | None) -> UserError:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import get_args
 
 from evaluation.data.cases import Case, Kind, Picture, Probe, rephrases, right_answers
+from evaluation.data.released import asked_hops
 from mmedit_build.columns import POOLS, SOURCE_IMAGE
 from mmedit_build.errors import UserError, first_line
+from mmedit_build.formats.rows import STEPS, Hop
 from mmedit_build.image_files import image_path
 from mmedit_build.published import Row, read_table
 from mmedit_build.rows import Nearness, Relation, Split, Task
 
 EDIT_COLUMNS = (
     *("id", "image_id", "image_name", "question", "question_type", "target", "prediction", "answers"),
-    *("rephrase", "image_rephrase", "text_locality", "image_locality", "gain", SOURCE_IMAGE),
+    *("rephrase", "image_rephrase", "text_locality", "image_locality", "gain", "portability", SOURCE_IMAGE),
 )
 POOL_COLUMNS = ("id", "answers")
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
@@ -89,6 +91,7 @@ def _case(
         answers=tuple(row["answers"] or ()),
         probes=(
             *rephrases(target, image, question, row["rephrase"], painted),
+            *asked_hops(_hops(row), row["id"], image),
             *(
                 _item(kind, item, pool, row, images)
                 for kind, pool in pools.items()
@@ -96,6 +99,15 @@ def _case(
             ),
         ),
     )
+
+
+def _hops(row: Row) -> list[Hop]:
+    """What follows from the edit, where the dataset asks for it; hops that lack something cannot be asked."""
+    asked = [hop for hop in row.get("portability") or () if hop["question"] and hop["answers"]]
+    return [
+        Hop(hop["relation"] or STEPS[0], hop["question"], hop["answers"][0], hop["premise"] or "")
+        for hop in asked
+    ]
 
 
 def _whole(items: Sequence[Row] | None) -> list[Row]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from evaluation.data.cases import Case, Premise, Probe, rephrases
+from evaluation.data.cases import Case, Picture, Premise, Probe, rephrases
 from evaluation.data.cases import Hop as Steps
 from mmedit_build.formats.files import Placed, content_of, place, read_all
 from mmedit_build.formats.rows import COMPOSED, Hop, ReleasedRow
@@ -60,7 +60,9 @@ def _changing(row: ReleasedRow, row_id: str, image: Path) -> Iterator[Probe]:
     yield from asked_hops(row.hops, row_id, image, composed=row.second is not None)
 
 
-def asked_hops(hops: Sequence[Hop], row_id: str, image: Path, *, composed: bool = False) -> Iterator[Probe]:
+def asked_hops(
+    hops: Sequence[Hop], row_id: str, image: Picture, *, composed: bool = False
+) -> Iterator[Probe]:
     """What portability asks; questions composed of two edits only where both are made."""
     for number, hop in enumerate(hops, start=1):
         answers = (hop.answer.strip(),)

@@ -119,7 +119,8 @@ def _item(item: Item) -> str:
 
 
 def _hop(hop: Hop) -> str:
-    return f"{_text(hop.question)} <b>{_text(hop.answer)}</b>"
+    note = f" <small>({_text(hop.words)})</small>" if hop.words else ""
+    return f"{_text(hop.question)} <b>{_text(hop.answer)}</b>{note}"
 
 
 def _kind_of(label: str, kinds: Mapping[str, Kind]) -> str:

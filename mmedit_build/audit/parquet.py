@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mmedit_build.audit.samples import Item, Pictures, Sample, Target
 from mmedit_build.errors import UserError
+from mmedit_build.formats.rows import Hop
 from mmedit_build.published import Row, check_filled, check_types, read_table
 from mmedit_build.rows import SPLITS, TASKS, Split, Task
 
@@ -25,6 +26,7 @@ COLUMNS = (
     "image_rephrase_digest",
     "text_locality",
     "image_locality",
+    "portability",
 )
 IMAGES = ("image", "image_rephrase")
 Reader = Callable[[Sequence[str]], Iterator[Row]]
@@ -57,7 +59,8 @@ def from_hub(name: str, revision: str | None = None) -> Target:
         parts.append(dataset)
         where = f"{name} ({task}, {split})"
         check_types(dataset.features.arrow_schema, task, (*COLUMNS, *IMAGES), where)
-        table = dataset.select_columns(list(COLUMNS)).with_format("arrow")[:]
+        present = [name for name in COLUMNS if name in dataset.column_names]
+        table = dataset.select_columns(present).with_format("arrow")[:]
         check_filled(table, where)
         samples += _samples(table.to_pylist(), task, split)
     return _target(name, samples, lambda ids: (row for part in parts for row in _chosen(part, set(ids))))
@@ -121,9 +124,15 @@ def _samples(rows: Iterable[Row], task: Task, split: Split) -> list[Sample]:
             answers=tuple(row["answers"] or ()),
             text_items=tuple(_item(item) for item in row["text_locality"] or ()),
             image_items=tuple(_item(item) for item in row["image_locality"] or ()),
+            hops=tuple(_hop(hop) for hop in row.get("portability") or ()),
         )
         for row in rows
     ]
+
+
+def _hop(row: Row) -> Hop:
+    answer = next(iter(row["answers"] or ()), "")
+    return Hop(row["relation"] or "1-hop", row["question"] or "", answer, row["premise"] or "")
 
 
 def _item(row: Row) -> Item:

@@ -12,6 +12,7 @@ BUNDLED = {
     "miniature/mllm": WEIGHTS / "mllm",
     "miniature/qwen": WEIGHTS / "qwen",
     "miniature/chat": WEIGHTS / "chat",
+    "miniature/hops": WEIGHTS / "hops",
     "miniature/diffusion": WEIGHTS / "diffusion",
     "miniature/clip": WEIGHTS / "clip",
 }

@@ -21,7 +21,7 @@ from mmedit_build.files import is_file
 from mmedit_build.formats import vlkeb
 from mmedit_build.formats.files import Placed, content_of, dump, files_in, place, read_all
 from mmedit_build.formats.mmedit import FILES
-from mmedit_build.formats.rows import KEYS, Hop, ReleasedRow
+from mmedit_build.formats.rows import KEYS, STEPS, Hop, ReleasedRow
 from mmedit_build.image_files import image_path, name_in_source, read_image
 from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase
 from mmedit_build.sources.nq import PREFIX
@@ -113,18 +113,25 @@ def to_row(edit: EditRow) -> ReleasedRow:
         m_loc_q="" if image is None else image.question,
         m_loc_a="" if image is None else image.answer,
     )
-    whole = {key: getattr(row, key) for key in KEYS} | dict(edit.released)
-    return replace(row, source=whole) if edit.released else row
+    more = dict(edit.released)
+    if edit.portability is not None:
+        more["port_new"] = [*more.get("port_new", ()), *map(vlkeb.port, _own_hops(edit))]
+    return replace(row, source={key: getattr(row, key) for key in KEYS} | more) if more else row
 
 
 def hops_of(edit: EditRow) -> tuple[Hop, ...]:
-    """What portability asks of an imported edit."""
+    """What portability asks: of an imported edit, and of one that was taken a step further."""
     try:
-        return vlkeb.hops_of(edit.released)
+        return (*vlkeb.hops_of(edit.released), *_own_hops(edit))
     except ValidationError as error:
         raise UserError(
             f"The edit {edit.id} has a port_new that is none of VLKEB's; import its file again."
         ) from error
+
+
+def _own_hops(edit: EditRow) -> Iterator[Hop]:
+    for hop in edit.portability.hops if edit.portability else ():
+        yield Hop(STEPS[0], hop.question, hop.answer, hop.premise)
 
 
 def _refuse_others(row: ReleasedRow) -> None:

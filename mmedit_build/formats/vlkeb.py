@@ -67,4 +67,9 @@ def hops_of(source: Mapping[str, Any]) -> tuple[Hop, ...]:
     return tuple(Hop(one.steps, one.asked.question, one.asked.answer) for one in ports)
 
 
+def port(hop: Hop) -> dict[str, Any]:
+    """A hop as the keys of a row have it."""
+    return {"port_type": hop.steps, "Q&A": {"Question": hop.question, "Answer": hop.answer}}
+
+
 VLKEB = Format("VLKEB", frozenset({"port_new"}), _read)

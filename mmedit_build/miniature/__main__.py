@@ -28,7 +28,7 @@ def _about() -> None:
 @app.command()
 def report(
     checkpoints: Annotated[
-        list[str] | None, typer.Argument(help="mllm, qwen, chat, clip, diffusion; without any, all.")
+        list[str] | None, typer.Argument(help="mllm, qwen, chat, hops, clip, diffusion; without any, all.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     weights: Annotated[Path, typer.Option(help="Folder of the checkpoints.")] = WEIGHTS,

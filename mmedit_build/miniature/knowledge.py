@@ -58,11 +58,18 @@ def askable_knowledge(scene: Scene) -> Iterator[Knowledge]:
             yield from open_question.worded(topic)
 
 
+@cache
+def known_of(topic: str) -> dict[str, str]:
+    """By kind, "best answer/another right answer/..." of a topic in ABOUT_THINGS."""
+    _, table = ABOUT_THINGS[topic]
+    return dict(entry.split(":", 1) for entry in " ".join(table.split()).split(", "))
+
+
 def answers_of(topic: str) -> tuple[str, ...]:
     """The best answers that a topic has for the different kinds; empty where they depend on the scene."""
     if topic not in ABOUT_THINGS:
         return ()
-    return tuple(dict.fromkeys(entry.split("/")[0] for entry in _answers(topic).values()))
+    return tuple(dict.fromkeys(entry.split("/")[0] for entry in known_of(topic).values()))
 
 
 def _draw(topic: str, scene: Scene, rng: random.Random, taken: set[str]) -> list[Knowledge]:
@@ -123,17 +130,11 @@ def _members(table: str, scene: Scene) -> tuple[list[Thing], list[Thing]]:
 
 def _about_things(topic: str, scene: Scene) -> Iterator[_Open]:
     wordings, _ = ABOUT_THINGS[topic]
-    answers = _answers(topic)
+    answers = known_of(topic)
     groups = () if topic in POINTER_ONLY else _group_pointers(scene)
     for thing, pointer in (*_pointers(scene), *groups):
         if thing.kind in answers:
             yield _Open(answers[thing.kind], wordings, ("thing", pointer))
-
-
-@cache
-def _answers(topic: str) -> dict[str, str]:
-    _, table = ABOUT_THINGS[topic]
-    return dict(entry.split(":", 1) for entry in " ".join(table.split()).split(", "))
 
 
 def _finds(topic: str, scene: Scene) -> Iterator[_Open]:

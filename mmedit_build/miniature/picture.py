@@ -6,13 +6,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mmedit_build.build import Build
+from mmedit_build.build import Build, stages_of
 from mmedit_build.console import silent
 from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.steps import STEPS
-from mmedit_build.work import STAGES, Work
+from mmedit_build.work import Work
 
 FEWER: dict[str, Any] = {
     "draw": {"train_images": 60, "val_images": 100},
@@ -35,9 +35,9 @@ def draw_rows(path: Path) -> None:
     """Build these rows, and draw them."""
     with TemporaryDirectory() as folder:
         build = Build(picture_recipe(), Work(Path(folder)), silent)
-        for stage in STAGES:
+        for stage in stages_of(build.recipe):
             STEPS[stage](build)
-        write_picture(path, build.rows_of("attach"), build.work)
+        write_picture(path, build.finished(), build.work)
 
 
 def _merged(below: Any, above: Any) -> Any:

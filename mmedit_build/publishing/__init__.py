@@ -61,7 +61,9 @@ def _write(
     folder: Path, edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: Counts, audit: Audit
 ) -> None:
     embedded = recipe.publish.embed_source_images
-    parts = [write_table(table, folder, embedded=embedded) for table in make_tables(edits, work)]
+    extended = recipe.extend is not None
+    tables = make_tables(edits, work)
+    parts = [write_table(table, folder, embedded=embedded, extended=extended) for table in tables]
     location = recipe.publish.repository or work.dataset.name
     card = card_text(Story(edits, recipe, counts, audit, parts, folder, location))
     write_atomic(folder / CARD, card.encode())

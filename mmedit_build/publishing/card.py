@@ -31,6 +31,16 @@ edit = edits[0]
 print(edit["question"], "->", edit["target"], "and not", edit["prediction"])
 print(edit["rephrase"], edit["image_rephrase"].size)"""
 
+_PORTABILITY = (
+    " To the questions of `portability`, about `image`, it should give an answer that follows from `target`."
+)
+_PORTABILITY_COLUMNS = (
+    "\n| `portability`, `portability_model`, `portability_prompt` | Questions about the image whose answers "
+    "follow from `target` by common knowledge, where any were found, and what proposed them. `premise` is "
+    "the same in words alone: the base model answers it right, and otherwise with `prediction` in the place "
+    "of `target`. |"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -107,7 +117,11 @@ def _info(config: str, story: Story) -> DatasetInfo:
     for part in parts:
         splits.add(SplitInfo(part.split, num_bytes=part.size, num_examples=part.rows))
     return DatasetInfo(
-        features=features(config, embedded=story.recipe.publish.embed_source_images),
+        features=features(
+            config,
+            embedded=story.recipe.publish.embed_source_images,
+            extended=story.recipe.extend is not None,
+        ),
         splits=splits,
         config_name=config,
         dataset_size=sum(part.size for part in parts),
@@ -134,6 +148,8 @@ def _words(story: Story) -> Mapping[str, object]:
         "image_column": "The image, as its source has it."
         if embedded
         else "The id and the file name of the image in its source. The image itself is not passed on.",
+        "portability": _PORTABILITY if recipe.extend else "",
+        "portability_columns": _PORTABILITY_COLUMNS if recipe.extend else "",
         "provenance": _provenance(story.edits),
         "seed": recipe.seed,
         "stages": _stages_table(story.counts),
@@ -172,9 +188,12 @@ def _provenance(edits: Sequence[EditRow]) -> str:
         "prompts": "Prompts",
         "imagine_models": "Renderings by",
         "imagine_strategies": "Rendering strategy",
+        "portability_models": "Portability by",
     }
     facts = provenance(edits)
-    return "\n".join(f"| {label} | {_cell(', '.join(facts[name]))} |" for name, label in labels.items())
+    return "\n".join(
+        f"| {label} | {_cell(', '.join(facts[name]))} |" for name, label in labels.items() if name in facts
+    )
 
 
 def _stages_table(counts: Counts) -> str:

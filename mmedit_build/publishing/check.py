@@ -94,7 +94,7 @@ def _schema_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterato
         except (OSError, pa.ArrowInvalid):
             yield f"{config}/{path.name} is no Parquet file"
             continue
-        if Features.from_arrow_schema(found) != features(config, embedded=_embedded(manifest)):
+        if Features.from_arrow_schema(found) != _features(config, manifest):
             yield f"{config}/{path.name} has other columns than those documented"
         counted = rows.setdefault(config, {})
         counted[split] = counted.get(split, 0) + number
@@ -107,7 +107,7 @@ def _content_problems(folder: Path, paths: Sequence[Path], manifest: dict[str, A
     for path in paths:
         config, split = _place(path)
         images = image_columns(config, embedded=_embedded(manifest))
-        texts = [name for name in features(config, embedded=False) if name not in images]
+        texts = [name for name in _features(config, manifest) if name not in images]
         rows = pq.read_table(path, columns=texts).to_pylist()
         tables.setdefault(config, {}).setdefault(split, []).extend(rows)
     # First of all, as other problems are told with words of the tables.
@@ -145,6 +145,10 @@ def _decodes(value: dict[str, Any] | None) -> bool:
 def _place(path: Path) -> tuple[str, str]:
     """The configuration and the split of a file."""
     return path.parent.name, path.name.partition("-")[0]
+
+
+def _features(config: str, manifest: dict[str, Any]) -> Features:
+    return features(config, embedded=_embedded(manifest), extended="extend" in manifest["recipe"])
 
 
 def _embedded(manifest: dict[str, Any]) -> bool:

@@ -48,12 +48,14 @@ def provenance(edits: Sequence[EditRow]) -> dict[str, list[str]]:
     """Which models and prompts the edits name."""
     rephrases = [edit.rephrase for edit in edits if edit.rephrase]
     images = [edit.imagined for edit in edits if edit.imagined]
+    hops = [edit.portability for edit in edits if edit.portability]
     return {
         "base": sorted({edit.base for edit in edits}),
         "rephrase_models": sorted({rephrase.model for rephrase in rephrases}),
-        "prompts": sorted({rephrase.prompt for rephrase in rephrases}),
+        "prompts": sorted({*(one.prompt for one in rephrases), *(one.prompt for one in hops)}),
         "imagine_models": sorted({image.model for image in images}),
         "imagine_strategies": sorted({image.strategy for image in images}),
+        **({"portability_models": sorted({one.model for one in hops})} if hops else {}),
     }
 
 

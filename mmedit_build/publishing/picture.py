@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from mmedit_build.mllm.images import open_image
-from mmedit_build.rows import TASKS, EditRow
+from mmedit_build.rows import TASKS, EditRow, Hop
 from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet, drawable
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
@@ -38,8 +38,13 @@ def _entry(edit: EditRow, work: Work) -> Entry:
         Line(edit.prediction, "wrong"),
         Line(edit.target, "right"),
         Line(edit.rephrase.text, "note"),
+        *(Line(f"{hop.question} {hop.answer}", "note") for hop in _hops(edit)[:1]),
     ]
     return Entry(_pair([open_image(work.path(image)) for image in images]), lines)
+
+
+def _hops(edit: EditRow) -> Sequence[Hop]:
+    return edit.portability.hops if edit.portability else ()
 
 
 def _pair(images: Sequence[Image.Image]) -> Image.Image:

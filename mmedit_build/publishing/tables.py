@@ -84,9 +84,9 @@ def make_tables(edits: Sequence[EditRow], work: Work) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def write_table(table: Table, folder: Path, *, embedded: bool) -> Part:
+def write_table(table: Table, folder: Path, *, embedded: bool, extended: bool = False) -> Part:
     """Write one table below the folder of the dataset, as few files as the largest size allows."""
-    columns = features(table.config, embedded=embedded)
+    columns = features(table.config, embedded=embedded, extended=extended)
     rows = [{name: row[name] for name in columns} for row in table.rows]
     shards = list(_cut(rows, SHARD_BYTES))
     files: list[str] = []
@@ -131,10 +131,16 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
         "text_locality": [_listed(item, edit.locality) for item in edit.locality.text],
         "image_locality": [_listed(item, edit.locality) for item in edit.locality.image],
         "gain": [_listed(item, edit.locality) for item in edit.locality.gain],
+        "portability": [
+            {"relation": "1-hop", "question": hop.question, "answers": [hop.answer], "premise": hop.premise}
+            for hop in (edit.portability.hops if edit.portability else ())
+        ],
         "scores": [{"name": name, "value": value} for name, value in sorted(edit.scores.items())],
         "base": edit.base,
         "rephrase_model": edit.rephrase.model,
         "rephrase_prompt": edit.rephrase.prompt,
+        "portability_model": edit.portability and edit.portability.model,
+        "portability_prompt": edit.portability and edit.portability.prompt,
         "imagine_model": edit.imagined.model,
         "imagine_prompt": edit.imagined.prompt,
         "imagine_strategy": edit.imagined.strategy,

@@ -23,6 +23,7 @@ from mmedit_build.recipe.sources import (
     Sources,
 )
 from mmedit_build.recipe.stages import (
+    ExtendStage,
     ImagineStage,
     Inversion,
     License,
@@ -61,8 +62,11 @@ class Recipe(Strict):
     """Stage 3."""
     attach: AttachStage
     """Stage 4."""
+    # Not written where there is none: manifests of recipes without the stage stay as they were.
+    extend: ExtendStage | None = Field(default=None, exclude_if=lambda held: held is None)
+    """Stage 5; left out, there are no questions one step further."""
     publish: PublishStage
-    """Stage 5."""
+    """The last stage."""
 
     @model_validator(mode="after")
     def _has_something_to_mine(self) -> Recipe:
@@ -80,6 +84,7 @@ __all__ = [
     "CaptionSource",
     "Draw",
     "Endpoint",
+    "ExtendStage",
     "FactFile",
     "FactSource",
     "HubCaptions",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from mmedit_build.recipe.fields import Count, Share, Strict
 from mmedit_build.recipe.models import Local, Model, VisionModel
+from mmedit_build.rows import Split
 
 
 class Sizes(Strict):
@@ -83,6 +84,11 @@ class Similarity(Strict):
     """The lowest cosine that passes."""
 
 
+def _check_sampling(candidates: int, temperature: float) -> None:
+    if candidates > 1 and temperature == 0:
+        raise ValueError("with temperature 0 all candidates are the same; raise it, or ask for one")
+
+
 class RephraseStage(Strict):
     """Says each question in other words."""
 
@@ -105,8 +111,7 @@ class RephraseStage(Strict):
 
     @model_validator(mode="after")
     def _candidates_differ(self) -> RephraseStage:
-        if self.candidates > 1 and self.temperature == 0:
-            raise ValueError("with temperature 0 all candidates are the same; raise it, or ask for one")
+        _check_sampling(self.candidates, self.temperature)
         return self
 
 
@@ -183,6 +188,32 @@ class ImagineStage(Strict):
     def _can_be_enough(self) -> ImagineStage:
         if self.enough > self.candidates:
             raise ValueError("enough is more than candidates, so it can never be reached")
+        return self
+
+
+class ExtendStage(Strict):
+    """Gives edits questions whose answers follow from them by common knowledge."""
+
+    model: Model
+    """The chat LLM that proposes them."""
+    prompt: str = "extend"
+    """File of the folder prompts/."""
+    splits: tuple[Split, ...] = ("test",)
+    """Whose edits get them; nothing is learned from them."""
+    candidates: Count = 4
+    """Proposals asked for per edit; all that pass are taken, one for each answer."""
+    temperature: float = Field(default=1.0, ge=0)
+    """Of the sampling; with several candidates it must not be 0."""
+    max_tokens: Count = 128
+    """The longest proposal in tokens."""
+    answer_tokens: Count = 16
+    """The longest answer of the base model in tokens."""
+    shard_rows: Count = 128
+    """Rows that are worked on and saved together."""
+
+    @model_validator(mode="after")
+    def _candidates_differ(self) -> ExtendStage:
+        _check_sampling(self.candidates, self.temperature)
         return self
 
 

@@ -69,11 +69,12 @@ def is_right(item: LocalityItem, prediction: str) -> bool:
     """About an image: what most annotators said. About a fact: any of its answers. Case, articles and
     punctuation do not count."""
     right = (item.answer,) if item.image is not None else item.answers
-    said = _same(prediction)
-    return said != "" and said in {_same(answer) for answer in right}
+    said = same(prediction)
+    return said != "" and said in {same(answer) for answer in right}
 
 
-def _same(text: str) -> str:
+def same(text: str) -> str:
+    """What is equal for equal answers."""
     # Blood type A is an article to the normalization.
     return normalize(text) or text.strip().lower()
 

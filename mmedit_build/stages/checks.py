@@ -101,6 +101,16 @@ def difference(question: str, candidate: str) -> float:
     return 1 - 2 * common[-1] / max(len(one) + len(other), 1)
 
 
+def content_words(text: str) -> set[str]:
+    """What a question is about: its words in the singular, without those that any sentence may hold."""
+    return {singular(word) for word in words(text) if word not in _FUNCTIONS}
+
+
+def says_the_opposite(question: str, candidate: str) -> bool:
+    """Whether a pair such as left and right is turned round."""
+    return _turns_round(Trial(question, candidate, ()))
+
+
 def _is_quoted(trial: Trial) -> bool:
     text = trial.candidate.strip()
     added = _QUOTE.search(text) and not _QUOTE.search(trial.question)

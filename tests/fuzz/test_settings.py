@@ -15,13 +15,13 @@ import yaml
 from evaluation.run.evaluate import load_editors
 from evaluation.run.experiment import make_experiment
 from evaluation.run.suited import suited
-from mmedit_build.build import Build
+from mmedit_build.build import Build, stages_of
 from mmedit_build.console import silent
 from mmedit_build.miniature.sources import Sources
 from mmedit_build.plan import plan
 from mmedit_build.recipe.loading import bundled, load_recipe
 from mmedit_build.store import check_writable
-from mmedit_build.work import STAGES, Work
+from mmedit_build.work import Work
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import content, on_file
 from tests.fuzz.engine import Case, Reader
@@ -122,7 +122,7 @@ def test_recipes(drawn: Sources, tmp_path: Path, fuzz_one: Fuzz) -> None:
 
     def read(folder: Path) -> None:
         build = Build(load_recipe(str(folder / RECIPE)), Work(folder / "work"), silent)
-        for stage in (*STAGES, "publish"):
+        for stage in (*stages_of(build.recipe), "publish"):
             plan(build, stage)
 
     fuzz_one(Reader(seed, read, picked, lambda rng, folder: damage_json(folder, [RECIPE], rng)))

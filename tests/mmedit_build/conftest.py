@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from mmedit_build.miniature.sources import write_sources
-from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase
+from mmedit_build.rows import EditRow, Hop, Imagined, Locality, LocalityItem, Portability, Rephrase
 from mmedit_build.work import Work
 
 
@@ -55,6 +55,11 @@ EDIT = EditRow(
         text="What number of cats can be seen?", model="chat", prompt="rephrase#1", candidates=()
     ),
     locality=Locality(text=(FACT,), image=(OTHER,)),
+)
+
+HOP = Hop(question="Whose eyes are here?", premise="Whose eyes do 2 cats have?", answer="theirs", reason=None)
+PORTABILITY = Portability(
+    model="chat", prompt="extend#2", candidates=(replace(HOP, reason="not a question"), HOP)
 )
 
 

@@ -44,7 +44,7 @@ def test_the_command_has_the_defaults_of_the_function() -> None:
         assert ours[name].default == theirs[name].default
 
 
-STAGES = ("mine", "rephrase", "imagine", "attach", "publish", "run")
+STAGES = ("mine", "rephrase", "imagine", "attach", "extend", "publish", "run")
 MINIATURE = (Path(__file__).parents[2] / "recipes" / "miniature.yaml").read_text()
 
 
@@ -86,7 +86,8 @@ def test_a_mistake_is_one_sentence(
 
 def test_source_images_can_be_left_out_by_an_option(tmp_path: Path) -> None:
     edits: list[EditRow] = []
-    finish(Work(tmp_path), "attach", edits, edits)
+    for stage in ("attach", "extend"):
+        finish(Work(tmp_path), stage, edits, edits)
     arguments = ["publish", "--dry-run", "--work", str(tmp_path)]
     assert "with their source images" in CliRunner().invoke(app, arguments).output
     assert (

@@ -10,7 +10,7 @@ import pytest
 from mmedit_build.build import Build, finish
 from mmedit_build.console import silent
 from mmedit_build.plan import plan
-from mmedit_build.recipe import Endpoint, Price
+from mmedit_build.recipe import Endpoint, ExtendStage, Price
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.work import Work
 from tests.mmedit_build.conftest import MakeEdit
@@ -50,8 +50,23 @@ def test_without_a_price_there_is_no_cost(build: Build) -> None:
 
 def test_publishing_says_where_to(build: Build, make_edit: MakeEdit) -> None:
     edits = [make_edit(1)]
-    finish(build.work, "attach", edits, edits)
+    for stage in ("attach", "extend"):
+        finish(build.work, stage, edits, edits)
     config = build.recipe.publish.model_copy(update={"repository": "someone/set", "tag": "v1"})
     lines = plan(replace(build, recipe=build.recipe.model_copy(update={"publish": config})), "publish")
     assert "writes 1 edits, with their source images" in lines[0]
     assert "sends them to someone/set as v1 in one commit" in lines[1]
+
+
+def test_going_one_step_further_is_estimated_as_far_as_it_can_be(build: Build, make_edit: MakeEdit) -> None:
+    edits = [make_edit(number, question=f"How many cats are there, {number}?") for number in (1, 2, 3)]
+    finish(build.work, "attach", edits, [*edits, make_edit(4, split="train")])
+    model = build.recipe.rephrase.model
+    recipe = build.recipe.model_copy(update={"extend": ExtendStage(model=model, max_tokens=100)})
+    first, cost = plan(replace(build, recipe=recipe), "extend")
+    told = "goes one step beyond 3 edits, of which 0 are done; asks chat for 12 questions."
+    assert first == f"extend: {told}"
+    assert "12 requests of about " in cost
+    assert "at most 1,200 out: about 0.0" in cost
+    served = recipe.model_copy(update={"base": model})
+    assert plan(replace(build, recipe=served), "extend")[2].startswith("extend: asks chat up to 36 questions")

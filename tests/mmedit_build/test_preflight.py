@@ -81,6 +81,8 @@ def test_the_miniature_lacks_nothing(tmp_path: Path) -> None:
         ("attach.text.0", {"path": "own/nq.json"}, "There is no file own/nq.json"),
         ("attach.neighbors.model", "own/clip", "own/clip"),
         ("attach.image.0.questions", "own/okvqa.json", "There is no file own/okvqa.json"),
+        ("extend.model.model", "nobody/knows", "Cannot load a chat model from 'nobody/knows'"),
+        ("extend.prompt", "extent", "did you mean 'extend'"),
         ("publish.repository", "nameless", "give it as user/name"),
     ],
 )
@@ -153,10 +155,10 @@ def test_what_stands_needs_nothing_any_more(finished: Build, make_edit: MakeEdit
     assert pending(finished, "mine") == ["publish"]
     assert pending(finished, "imagine") == ["publish"]
     (finished.work.stage("imagine") / "rows.jsonl").unlink()
-    assert pending(finished, "mine") == ["imagine", "attach", "publish"]
+    assert pending(finished, "mine") == ["imagine", "attach", "extend", "publish"]
     edits = [make_edit(2)]
     finish(finished.work, "mine", edits, edits, chosen_by=choice(finished, "mine"))
-    assert pending(finished, "mine") == ["rephrase", "imagine", "attach", "publish"]
+    assert pending(finished, "mine") == ["rephrase", "imagine", "attach", "extend", "publish"]
 
 
 def test_what_is_chosen_anew_or_tried_again_needs_all(finished: Build) -> None:

@@ -116,7 +116,7 @@ def test_what_lies_near_stands_in_the_dataset_with_its_cosines(built: Build) -> 
 
 def test_counts_add_up_from_stage_to_stage(built: Build) -> None:
     found = {one.stage: one for one in summaries(built.work)}
-    assert list(found) == ["mine", "rephrase", "imagine", "probe", "blind", "attach"]
+    assert list(found) == ["mine", "rephrase", "imagine", "probe", "blind", "attach", "extend"]
     for one in found.values():
         assert one.entered == one.kept + sum(one.rejected.values()) + sum(one.failed.values())
         assert one.finished
@@ -124,6 +124,10 @@ def test_counts_add_up_from_stage_to_stage(built: Build) -> None:
     assert found["rephrase"].kept == found["imagine"].entered
     assert found["imagine"].kept == found["attach"].entered
     assert found["attach"].kept == len(rows_of(built.work, "attach"))
+    finished = rows_of(built.work, "extend")
+    assert [edit.id for edit in finished] == [edit.id for edit in rows_of(built.work, "attach")]
+    assert found["extend"].kept == sum(edit.portability is not None for edit in finished)
+    assert found["extend"].entered == sum(edit.task == "vqa" and edit.split == "test" for edit in finished)
 
 
 def test_every_row_tells_where_it_comes_from(built: Build) -> None:
@@ -268,7 +272,7 @@ def test_a_build_with_a_fault_is_not_published(built: Build, tmp_path: Path) -> 
     row = json.loads(next(line for line in lines if json.loads(line)["task"] == "vqa"))
     row["rephrase"]["text"] = row["question"]
     row["image"] = str(built.work.path(row["image"]).absolute())
-    (tmp_path / "attach").mkdir()
-    (tmp_path / "attach" / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "extend").mkdir()
+    (tmp_path / "extend" / "rows.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(UserError, match=r"audit\.html"):
         publish(Build(built.recipe, work, silent))

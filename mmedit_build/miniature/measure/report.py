@@ -10,12 +10,14 @@ from mmedit_build.miniature.measure.base import Measure
 from mmedit_build.miniature.measure.chat import measure_chat
 from mmedit_build.miniature.measure.clip import measure_clip
 from mmedit_build.miniature.measure.diffusion import measure_diffusion
+from mmedit_build.miniature.measure.hops import measure_hops
 from mmedit_build.miniature.measure.mllm import measure_mllm
 
 MEASURES: dict[str, Callable[[Path, str], list[Measure]]] = {
     "mllm": partial(measure_mllm, "mllm"),
     "qwen": partial(measure_mllm, "qwen"),
     "chat": measure_chat,
+    "hops": measure_hops,
     "clip": measure_clip,
     "diffusion": measure_diffusion,
 }

@@ -22,6 +22,7 @@ TRAINERS = {
     "qwen": "mmedit_build.miniature.train.qwen:train_qwen",
     "clip": "mmedit_build.miniature.train.clip:train_clip",
     "chat": "mmedit_build.miniature.train.chat:train_chat",
+    "hops": "mmedit_build.miniature.train.hops:train_hops",
     "diffusion": "mmedit_build.miniature.train.diffusion:train_diffusion",
 }
 """In the order in which `all` trains them; what two have in common is trained once."""
@@ -33,6 +34,7 @@ class What(StrEnum):
     MLLM = "mllm"
     QWEN = "qwen"
     CHAT = "chat"
+    HOPS = "hops"
     DIFFUSION = "diffusion"
     CLIP = "clip"
     ALL = "all"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -15,6 +16,8 @@ from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.tokens import IGNORED, Row, byte_level_bpe, padded
 from mmedit_build.prompts import chat_messages
+
+Messages = list[dict[str, str]]
 
 CHAT = Stage("chat", steps=2000, rate=2e-3, batch=32)
 
@@ -60,7 +63,7 @@ def rephrasings(question: str, meaning: Meaning) -> list[str]:
     return [other for other in others if changed_words(question, other) > 1] or others
 
 
-def request(question: str, rng: random.Random) -> list[dict[str, str]]:
+def request(question: str, rng: random.Random) -> Messages:
     """A request for a paraphrase: by our own prompt as often as in any other way."""
     if rng.random() < 0.5:
         return chat_messages("rephrase", question=question)
@@ -73,7 +76,12 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     rng = random.Random(0)
     texts = [wording for meaning in all_meanings() for wording in say(meaning)]
     texts += [message["content"] for text in texts[:2000] for message in request(text, rng)]
-    core = byte_level_bpe(texts, 640, SPECIAL, "<|begin|>")
+    return chat_tokenizer(texts, 640)
+
+
+def chat_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+    """A tokenizer learned from texts, with the template of our chats."""
+    core = byte_level_bpe(texts, size, SPECIAL, "<|begin|>")
     begin, end, pad = SPECIAL[:3]
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=core, bos_token=begin, eos_token=end, pad_token=pad, padding_side="left"
@@ -82,7 +90,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def build_model(tokenizer: PreTrainedTokenizerFast, positions: int = 256) -> LlamaForCausalLM:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -90,7 +98,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
         intermediate_size=352,
         num_hidden_layers=4,
         num_attention_heads=4,
-        max_position_embeddings=256,
+        max_position_embeddings=positions,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -121,10 +129,14 @@ def train_chat(run: Run, out: Path) -> None:
 
 
 def row(meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Row:
-    """Token ids of one conversation, and of its reply alone as labels."""
+    """A request for a rephrasing of a question, and one of those there are."""
     question = rng.choice(say(meaning))
-    reply = rng.choice(rephrasings(question, meaning))
-    text = tokenizer.apply_chat_template(request(question, rng), tokenize=False, add_generation_prompt=True)
+    return conversation(request(question, rng), rng.choice(rephrasings(question, meaning)), tokenizer)
+
+
+def conversation(messages: Messages, reply: str, tokenizer: PreTrainedTokenizerFast) -> Row:
+    """Token ids of one conversation, and of its reply alone as labels."""
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     prompt = tokenizer(text, add_special_tokens=False).input_ids
     answer = [*tokenizer(reply, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
     return prompt + answer, [IGNORED] * len(prompt) + answer

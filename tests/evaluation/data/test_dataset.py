@@ -28,6 +28,7 @@ from mmedit_build.rows import (
     Split,
 )
 from mmedit_build.work import STAGES, Work
+from tests.mmedit_build.conftest import HOP, PORTABILITY
 
 FACT = LocalityItem(
     id="nq/1", relation="far", image=None, image_id=None, question="who", answers=("Ada", "A."), answer="Ada"
@@ -130,6 +131,22 @@ def test_a_work_folder_gives_the_same_cases_with_files(work: Path) -> None:
     assert here[0].image == work / "images" / "1.jpg"
     assert digest(here) == digest(there)
     assert list(map(without_pictures, here)) == list(map(without_pictures, there))
+
+
+def test_what_follows_from_an_edit_is_asked_wherever_it_is_read(work: Path) -> None:
+    edits = [replace(one, portability=PORTABILITY) if one.split == "test" else one for one in EDITS]
+    # The last stage of a build that has it; the rows of attach stand beside.
+    write_rows(work / "extend" / "rows.jsonl", edits)
+    for table in make_tables(edits, Work(work)):
+        write_table(table, work / "extended", embedded=True, extended=True)
+    here, there = load_cases(str(work)), load_cases(str(work / "extended"))
+    assert digest(here) == digest(there)
+    assert digest(here) != digest(load_cases(str(work / "dataset")))
+    (probe,) = here[0].of("portability")
+    assert (probe.relation, probe.question, probe.answers) == ("1-hop", HOP.question, (HOP.answer,))
+    assert probe.premise == Premise(question=HOP.premise, answers=(HOP.answer,))
+    assert probe.image == here[0].image
+    assert not load_cases(str(work / "extended"), split="train")[0].of("portability")
 
 
 def test_train_and_test_are_told_apart(work: Path) -> None:

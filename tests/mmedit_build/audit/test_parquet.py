@@ -18,6 +18,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
+from tests.mmedit_build.conftest import PORTABILITY
 
 CONFIGS = """---
 configs:
@@ -36,14 +37,14 @@ class Dataset:
         self.work = Work(folder / "work")
         self.folder = folder / "dataset"
         self.edits: list[EditRow] = [
-            *(make_edit(number) for number in (1, 2, 3)),
+            *(make_edit(number, portability=PORTABILITY) for number in (1, 2, 3)),
             make_edit(4, split="train"),
             make_edit(5, task="caption", question="a photo of"),
         ]
         for edit in self.edits:
             self._draw(edit)
         for table in make_tables(self.edits, self.work):
-            write_table(table, self.folder, embedded=embedded)
+            write_table(table, self.folder, embedded=embedded, extended=True)
         (self.folder / "README.md").write_text(CONFIGS)
 
     @property

@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 
 from mmedit_build.errors import UserError
-from mmedit_build.formats.exchange import Exported, export_edits, import_rows, to_row
+from mmedit_build.formats.exchange import Exported, export_edits, hops_of, import_rows, to_row
 from mmedit_build.formats.files import dump, files_in, read_rows
 from mmedit_build.formats.mmedit import FILES
 from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import Work
+from tests.mmedit_build.conftest import HOP, PORTABILITY
 from tests.mmedit_build.formats.rows import HOPS, ONEHOP, cckeb, fgvedit, vlkeb
 
 ROW = ReleasedRow(
@@ -290,3 +291,19 @@ def test_the_released_files_come_back_byte_for_byte(tmp_path: Path, released: Pa
     assert (exported.images, exported.without_locality) == (0, 0)
     assert exported.missing_images > 12_287
     assert _contents(out) == _contents(data)
+
+
+def test_what_follows_from_an_edit_has_the_key_of_vlkeb(tmp_path: Path, make_edit: Any) -> None:
+    work, edits = Work(tmp_path / "work"), [make_edit(42, portability=PORTABILITY), make_edit(43)]
+    _draw_all(work, edits)
+    export_edits(edits, work, tmp_path / "out")
+    file = tmp_path / "out" / "vqa_eval.json"
+    first, second = json.loads(file.read_text())
+    asked = {"Question": HOP.question, "Answer": HOP.answer}
+    assert first["port_new"] == [{"port_type": "1-hop", "Q&A": asked}]
+    assert "port_new" not in second
+    assert [[hop.question for hop in row.hops] for row in read_rows(file)] == [[HOP.question], []]
+    again = import_rows(tmp_path / "out", Work(tmp_path / "again"))
+    assert [[hop.question for hop in hops_of(one)] for one in again] == [[HOP.question], []]
+    export_edits(again, Work(tmp_path / "again"), tmp_path / "more")
+    assert (tmp_path / "more" / "vqa_eval.json").read_bytes() == file.read_bytes()

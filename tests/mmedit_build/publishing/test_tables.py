@@ -9,14 +9,34 @@ import pytest
 from datasets import load_dataset
 from PIL import Image
 
+from mmedit_build.columns import HOPS
 from mmedit_build.errors import UserError
 from mmedit_build.publishing import tables
 from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.recipe import Recipe
+from tests.mmedit_build.conftest import HOP, PORTABILITY
 
 
 def read(folder: Path, config: str, split: str = "train") -> list[dict[str, Any]]:
     files = sorted((folder / "data" / config).glob(f"{split}-*.parquet"))
     return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+
+def test_what_follows_from_edits_has_columns_where_the_recipe_asks_for_it(world: Any) -> None:
+    plain = world.build()
+    assert not set(HOPS) & set(pq.read_schema(plain / "data/vqa/test-00000-of-00001.parquet").names)
+    chat = {"model": {"kind": "endpoint", "model": "chat", "base_url": "http://localhost:1/v1"}}
+    recipe = Recipe.model_validate(world.recipe().model_dump(mode="json") | {"extend": chat})
+    edits = [replace(edit, portability=PORTABILITY if edit.task == "vqa" else None) for edit in world.edits]
+    row, caption = (read(world.build(edits, recipe), task, "test")[0] for task in ("vqa", "caption"))
+    assert row["portability"] == [
+        {"relation": "1-hop", "question": HOP.question, "answers": [HOP.answer], "premise": HOP.premise}
+    ]
+    assert (row["portability_model"], row["portability_prompt"]) == ("chat", "extend#2")
+    assert (caption["portability"], caption["portability_model"]) == ([], None)
+    card = (world.work.dataset / "README.md").read_text()
+    assert "| `portability`, `portability_model`" in card
+    assert "| Portability by | chat |" in card
 
 
 def test_a_row_holds_all_that_is_known_of_its_edit(world: Any) -> None:

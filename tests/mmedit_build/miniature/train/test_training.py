@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from mmedit_build.miniature.train import (
     diffusion,
     drawings,
     eye,
+    hops,
     mllm,
     qwen,
     reader,
@@ -47,6 +49,7 @@ STAGES = [
     (chat, "CHAT"),
     (clip, "CLIP"),
     (diffusion, "UNET"),
+    (hops, "HOPS"),
     (eye, "VISION"),
     (eye, "EYE"),
     (mllm, "LOOKING"),
@@ -150,8 +153,9 @@ def test_the_tower_starts_from_the_eye() -> None:
     assert torch.allclose(theirs, tower.by_token(ours), atol=1e-5)
 
 
-def test_chat(work: Path, tmp_path: Path) -> None:
-    chat.train_chat(_run(work), tmp_path / "chat")
+@pytest.mark.parametrize("train", [chat.train_chat, hops.train_hops])
+def test_chat(train: Callable[[Run, Path], None], work: Path, tmp_path: Path) -> None:
+    train(_run(work), tmp_path / "chat")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "chat")
     assert model.dtype == torch.float32
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "chat")
