@@ -45,7 +45,7 @@ td b { font-weight: 600; }
 .main th:first-child { padding-left: 0; white-space: nowrap; }
 .main tbody th span { padding-left: 21px; }
 .main td span, .main thead th span { font-size: 11px; }
-.main td span { white-space: nowrap; }
+.main td span, .costs td span { white-space: nowrap; }
 .main .group { color: var(--ink); }
 .main .first, .main .group { padding-left: 18px; }
 .family th { padding: 16px 0 4px; color: var(--soft); font-size: 12px; letter-spacing: 0.02em; }

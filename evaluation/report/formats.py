@@ -53,7 +53,7 @@ def as_html(table: Table, name: str) -> Html:
             "tr",
             tag("th", row[0], scope="row"),
             *(
-                tag("td", text, data_label=title)
+                tag("td", *_below(text), data_label=title)
                 for title, text in zip(table.header[1:], row[1:], strict=True)
             ),
         )
@@ -61,6 +61,12 @@ def as_html(table: Table, name: str) -> Html:
     ]
     shown = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
     return scrolled(shown, name)
+
+
+def _below(text: str) -> list[str | Html]:
+    """A mean, and its interval below it."""
+    mean, bracket, rest = text.partition(" [")
+    return [mean, tag("span", f"[{rest}")] if bracket else [text]
 
 
 def scrolled(table: Html, name: str) -> Html:
