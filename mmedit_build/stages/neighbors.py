@@ -130,7 +130,7 @@ def add_neighbors(
     """The edits, whose items are dealt, with their neighbors and with how near all items lie."""
     asked = [edit for edit in edits if edit.task == "vqa"]
     # As many more as the edit may have been given already.
-    few = sum(getattr(config, name) for name in BY_NEARNESS) + config.same_question
+    few = sum(getattr(config, name) for name in BY_NEARNESS) + config.same_question + config.image_items
     ends = zip(asked, right.ends(asked, few), wrong.ends(asked, few), strict=True)
     near = {
         edit.id: _neighbors(edit, right.on_image(edit), known, missed, config) for edit, known, missed in ends
@@ -145,7 +145,8 @@ def _neighbors(
     edit: EditRow, here: Sequence[EditRow], right: Ends, wrong: Ends, config: AttachStage
 ) -> EditRow:
     assert edit.locality is not None
-    given = {item.id for item in edit.locality.image}
+    # By what is asked: sources ask the same of an image twice, under other ids.
+    given = {pair_of(item) for item in edit.locality.image}
     found: dict[Relation, Sequence[EditRow]] = {
         "similar_question": here,
         "near_right": right[0],
@@ -155,8 +156,8 @@ def _neighbors(
     }
     dealt: list[LocalityItem] = []
     for relation, rows in found.items():
-        free = [row for row in rows if row.id not in given][: getattr(config, relation)]
-        given |= {row.id for row in free}
+        free = [row for row in rows if pair_of(row) not in given][: getattr(config, relation)]
+        given |= {pair_of(row) for row in free}
         dealt += [near_item(row, relation) for row in free]
     kept = [item for item in dealt if item.relation not in MISSED]
     gain = tuple(item for item in dealt if item.relation in MISSED)

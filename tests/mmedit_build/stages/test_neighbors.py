@@ -91,13 +91,13 @@ def test_each_kind_is_what_it_says() -> None:
 def test_how_near_all_items_lie_is_told() -> None:
     edits = [served(1, 1, "What is a?")]
     fact = item(1, "What is c?")
-    edits = [replace(edits[0], locality=Locality(text=(fact,), image=(item(2, "What is d?", 4),)))]
+    edits = [replace(edits[0], locality=Locality(text=(fact,), image=(item(2, "What is c?", 4),)))]
     borders = Borders(edits, [], "0")
     (row,) = add_neighbors(edits, Pool(RIGHT, borders, SPACE), Pool([], borders, SPACE), SPACE, CONFIG)
     assert row.locality is not None
     assert row.locality.nearness == {
         fact.id: Nearness(0.6, None),
-        "okvqa/2": Nearness(-0.5, -0.7),
+        "okvqa/2": Nearness(0.6, -0.7),
         "vqa/val2014/11": Nearness(0.8, 1.0),
         "vqa/val2014/12": Nearness(0.8, 0.9),
         "vqa/val2014/14": Nearness(-0.5, -0.7),
@@ -122,6 +122,25 @@ def test_what_an_edit_has_already_is_not_dealt_again() -> None:
     (found,) = dealt([has], RIGHT, [])
     # The next one is 13: (-0.5 + 0.9) / 2.
     assert (found["same_question"], found["near_right"], found["far_right"]) == ("12", "13", "14")
+
+
+def test_what_is_asked_twice_of_an_image_is_dealt_once() -> None:
+    has = replace(
+        served(1, 1, "What is a?"),
+        locality=Locality(text=(), image=(near_item(mined(30, 2, "What is b?"), "same_question"),)),
+    )
+    # Answered right once and wrong once, as annotators differ: 13 and 23 ask the same, and 12 and 22.
+    wrong = [mined(22, 2, "What is b?"), mined(23, 2, "What is d?"), mined(21, 3, "What is d?")]
+    (found,) = dealt([has], RIGHT, wrong)
+    assert found == {
+        "same_question": "30",
+        "similar_question": "11",
+        # Of 12 and 30 there is but one; then (-0.5 + 0.9) / 2, and (-0.5 - 0.7) / 2.
+        "near_right": "13",
+        "far_right": "14",
+        # Neither 22 nor 23 is left: (-0.5 + 0.5) / 2.
+        "near_wrong": "21",
+    }
 
 
 def test_few_candidates_are_dealt_once() -> None:
