@@ -25,7 +25,8 @@ class Swap:
 def swaps(mllm: MLLM, queries: Sequence[Query], targets: Sequence[str]) -> list[Swap]:
     """Each query along its own target and along each of these, beside answers of as many tokens.
 
-    Of those, one differs from the first token on, and where there are several tokens another one by the last.
+    Of those, one differs from the first token on, and where there are several words another one by the last;
+    where no word has as many tokens, there is none.
     """
     words = _words(mllm, queries, targets)
     asked = [

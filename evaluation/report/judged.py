@@ -63,9 +63,9 @@ def _table(task: Task, judge: str, prompt: str, runs: Sequence[Run]) -> Table:
     rows = tuple(_row(run, columns) for run in runs)
     note = (
         f"Shares of free answers that {judge} calls right (prompt {prompt}), in percent with 95% intervals. "
-        "Agreement is the share of judged answers of which matching with the target says the same, kappa "
-        "(Cohen's, over all answers alike) what of it is not chance. What has no clear verdict is missing "
-        "and counts for nothing."
+        "Agreement is the share of an edit's judged answers of which matching with the target says the same, "
+        "as a mean over edits, kappa (Cohen's, over all answers alike) what is not chance. What has no clear "
+        "verdict is missing and counts for nothing."
     )
     return Table(
         f"{TASK_TITLES[task]}, wild protocol, judged by {judge}", ("method", *columns, *COMPARED), rows, note
