@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from editors.base import Edit, Editor, Model, Patch, State
-from editors.checking.leaks import find_leaks
+from editors.checking.leaks import NEW_TOKENS, find_leaks
 from editors.checking.snapshot import Snapshot
 from editors.checking.swaps import swaps
 from editors.saving import read_state, save_patch
@@ -73,6 +73,7 @@ def check(trial: Trial) -> list[Checked]:
         "planned again, it is the same patch": lambda: _planned_again(trial, planned),
         "written to a file and read, it answers the same": lambda: _saved(trial, patch, first),
         "work below its first layer can be reused": lambda: _reused(trial, patch),
+        "nothing is carried from a prompt to what is written after it": lambda: _written_apart(trial, patch),
         "several edits are made together, or refused": lambda: _together(trial),
         # Last, as the others would be asked of another model if it is not.
         "undo is exact after an error": lambda: _undone(trial, patch, before),
@@ -166,6 +167,23 @@ def _reused(trial: Trial, patch: Patch) -> str | None:
         return None
     return (
         f"It says layer {layer}, but with what was known below, the answer to {_quoted(far[0])} is another."
+    )
+
+
+def _written_apart(trial: Trial, patch: Patch) -> str | None:
+    """Prompts may have been gone through in another call, as judging does it once for scores and answers."""
+    # Without targets, so that both ways have batches of the same shapes.
+    probes = [replace(query, target="") for query in trial.probes]
+    with patch.applied(trial.mllm) as model:
+        written = model.write(probes, max_new_tokens=NEW_TOKENS)
+        lifted, queries = model.lifted(probes, new_tokens=NEW_TOKENS)
+        pairs = zip(probes, written, lifted.write(queries, max_new_tokens=NEW_TOKENS), strict=True)
+        other = [query for query, one, two in pairs if one.text != two.text]
+    if not other:
+        return None
+    return (
+        f"{len(other)} of {len(probes)} free answers differ where the prompts were gone through in a call "
+        f"before, such as that to {_quoted(other[0])}."
     )
 
 

@@ -66,7 +66,7 @@ def check(method: str, dataset: Path, *arguments: str) -> Result:
 def test_a_method_of_mmedit_passes(dataset: Path) -> None:
     result = check("oracle", dataset)
     assert result.exit_code == 0
-    assert result.stdout.count("yes") == 11
+    assert result.stdout.count("yes") == 12
     assert "Tried on vqa/test/100, caption/test/104." in " ".join(result.stdout.split())
 
 

@@ -9,15 +9,17 @@ from typing import ClassVar, Self
 
 import pytest
 import torch
+from torch import Tensor
 
 from editors.areas import Area
 from editors.base import Edit, Editor, Model, Overlay, State, mllm_of, unwrapped
 from editors.base import TrainEdit as Whole
 from editors.checking.duties import Trial, check
 from editors.families import MethodFamily
+from editors.patches.hooks import hooked
 from editors.patches.weights import WeightPatch
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
+from mmedit_build.mllm import MLLM, Batch, Generated, Positions, Query, Scored
 from mmedit_build.recipe.fields import Strict
 from tests.editors.contract import of
 
@@ -102,6 +104,23 @@ class Lies(WeightPatch):
 
     def first_layer(self, mllm: MLLM) -> int | None:
         return mllm.n_layers
+
+
+class Carries(WeightPatch):
+    """Speaks up after prompts that it has seen go by in the same call, and at no prompt itself."""
+
+    @contextmanager
+    def applied(self, model: Model) -> Iterator[Model]:
+        seen: list[Sequence[int]] = []
+
+        def carry(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001
+            if y.shape[1] > 1:
+                seen[:] = [batch.indices]
+            return y if seen[0] is not batch.indices or y.shape[1] > 1 else y + torch.arange(y.shape[2])
+
+        mllm = mllm_of(model)
+        with hooked(mllm, {mllm.mlp(-1).down.name: carry}):
+            yield model
 
 
 class Learns(Overlay):
@@ -203,6 +222,14 @@ def failures(mllm: MLLM, editor: Editor, world: Sequence[Whole]) -> dict[str, st
         ),
         (making(Breaks), {"written to a file and read, it answers the same": "KeyError: 'rank'"}),
         (making(Lies), {"work below its first layer can be reused": "It says layer 6, but"}),
+        (
+            making(Carries),
+            {
+                "nothing is carried from a prompt to what is written after it": (
+                    "answers differ where the prompts were gone through in a call before, such as"
+                )
+            },
+        ),
         (Counts, {"planned again, it is the same patch": "Other numbers than when"}),
         (Single, {"several edits are made together, or refused": "one edit at a time, and plans several"}),
         (Refuses, {"several edits are made together, or refused": "and refuses: Give it one at a time."}),
