@@ -29,8 +29,9 @@ def distances(board: Board) -> Html:
     panels = [_panel(board, protocol, axis) for protocol in board.protocols for axis in AXES]
     note = (
         "Items of image locality by the cosine of their question, or of their image, with that of the edit, "
-        "the nearest at the left. Those that have it in common with the edit stand apart; the others are in "
-        "four parts of one size, below each of which stands its least cosine."
+        "the nearest at the left. Those whose cosine is 1, as they have it in common with the edit or the "
+        "encoder does not tell it from the edit's, stand apart; the others are in four parts of one size, "
+        "below each of which stands its least cosine."
     )
     return figure("Locality by distance", note, [one for one in panels if one])
 

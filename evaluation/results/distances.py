@@ -1,8 +1,9 @@
 """Image locality by how near the items lie to their edits, as the dataset tells.
 
 Cosines of two encoders mean different things, so bins are not fixed: items whose question, or image, is the
-edit's are a bin of their own, and the others are cut into four parts of as many items each, by the cosines of
-all edits. Numbers are means over edits, as everywhere: an edit counts with the mean of its items in a bin.
+edit's, or is not told from it by the encoder, are a bin of their own, and the others are cut into four parts
+of as many items each, by the cosines of all edits. Numbers are means over edits, as everywhere: an edit
+counts with the mean of its items in a bin.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Axis = Literal["question", "image"]
 AXES: tuple[Axis, ...] = ("question", "image")
 PARTS = 4
 SAME = 0.9999
-"""Cosines from here on are those of a thing with itself, but for rounding."""
+"""Cosines from here on are 1 but for rounding: of a thing with itself, or with what is encoded alike."""
 
 
 @dataclass(frozen=True, slots=True)
