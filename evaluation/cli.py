@@ -367,12 +367,11 @@ def _evaluate(experiment: Experiment) -> None:
     from evaluation.report.screen import tables
     from evaluation.report.stream_tables import find_streams
     from evaluation.run.evaluate import evaluate as evaluate_all
-    from evaluation.run.grading import check_key
+    from evaluation.run.grading import check_judge
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
-    if experiment.judge is not None:
-        check_key(experiment.judge)
+    check_judge(experiment)
     settled = evaluate_all(experiment, progress)
     done, failed = settled.done, settled.failed
     if done and experiment.judge is not None:

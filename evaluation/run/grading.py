@@ -16,6 +16,7 @@ from pathlib import Path
 from evaluation.results.records import HEADER, ResultFolder, read_results
 from evaluation.results.verdicts import Said, Verdict, check_same, judged_of, verdict_lines
 from evaluation.run.bench import Progress
+from evaluation.run.experiment import Experiment
 from mmedit_build.errors import UserError
 from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import Endpoint, Model
@@ -47,10 +48,19 @@ class Graded:
     """Of answers without a reply, how many for each reason."""
 
 
-def check_key(model: Model) -> None:
-    """Refuse a served judge that lacks its key, before hours of work that it shall judge."""
-    if isinstance(model, Endpoint):
-        find_key(model)
+def check_judge(experiment: Experiment) -> None:
+    """Refuse a judge that would have nothing to judge or cannot be asked, before hours of work."""
+    if experiment.judge is None:
+        return
+    if experiment.stream:
+        raise UserError("Streams are not judged by a language model; leave out the judge, or the stream.")
+    if "wild" not in experiment.protocols:
+        raise UserError(
+            "A judge judges free answers, which only the wild protocol asks for; leave out the judge, or "
+            "take wild among the protocols."
+        )
+    if isinstance(experiment.judge, Endpoint):
+        find_key(experiment.judge)
 
 
 def runs_in(folders: Sequence[Path]) -> list[Path]:

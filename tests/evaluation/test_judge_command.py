@@ -98,3 +98,38 @@ def test_a_missing_key_is_told_before_any_work(dataset: Path, tmp_path: Path) ->
     with pytest.raises(UserError, match="wants a key"):
         call(*where, "--judge", "sage")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://", "must look like"),
+        ("http://127.0.0.1:99999/v1", "must look like"),
+        ("http://me:secret@127.0.0.1/v1", "holds a password or a query"),
+    ],
+)
+def test_an_unusable_address_is_told_before_any_work(
+    address: str, reason: str, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "some-key")
+    where = ("--method", "oracle", "--dataset", dataset, "--out", tmp_path / "out")
+    with pytest.raises(UserError, match=reason):
+        call(*where, "--judge", f"sage@{address}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--stream", "1,2"), "Streams are not judged"),
+        (("--stream", "vlkeb-gap"), "Streams are not judged"),
+        (("--protocol", "legacy"), "take wild among the protocols"),
+    ],
+)
+def test_a_judge_that_would_have_nothing_to_judge_is_refused_before_any_work(
+    options: tuple[str, str], reason: str, judge: str, dataset: Path, tmp_path: Path
+) -> None:
+    where = ("--method", "oracle", "--dataset", dataset, "--out", tmp_path / "out")
+    with pytest.raises(UserError, match=reason):
+        call(*where, "--judge", judge, *options)
+    assert not (tmp_path / "out").exists()

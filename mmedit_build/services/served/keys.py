@@ -41,9 +41,11 @@ class Key:
 
 def find_key(model: Endpoint) -> Key:
     """The key of a served model, from its environment variable."""
+    # First, so that whoever looks for the key ahead of long work hears of an unusable address, too.
+    host = split_address(model.base_url).hostname
     value = os.environ.get(model.key_variable, "").strip()
     if not value:
-        if split_address(model.base_url).hostname == OPENAI_HOST:
+        if host == OPENAI_HOST:
             raise UserError(
                 f"{address(model.base_url)} wants a key: set the environment variable {model.key_variable}, "
                 "or name another `key_variable` or `base_url` in the recipe."
