@@ -88,7 +88,10 @@ def _own_class(place: str) -> type[Editor]:
         raise UserError(
             f"{place} is no editor, as it has no {missing[0]}; docs/editors.md says what one has."
         )
-    return cast("type[Editor]", found)
+    editor = cast("type[Editor]", found)
+    if not hasattr(editor.Config, "model_validate"):
+        raise UserError(f"{place} has a Config that is no pydantic model; docs/editors.md says what one has.")
+    return editor
 
 
 def _made(name: str, found: type[Editor], options: Mapping[str, object] | None) -> Editor:

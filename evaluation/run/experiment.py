@@ -190,7 +190,9 @@ def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment
 def _mistake(file: Path | None, error: ErrorDetails) -> str:
     """What is wrong in a sentence; a UserError of its own for words that are near to known ones."""
     steps = [str(step) for step in error["loc"]]
-    place, given = shortened(".".join(steps)), shortened(str(error["input"]))
+    # Which member of a union was tried is nothing that users wrote.
+    named_by_user = [step for step in steps if not step.startswith(("tuple[", "literal["))]
+    place, given = shortened(".".join(named_by_user)), shortened(str(error["input"]))
     where = file or "The command"
     if error["type"] == "extra_forbidden" and len(steps) == 1:
         check_name("key of an experiment", place, Experiment.model_fields)

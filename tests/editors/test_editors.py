@@ -71,6 +71,9 @@ class Mine(FT):
 class Half:
     Config = FT.Config
     family = "fine-tuning"
+
+class Loose(FT):
+    Config = dict
 """
 
 
@@ -99,6 +102,7 @@ def test_an_editor_of_the_user_is_found_where_the_user_is(own: str) -> None:
         ("{own}:FT.x", "has no class 'FT.x'"),
         ("{own}:OWN", "has no class 'OWN'"),
         ("{own}:Half", "mine_of_a_user:Half is no editor, as it has no touches; docs/editors.md says"),
+        ("{own}:Loose", "mine_of_a_user:Loose has a Config that is no pydantic model; docs/editors.md says"),
         (
             "no_such_module:Mine",
             "Python finds no module no_such_module; give module:Class of an editor in this",

@@ -32,6 +32,7 @@ def test_a_file_is_changed_by_what_the_command_says(tmp_path: Path) -> None:
     [
         ("modl: x", {}, "no key of an experiment 'modl'; did you mean 'model'"),
         ("limit: 0", {}, r"mine\.yaml gives limit a wrong value"),
+        ("stream: [1, 0]", {}, r"mine\.yaml gives stream\.1 a wrong value: Input should be greater"),
         ("[1]", {}, "not a YAML mapping"),
         ("a: [", {}, "as YAML .*; correct it there"),
         ("seed: 1\nseed: 2", {}, "seed stands 2 times in the section that begins in line 1"),
