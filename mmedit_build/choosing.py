@@ -7,6 +7,7 @@ from typing import Any
 
 from mmedit_build.build import Build
 from mmedit_build.engine.shards import differences
+from mmedit_build.errors import UserError
 from mmedit_build.recipe import Recipe, Sizes
 from mmedit_build.recipe.attach import BY_NEARNESS
 from mmedit_build.rows import Task
@@ -45,6 +46,21 @@ def changed(build: Build) -> str | None:
             name, was, now = next(differences(before, choice(build, stage)))
             return f"{name} was {was} and is now {now}"
     return None
+
+
+def check_chosen(build: Build) -> None:
+    """Refuse rows that were chosen by other settings than the recipe has now, which publishing names."""
+    for stage in CHOOSING:
+        before, now = _chosen_by(build, stage), choice(build, stage)
+        if before is None:
+            continue
+        # How many rows a command takes is no setting of the recipe.
+        for name, was, wanted in differences({**before, "limit": None}, {**now, "limit": None}):
+            raise UserError(
+                f"The rows of {stage} in {build.work.folder} were chosen otherwise than the recipe says now "
+                f"({name} was {was} and is now {wanted}); run `mmedit-build {stage}` again, or "
+                "`mmedit-build run` for all."
+            )
 
 
 def overwriting(build: Build, stages: tuple[str, ...]) -> str | None:

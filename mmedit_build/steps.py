@@ -15,7 +15,7 @@ from mmedit_build.audit.report import Report, faults
 from mmedit_build.audit.run import write_audit
 from mmedit_build.audit.targets import from_edits
 from mmedit_build.build import Build, deciding, finish, kept, rows_of
-from mmedit_build.choosing import DEALING, choice, sizes_of
+from mmedit_build.choosing import DEALING, check_chosen, choice, sizes_of
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome, read_settings, write_rows
 from mmedit_build.errors import UserError
@@ -112,6 +112,7 @@ def extend(build: Build) -> Summary:
     """Give edits questions whose answers follow from them; edits without any go on as they are."""
     recipe, config = build.recipe, build.recipe.extend
     assert config is not None, "the command refuses the stage where the recipe lacks it"
+    check_chosen(build)
     edits = build.rows_of("attach")
     stage = Extending(config, recipe.base, build.work)
     settings = {
@@ -129,6 +130,7 @@ def extend(build: Build) -> Summary:
 def publish(build: Build) -> Release:
     """Audit the edits, write the dataset, and send it to the Hub if the recipe names a repository."""
     work, config = build.work, build.recipe.publish
+    check_chosen(build)
     edits = build.finished()
     target = from_edits(str(work.folder), edits, work)
     report = write_audit(target, work.folder / "audit.json", work.folder / "audit.html")

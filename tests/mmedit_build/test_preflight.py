@@ -14,13 +14,14 @@ import yaml
 from typer.testing import CliRunner
 
 from mmedit_build.build import Build, finish
-from mmedit_build.choosing import choice, overwriting
+from mmedit_build.choosing import check_chosen, choice, overwriting
 from mmedit_build.cli import app
 from mmedit_build.console import silent
 from mmedit_build.errors import UserError
 from mmedit_build.preflight import check_ready, pending
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import bundled, load_recipe
+from mmedit_build.steps import extend, publish
 from mmedit_build.work import STAGES, Work
 from tests.mmedit_build.conftest import MakeEdit
 
@@ -168,6 +169,15 @@ def test_what_is_chosen_anew_or_tried_again_needs_all(finished: Build) -> None:
     sizes = {"train": 10, "test": 75}
     assert pending(replace(finished, recipe=changed("mine.vqa.sizes", sizes)), "mine") == everything
     assert pending(replace(finished, recipe=changed("attach.same_image", 2)), "attach") == everything[3:]
+
+
+def test_rows_that_were_chosen_otherwise_are_not_published(finished: Build) -> None:
+    check_chosen(replace(finished, limit=5))
+    other = replace(finished, recipe=changed("attach.same_image", 2))
+    told = r"The rows of attach .* \(same_image was 1 and is now 2\); run `mmedit-build attach` again"
+    for act in (check_chosen, extend, publish):
+        with pytest.raises(UserError, match=told):
+            act(other)
 
 
 def test_before_a_dataset_is_replaced_it_is_said(finished: Build, tmp_path: Path) -> None:
