@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmedit_build.attaching import blind_rows
-from mmedit_build.build import Build, stages_of
+from mmedit_build.build import Build, rows_of, stages_of
 from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import NOTHING, Shards, keys_of
@@ -142,7 +142,7 @@ def _probing(item: LocalityItem, max_tokens: int) -> ChatRequest:
 def _extend(build: Build) -> list[str]:
     config = build.recipe.extend
     assert config is not None
-    edits = to_extend(config, build.rows_of("attach"))
+    edits = to_extend(config, rows_of(build.work, "attach"))[: build.limit]
     todo = _todo(build, "extend", edits, EditRow)
     requests = hop_requests(config, todo)
     lines = [

@@ -113,7 +113,8 @@ def extend(build: Build) -> Summary:
     recipe, config = build.recipe, build.recipe.extend
     assert config is not None, "the command refuses the stage where the recipe lacks it"
     check_chosen(build)
-    edits = build.rows_of("attach")
+    # All of them, however few are asked about: edits without such questions go on as they are.
+    edits = rows_of(build.work, "attach")
     stage = Extending(config, recipe.base, build.work)
     settings = {
         # Who gets them decides about no outcome.
@@ -121,7 +122,7 @@ def extend(build: Build) -> Summary:
         "prompt": prompt_id(config.prompt),
         "base": _asked(recipe.base),
     }
-    rows = to_extend(config, edits)
+    rows = to_extend(config, edits)[: build.limit]
     outcomes = build.run("extend", stage, rows, EditRow, settings, config.shard_rows)
     extended = {edit.id: edit for edit in kept(outcomes)}
     return finish(build.work, "extend", outcomes, [extended.get(edit.id, edit) for edit in edits])

@@ -63,6 +63,8 @@ class ProbeResult:
     known: bool | None = None
     """Of portability: whether the unedited model knew what has to be known besides the edit."""
     prompt: str
+    question: str | None = None
+    """As the dataset has it, without what a template puts around it; results of earlier versions lack it."""
     target: str
     """What scoring was forced along."""
     before: str | None

@@ -83,7 +83,7 @@ def judged_of(task: Task, probe: ProbeResult) -> Said | None:
         or MATCH not in probe.scores.get("wild", {})
     ):
         return None
-    return Said(probe.prompt, probe.target, probe.after)
+    return Said(probe.question or probe.prompt, probe.target, probe.after)
 
 
 def as_judged(results: Sequence[CaseResult], verdicts: Iterable[Verdict]) -> list[CaseResult]:

@@ -50,6 +50,7 @@ class Scorer:
             image_cosine=near.image,
             known=known,
             prompt=asked.query.prompt,
+            question=asked.probe.question,
             target=asked.query.target,
             before=before.text if self.writes else None,
             after=after.text if self.writes else None,

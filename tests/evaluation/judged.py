@@ -22,7 +22,8 @@ def probe(kind: Kind, question: str, answer: str, task: Task = "vqa") -> ProbeRe
     return ProbeResult(
         kind=kind,
         relation="far" if kind in LOCALITY else None,
-        prompt=question,
+        prompt=f"Question: {question} Short answer:",
+        question=question,
         target=TARGET,
         before="blue",
         after=answer,

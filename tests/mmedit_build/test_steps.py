@@ -23,7 +23,7 @@ from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.rows import SPLITS
 from mmedit_build.stages import rounds
 from mmedit_build.status import summaries
-from mmedit_build.steps import STEPS, examples_to_mine, pool_items, publish
+from mmedit_build.steps import STEPS, examples_to_mine, extend, pool_items, publish
 from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
@@ -243,6 +243,14 @@ def test_one_task_alone_can_be_mined(built: Build, tmp_path: Path, task: str, ot
     shutil.copytree(built.work.sources, tmp_path / "sources")
     STEPS["mine"](build)
     assert {edit.task for edit in rows_of(build.work, "mine")} == {task}
+
+
+def test_edits_beyond_a_limit_are_not_extended_and_not_lost(built: Build, tmp_path: Path) -> None:
+    shutil.copytree(built.work.folder, tmp_path / "copy")
+    few = replace(built, work=Work(tmp_path / "copy"), limit=1)
+    assert extend(few).entered == 1
+    before, after = rows_of(few.work, "attach"), rows_of(few.work, "extend")
+    assert [edit.id for edit in after] == [edit.id for edit in before]
 
 
 def test_questions_and_caption_of_an_image_are_asked_together(built: Build) -> None:
