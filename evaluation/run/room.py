@@ -12,10 +12,11 @@ from mmedit_build.errors import UserError
 
 GROUP = 16
 """Edits at most whose queries are known up to the edited layer at the same time."""
-SHARE = 4
-"""Which part of a GPU's memory these may take, as a divisor."""
-MAIN_BYTES = 2**32
-"""How much they may take of main memory."""
+SHARE = 8
+"""Which part of a GPU's memory these may take, as a divisor: they are held twice, as far as the edited layer
+and, under the edit, to the last one."""
+MAIN_BYTES = 2**31
+"""How much they may take of main memory, each time."""
 
 
 def groups(judging: Judging, cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
