@@ -190,12 +190,6 @@ class Patch(Protocol):
     def from_state(cls, state: State) -> Self: ...
 
 
-def reuse(layers: Sequence[int | None]) -> int | None:
-    """The layer up to which work can be shared by patches with these first layers."""
-    known = [layer for layer in layers if layer is not None]
-    return min(known) if known and len(known) == len(layers) else None
-
-
 class Editor(Protocol):
     """A method with its configuration. Its class is made from the configuration alone."""
 

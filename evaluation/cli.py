@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from evaluation import actions
 from evaluation.options import (
     Cache,
     Conflicts,
@@ -33,11 +33,6 @@ from mmedit_build.places import named, place
 from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
-if TYPE_CHECKING:
-    from evaluation.report.runs import Run
-    from evaluation.run.experiment import Experiment
-    from mmedit_build.rows import Task
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
 
@@ -120,7 +115,7 @@ def evaluate(
         "cache": cache,
     }
     with resumable():
-        _evaluate(_experiment(method, config, changes))
+        actions.evaluate(actions.experiment_of(method, config, changes))
 
 
 @app.command()
@@ -152,7 +147,7 @@ def fit(
         "cache": cache,
     }
     with resumable():
-        _fit(_experiment(method, config, changes))
+        actions.fit(actions.experiment_of(method, config, changes))
 
 
 @app.command()
@@ -175,7 +170,7 @@ def report(
     """
     from evaluation.report.runs import find_runs
 
-    _write_report(find_runs(folders), folders, out or folders[0], images)
+    actions.write_report(find_runs(folders), folders, out or folders[0], images)
 
 
 @app.command("judge")
@@ -198,7 +193,7 @@ def judge_(
     if experiment.judge is None:
         raise UserError("Name a judge: --judge MODEL@ADDRESS, or `judge` in an experiment file.")
     with resumable():
-        _judge(experiment, folders, estimate=estimate)
+        actions.judge(experiment, folders, estimate=estimate)
 
 
 app.command()(trace)
@@ -244,9 +239,9 @@ def check(
     }
     quiet_loading()
     if is_own(method):
-        experiment = with_own(_on_what(config, changes), method)
+        experiment = with_own(actions.on_what(config, changes), method)
     else:
-        experiment = _experiment(method, config, changes)
+        experiment = actions.experiment_of(method, config, changes)
     tried = check_method(experiment, progress)
     Console().print(table(method, tried))
     for line in sentences(tried):
@@ -315,113 +310,6 @@ def base(
     check_writable(out)
     rows = choose_questions(questions, annotations, images, limit, out)
     show(ask_about(rows, model, {"device": device, "dtype": dtype, "template": template}), out)
-
-
-def _on_what(config: Path | None, changes: dict[str, Any]) -> Experiment:
-    """The experiment, whichever methods it is for."""
-    from evaluation.run.experiment import make_experiment
-    from evaluation.run.suited import usual_dataset
-
-    experiment = make_experiment(config, changes)
-    if "dataset" in experiment.model_fields_set:
-        return experiment
-    return experiment.model_copy(update={"dataset": usual_dataset(experiment.model)})
-
-
-def _experiment(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
-    from evaluation.run.components import by_part
-    from evaluation.run.experiment import choose
-    from evaluation.run.suited import suited
-
-    experiment = _on_what(config, changes)
-    chosen = experiment.methods if method is None else choose(method, experiment.methods)
-    if not chosen:
-        raise UserError("Name a method with --method, or all; `mmedit-eval list` shows them.")
-    methods = suited(chosen, experiment.model, experiment.revision)
-    if experiment.parts:
-        methods, left_out = by_part(methods, experiment.parts)
-        if left_out:
-            typer.echo(f"Left out, as they cannot be told which part to edit: {', '.join(left_out)}.")
-    return experiment.model_copy(update={"methods": methods})
-
-
-def _fit(experiment: Experiment) -> None:
-    from evaluation.run.evaluate import fit as fit_all
-    from mmedit_build.console import progress, quiet_loading, show_path
-
-    quiet_loading()
-    settled = fit_all(experiment, progress)
-    for done in settled.done:
-        typer.echo(f"{'Had learned' if done.cached else 'Learned'} in {done.seconds:.1f} s.")
-        show_path("Editor", done.path)
-    if settled.failed is not None:
-        raise settled.failed
-    if not settled.done:
-        typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
-
-
-def _evaluate(experiment: Experiment) -> None:
-    from rich.console import Console
-
-    from evaluation.report.runs import find_runs
-    from evaluation.report.screen import tables
-    from evaluation.report.stream_tables import find_streams
-    from evaluation.run.evaluate import evaluate as evaluate_all
-    from evaluation.run.grading import check_judge
-    from mmedit_build.console import progress, quiet_loading, show_path
-
-    quiet_loading()
-    check_judge(experiment)
-    settled = evaluate_all(experiment, progress)
-    done, failed = settled.done, settled.failed
-    if done and experiment.judge is not None:
-        try:
-            _judge(experiment, done)
-        except UserError as error:
-            # The results are there, and are shown first.
-            failed = failed or error
-    if done:
-        # Of all that stands there, whichever command wrote it.
-        runs = find_runs([experiment.out])
-        for table in tables(runs, find_streams([experiment.out])):
-            Console().print(table)
-        show_path("Results", experiment.out)
-        _write_report(runs, [experiment.out], experiment.out, experiment.images)
-    if failed is not None:
-        raise failed
-
-
-def _judge(experiment: Experiment, folders: Sequence[Path], *, estimate: bool = False) -> None:
-    from rich.console import Console
-
-    from evaluation.judge_command import before, judge
-    from evaluation.report.runs import find_runs
-    from evaluation.report.screen import judged
-    from mmedit_build.console import progress, quiet_loading
-
-    assert experiment.judge is not None
-    quiet_loading()
-    typer.echo(before(experiment.judge, folders, experiment.cache))
-    if not estimate:
-        for line in judge(experiment.judge, folders, experiment.cache, progress):
-            typer.echo(line)
-        for table in judged(find_runs(folders)):
-            Console().print(table)
-
-
-def _write_report(
-    runs: dict[Task, list[Run]], folders: Sequence[Path], out: Path, images: Path | None
-) -> None:
-    from evaluation.report.page import write_page
-    from evaluation.report.stream_tables import find_streams
-    from evaluation.report.tables import write_tables
-    from evaluation.tracing.records import find_traces
-    from mmedit_build.console import show_path
-
-    streams = find_streams(folders)
-    for path in write_tables(runs, out, streams):
-        show_path(path.suffix.removeprefix(".").upper(), path)
-    show_path("Page", write_page(runs, out, images, find_traces(folders), streams))
 
 
 def _refuse_options(context: typer.Context) -> None:

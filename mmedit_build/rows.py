@@ -147,7 +147,7 @@ class Locality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Proposal:
     """A question one step beyond an edit that was tried: why it was refused (None if it was not)."""
 
     question: str
@@ -164,10 +164,10 @@ class Portability:
 
     model: str
     prompt: str
-    candidates: tuple[Hop, ...]
+    candidates: tuple[Proposal, ...]
 
     @property
-    def hops(self) -> tuple[Hop, ...]:
+    def hops(self) -> tuple[Proposal, ...]:
         """Those that an edit is judged by."""
         return tuple(one for one in self.candidates if one.reason is None)
 

@@ -28,9 +28,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LOCALITY: tuple[Kind, ...] = ("text_locality", "image_locality")
 USUAL: tuple[Relation | None, ...] = (None, "far", "same_image", "same_question")
 """Items that any dataset may have. Editors learn from these alone, and streams are measured by them."""
-Hop = Literal["1-hop", "2-hop", "3-hop", "4-hop"]
+Steps = Literal["1-hop", "2-hop", "3-hop", "4-hop"]
 """How many steps lead from what an edit says to what portability asks."""
-Relative = Relation | Hop | Literal["second", "composed"]
+Relative = Relation | Steps | Literal["second", "composed"]
 """How a probe lies to its edit: second is about a fact that is edited along with it, composed about both."""
 
 

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from evaluation.data.cases import Case, Picture, Premise, Probe, rephrases
-from evaluation.data.cases import Hop as Steps
+from evaluation.data.cases import Case, Picture, Premise, Probe, Steps, rephrases
 from mmedit_build.formats.files import Placed, content_of, place, read_all
 from mmedit_build.formats.rows import COMPOSED, Hop, ReleasedRow
 from mmedit_build.image_files import image_path

@@ -8,17 +8,15 @@ from itertools import pairwise
 from math import log10
 
 from evaluation.drawing.markup import Html, join, tag
-from evaluation.drawing.svg import Scale, clip_name, figure, line, panel, text
+from evaluation.drawing.svg import Scale, figure, line, panel, text
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import NAMES, Board, in_words, make_board
-from evaluation.report.courses import BOTTOM, LEFT, RIGHT, TOP, percent_lines, spread
+from evaluation.report.courses import BOTTOM, LEFT, RIGHT, TOP, height, names, percent_lines
 from evaluation.report.looks import make_looks, mark
 from evaluation.report.runs import SINGLE, Run
 from evaluation.report.sections import main_table, warnings
-
-_NAMES = 252.0
-_Y = Scale(0, 100, BOTTOM, TOP)
+from evaluation.results.summary import Estimate
 
 
 def at_once(board: Board, runs: Sequence[Run]) -> Html:
@@ -88,11 +86,11 @@ def _panel(board: Board, protocol: ProtocolName, column: str, lines: Sequence[Se
     grid = percent_lines()
     grid += [line(across(log10(number)), TOP, across(log10(number)), BOTTOM) for number in numbers]
     grid += [text(across(log10(number)), BOTTOM + 18, str(number), anchor="middle") for number in numbers]
-    ends: list[tuple[float, float, Run]] = []
+    ends: list[tuple[float, Estimate, Run]] = []
     drawn: list[Html] = []
     for of in lines:
         points = [
-            (across(log10(run.at_once)), _Y(100 * found.mean), run)
+            (across(log10(run.at_once)), found, run)
             for run in of
             if (found := board.of(protocol, column, run.name)) is not None
         ]
@@ -100,27 +98,21 @@ def _panel(board: Board, protocol: ProtocolName, column: str, lines: Sequence[Se
         drawn += [_mark(board, protocol, column, *point) for point in points]
         ends += points[-1:]
     metric = board.metric(protocol, column)
-    return panel(NAMES[column], BOTTOM + 26, *grid, *drawn, *_names(board, ends), note=metric)
+    return panel(NAMES[column], BOTTOM + 26, *grid, *drawn, *names(ends, board.looks, _name), note=metric)
 
 
-def _segment(board: Board, start: tuple[float, float, Run], end: tuple[float, float, Run]) -> Html:
-    paint = board.looks[start[2].name].paint
-    return line(*start[:2], *end[:2], "course", stroke=paint)
+def _segment(board: Board, start: tuple[float, Estimate, Run], end: tuple[float, Estimate, Run]) -> Html:
+    (x, one, _), (other_x, other, run) = start, end
+    paint = board.looks[run.name].paint
+    return line(x, height(one.mean), other_x, height(other.mean), "course", stroke=paint)
 
 
-def _mark(board: Board, protocol: ProtocolName, column: str, x: float, y: float, run: Run) -> Html:
-    tip = f"{run.name}: {NAMES[column]}, {protocol}: {in_words(board.of(protocol, column, run.name))}"
-    return mark(x, y, board.looks[run.name], tip)
+def _mark(board: Board, protocol: ProtocolName, column: str, x: float, found: Estimate, run: Run) -> Html:
+    tip = f"{run.name}: {NAMES[column]}, {protocol}: {in_words(found)}"
+    return mark(x, height(found.mean), board.looks[run.name], tip)
 
 
-def _names(board: Board, ends: Sequence[tuple[float, float, Run]]) -> list[Html]:
-    """The names of the methods at the ends of their lines, none over another."""
-    order = sorted(ends, key=lambda one: one[1])
-    drawn: list[Html] = []
-    for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
-        paint = board.looks[run.name].paint
-        drawn.append(line(x + 8, y, _NAMES - 4, place, "course thin", stroke=paint))
-        settings = run.header.settings
-        name = settings.method + run.name.removeprefix(settings.name)
-        drawn.append(text(_NAMES, place + 4, clip_name(name, 14), "name"))
-    return drawn
+def _name(run: Run) -> str:
+    """The method, without how many edits it made at once."""
+    settings = run.header.settings
+    return settings.method + run.name.removeprefix(settings.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from evaluation.drawing.markup import Html
@@ -20,6 +20,11 @@ _NAMES = 252.0
 _Y = Scale(0, 100, BOTTOM, TOP)
 
 
+def height(share: float) -> float:
+    """Where a share stands."""
+    return _Y(100 * share)
+
+
 def percent_lines() -> list[Html]:
     """What the height of a point is read by."""
     lines = [line(LEFT - 6, _Y(tick), RIGHT + 6, _Y(tick)) for tick in TICKS]
@@ -30,18 +35,22 @@ def course(title: str, run: Run, points: Sequence[tuple[float, Estimate]], looks
     """The line of a run, through means that stand at some places, with their intervals."""
     paint = looks[run.name].paint
     for (x, one), (other_x, other) in pairwise(points):
-        yield line(x, _Y(100 * one.mean), other_x, _Y(100 * other.mean), "course", stroke=paint)
+        yield line(x, height(one.mean), other_x, height(other.mean), "course", stroke=paint)
     for x, one in points:
-        yield line(x, _Y(100 * one.low), x, _Y(100 * one.high), "cross", stroke=paint)
-        yield mark(x, _Y(100 * one.mean), looks[run.name], f"{run.name}, {title}: {in_words(one)}")
+        yield line(x, height(one.low), x, height(one.high), "cross", stroke=paint)
+        yield mark(x, height(one.mean), looks[run.name], f"{run.name}, {title}: {in_words(one)}")
 
 
-def names(ends: Sequence[tuple[float, Estimate, Run]], looks: Looks) -> Iterator[Html]:
-    """At the ends of the lines, none over another."""
-    order = sorted(((x, _Y(100 * of.mean), run) for x, of, run in ends), key=lambda one: one[1])
+def names(
+    ends: Sequence[tuple[float, Estimate, Run]],
+    looks: Looks,
+    called: Callable[[Run], str] = lambda run: run.name,
+) -> Iterator[Html]:
+    """What runs are called, at the ends of their lines, none over another."""
+    order = sorted(((x, height(of.mean), run) for x, of, run in ends), key=lambda one: one[1])
     for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
         yield line(x + 8, y, _NAMES - 4, place, "course thin", stroke=looks[run.name].paint)
-        yield text(_NAMES, place + 4, clip_name(run.name, 14), "name")
+        yield text(_NAMES, place + 4, clip_name(called(run), 14), "name")
 
 
 def spread(places: Sequence[float]) -> list[float]:

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.data.cases import KINDS, LOCALITY, Hop, Kind, Relative
+from evaluation.data.cases import KINDS, LOCALITY, Kind, Relative, Steps
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.results.intervals import bootstrap, wilson
@@ -23,11 +23,11 @@ KnownHop = Literal["1-hop known", "2-hop known", "3-hop known", "4-hop known"]
 Group = Relative | Literal["near", "known"] | KnownHop
 """Which probes of a kind. Near are locality items on the edit's image and those with its question; known are
 portability probes of which the unedited model knew what they build on."""
-HOPS: dict[Hop, KnownHop] = dict(zip(get_args(Hop), get_args(KnownHop), strict=True))
+HOPS: dict[Steps, KnownHop] = dict(zip(get_args(Steps), get_args(KnownHop), strict=True))
 GROUPS: tuple[Group, ...] = (
     *("far", "near", "same_image", "same_question", "no_image", "similar_question"),
     *("near_right", "far_right", "near_wrong", "far_wrong"),
-    *("known", *get_args(Hop), *get_args(KnownHop)),
+    *("known", *get_args(Steps), *get_args(KnownHop)),
     *("second", "composed"),
 )
 

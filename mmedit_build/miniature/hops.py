@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mmedit_build.miniature.grammar import Meaning, parse, with_articles
 from mmedit_build.miniature.knowledge import known_of
 from mmedit_build.miniature.knowledge_tables import ABOUT_THINGS
-from mmedit_build.rows import Hop
+from mmedit_build.rows import Proposal
 
 POINTERS = {
     "kind by color": "the {c} thing",
@@ -56,7 +56,7 @@ def telling_hops(meaning: Meaning, target: str, prediction: str) -> list[WorldHo
     return [hop for hop in hops(meaning, target) if not other.get(hop.question, set()) & set(hop.answers)]
 
 
-def is_right(asked: str, target: str, hop: Hop) -> bool:
+def is_right(asked: str, target: str, hop: Proposal) -> bool:
     """Whether a proposal is a step of the world beyond a question in whatever wording, rightly answered."""
     meaning = parse(asked)
     steps = hops(meaning, target) if meaning else ()

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from mmedit_build.mllm.images import open_image
-from mmedit_build.rows import TASKS, EditRow, Hop
+from mmedit_build.rows import TASKS, EditRow, Proposal
 from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet, drawable
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
@@ -43,7 +43,7 @@ def _entry(edit: EditRow, work: Work) -> Entry:
     return Entry(_pair([open_image(work.path(image)) for image in images]), lines)
 
 
-def _hops(edit: EditRow) -> Sequence[Hop]:
+def _hops(edit: EditRow) -> Sequence[Proposal]:
     return edit.portability.hops if edit.portability else ()
 
 

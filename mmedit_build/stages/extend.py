@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import ExtendStage, Local, VisionModel
-from mmedit_build.rows import EditRow, Hop, Portability
+from mmedit_build.rows import EditRow, Portability, Proposal
 from mmedit_build.services.asking import Asker, NoAnswer, Question
 from mmedit_build.services.chat import (
     NOT_NUMBERS,
@@ -43,7 +43,7 @@ class _Draft:
     """A proposal on its way through the checks."""
 
     edit: EditRow
-    hop: Hop
+    hop: Proposal
     undecided: bool = False
     """Whether it was refused only because something could not be asked."""
 

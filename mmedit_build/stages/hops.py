@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from mmedit_build.rows import EditRow, Hop
+from mmedit_build.rows import EditRow, Proposal
 from mmedit_build.scoring.text import bare, numbers, plain, singular
 from mmedit_build.stages.checks import content_words, says_the_opposite
 
@@ -23,17 +23,17 @@ _OWN_SIDE = re.compile(r"\b(?:its (?:left|right)|(?:above|over|below|under) it)\
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019*"
 
 
-def read_hop(reply: str) -> Hop:
+def read_hop(reply: str) -> Proposal:
     """The proposal in a reply; where there is none, the hop says why, and holds the reply."""
     found = {name.lower(): text.strip(_QUOTES).strip() for name, text in _LINE.findall(reply)}
     if {"picture", "words", "answer"} <= found.keys():
         answer = found["answer"].rstrip(".")
-        return Hop(question=found["picture"], premise=found["words"], answer=answer, reason=None)
+        return Proposal(question=found["picture"], premise=found["words"], answer=answer, reason=None)
     reason = NONE if plain(reply) == "none" else UNREADABLE
-    return Hop(question=reply, premise="", answer="", reason=reason)
+    return Proposal(question=reply, premise="", answer="", reason=reason)
 
 
-def refusal(edit: EditRow, hop: Hop) -> str | None:
+def refusal(edit: EditRow, hop: Proposal) -> str | None:
     """Why a proposal is no hop of the edit: the first check that fails, or None."""
     return next((reason for reason, fails in CHECKS.items() if fails(edit, hop)), None)
 
@@ -51,11 +51,11 @@ def put_in_place(premise: str, target: str, other: str) -> str:
     return re.sub(pattern, put, premise, flags=re.IGNORECASE) if target.strip() else premise
 
 
-def _is_no_question(_edit: EditRow, hop: Hop) -> bool:
+def _is_no_question(_edit: EditRow, hop: Proposal) -> bool:
     return not all(text.endswith("?") for text in (hop.question, hop.premise))
 
 
-def _names_an_answer(edit: EditRow, hop: Hop) -> bool:
+def _names_an_answer(edit: EditRow, hop: Proposal) -> bool:
     """Also of the numbers: "two" names "2". The wrong answer may stand where the edit's question has it, as
     in "What is left of the cat?", answered by "cat"."""
     said = set(numbers(hop.question)) - set(numbers(edit.question))
@@ -64,18 +64,18 @@ def _names_an_answer(edit: EditRow, hop: Hop) -> bool:
     return any(_stands_in(answer, hop.question) or said & set(numbers(answer)) for answer in secret)
 
 
-def _lacks_the_target(edit: EditRow, hop: Hop) -> bool:
+def _lacks_the_target(edit: EditRow, hop: Proposal) -> bool:
     """Whether it is not named in words, or the wrong answer cannot be put in its place."""
     return put_in_place(hop.premise, edit.target, edit.prediction) == hop.premise
 
 
-def _asks_otherwise(edit: EditRow, hop: Hop) -> bool:
+def _asks_otherwise(edit: EditRow, hop: Proposal) -> bool:
     """Whether the question in words is about something of which the one about the image says nothing."""
     said = content_words(hop.question) | content_words(edit.target)
     return bool(content_words(hop.premise) - said)
 
 
-def _points_elsewhere(edit: EditRow, hop: Hop) -> bool:
+def _points_elsewhere(edit: EditRow, hop: Proposal) -> bool:
     """Whether left is right in it, or could be: "What has the cat on its left?" means what is right of it."""
     own_side = _OWN_SIDE.search(edit.question) and _SIDE.search(hop.question)
     return bool(own_side) or says_the_opposite(edit.question, hop.question)
@@ -87,7 +87,7 @@ def _stands_in(answer: str, text: str) -> bool:
     return bool(inner) and f" {inner} " in f" {outer} "
 
 
-CHECKS: Mapping[str, Callable[[EditRow, Hop], bool]] = {
+CHECKS: Mapping[str, Callable[[EditRow, Proposal], bool]] = {
     "not a question": _is_no_question,
     "names the right or the wrong answer": _names_an_answer,
     "does not name the right answer in words": _lacks_the_target,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from editors import load_editor, load_own_editor
-from editors.base import mllm_of, reuse
+from editors.base import mllm_of
 from editors.ft import FT
 from mmedit_build.errors import UserError
 
@@ -47,12 +47,6 @@ def test_mistakes_are_told_with_the_nearest_name(name: str, options: dict[str, o
 def test_names_are_listed_without_loading_torch() -> None:
     code = "import sys, editors; assert editors.EDITORS; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_lowest_layer_holds_for_patches_inside_each_other() -> None:
-    assert reuse([5, 3, 6]) == 3
-    assert reuse([5, None]) is None
-    assert reuse([]) is None
 
 
 def test_something_else_is_no_model() -> None:

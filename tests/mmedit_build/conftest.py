@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from mmedit_build.miniature.sources import write_sources
-from mmedit_build.rows import EditRow, Hop, Imagined, Locality, LocalityItem, Portability, Rephrase
+from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Portability, Proposal, Rephrase
 from mmedit_build.work import Work
 
 
@@ -57,7 +57,9 @@ EDIT = EditRow(
     locality=Locality(text=(FACT,), image=(OTHER,)),
 )
 
-HOP = Hop(question="Whose eyes are here?", premise="Whose eyes do 2 cats have?", answer="theirs", reason=None)
+HOP = Proposal(
+    question="Whose eyes are here?", premise="Whose eyes do 2 cats have?", answer="theirs", reason=None
+)
 PORTABILITY = Portability(
     model="chat", prompt="extend#2", candidates=(replace(HOP, reason="not a question"), HOP)
 )

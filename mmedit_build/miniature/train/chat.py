@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -110,20 +110,41 @@ def build_model(tokenizer: PreTrainedTokenizerFast, positions: int = 256) -> Lla
 def train_chat(run: Run, out: Path) -> None:
     """Train the chat model and save it as an ordinary folder."""
     tokenizer = build_tokenizer()
-    model = build_model(tokenizer)
-    nn.Module.to(model, run.device)
     by_form = learned_meanings()
 
+    def example(rng: random.Random) -> Row:
+        return row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer)
+
+    model = build_model(tokenizer)
+    train_replies(CHAT, model, tokenizer, example, run)
+    save_chat(model, tokenizer, 48, out)
+
+
+def train_replies(
+    stage: Stage,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    example: Callable[[random.Random], Row],
+    run: Run,
+) -> None:
+    """Train a model on the replies of conversations."""
+    nn.Module.to(model, run.device)
+
     def loss(step: int) -> torch.Tensor:
-        rng = CHAT.random(step)
-        rows = [row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer) for _ in range(CHAT.batch)]
-        ids, labels = padded(rows, tokenizer.pad_token_id, run.device)
+        rng = stage.random(step)
+        ids, labels = padded([example(rng) for _ in range(stage.batch)], tokenizer.pad_token_id, run.device)
         output = model(input_ids=ids, attention_mask=ids != tokenizer.pad_token_id, labels=labels)
         result: torch.Tensor = output.loss
         return result
 
-    fit(CHAT, model, loss, run)
-    model.generation_config.max_new_tokens = 48
+    fit(stage, model, loss, run)
+
+
+def save_chat(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, longest_reply: int, out: Path
+) -> None:
+    """Save a model as an ordinary folder."""
+    model.generation_config.max_new_tokens = longest_reply
     save_half(model, out)
     tokenizer.save_pretrained(out)
 

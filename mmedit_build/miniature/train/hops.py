@@ -6,8 +6,6 @@ import random
 from functools import cache
 from pathlib import Path
 
-import torch
-from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from mmedit_build.miniature.grammar import Meaning, all_meanings, say
@@ -18,11 +16,11 @@ from mmedit_build.miniature.train.chat import (
     chat_tokenizer,
     conversation,
     learned_meanings,
+    save_chat,
+    train_replies,
 )
-from mmedit_build.miniature.train.loop import Run, Stage, fit
-from mmedit_build.miniature.train.saving import save_half
+from mmedit_build.miniature.train.loop import Run, Stage
 from mmedit_build.miniature.train.texts import wrong_answer
-from mmedit_build.miniature.train.tokens import padded
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS
 from mmedit_build.prompts import chat_messages
 
@@ -69,20 +67,8 @@ def train_hops(run: Run, out: Path) -> None:
     """Train the model of hops and save it as an ordinary folder."""
     tokenizer = build_tokenizer()
     model = build_model(tokenizer, positions=384)
-    nn.Module.to(model, run.device)
-
-    def loss(step: int) -> torch.Tensor:
-        rng = HOPS.random(step)
-        rows = [conversation(*example(rng), tokenizer) for _ in range(HOPS.batch)]
-        ids, labels = padded(rows, tokenizer.pad_token_id, run.device)
-        output = model(input_ids=ids, attention_mask=ids != tokenizer.pad_token_id, labels=labels)
-        result: torch.Tensor = output.loss
-        return result
-
-    fit(HOPS, model, loss, run)
-    model.generation_config.max_new_tokens = 96
-    save_half(model, out)
-    tokenizer.save_pretrained(out)
+    train_replies(HOPS, model, tokenizer, lambda rng: conversation(*example(rng), tokenizer), run)
+    save_chat(model, tokenizer, 96, out)
 
 
 @cache

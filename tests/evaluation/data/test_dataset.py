@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation.data.cases import Case, Kind, Picture, Premise, Probe
+from evaluation.data.cases import Case, Kind, Premise, Probe
 from evaluation.data.dataset import digest, load_cases
 from mmedit_build.build import finish
 from mmedit_build.engine.shards import write_rows
@@ -18,95 +17,10 @@ from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.rows import (
     SPLITS,
-    EditRow,
-    Imagined,
-    Locality,
-    LocalityItem,
-    Nearness,
-    Relation,
-    Rephrase,
-    Split,
 )
 from mmedit_build.work import STAGES, Work
+from tests.evaluation.data.conftest import EDITS, by_id, painted, publish, without_pictures
 from tests.mmedit_build.conftest import HOP, PORTABILITY
-
-FACT = LocalityItem(
-    id="nq/1", relation="far", image=None, image_id=None, question="who", answers=("Ada", "A."), answer="Ada"
-)
-
-
-def edit(number: int, split: Split) -> EditRow:
-    item = LocalityItem(
-        id=f"okvqa/{number}",
-        relation="same_image",
-        image=f"images/{number}.jpg",
-        image_id=str(number),
-        question="what for",
-        answers=("fun", "fun", "work"),
-        answer="fun",
-    )
-    return EditRow(
-        id=f"vqa/val2014/{number}",
-        task="vqa",
-        image=f"images/{number}.jpg",
-        image_id=str(number),
-        question="How many cats?",
-        question_type="count",
-        answers=("2",) * 9 + ("3",),
-        target="2",
-        prediction="4",
-        first_prediction="4",
-        confidence=None,
-        scores={},
-        base="m",
-        split=split,
-        rephrase=Rephrase(text="What number of cats?", model="chat", prompt="p", candidates=()),
-        imagined=Imagined(
-            image=f"images/{number}.png",
-            digest="x",
-            seed=2**63 + 1,
-            prompt="",
-            strategy="",
-            model="",
-            candidates=(),
-        ),
-        locality=Locality(text=(FACT,), image=(item,)),
-    )
-
-
-EDITS = [edit(number, SPLITS[number % 2]) for number in range(1, 5)]
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """A work folder, and in it the dataset, with images that are not looked into."""
-    work = Work(tmp_path / "work")
-    work.images.mkdir(parents=True)
-    for number in range(1, 5):
-        for ending in ("jpg", "png"):
-            (work.images / f"{number}.{ending}").write_bytes(f"{number} {ending}".encode())
-    write_rows(work.stage("attach") / "rows.jsonl", EDITS)
-    publish(work, work.dataset)
-    return work.folder
-
-
-def publish(work: Work, folder: Path, *, embedded: bool = True) -> None:
-    for table in make_tables(EDITS, work):
-        write_table(table, folder, embedded=embedded)
-
-
-def by_id(cases: Sequence[Case]) -> dict[str, Case]:
-    return {case.id: case for case in cases}
-
-
-def painted(case: Case) -> list[Picture | None]:
-    """The images of the probes that have one of their own."""
-    return [probe.image for probe in case.of("image_generality")]
-
-
-def without_pictures(case: Case) -> Case:
-    probes = tuple(replace(probe, image=None) for probe in case.probes)
-    return replace(case, image=b"", probes=probes)
 
 
 def test_a_published_dataset_gives_whole_cases(work: Path) -> None:
@@ -367,65 +281,3 @@ def test_ids_that_come_twice_are_refused(work: Path) -> None:
     write_rows(work / "attach" / "rows.jsonl", [EDITS[0], EDITS[0]])
     with pytest.raises(UserError, match="gives 1 ids to several edits, such as vqa/val2014/1"):
         load_cases(str(work))
-
-
-def nearby(number: int, relation: Relation) -> LocalityItem:
-    return LocalityItem(
-        id=f"vqa/val2014/{number}0",
-        relation=relation,
-        image=f"images/{number}.jpg",
-        image_id=str(number),
-        question="how old",
-        answers=("2", "3"),
-        answer="2",
-        prediction="9",
-    )
-
-
-BLIND = replace(FACT, id="vqa/val2014/1/no_image", relation="no_image", answers=(), answer="many")
-NEAR_EDIT = replace(
-    EDITS[0],
-    locality=Locality(
-        text=(FACT, BLIND),
-        image=(nearby(2, "near_right"),),
-        gain=(nearby(3, "near_wrong"),),
-        nearness={
-            FACT.id: Nearness(0.25, None),
-            BLIND.id: Nearness(1.0, None),
-            "vqa/val2014/20": Nearness(0.5, -0.5),
-            "vqa/val2014/30": Nearness(0.75, 0.125),
-        },
-    ),
-)
-
-
-def test_what_lies_near_comes_through_a_dataset_as_it_was(work: Path, tmp_path: Path) -> None:
-    write_rows(work / "attach" / "rows.jsonl", [NEAR_EDIT])
-    for table in make_tables([NEAR_EDIT], Work(work)):
-        write_table(table, tmp_path / "near", embedded=True)
-    (here,), (there,) = load_cases(str(work)), load_cases(str(tmp_path / "near"))
-    assert without_pictures(here) == without_pictures(there)
-    assert digest([here]) == digest([there])
-    told = [(one.kind, one.relation, one.answers, one.nearness) for one in there.probes[2:]]
-    assert told == [
-        ("text_locality", "far", ("Ada", "A."), Nearness(0.25, None)),
-        ("text_locality", "no_image", ("many",), Nearness(1.0, None)),
-        ("image_locality", "near_right", ("2", "3"), Nearness(0.5, -0.5)),
-        # Only what most annotators say is right of what the base model answers wrong.
-        ("gain", "near_wrong", ("2",), Nearness(0.75, 0.125)),
-    ]
-    assert [one.image for one in there.of("gain")] == [b"3 jpg"]
-
-
-def test_a_dataset_of_an_earlier_version_has_nothing_near(work: Path) -> None:
-    now = load_cases(str(work / "dataset"))
-    for path in (work / "dataset" / "data" / "vqa").glob("*.parquet"):
-        rows = pq.read_table(path).drop_columns(["gain"]).to_pylist()
-        for row in rows:
-            for item in (*row["text_locality"], *row["image_locality"]):
-                item.pop("text_cosine")
-                item.pop("image_cosine", None)
-            for item in row["text_locality"]:
-                item.pop("relation")
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    assert load_cases(str(work / "dataset")) == now

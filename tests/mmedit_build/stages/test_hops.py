@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from mmedit_build.rows import Hop
+from mmedit_build.rows import Proposal
 from mmedit_build.stages.hops import NONE, UNREADABLE, put_in_place, read_hop, refusal
 from tests.mmedit_build.conftest import EDIT
 
 CAT = replace(EDIT, id="vqa/1", question="What is in the top left corner?", target="cat", prediction="fish")
-GOOD = Hop(
+GOOD = Proposal(
     question="What does the thing in the top left corner eat?",
     premise="What does a cat eat?",
     answer="mice",
@@ -38,7 +38,7 @@ def test_none_is_no_proposal(reply: str) -> None:
 
 @pytest.mark.parametrize("reply", ["What does it eat?", "Picture: What does it eat?\nAnswer: mice"])
 def test_what_lacks_a_line_is_kept_as_it_came(reply: str) -> None:
-    assert read_hop(reply) == Hop(question=reply, premise="", answer="", reason=UNREADABLE)
+    assert read_hop(reply) == Proposal(question=reply, premise="", answer="", reason=UNREADABLE)
 
 
 def test_a_proposal_in_order_passes() -> None:
