@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from mmedit_build.rows import EditRow, LocalityItem
 from mmedit_build.scoring.text import plain
-from mmedit_build.scoring.vqa import normalize
+from mmedit_build.stages.attach import same
 
 SUFFIX = "/no_image"
 """Of ids, after the id of the edit."""
@@ -38,7 +38,7 @@ def blind_questions(edits: Sequence[EditRow], mined: Iterable[EditRow]) -> list[
 
 def keeps_off(edit: EditRow, item: LocalityItem) -> bool:
     """Whether what the base model says is something else than the target."""
-    return normalize(item.answer) != normalize(edit.target)
+    return same(item.answer) != same(edit.target)
 
 
 def _answers(mined: Iterable[EditRow]) -> dict[str, dict[str, str]]:
@@ -46,11 +46,11 @@ def _answers(mined: Iterable[EditRow]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for row in mined:
         if row.task == "vqa":
-            found[plain(row.question)][row.image_id] = normalize(row.target)
+            found[plain(row.question)][row.image_id] = same(row.target)
     return found
 
 
 def _is_guess(edit: EditRow, usual: dict[str, str]) -> bool:
     others = Counter(answer for image, answer in usual.items() if image != edit.image_id)
     most = max(others.values(), default=0)
-    return most > 0 and others[normalize(edit.target)] == most
+    return most > 0 and others[same(edit.target)] == most

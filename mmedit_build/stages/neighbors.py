@@ -21,8 +21,7 @@ from mmedit_build.recipe import AttachStage
 from mmedit_build.recipe.attach import BY_NEARNESS
 from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Nearness, Relation
 from mmedit_build.scoring.text import plain
-from mmedit_build.scoring.vqa import normalize
-from mmedit_build.stages.attach import near_item, pair_of
+from mmedit_build.stages.attach import near_item, pair_of, same
 from mmedit_build.stages.borders import Borders, order, split_of
 
 Floats = NDArray[np.float32]
@@ -66,7 +65,7 @@ class Pool:
         self.rows = rows
         self._space = space
         self._texts = _Column(plain(row.question) for row in rows)
-        self._answers = _Column(normalize(row.target) for row in rows)
+        self._answers = _Column(same(row.target) for row in rows)
         self._images = _Column(row.image_id for row in rows)
         items = [near_item(row, "far") for row in rows]
         self._admitted = {
@@ -75,8 +74,8 @@ class Pool:
 
     def fits(self, edit: EditRow) -> NDArray[np.bool_]:
         """Which candidates may be used: not its question, not its answer, and nothing of the other split."""
-        same = self._texts.same(plain(edit.question)) | self._answers.same(normalize(edit.target))
-        return self._admitted[split_of(edit)] & ~same
+        alike = self._texts.same(plain(edit.question)) | self._answers.same(same(edit.target))
+        return self._admitted[split_of(edit)] & ~alike
 
     def on_image(self, edit: EditRow) -> list[EditRow]:
         """Those on the edit's image, the most similar question first."""
