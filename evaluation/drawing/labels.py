@@ -16,6 +16,10 @@ AWAY = 4
 """Lines that a label may be away from its point; a thin line then leads to it."""
 LINE = 30
 """Letters in a line; a label of many names has several lines."""
+LINES = 4
+"""Names beyond these are counted."""
+HIDDEN = 0.2
+"""How much of a label others may hide; without a better place it is left out, as points tell their names."""
 
 Anchor = Literal["start", "middle", "end"]
 Box = tuple[float, float, float, float]
@@ -42,15 +46,21 @@ class Label:
 
 
 def place(points: Sequence[Point], area: Box, arms: Sequence[Box] = ()) -> list[Label]:
-    """A label for each group of points, where it hides no point, no other label, and few of the arms."""
+    """A label for each group of points, where it hides no point, no other label, and few of the arms; none
+    where that cannot be."""
     taken = [(5.0, (one.x - 6, one.y - 6, one.x + 6, one.y + 6)) for one in points]
     taken += [(1.0, arm) for arm in arms]
     labels: list[Label] = []
+    boxes: list[Box] = []
     for group in sorted(_groups(points), key=len, reverse=True):
         x, y = (sum(values) / len(group) for values in zip(*((one.x, one.y) for one in group), strict=True))
         candidates = enumerate(_candidates(x, y, _lines([one.name for one in group])))
         best = min(candidates, key=lambda one: one[0] + _cost(_box(one[1]), taken, area))[1]
-        taken.append((4.0, _box(best)))
+        box = _box(best)
+        if sum(_overlap(box, other) for other in boxes) > HIDDEN * _overlap(box, box):
+            continue
+        taken.append((4.0, box))
+        boxes.append(box)
         labels.append(best)
     return labels
 
@@ -78,6 +88,9 @@ def _lines(names: Sequence[str]) -> tuple[str, ...]:
         else:
             lines[-1] += ","
             lines.append(name)
+    if len(lines) > LINES:
+        shown = sum(line.count(", ") + 1 for line in lines[: LINES - 1])
+        lines[LINES - 1 :] = [f"and {len(names) - shown} more"]
     return tuple(lines)
 
 

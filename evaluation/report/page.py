@@ -92,7 +92,7 @@ def _lead(boards: Sequence[Board]) -> str:
     headers = [run.header.settings for board in boards for run in board.runs]
     models = ", ".join(dict.fromkeys(one.model for one in headers))
     datasets = ", ".join(dict.fromkeys(one.dataset for one in headers))
-    methods = ", ".join(dict.fromkeys(run.name for board in boards for run in board.edited))
+    methods = ", ".join(dict.fromkeys(run.header.settings.method for board in boards for run in board.edited))
     return f"Model {models} on {datasets}, edited with {methods or 'nothing'}."
 
 

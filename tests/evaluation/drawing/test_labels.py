@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from evaluation.drawing.labels import HEIGHT, LETTER, Box, Label, Point, place
+from evaluation.drawing.labels import HEIGHT, LETTER, LINES, Box, Label, Point, place
 
 AREA: Box = (0.0, 0.0, 340.0, 240.0)
 
@@ -48,6 +48,25 @@ def test_labels_hide_neither_each_other_nor_points() -> None:
     dots = [(one.x - 3, one.y - 3, one.x + 3, one.y + 3) for one in points]
     assert not any(hides(box(label), one) for label in labels for one in dots)
     assert any(label.leader for label in labels)
+
+
+def test_of_many_names_in_one_place_the_last_are_counted() -> None:
+    [label] = place([Point(300, 20, f"a-rather-long-name-{number}") for number in range(9)], AREA)
+    assert label.lines[0] == "a-rather-long-name-0,"
+    assert label.lines[-1] == "and 6 more"
+    assert len(label.lines) == LINES
+
+
+def test_a_name_that_would_hide_others_is_left_out() -> None:
+    points = [Point(150 + 10 * (n % 6), 100 + 10 * (n // 6), f"a-longer-name-{n}") for n in range(36)]
+    labels = place(points, AREA)
+    assert 0 < len(labels) < 36
+    for one, other in combinations(labels, 2):
+        first, second = box(one), box(other)
+        wide = min(first[2], second[2]) - max(first[0], second[0])
+        tall = min(first[3], second[3]) - max(first[1], second[1])
+        size = min((of[2] - of[0]) * (of[3] - of[1]) for of in (first, second))
+        assert max(0, wide) * max(0, tall) <= 0.25 * size
 
 
 def test_labels_go_out_of_the_way_of_intervals() -> None:
