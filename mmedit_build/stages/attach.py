@@ -2,8 +2,9 @@
 
 `Probing` asks the base model about the pools; `assign` gives each edit its far items from them, and near ones
 from what mining found to be answered right. The rules that keep the splits apart are those of `Borders`.
-Besides them: a far item is neither on the image of its edit nor asks its question, and no item is itself an
-edit. Far items go round: none is used twice before all that fit were used once.
+Besides them: a far item is neither on the image of its edit nor asks its question, no item has the edit's target
+for its answer (an edit that says the same to everything would pass it), and none is itself an edit. Far items go
+round: none is used twice before all that fit were used once.
 """
 
 from __future__ import annotations
@@ -149,15 +150,22 @@ class _Dealer:
         image = self._images[split].deal(config.image_items, partial(_apart, edit))
         if (config.text and not text) or (config.image and not image):
             return Rejected(edit.id, "no locality item left", edit)
-        here = self._on_image[edit.image_id].deal(config.same_image, partial(self._borders.admit, edit))
-        elsewhere = self._with_text[plain(edit.question)].deal(
-            config.same_question, partial(self._borders.admit, edit)
-        )
+        near = partial(self._fits_near, edit)
+        here = self._on_image[edit.image_id].deal(config.same_image, near)
+        elsewhere = self._with_text[plain(edit.question)].deal(config.same_question, near)
         return replace(edit, locality=Locality(text=text, image=(*image, *here, *elsewhere)))
+
+    def _fits_near(self, edit: EditRow, item: LocalityItem) -> bool:
+        return self._borders.admit(edit, item) and _another_answer(edit, item)
 
 
 def _apart(edit: EditRow, item: LocalityItem) -> bool:
-    return item.image_id != edit.image_id and plain(item.question) != plain(edit.question)
+    elsewhere = item.image_id != edit.image_id and plain(item.question) != plain(edit.question)
+    return elsewhere and _another_answer(edit, item)
+
+
+def _another_answer(edit: EditRow, item: LocalityItem) -> bool:
+    return same(item.answer) != same(edit.target)
 
 
 def pair_of(row: EditRow | LocalityItem) -> tuple[str | None, str]:

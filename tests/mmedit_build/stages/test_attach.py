@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -25,8 +25,16 @@ SEEDS = range(12)
 
 
 def edit(
-    number: int, image: int, question: str, split: Split | None = None, *, caption: bool = False
+    number: int,
+    image: int,
+    question: str,
+    split: Split | None = None,
+    *,
+    caption: bool = False,
+    answer: str = "green",
 ) -> EditRow:
+    """An edit to red; without a split, what mining found to be answered right."""
+    target = answer if split is None else "red"
     return EditRow(
         id=f"{'caption' if caption else 'vqa'}/val2014/{number}",
         task="caption" if caption else "vqa",
@@ -34,9 +42,9 @@ def edit(
         image_id=str(image),
         question="a photo of" if caption else question,
         question_type="color",
-        answers=("red",) * 10,
-        target="red",
-        prediction="red" if split is None else "blue",
+        answers=(target,) * 10,
+        target=target,
+        prediction=target if split is None else "blue",
         first_prediction="blue",
         confidence=0.5,
         scores={"accuracy": 1.0},
@@ -63,7 +71,10 @@ def world(seed: int) -> World:
     shown = rng.sample(sorted(images), 15)
     edits += [edit(image, image, "", images[image], caption=True) for image in shown]
     everything = [(image, text.upper()) for image in range(90) for text in texts]
-    known = [edit(10_000 + n, *pair) for n, pair in enumerate(rng.sample(everything, 700))]
+    known = [
+        edit(10_000 + n, *pair, answer=rng.choice(("Red", "green")))
+        for n, pair in enumerate(rng.sample(everything, 700))
+    ]
     pools = [item(n, f"who is {rng.randrange(80)}") for n in range(100)]
     far = [*texts, *(f"Why is {n}?" for n in range(60))]
     pools += [item(n, rng.choice(far), rng.randrange(120)) for n in range(150)]
@@ -126,6 +137,7 @@ def test_items_lie_to_their_edit_as_they_say(seed: int) -> None:
             assert (one.relation == "same_question") == same_question
             assert (one.relation != "far") == (one.id in known)
             assert (one.image_id, plain(one.question)) not in failed
+            assert plain(one.answer) != plain(row.target)
         assert len({one.id for one in locality.image}) == len(locality.image)
     assert min(kinds[relation] for relation in ("far", "same_image", "same_question")) > 10
 
@@ -136,7 +148,7 @@ def test_near_items_are_what_the_base_model_said() -> None:
     assert isinstance(row, EditRow)
     assert row.locality is not None
     (one,) = row.locality.image
-    assert (one.id, one.answer, one.prediction, one.image) == (near.id, "red", "red", "1.jpg")
+    assert (one.id, one.answer, one.prediction, one.image) == (near.id, "green", "green", "1.jpg")
 
 
 def test_captions_have_near_items_on_their_image_only() -> None:
@@ -217,6 +229,14 @@ def test_an_edit_for_which_a_pool_has_nothing_is_rejected() -> None:
     first, second = assign(edits, pools, [], CONFIG, "0")
     assert first == Rejected("vqa/val2014/1", "no locality item left", edits[0])
     assert isinstance(second, EditRow)
+
+
+def test_what_an_edit_says_is_no_item_of_its_own() -> None:
+    pools = [replace(item(n, f"who {n}", n or None), answer="The red", answers=("red",)) for n in range(8)]
+    pools += [item(20, "who else"), item(21, "who else there", 30)]
+    (row,) = assign([edit(99, 99, "What?", "train")], pools, [], CONFIG, "0")
+    assert isinstance(row, EditRow)
+    assert row.locality == Locality(text=(pools[-2],), image=(pools[-1],))
 
 
 def test_a_recipe_without_pools_rejects_nothing() -> None:
