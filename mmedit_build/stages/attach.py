@@ -2,9 +2,9 @@
 
 `Probing` asks the base model about the pools; `assign` gives each edit its far items from them, and near ones
 from what mining found to be answered right. The rules that keep the splits apart are those of `Borders`.
-Besides them: a far item is neither on the image of its edit nor asks its question, no item has the edit's target
-for its answer (an edit that says the same to everything would pass it), and none is itself an edit. Far items go
-round: none is used twice before all that fit were used once.
+Besides them: a far item is neither on the image of its edit nor asks its question, no item has the edit's
+target for its answer (an edit that says the same to everything would pass it), and none is itself an edit.
+Far items go round: none is used twice before all that fit were used once.
 """
 
 from __future__ import annotations
