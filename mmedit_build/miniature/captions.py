@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mmedit_build.miniature.grammar import plural, with_articles
@@ -76,6 +76,37 @@ def is_true(caption: str, scene: Scene) -> bool:
     return names_all(mentions(caption), scene) and place(caption) in (None, scene.background)
 
 
+def falsehood(caption: str, scene: Scene) -> str | None:
+    """The sort of what a caption says that is not so; to leave a thing of the scene out counts as well.
+
+    Something is to the left of all that stands farther right, in whatever row.
+    """
+    if not names_all(mentions(caption), scene):
+        return "things"
+    if place(caption) not in (None, scene.background):
+        return "place"
+    return next((sort for sort, holds in _SPATIAL.items() if not holds(caption.lower(), scene)), None)
+
+
+def aspects(caption: str) -> set[str]:
+    """What a caption tells of its things beyond their kinds and numbers."""
+    said = mentions(caption)
+    told = {
+        "color": bool(said) and all(one.color for one in said),
+        "size": bool(said) and all(one.size for one in said),
+        "place": place(caption) is not None,
+        "corner": _CORNER.search(caption.lower()) is not None,
+        "relation": _RELATION.search(caption.lower()) is not None,
+    }
+    return {name for name, there in told.items() if there}
+
+
+def lacks(caption: str, references: Sequence[str]) -> set[str]:
+    """What more than half of the references tell and a caption does not."""
+    counts = Counter(name for reference in references for name in aspects(reference))
+    return {name for name, times in counts.items() if 2 * times > len(references)} - aspects(caption)
+
+
 def names_all(said: Iterable[Mention], scene: Scene) -> bool:
     """Whether what is said fits the things of the scene, and none of them is left over."""
     left = Counter((thing.kind, thing.color, thing.size) for thing in scene.things)
@@ -96,6 +127,25 @@ def _mention(found: re.Match[str]) -> Mention:
 def _fits(mention: Mention, thing: tuple[str, str, str]) -> bool:
     kind, color, size = thing
     return mention.kind == kind and mention.color in (None, color) and mention.size in (None, size)
+
+
+def _corner_holds(caption: str, scene: Scene) -> bool:
+    found = _CORNER.search(caption)
+    return found is None or any(CORNERS[thing.corner] == found["corner"] for thing in scene.things)
+
+
+def _relation_holds(caption: str, scene: Scene) -> bool:
+    said = mentions(caption)
+    found = _RELATION.search(caption)
+    if found is None or len(said) != 2:
+        return found is None
+    ones, others = ([thing for thing in scene.things if _is(mention, thing)] for mention in said)
+    lies = _LIES[found["relation"]]
+    return any(lies(one, other) for one in ones for other in others if one is not other)
+
+
+def _is(mention: Mention, thing: Thing) -> bool:
+    return _fits(mention, (thing.kind, thing.color, thing.size))
 
 
 def _groups(scene: Scene, adjectives: tuple[bool, bool]) -> list[str]:
@@ -131,3 +181,12 @@ _MENTION = re.compile(
     rf"\b(?P<number>{'|'.join(_NUMBER_OF)}) (?:(?P<size>big|small) )?(?:(?P<color>{'|'.join(COLORS)}) )?"
     rf"(?P<kind>{'|'.join(sorted(_KIND_OF, key=len, reverse=True))})\b"
 )
+_CORNER = re.compile(rf"\bin the (?P<corner>{'|'.join(CORNERS)}) corner\b")
+_LIES: dict[str, Callable[[Thing, Thing], bool]] = {
+    "to the left of": lambda one, other: one.column < other.column,
+    "to the right of": lambda one, other: one.column > other.column,
+    "above": lambda one, other: one.row < other.row,
+    "below": lambda one, other: one.row > other.row,
+}
+_RELATION = re.compile(rf"\b(?P<relation>{'|'.join(_LIES)})\b")
+_SPATIAL: dict[str, Callable[[str, Scene], bool]] = {"corner": _corner_holds, "relation": _relation_holds}

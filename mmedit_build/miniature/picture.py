@@ -6,12 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mmedit_build.build import Build, stages_of
+from mmedit_build.build import Build
 from mmedit_build.console import silent
+from mmedit_build.miniature.truth import build_all
 from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import load_recipe
-from mmedit_build.steps import STEPS
 from mmedit_build.work import Work
 
 FEWER: dict[str, Any] = {
@@ -35,8 +35,7 @@ def draw_rows(path: Path) -> None:
     """Build these rows, and draw them."""
     with TemporaryDirectory() as folder:
         build = Build(picture_recipe(), Work(Path(folder)), silent)
-        for stage in stages_of(build.recipe):
-            STEPS[stage](build)
+        build_all(build)
         write_picture(path, build.finished(), build.work)
 
 

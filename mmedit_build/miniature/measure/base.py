@@ -9,9 +9,9 @@ from statistics import fmean
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number about one checkpoint, and the range it must lie in where there is one."""
+    """One number about a checkpoint or a stage of a build, and the range it must lie in, if any."""
 
-    checkpoint: str
+    subject: str
     name: str
     value: float
     """A share of the examples, or a count of them when it is above 1."""
@@ -32,11 +32,11 @@ class Measure:
 
 
 def share(
-    checkpoint: str, name: str, hits: Iterable[float], least: float | None = None, most: float | None = None
+    subject: str, name: str, hits: Iterable[float], least: float | None = None, most: float | None = None
 ) -> Measure:
     """The mean of `hits`."""
     values = [float(hit) for hit in hits]
-    return Measure(checkpoint, name, fmean(values), len(values), least, most)
+    return Measure(subject, name, fmean(values), len(values), least, most)
 
 
 def shown(value: float) -> str:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from mmedit_build.miniature.captions import captions, is_true, mentions, place
+from mmedit_build.miniature.captions import aspects, captions, falsehood, is_true, lacks, mentions, place
 from mmedit_build.miniature.world import Scene, Thing, scenes
 
 TWO = Scene((Thing(0, "cat", "red", True), Thing(1, "ball", "blue", False)), "snow")
@@ -54,6 +54,40 @@ def test_what_is_true_of_two_things(caption: str, true: bool) -> None:
 )
 def test_what_is_true_of_twins(caption: str, true: bool) -> None:
     assert is_true(caption, TWINS) is true
+
+
+def test_references_of_a_scene_say_nothing_false_of_it() -> None:
+    rng = random.Random(2)
+    for _, scene in scenes("references", 300):
+        assert {falsehood(caption, scene) for caption in captions(scene, rng, 5)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("caption", "sort"),
+    [
+        ("a red cat to the left of a blue ball in the snow", None),
+        ("a blue ball to the left of a red cat", "relation"),
+        ("a red cat above a blue ball", "relation"),
+        ("a red cat next to a blue ball at night", "place"),
+        ("a red cat in the snow", "things"),
+        ("something in the snow", "things"),
+    ],
+)
+def test_the_sort_of_a_falsehood(caption: str, sort: str | None) -> None:
+    assert falsehood(caption, TWO) == sort
+
+
+def test_a_corner_holds_if_something_is_there() -> None:
+    alone = Scene((Thing(2, "key", "pink", True),), "sand")
+    assert falsehood("a pink key in the bottom left corner", alone) is None
+    assert falsehood("a pink key in the top left corner", alone) == "corner"
+
+
+def test_what_more_than_half_of_the_references_tell_may_be_lacking() -> None:
+    references = ("a red cat at sea", "a big red cat at sea", "a big cat on the water", "a red cat")
+    assert aspects("a big red cat in the top left corner at sea") == {"size", "color", "corner", "place"}
+    assert lacks("a cat", references) == {"color", "place"}
+    assert lacks("an orange cat on the sand", references) == set()
 
 
 def test_mentions_tell_number_kind_color_size_and_place_in_the_text() -> None:

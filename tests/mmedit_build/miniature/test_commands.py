@@ -45,9 +45,9 @@ def test_report_refuses_what_it_does_not_know(tmp_path: Path) -> None:
 def test_the_documented_numbers_are_the_measured_ones() -> None:
     page = (DOCS / "miniature.md").read_text(encoding="utf-8")
     rows = json.loads((DOCS / "miniature.json").read_text(encoding="utf-8"))
-    assert {row["checkpoint"] for row in rows} == set(TRAINERS)
+    assert {row["subject"] for row in rows} == set(TRAINERS)
     for row in rows:
-        assert f"| {row['checkpoint']} | {row['name']} | {shown(row['value'])} |" in page
+        assert f"| {row['subject']} | {row['name']} | {shown(row['value'])} |" in page
 
 
 def test_no_placeholder_is_left_in_the_documents() -> None:

@@ -13,7 +13,7 @@ from mmedit_build.miniature.measure import mllm as base_model
 from mmedit_build.miniature.measure.base import Measure, share
 
 RECORDED = {
-    (row["checkpoint"], row["name"]): row
+    (row["subject"], row["name"]): row
     for row in json.loads((Path(__file__).parents[4] / "docs" / "miniature.json").read_text("utf-8"))
 }
 MISSED = {
@@ -28,7 +28,7 @@ TOLERANCE = 0.2
 def _near_the_recorded(measures: list[Measure]) -> None:
     assert measures
     for row in measures:
-        recorded = RECORDED[row.checkpoint, row.name]["value"]
+        recorded = RECORDED[row.subject, row.name]["value"]
         assert recorded > 1 or abs(row.value - recorded) <= TOLERANCE, row
 
 
