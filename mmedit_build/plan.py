@@ -11,6 +11,7 @@ from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
+from mmedit_build.mining import examples_to_mine, quotas
 from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, VisionModel
 from mmedit_build.rows import EditRow, Example, LocalityItem
@@ -22,7 +23,7 @@ from mmedit_build.stages.extend import hop_requests, to_extend
 from mmedit_build.stages.rephrase import question_requests
 from mmedit_build.stages.rounds import drawn, first_round
 from mmedit_build.stages.select import cut
-from mmedit_build.steps import KNOWN, examples_to_mine, known_answers, pool_items
+from mmedit_build.steps import KNOWN, known_answers, pool_items
 from mmedit_build.work import ROWS
 
 
@@ -52,11 +53,12 @@ def _mine(build: Build) -> list[str]:
     if not work.stage("mine").exists() and any(one.kind == "hub" for one in _sources(build)):
         return [f"reads sources from the Hub, then asks {asked} about them."]
     rows = examples_to_mine(build)
-    todo = _todo(build, "mine", rows, EditRow)
-    captions = sum(row.task == "caption" for row in rows)
+    drawn = quotas(build, rows)
+    first, todo = drawn.drawn(drawn.first()), _todo(build, "mine", rows, EditRow)
     lines = [
-        f"asks {asked} {len(rows) - captions:,} questions and for {captions:,} captions, about "
-        f"{len({row.image for row in rows}):,} images; {len(rows) - len(todo):,} rows are done."
+        f"asks {asked} {_counted(first)}, then as many more as it takes and all else about the images of the "
+        f"edits, at most {_counted(rows)}, about {len({row.image for row in rows}):,} images; "
+        f"{len(rows) - len(todo):,} rows are done."
     ]
     if missing := missing_images(rows, work):
         lines.append(f"{missing:,} images are missing; their rows will fail.")
@@ -64,10 +66,19 @@ def _mine(build: Build) -> list[str]:
         "vqa": config.vqa.answer_tokens if config.vqa else 1,
         "caption": config.caption.answer_tokens if config.caption else 1,
     }
-    lines += _cost(recipe.base, [_asking(row, limits[row.task]) for row in todo])
+    known = {row.id for row in rows} - {row.id for row in todo}
+    at_first = [row for row in first if row.id not in known]
+    for when, part in (("at first", at_first), ("at most", todo)):
+        costs = _cost(recipe.base, [_asking(row, limits[row.task]) for row in part])
+        lines += [f"{when}: {line}" for line in costs]
     if isinstance(recipe.base, Endpoint) and config.confirm:
         lines.append("asks again for each failure that it finds, which is not in these numbers.")
     return lines
+
+
+def _counted(rows: Sequence[Example]) -> str:
+    captions = sum(row.task == "caption" for row in rows)
+    return f"{len(rows) - captions:,} questions and {captions:,} captions"
 
 
 def _sources(build: Build) -> list[QuestionSource | CaptionSource]:

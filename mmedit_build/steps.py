@@ -20,13 +20,14 @@ from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome, read_settings, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
+from mmedit_build.mining import ask_until_enough
 from mmedit_build.prompts import prompt_id
 from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Endpoint, LocalMLLM, Recipe, VisionModel
-from mmedit_build.rows import EditRow, Example, LocalityItem
+from mmedit_build.rows import EditRow, LocalityItem
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize
-from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
+from mmedit_build.sources.reading import read_facts, read_image_pool, read_references
 from mmedit_build.stages import rephrase as rephrasing
 from mmedit_build.stages.attach import assign
 from mmedit_build.stages.borders import Borders
@@ -45,10 +46,9 @@ KNOWN = "known.jsonl"
 
 
 def mine(build: Build) -> Summary:
-    """Ask the base model everything and keep what it gets wrong."""
+    """Ask the base model until enough is found that it gets wrong."""
     recipe, config = build.recipe, build.recipe.mine
     _draw(build)
-    rows = examples_to_mine(build)
     references = read_references(recipe.sources, build.work) if config.caption else []
     stage = Mining(config, recipe.base, build.work, Consensus.of(references) if references else None)
     settings = {
@@ -57,7 +57,7 @@ def mine(build: Build) -> Summary:
         "sources": deciding(recipe.sources),
         "draw": deciding(recipe.draw),
     }
-    outcomes = build.run("mine", stage, rows, EditRow, settings, config.shard_rows)
+    outcomes = ask_until_enough(build, stage, settings)
     edits, left_out = select(kept(outcomes), sizes_of(recipe), recipe.seed, config.spare)
     write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
     return finish(build.work, "mine", outcomes, edits, left_out, choice(build, "mine"))
@@ -177,27 +177,6 @@ STEPS: dict[str, Callable[[Build], Summary | Release]] = {
     "extend": extend,
     "publish": publish,
 }
-
-
-def examples_to_mine(build: Build) -> list[Example]:
-    """The first questions and the first captions of the sources, as many as the build wants of each.
-
-    All that is asked about an image stands together, so that it goes through the vision tower once.
-    """
-    caption = build.recipe.mine.caption
-    with build.progress("reading", None) as advance:
-        rows = read_examples(
-            build.recipe.sources,
-            build.work,
-            limit=build.limit,
-            caption_prompt=caption.prompt if caption else "",
-            advance=advance,
-        )
-    wanted = [row for row in rows if row.task in sizes_of(build.recipe)]
-    places: dict[str, int] = {}
-    for place, row in enumerate(wanted):
-        places.setdefault(row.image, place)
-    return sorted(wanted, key=lambda row: places[row.image])
 
 
 def pool_items(build: Build) -> list[LocalityItem]:

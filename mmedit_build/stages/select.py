@@ -23,9 +23,14 @@ Selected = tuple[list[EditRow], list[Rejected[EditRow]]]
 def select(found: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str, spare: float) -> Selected:
     """Edits with their splits, in an order of which every beginning is balanced, and what is left out."""
     unique, repeats = _without_repeats(found)
-    placed, misplaced = _placed(unique, sizes, seed)
-    kept, surplus = cut(placed, {task: _larger(size, spare) for task, size in sizes.items()}, seed)
+    rows, misplaced = _placed(unique, sizes, seed)
+    kept, surplus = cut(rows, with_spare(sizes, spare), seed)
     return kept, [*repeats, *misplaced, *surplus]
+
+
+def placed(found: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str) -> list[EditRow]:
+    """All that could be edits, with their splits."""
+    return _placed(_without_repeats(found)[0], sizes, seed)[0]
 
 
 def cut(edits: Sequence[EditRow], sizes: Mapping[Task, Sizes], seed: str) -> Selected:
@@ -52,8 +57,12 @@ def _woven(groups: Sequence[Sequence[EditRow]]) -> list[EditRow]:
     return [edit for _, _, edit in sorted(places, key=lambda one: one[:2])]
 
 
-def _larger(sizes: Sizes, spare: float) -> Sizes:
-    return Sizes(train=round(sizes.train * (1 + spare)), test=round(sizes.test * (1 + spare)))
+def with_spare(sizes: Mapping[Task, Sizes], spare: float) -> dict[Task, Sizes]:
+    """Sizes that are larger by a share."""
+    return {
+        task: Sizes(train=round(size.train * (1 + spare)), test=round(size.test * (1 + spare)))
+        for task, size in sizes.items()
+    }
 
 
 def _without_repeats(found: Sequence[EditRow]) -> Selected:

@@ -17,13 +17,14 @@ from mmedit_build.audit.report import audit, faults
 from mmedit_build.build import Build, finish, rows_of
 from mmedit_build.console import quiet_loading, silent
 from mmedit_build.errors import UserError
+from mmedit_build.mining import examples_to_mine
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Draw, Recipe, Sizes
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.rows import SPLITS
 from mmedit_build.stages import rounds
 from mmedit_build.status import summaries
-from mmedit_build.steps import STEPS, examples_to_mine, extend, pool_items, publish
+from mmedit_build.steps import STEPS, extend, pool_items, publish
 from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 

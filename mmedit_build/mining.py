@@ -1,0 +1,60 @@
+"""The parts of the stage `mine`: what there is to ask, and asking as much of it as is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmedit_build.build import Build, kept
+from mmedit_build.choosing import sizes_of
+from mmedit_build.engine.shards import Outcome
+from mmedit_build.rows import EditRow, Example
+from mmedit_build.sources.reading import read_examples
+from mmedit_build.stages.mine import Mining
+from mmedit_build.stages.quotas import Quotas
+from mmedit_build.stages.select import select, with_spare
+
+
+def examples_to_mine(build: Build) -> list[Example]:
+    """The first questions and the first captions of the sources, as many as the build wants of each.
+
+    All that is asked about an image stands together, so that it goes through the vision tower once.
+    """
+    caption = build.recipe.mine.caption
+    with build.progress("reading", None) as advance:
+        rows = read_examples(
+            build.recipe.sources,
+            build.work,
+            limit=build.limit,
+            caption_prompt=caption.prompt if caption else "",
+            advance=advance,
+        )
+    wanted = [row for row in rows if row.task in sizes_of(build.recipe)]
+    places: dict[str, int] = {}
+    for place, row in enumerate(wanted):
+        places.setdefault(row.image, place)
+    return sorted(wanted, key=lambda row: places[row.image])
+
+
+def quotas(build: Build, examples: list[Example]) -> Quotas:
+    """What is asked of the examples, with failures to spare for the later stages."""
+    recipe = build.recipe
+    return Quotas(examples, with_spare(sizes_of(recipe), recipe.mine.spare), recipe.seed)
+
+
+def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -> list[Outcome[EditRow]]:
+    """The outcomes of all that was asked."""
+    recipe, config = build.recipe, build.recipe.mine
+
+    def ask(rows: list[Example]) -> list[Outcome[EditRow]]:
+        return build.run("mine", stage, rows, EditRow, settings, config.shard_rows)
+
+    drawn = quotas(build, examples_to_mine(build))
+    asked = drawn.first()
+    while True:
+        found = kept(ask(drawn.drawn(asked)))
+        more = drawn.next(asked, found)
+        if more == asked:
+            edits, _ = select(found, sizes_of(recipe), recipe.seed, config.spare)
+            return ask(drawn.with_company(asked, edits))
+        asked = more
