@@ -30,10 +30,11 @@ def load_prompt(name: str) -> dict[str, Any]:
 
 
 def chat_messages(name: str, **words: str) -> list[dict[str, str]]:
-    """A chat prompt with its placeholders filled: a system message, then one of the user."""
+    """A chat prompt with its placeholders filled: a system message, if it has words, then one of the user."""
     prompt = load_prompt(name)
     _check(name, prompt, set(words))
-    return [{"role": role, "content": prompt[role].format(**words)} for role in ("system", "user")]
+    said = {role: prompt[role].format(**words) for role in ("system", "user")}
+    return [{"role": role, "content": text} for role, text in said.items() if text]
 
 
 def prompt_id(name: str) -> str:

@@ -10,8 +10,11 @@ from pydantic import BaseModel
 
 from editors import load_editor
 from evaluation.run.experiment import make_experiment
+from mmedit_build.prompts import chat_messages
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.services.images.inversions import check_tokens
+from mmedit_build.stages.imagine import check_template
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 EXPERIMENTS = sorted((FOLDER / "experiments").rglob("*.yaml"))
@@ -34,6 +37,35 @@ def test_a_recipe_loads_and_begins_with_its_command(path: Path) -> None:
     recipe = load_recipe(str(path))
     assert recipe.name == path.stem
     assert path.read_text().splitlines()[0] == f"# mmedit-build run {path.stem}"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_words_and_prompts_of_a_recipe_are_there(path: Path) -> None:
+    recipe = load_recipe(str(path))
+    check_tokens(recipe.imagine)
+    check_template(recipe.imagine)
+    assert chat_messages(recipe.rephrase.prompt, question="Is it day?")
+
+
+def test_the_recipe_of_the_paper_is_the_paper_s() -> None:
+    """Its sections 3.2.1 to 3.2.3, its table of sizes and its Figure 4."""
+    paper, fitting = load_recipe("mmedit-blip2-opt"), load_recipe("mmedit-blip2-opt-sd1")
+    assert paper.mine.vqa is not None
+    assert paper.mine.caption is not None
+    sizes = [(one.sizes.train, one.sizes.test) for one in (paper.mine.vqa, paper.mine.caption)]
+    assert sizes == [(6346, 2093), (2849, 1000)]
+    (asked,) = chat_messages(paper.rephrase.prompt, question="Is it day?")
+    assert asked["content"].startswith("Please rewrite the following question in a different way. ")
+    assert paper.imagine.strategy == fitting.imagine.strategy == "text-to-image"
+    assert paper.imagine.positive == fitting.imagine.positive == "{caption}, masterpiece, best quality"
+    assert paper.imagine.negative == "EasyNegative, disfigured"
+    assert fitting.imagine.negative == "easynegative, disfigured"
+    assert [one.token for one in fitting.imagine.inversions] == ["easynegative"]
+    verified = load_recipe("mmedit-blip2-opt-verified")
+    assert verified.imagine.strategy == "image-to-image"
+    assert verified.imagine.quiz
+    assert verified.imagine.resemblance
+    assert verified.imagine.negative is None
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)

@@ -11,7 +11,7 @@ from mmedit_build.console import silent
 from mmedit_build.miniature.truth import build_all
 from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Recipe
-from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.recipe.loading import load_recipe, merged
 from mmedit_build.work import Work
 
 FEWER: dict[str, Any] = {
@@ -28,7 +28,7 @@ alone: these are rows of the whole miniature too, but for how captions are weigh
 def picture_recipe() -> Recipe:
     """Some rows in half a minute, the same on every machine as far as its numbers are."""
     whole = load_recipe().model_dump(mode="json")
-    return Recipe.model_validate(_on_cpu(_merged(whole, FEWER)))
+    return Recipe.model_validate(_on_cpu(merged(whole, FEWER)))
 
 
 def draw_rows(path: Path) -> None:
@@ -37,12 +37,6 @@ def draw_rows(path: Path) -> None:
         build = Build(picture_recipe(), Work(Path(folder)), silent)
         build_all(build)
         write_picture(path, build.finished(), build.work)
-
-
-def _merged(below: Any, above: Any) -> Any:
-    if isinstance(below, dict) and isinstance(above, dict):
-        return {**below, **{name: _merged(below.get(name), value) for name, value in above.items()}}
-    return above
 
 
 def _on_cpu(value: Any) -> Any:

@@ -16,6 +16,8 @@ from mmedit_build.recipe import Recipe
 from mmedit_build.strict_yaml import parse, read_file
 
 MINIATURE = "miniature"
+EXTENDS = "extends"
+"""The key by which a recipe names another, of which it says only what is different."""
 SHOWN = 3
 """How many mistakes of a recipe one sentence tells."""
 
@@ -37,7 +39,33 @@ def load_recipe(name: str = MINIATURE) -> Recipe:
         raise UserError(f"The recipe {name} has mistakes: {'; '.join(mistakes[:SHOWN])}{more}.") from error
 
 
-def _read(name: str) -> Any:
+def merged(below: Any, above: Any) -> Any:
+    """Sections key by key, the upper one's values where both have some; lists, and sections of another
+    `kind`, are replaced as a whole."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    if "kind" in above and above["kind"] != below.get("kind"):
+        return above
+    return below | {key: merged(below.get(key), value) for key, value in above.items()}
+
+
+def _read(name: str, extended_by: tuple[str, ...] = ()) -> Any:
+    """What a recipe says, over what that says which it extends."""
+    content = _own(name)
+    if not isinstance(content, dict) or EXTENDS not in content:
+        return content
+    below, seen = content.pop(EXTENDS), (*extended_by, name)
+    if not isinstance(below, str):
+        raise UserError(f"The recipe {name} extends {below!r}; name one recipe or one YAML file there.")
+    if below not in bundled():
+        # As seen from the file, wherever the command runs.
+        below = str(Path(name).parent / below)
+    if below in seen:
+        raise UserError(f"The recipes {' and '.join(seen)} extend each other; leave `{EXTENDS}` out of one.")
+    return merged(_read(below, seen), content)
+
+
+def _own(name: str) -> Any:
     if name in bundled():
         return parse((files("recipes") / f"{name}.yaml").read_text(encoding="utf-8"), f"the recipe {name}")
     path = Path(name)

@@ -41,6 +41,12 @@ def test_placeholders_are_filled(name: str, words: dict[str, str]) -> None:
     assert all(word in user["content"] for word in words.values())
 
 
+def test_a_prompt_may_have_no_system_message() -> None:
+    (user,) = chat_messages("rephrase-mmedit", question="Is it day?")
+    assert user["role"] == "user"
+    assert user["content"].endswith("\nIs it day?")
+
+
 def test_an_id_changes_with_the_file() -> None:
     digest = hashlib.sha256((files("prompts") / "rephrase.yaml").read_bytes()).hexdigest()
     assert prompt_id("rephrase") == f"rephrase#{digest[:8]}"

@@ -8,7 +8,7 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint, LocalMLLM
-from mmedit_build.recipe.loading import bundled, load_recipe
+from mmedit_build.recipe.loading import bundled, load_recipe, merged
 
 MINIATURE = (Path(__file__).parents[3] / "recipes" / "miniature.yaml").read_text()
 
@@ -89,3 +89,50 @@ def test_a_file_that_holds_no_recipe_is_told(tmp_path: Path, content: bytes) -> 
 
 def test_the_bundled_ones_are_listed() -> None:
     assert {"miniature", "mmedit-blip2-opt", "mmedit-served"} <= set(bundled())
+
+
+def test_what_extends_another_says_only_what_is_different(tmp_path: Path) -> None:
+    below = tmp_path / "below.yaml"
+    below.write_text("extends: miniature\nmine:\n  vqa:\n    sizes: {train: 7}\n  caption: null\n")
+    above = tmp_path / "above.yaml"
+    above.write_text("extends: below.yaml\nname: above\nbase: {kind: endpoint, model: any}\n")
+    recipe, whole = load_recipe(str(above)), load_recipe()
+    assert recipe.name == "above"
+    assert recipe.base == Endpoint(model="any")
+    assert recipe.mine.caption is None
+    assert recipe.mine.vqa is not None
+    assert whole.mine.vqa is not None
+    assert recipe.mine.vqa.sizes == whole.mine.vqa.sizes.model_copy(update={"train": 7})
+    assert recipe.sources == whole.sources
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extends: mmedit-blip2", "no bundled recipe|Did you mean|Cannot read"),
+        ("extends: nowhere.yaml", r"Cannot read the recipe .*nowhere\.yaml"),
+        ("extends: [miniature]", "name one recipe or one YAML file"),
+        ("extends: recipe.yaml", r"extend each other; leave `extends` out of one"),
+    ],
+)
+def test_what_cannot_be_extended_is_told(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"{text}\nname: mine\n")
+    with pytest.raises(UserError, match=told):
+        load_recipe(str(path))
+
+
+def test_lists_and_sections_of_another_kind_are_replaced() -> None:
+    assert merged({"a": [1, 2], "b": {"c": 1, "d": 2}}, {"a": [3], "b": {"d": 4}}) == {
+        "a": [3],
+        "b": {"c": 1, "d": 4},
+    }
+    assert merged({"model": "x", "dtype": "y"}, {"kind": "endpoint", "model": "z"}) == {
+        "kind": "endpoint",
+        "model": "z",
+    }
+    assert merged({"kind": "endpoint", "model": "x"}, {"max_cost": 1}) == {
+        "kind": "endpoint",
+        "model": "x",
+        "max_cost": 1,
+    }
