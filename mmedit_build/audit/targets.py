@@ -76,7 +76,7 @@ def _released(target: str, paths: Sequence[Path], images: Path) -> Target:
 def _of_row(one: Placed, images: Path) -> EditRow:
     """The edit of a released row, which its place names."""
     row_id = place(Path(one.path.name), one.number)
-    edit = edit_of(one, row_id, lambda image: str(image_path(images, image, row_id).absolute()))
+    edit = edit_of(one, row_id, lambda image: image and str(image_path(images, image, row_id).absolute()))
     return replace(edit, portability=portability_of(one.row.hops))
 
 

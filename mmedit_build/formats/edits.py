@@ -1,4 +1,4 @@
-"""Released rows as edits, and what else edits hold of other formats; what nobody tells of them is unknown."""
+"""Released rows as edits. What nobody tells of an edit is unknown; what its format does not have is None."""
 
 from __future__ import annotations
 
@@ -15,16 +15,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.formats import vlkeb
 from mmedit_build.formats.files import Placed, content_of
 from mmedit_build.formats.rows import Asked, Hop, ReleasedRow
-from mmedit_build.rows import (
-    EditRow,
-    Imagined,
-    Locality,
-    LocalityItem,
-    Portability,
-    Proposal,
-    Relation,
-    Rephrase,
-)
+from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Portability, Proposal, Rephrase
 from mmedit_build.sources.nq import PREFIX
 
 UNKNOWN = "unknown"
@@ -50,7 +41,7 @@ BARE = "bare/"
 COCO = re.compile(r"COCO_(?P<subset>[a-z]+\d{4})_(?P<image_id>\d{12})\.\w+")
 
 Naming = Callable[[str], str]
-"""How an edit names the image that a row has under some name."""
+"""How an edit names the image that a row has under some name, empty if it is."""
 
 
 def edit_of(one: Placed, edit_id: str, naming: Naming) -> EditRow:
@@ -69,7 +60,7 @@ def edit_of(one: Placed, edit_id: str, naming: Naming) -> EditRow:
         first_prediction=row.pred,
         base=UNKNOWN if "pred" in row.source else "",
         rephrase=rephrase_of(row.rephrase),
-        imagined=_imagined(row, naming),
+        imagined=imagined_of(naming(row.image_rephrase)) if "image_rephrase" in row.source else None,
         locality=Locality(text=tuple(_text_items(row)), image=tuple(_image_items(row, naming))),
     )
 
@@ -116,39 +107,28 @@ def in_coco(image: str) -> re.Match[str] | None:
     return COCO.fullmatch(PurePosixPath(image).name)
 
 
-def _imagined(row: ReleasedRow, naming: Naming) -> Imagined | None:
-    if "image_rephrase" not in row.source:
-        return None
-    return imagined_of(naming(row.image_rephrase) if row.image_rephrase else "")
-
-
 def _text_items(row: ReleasedRow) -> Iterator[LocalityItem]:
     if row.loc or row.loc_ans:
-        prefixed = row.loc.startswith(PREFIX)
-        yield LocalityItem(
-            id=("nq/" if prefixed else BARE) + _digest(row.loc, row.loc_ans),
-            relation="far",
-            image=None,
-            image_id=None,
-            question=row.loc.removeprefix(PREFIX),
-            answers=(row.loc_ans,) * bool(row.loc_ans),
-            answer=row.loc_ans,
-        )
+        source = "nq/" if row.loc.startswith(PREFIX) else BARE
+        fact = Asked(row.loc.removeprefix(PREFIX), row.loc_ans)
+        yield _item(source + _digest(row.loc, row.loc_ans), fact)
 
 
 def _image_items(row: ReleasedRow, naming: Naming) -> Iterator[LocalityItem]:
     if row.m_loc or row.m_loc_q or row.m_loc_a:
-        yield _item("far", row.m_loc, Asked(row.m_loc_q, row.m_loc_a), naming)
+        far = _item("okvqa/" + _digest(row.m_loc, row.m_loc_q, row.m_loc_a), Asked(row.m_loc_q, row.m_loc_a))
+        yield replace(far, image=naming(row.m_loc) or None, image_id=_image_id(row.m_loc) or None)
     if row.beside is not None:
-        yield _item("same_image", row.image, row.beside, naming)
+        beside = _item("beside/" + _digest(row.image, row.beside.question), row.beside)
+        yield replace(beside, relation="same_image", image=naming(row.image), image_id=_image_id(row.image))
 
 
-def _item(relation: Relation, image: str, asked: Asked, naming: Naming) -> LocalityItem:
+def _item(item_id: str, asked: Asked) -> LocalityItem:
     return LocalityItem(
-        id="okvqa/" + _digest(image, asked.question, asked.answer),
-        relation=relation,
-        image=naming(image) if image else None,
-        image_id=_image_id(image) if image else None,
+        id=item_id,
+        relation="far",
+        image=None,
+        image_id=None,
         question=asked.question,
         answers=(asked.answer,) * bool(asked.answer),
         answer=asked.answer,

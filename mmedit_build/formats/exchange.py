@@ -143,7 +143,7 @@ def _row_id(one: Placed) -> str:
 
 def _to_edit(one: Placed, edit_id: str, work: Work, images: Path) -> EditRow:
     """The edit of a row, with the digest of its rephrased image, and the keys that only its format has."""
-    edit = edit_of(one, edit_id, lambda image: work.name(image_path(images, image, "It")))
+    edit = edit_of(one, edit_id, lambda image: image and work.name(image_path(images, image, "It")))
     rephrased = image_path(images, one.row.image_rephrase, "It")
     digest = hashlib.sha256(_encoded(rephrased)).hexdigest() if is_file(rephrased) else ""
     return replace(
