@@ -156,6 +156,8 @@ class Proposal:
     """The same in words alone, which names it."""
     answer: str
     reason: str | None
+    steps: Annotated[str, Field(exclude_if=lambda steps: steps == "1-hop")] = "1-hop"
+    """How far beyond the edit. Not written where it is one, as of all that the stage extend makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,8 @@ class EditRow(Example):
     scores: dict[str, float]
     """Every score that decided about the row."""
     base: str
-    """The base model, with its revision after an @ if it has one."""
+    """The base model, with its revision after an @ if it has one. Empty of edits that others made without
+    telling what any model said: their predictions mean nothing."""
     split: Split | None = None
     rephrase: Rephrase | None = None
     imagined: Imagined | None = None

@@ -17,7 +17,7 @@ from evaluation.data.released import asked_hops, read_released
 from mmedit_build.build import rows_of
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.files import exists, is_file, is_folder
-from mmedit_build.formats.exchange import hops_of
+from mmedit_build.formats.edits import hops_of
 from mmedit_build.formats.files import content_of, files_in
 from mmedit_build.rows import SPLITS, TASKS, EditRow, Locality, LocalityItem, Nearness, Split, Task
 from mmedit_build.work import Work

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from mmedit_build.audit.dataset import Pictures
 from mmedit_build.audit.judging import Kind
+from mmedit_build.audit.judgments import image_items, predicted, text_items
 from mmedit_build.audit.report import Finding, Report
-from mmedit_build.audit.samples import Item, Pictures, Sample
+from mmedit_build.formats.edits import hops_of
 from mmedit_build.formats.rows import Hop
-from mmedit_build.rows import TASKS
+from mmedit_build.rows import TASKS, EditRow, LocalityItem
 from mmedit_build.thumbnails import data_url
 
 PER_FINDING = 2
@@ -50,29 +52,29 @@ def found_in(report: Report) -> Marks:
     return marks
 
 
-def choose(report: Report, samples: Sequence[Sample], marks: Marks) -> list[Sample]:
+def choose(report: Report, edits: Sequence[EditRow], marks: Marks) -> list[EditRow]:
     """A few rows for each fault, and some without faults from all over the dataset."""
     chosen: dict[str, None] = {}
     for group in sorted(report.groups, key=lambda group: (TASKS.index(group.task), group.split)):
         for finding in group.findings:
             fresh = [row_id for row_id in finding.ids if row_id not in chosen and finding.kind != "number"]
             chosen.update(dict.fromkeys(fresh[:PER_FINDING]))
-    clean = [sample.id for sample in samples if sample.id not in marks]
+    clean = [edit.id for edit in edits if edit.id not in marks]
     step = max(1, len(clean) // WITHOUT_FAULT)
     chosen.update(dict.fromkeys(clean[::step][:WITHOUT_FAULT]))
-    by_id = {sample.id: sample for sample in samples}
+    by_id = {edit.id: edit for edit in edits}
     return [by_id[row_id] for row_id in chosen]
 
 
-def card(sample: Sample, findings: Sequence[Finding], pictures: Pictures | None) -> str:
+def card(edit: EditRow, findings: Sequence[Finding], pictures: Pictures | None) -> str:
     """One row as HTML."""
     chips = "".join(f'<li class="{finding.kind}">{escape(finding.title)}</li>' for finding in findings)
     return (
         "<article>"
         + ("" if pictures is None else _pictures(pictures))
         + (f'<ul class="marks">{chips}</ul>' if chips else "")
-        + f"<dl>{_lines(sample, findings)}</dl>"
-        + f'<p class="source">{escape(sample.task)} {escape(sample.split)}: {escape(sample.id)}</p>'
+        + f"<dl>{_lines(edit, findings)}</dl>"
+        + f'<p class="source">{edit.task} {edit.split}: {escape(edit.id)}</p>'
         + "</article>"
     )
 
@@ -88,16 +90,16 @@ def _figure(encoded: bytes | None, caption: str) -> str:
     return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"
 
 
-def _lines(sample: Sample, findings: Sequence[Finding]) -> str:
+def _lines(edit: EditRow, findings: Sequence[Finding]) -> str:
     kinds = {finding.name: finding.kind for finding in findings}
     lines = [
-        ("Question" if sample.task == "vqa" else "Prompt", _text(sample.question)),
-        *([] if sample.rephrase is None else [("Rephrase", _text(sample.rephrase))]),
-        *([] if sample.prediction is None else [("Prediction", _text(sample.prediction))]),
-        ("Target", _text(sample.target)),
-        *(("Text locality", _item(item)) for item in sample.text_items or ()),
-        *(("Image locality", _item(item)) for item in sample.image_items or ()),
-        *((hop.steps.capitalize(), _hop(hop)) for hop in sample.hops),
+        ("Question" if edit.task == "vqa" else "Prompt", _text(edit.question)),
+        *([] if edit.rephrase is None else [("Rephrase", _text(edit.rephrase.text))]),
+        *([("Prediction", _text(edit.prediction))] if predicted(edit) else []),
+        ("Target", _text(edit.target)),
+        *(("Text locality", _item(item)) for item in text_items(edit)),
+        *(("Image locality", _item(item)) for item in image_items(edit)),
+        *((hop.steps.capitalize(), _hop(hop)) for hop in hops_of(edit)),
     ]
     labels = [label for label, _ in lines]
     # Measures do not say which of several items they mean.
@@ -112,7 +114,7 @@ def _text(text: str) -> str:
     return escape(text.strip())
 
 
-def _item(item: Item) -> str:
+def _item(item: LocalityItem) -> str:
     relation = RELATIONS[item.relation]
     note = f" <small>({relation})</small>" if relation else ""
     return f"{_text(item.question)} <b>{_text(item.answer)}</b>{note}"

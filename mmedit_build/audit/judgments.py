@@ -1,13 +1,13 @@
-"""What measures ask about one sample, and what they compare samples by."""
+"""What measures ask about one edit, and what they compare edits by."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.formats.rows import Hop
-from mmedit_build.rows import Relation
+from mmedit_build.formats.edits import hops_of
+from mmedit_build.formats.rows import Hop, entity_of
+from mmedit_build.rows import EditRow, LocalityItem, Relation
 from mmedit_build.scoring.text import AUXILIARIES, is_yes_no, is_yes_no_question
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.scoring.words import ARTICLES, contains_letters, plain, singular, words
@@ -26,43 +26,43 @@ _IGNORED = frozenset(_FUNCTION_WORDS.split()) | AUXILIARIES | ARTICLES
 Test = Callable[[str], bool]
 
 
-def asks_yes_no(sample: Sample, test: Test = is_yes_no_question) -> bool:
+def asks_yes_no(edit: EditRow, test: Test = is_yes_no_question) -> bool:
     """Whether it is a rephrased yes/no question with the target yes or no."""
-    return sample.rephrase is not None and is_yes_no(sample.target) and test(sample.question)
+    return edit.rephrase is not None and is_yes_no(edit.target) and test(edit.question)
 
 
-def breaks_yes_no(sample: Sample, test: Test = is_yes_no_question) -> bool:
-    return not test(sample.rephrase or "")
+def breaks_yes_no(edit: EditRow, test: Test = is_yes_no_question) -> bool:
+    return not test(_rephrase(edit))
 
 
-def fails_by_format(sample: Sample, test: Test = is_yes_no_question) -> bool:
-    return is_yes_no(sample.prediction or "") and not test(sample.question)
+def fails_by_format(edit: EditRow, test: Test = is_yes_no_question) -> bool:
+    return is_yes_no(edit.prediction) and not test(edit.question)
 
 
-def predicted(sample: Sample) -> bool:
-    """Whether the dataset tells what the model said."""
-    return sample.prediction is not None
+def predicted(edit: EditRow) -> bool:
+    """Whether the dataset tells what a model said."""
+    return bool(edit.base)
 
 
-def predicted_answers(sample: Sample) -> bool:
-    return sample.task == "vqa" and predicted(sample)
+def predicted_answers(edit: EditRow) -> bool:
+    return edit.task == "vqa" and predicted(edit)
 
 
-def contained(sample: Sample) -> bool:
-    return contains_letters(sample.prediction or "", sample.target)
+def contained(edit: EditRow) -> bool:
+    return contains_letters(edit.prediction, edit.target)
 
 
-def same_but(form: Callable[[str], str]) -> Callable[[Sample], bool]:
+def same_but(form: Callable[[str], str]) -> Callable[[EditRow], bool]:
     """Whether prediction and target have the same form."""
-    return lambda sample: form(sample.prediction or "") == form(sample.target)
+    return lambda edit: form(edit.prediction) == form(edit.target)
 
 
-def has_hops(sample: Sample) -> bool:
-    return bool(sample.hops)
+def has_hops(edit: EditRow) -> bool:
+    return bool(hops_of(edit))
 
 
-def has_hop(steps: str) -> Callable[[Sample], bool]:
-    return lambda sample: any(hop.steps == steps for hop in sample.hops)
+def has_hop(steps: str) -> Callable[[EditRow], bool]:
+    return lambda edit: any(hop.steps == steps for hop in hops_of(edit))
 
 
 def tells_answer(hop: Hop) -> bool:
@@ -75,129 +75,140 @@ def content_words(text: str) -> set[str]:
     return {singular(word) for word in words(text) if word not in _IGNORED}
 
 
-def rephrased(sample: Sample) -> bool:
-    return sample.rephrase is not None
+def rephrased(edit: EditRow) -> bool:
+    return edit.rephrase is not None
 
 
-def identical(sample: Sample) -> bool:
-    return sample.question.strip().lower() == (sample.rephrase or "").strip().lower()
+def identical(edit: EditRow) -> bool:
+    return edit.question.strip().lower() == _rephrase(edit).strip().lower()
 
 
-def quoted(sample: Sample) -> bool:
-    text = (sample.rephrase or "").strip()
+def quoted(edit: EditRow) -> bool:
+    text = _rephrase(edit).strip()
     return len(text) > 1 and any(text.startswith(left) and text.endswith(right) for left, right in _QUOTES)
 
 
-def annotated(sample: Sample) -> bool:
-    return sample.task == "vqa" and len(sample.answers) > 1
+def annotated(edit: EditRow) -> bool:
+    return edit.task == "vqa" and len(edit.answers) > 1
 
 
-def weak_target(sample: Sample) -> bool:
-    target = normalize(sample.target)
-    return sum(normalize(answer) == target for answer in sample.answers) <= FEW * len(sample.answers)
+def weak_target(edit: EditRow) -> bool:
+    target = normalize(edit.target)
+    return sum(normalize(answer) == target for answer in edit.answers) <= FEW * len(edit.answers)
 
 
-def weak_item(_sample: Sample, item: Item) -> bool:
+def weak_item(_edit: EditRow, item: LocalityItem) -> bool:
     return max(Counter(item.answers).values()) <= FEW * len(item.answers)
 
 
-def minority_item(_sample: Sample, item: Item) -> bool:
+def minority_item(_edit: EditRow, item: LocalityItem) -> bool:
     votes = Counter(item.answers)
     return votes[item.answer] < max(votes.values())
 
 
-def incomplete(sample: Sample) -> bool:
-    texts = [sample.image, sample.question, sample.target]
-    optional = (sample.prediction, sample.rephrase, sample.image_rephrase)
-    texts += [text for text in optional if text is not None]
-    texts += [text for hop in sample.hops for text in (hop.question, hop.answer)]
-    texts += [text for item in all_items(sample) for text in (item.question, item.answer)]
-    texts += [item.image or "" for item in image_items(sample)]
-    nothing_attached = sample.text_items == () or sample.image_items == ()
-    return nothing_attached or not all(text.strip() for text in texts)
+def incomplete(edit: EditRow) -> bool:
+    texts = [edit.image_id, edit.question, edit.target]
+    texts += [edit.prediction] if predicted(edit) else []
+    texts += [_rephrase(edit)] if edit.rephrase else []
+    texts += [_painted(edit)] if edit.imagined else []
+    texts += [text for hop in hops_of(edit) for text in (hop.question, hop.answer)]
+    texts += [text for item in all_items(edit) for text in (item.question, item.answer)]
+    texts += [item.image_id or "" for item in image_items(edit)]
+    lacks_items = edit.locality is not None and not (text_items(edit) and image_items(edit))
+    return lacks_items or not all(text.strip() for text in texts)
 
 
-def text_items(sample: Sample) -> Sequence[Item]:
-    return sample.text_items or ()
+def text_items(edit: EditRow) -> Sequence[LocalityItem]:
+    return edit.locality.text if edit.locality else ()
 
 
-def image_items(sample: Sample) -> Sequence[Item]:
-    return sample.image_items or ()
+def image_items(edit: EditRow) -> Sequence[LocalityItem]:
+    return edit.locality.image if edit.locality else ()
 
 
-def text_items_of_questions(sample: Sample) -> Sequence[Item]:
+def text_items_of_questions(edit: EditRow) -> Sequence[LocalityItem]:
     """None for captions, whose prompt is about nothing, and none that is the edit's own question."""
-    return far_texts(sample) if sample.task == "vqa" else ()
+    return far_texts(edit) if edit.task == "vqa" else ()
 
 
-def far_texts(sample: Sample) -> Sequence[Item]:
-    return [item for item in text_items(sample) if item.relation == "far"]
+def far_texts(edit: EditRow) -> Sequence[LocalityItem]:
+    return [item for item in text_items(edit) if item.relation == "far"]
 
 
-def all_items(sample: Sample) -> Sequence[Item]:
-    return (*text_items(sample), *image_items(sample))
+def all_items(edit: EditRow) -> Sequence[LocalityItem]:
+    return (*text_items(edit), *image_items(edit))
 
 
-def image_items_with_votes(sample: Sample) -> Sequence[Item]:
-    return [item for item in image_items(sample) if len(item.answers) > 1]
+def image_items_with_votes(edit: EditRow) -> Sequence[LocalityItem]:
+    return [item for item in image_items(edit) if len(item.answers) > 1]
 
 
-def far_images(sample: Sample) -> Sequence[Item]:
-    return related(sample, {"far"})
+def far_images(edit: EditRow) -> Sequence[LocalityItem]:
+    return related(edit, {"far"})
 
 
-def near_images(sample: Sample) -> Sequence[Item]:
-    return related(sample, {"same_image", "same_question"})
+def near_images(edit: EditRow) -> Sequence[LocalityItem]:
+    return related(edit, {"same_image", "same_question"})
 
 
-def related(sample: Sample, relations: set[Relation]) -> Sequence[Item]:
-    items = image_items(sample) if sample.task == "vqa" else ()
+def related(edit: EditRow, relations: set[Relation]) -> Sequence[LocalityItem]:
+    items = image_items(edit) if edit.task == "vqa" else ()
     return [item for item in items if item.relation in relations]
 
 
-def overlaps(sample: Sample, item: Item) -> bool:
-    return not content_words(sample.question).isdisjoint(content_words(item.question))
+def overlaps(edit: EditRow, item: LocalityItem) -> bool:
+    return not content_words(edit.question).isdisjoint(content_words(item.question))
 
 
-# What samples are compared by.
+# What edits are compared by.
 
 
-def image(sample: Sample) -> Sequence[Hashable]:
-    return [sample.image]
+def image(edit: EditRow) -> Sequence[Hashable]:
+    return [edit.image_id]
 
 
-def image_rephrase(sample: Sample) -> Sequence[Hashable]:
-    return [sample.image_rephrase] if sample.image_rephrase else []
+def image_rephrase(edit: EditRow) -> Sequence[Hashable]:
+    return [_painted(edit)] if _painted(edit) else []
 
 
-def question(sample: Sample) -> Sequence[Hashable]:
-    return [plain(sample.question)] if sample.task == "vqa" else []
+def question(edit: EditRow) -> Sequence[Hashable]:
+    return [plain(edit.question)] if edit.task == "vqa" else []
 
 
-def prompt(sample: Sample) -> Sequence[Hashable]:
-    return [sample.question]
+def prompt(edit: EditRow) -> Sequence[Hashable]:
+    return [edit.question]
 
 
-def entity_edit(sample: Sample) -> Sequence[Hashable]:
+def entity_edit(edit: EditRow) -> Sequence[Hashable]:
     """What is edited into which entity; nothing where the dataset does not tell what its images show."""
-    return [(sample.entity, plain(sample.question), plain(sample.target))] if sample.entity else []
+    entity = entity_of(edit.image_id)
+    return [(entity, plain(edit.question), plain(edit.target))] if entity else []
 
 
-def pair(sample: Sample) -> Sequence[Hashable]:
-    return [(sample.image, plain(sample.question))]
+def pair(edit: EditRow) -> Sequence[Hashable]:
+    return [(edit.image_id, plain(edit.question))]
 
 
-def text_questions(sample: Sample) -> Sequence[Hashable]:
-    return [plain(item.question) for item in text_items(sample)]
+def text_questions(edit: EditRow) -> Sequence[Hashable]:
+    return [plain(item.question) for item in text_items(edit)]
 
 
-def far_questions(sample: Sample) -> Sequence[Hashable]:
-    return [plain(item.question) for item in far_texts(sample)]
+def far_questions(edit: EditRow) -> Sequence[Hashable]:
+    return [plain(item.question) for item in far_texts(edit)]
 
 
-def image_pairs(sample: Sample) -> Sequence[Hashable]:
-    return [(item.image, plain(item.question)) for item in image_items(sample)]
+def image_pairs(edit: EditRow) -> Sequence[Hashable]:
+    return [(item.image_id, plain(item.question)) for item in image_items(edit)]
 
 
-def item_images(sample: Sample) -> Sequence[Hashable]:
-    return [item.image for item in image_items(sample) if item.image]
+def item_images(edit: EditRow) -> Sequence[Hashable]:
+    return [item.image_id for item in image_items(edit) if item.image_id]
+
+
+def _rephrase(edit: EditRow) -> str:
+    return edit.rephrase.text if edit.rephrase else ""
+
+
+def _painted(edit: EditRow) -> str:
+    """What tells the rephrased image from others: its content where that is known, or its name."""
+    return edit.imagined.digest or edit.imagined.image if edit.imagined else ""

@@ -165,7 +165,7 @@ MEASURES: tuple[Measure, ...] = (
         "number",
         "Single-word targets",
         "The target is one word, which makes teacher forcing nearly a choice of one token.",
-        rows(lambda sample: len(sample.target.split()) == 1),
+        rows(lambda edit: len(edit.target.split()) == 1),
     ),
     Measure(
         "constant_prompts",

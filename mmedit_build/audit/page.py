@@ -7,9 +7,9 @@ from html import escape
 from pathlib import PurePath
 
 from mmedit_build.audit.cards import card, choose, found_in
+from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.judging import Kind
 from mmedit_build.audit.report import Finding, Group, Report, percent
-from mmedit_build.audit.samples import Target
 from mmedit_build.audit.style import STYLE
 from mmedit_build.page import document
 
@@ -87,9 +87,9 @@ def _cell(finding: Finding, group: Group) -> str:
 
 def _examples(target: Target, report: Report) -> str:
     marks = found_in(report)
-    chosen = choose(report, target.samples, marks)
-    pictures = target.pictures([sample.id for sample in chosen])
-    cards = "\n".join(card(sample, marks.get(sample.id, ()), pictures.get(sample.id)) for sample in chosen)
+    chosen = choose(report, target.edits, marks)
+    pictures = target.pictures([edit.id for edit in chosen])
+    cards = "\n".join(card(edit, marks.get(edit.id, ()), pictures.get(edit.id)) for edit in chosen)
     note = "" if pictures else " Their pictures are not at hand."
     return (
         "<h2>Rows to look at</h2>\n"

@@ -1,16 +1,18 @@
-"""Published datasets to samples, without reading an image that nobody asked for."""
+"""Published datasets to edits, without reading an image that nobody asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmedit_build.audit.samples import Item, Pictures, Sample, Target
+from mmedit_build.audit.dataset import Pictures, Target
 from mmedit_build.errors import UserError
-from mmedit_build.formats.rows import Hop
+from mmedit_build.formats.edits import UNKNOWN, UNTOLD, imagined_of, portability_of, rephrase_of
+from mmedit_build.formats.rows import STEPS, Hop
 from mmedit_build.published import Row, check_filled, check_types, read_table
-from mmedit_build.rows import SPLITS, TASKS, Split, Task
+from mmedit_build.rows import SPLITS, TASKS, EditRow, Locality, LocalityItem, Split, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,25 +37,25 @@ Reader = Callable[[Sequence[str]], Iterator[Row]]
 
 def from_folder(name: str, folder: Path) -> Target:
     """A published dataset on disk."""
-    samples: list[Sample] = []
+    edits: list[EditRow] = []
     files: list[tuple[Path, Task]] = []
     for task in TASKS:
         for split in SPLITS:
             found = sorted((folder / "data" / task).glob(f"{split}-*.parquet"))
             files += [(file, task) for file in found]
             rows = (row for file in found for row in read_table(file, task, COLUMNS))
-            samples += _samples(rows, task, split)
+            edits += _edits(rows, task, split)
 
     def read(ids: Sequence[str]) -> Iterator[Row]:
         for file, task in files:
             yield from read_table(file, task, ("id", *IMAGES), set(ids))
 
-    return _target(name, samples, read)
+    return _target(name, edits, read)
 
 
 def from_hub(name: str, revision: str | None = None) -> Target:
     """A published dataset on the Hub, or in the cache of what was loaded from it."""
-    samples: list[Sample] = []
+    edits: list[EditRow] = []
     parts: list[Dataset] = []
     for (task, split), dataset in _downloaded(name, revision).items():
         parts.append(dataset)
@@ -62,12 +64,12 @@ def from_hub(name: str, revision: str | None = None) -> Target:
         present = [name for name in COLUMNS if name in dataset.column_names]
         table = dataset.select_columns(present).with_format("arrow")[:]
         check_filled(table, where)
-        samples += _samples(table.to_pylist(), task, split)
-    return _target(name, samples, lambda ids: (row for part in parts for row in _chosen(part, set(ids))))
+        edits += _edits(table.to_pylist(), task, split)
+    return _target(name, edits, lambda ids: (row for part in parts for row in _chosen(part, set(ids))))
 
 
-def _target(name: str, samples: list[Sample], read: Reader) -> Target:
-    if not samples:
+def _target(name: str, edits: list[EditRow], read: Reader) -> Target:
+    if not edits:
         raise UserError(
             f"{name} holds no edits; give a dataset with the configurations {' or '.join(TASKS)}."
         )
@@ -75,7 +77,7 @@ def _target(name: str, samples: list[Sample], read: Reader) -> Target:
     def embedded(ids: Sequence[str]) -> Mapping[str, Pictures]:
         return {row["id"]: Pictures(*(_encoded(row.get(name)) for name in IMAGES)) for row in read(ids)}
 
-    return Target(name, samples, embedded=embedded)
+    return Target(name, edits, embedded=embedded)
 
 
 def _encoded(image: Row | None) -> bytes | None:
@@ -109,22 +111,24 @@ def _chosen(part: Dataset, ids: set[str]) -> list[Row]:
     return rows
 
 
-def _samples(rows: Iterable[Row], task: Task, split: Split) -> list[Sample]:
+def _edits(rows: Iterable[Row], task: Task, split: Split) -> list[EditRow]:
+    """The edits, with what the columns tell of them. An image is named by its id alone."""
     return [
-        Sample(
+        replace(
+            UNTOLD,
             id=row["id"],
             task=task,
             split=split,
-            image=str(row["image_id"]),
+            image_id=str(row["image_id"]),
             question=row["question"] or "",
-            prediction=row["prediction"] or "",
-            target=row["target"] or "",
-            rephrase=row["rephrase"] or "",
-            image_rephrase=row["image_rephrase_digest"] or "",
             answers=tuple(row["answers"] or ()),
-            text_items=tuple(_item(item) for item in row["text_locality"] or ()),
-            image_items=tuple(_item(item) for item in row["image_locality"] or ()),
-            hops=tuple(_hop(hop) for hop in row.get("portability") or ()),
+            target=row["target"] or "",
+            prediction=row["prediction"] or "",
+            base=UNKNOWN,
+            rephrase=rephrase_of(row["rephrase"] or ""),
+            imagined=imagined_of("", row["image_rephrase_digest"] or ""),
+            locality=Locality(text=_items(row["text_locality"]), image=_items(row["image_locality"])),
+            portability=portability_of(map(_hop, row.get("portability") or ())),
         )
         for row in rows
     ]
@@ -132,14 +136,20 @@ def _samples(rows: Iterable[Row], task: Task, split: Split) -> list[Sample]:
 
 def _hop(row: Row) -> Hop:
     answer = next(iter(row["answers"] or ()), "")
-    return Hop(row["relation"] or "1-hop", row["question"] or "", answer, row["premise"] or "")
+    return Hop(row["relation"] or STEPS[0], row["question"] or "", answer, row["premise"] or "")
 
 
-def _item(row: Row) -> Item:
-    image = row.get("image_id")
-    return Item(
-        row["question"] or "",
-        row["answer"] or "",
-        row.get("relation") or "far",
-        None if image is None else str(image),
+def _items(rows: Sequence[Row] | None) -> tuple[LocalityItem, ...]:
+    """Items without their votes, which stay in tables of their own."""
+    return tuple(
+        LocalityItem(
+            id=row["id"],
+            relation=row.get("relation") or "far",
+            image=None,
+            image_id=None if row.get("image_id") is None else str(row["image_id"]),
+            question=row["question"] or "",
+            answers=(),
+            answer=row["answer"] or "",
+        )
+        for row in rows or ()
     )

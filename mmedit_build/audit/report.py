@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.judging import Judge, Kind, Measure
 from mmedit_build.audit.measures import MEASURES
-from mmedit_build.audit.samples import Files, Sample, Target
 from mmedit_build.audit.targets import open_target
 from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
-from mmedit_build.rows import SPLITS, TASKS, Split, Task
+from mmedit_build.rows import SPLITS, TASKS, EditRow, Split, Task
 
 EXAMPLES = 5
 """How many ids the JSON form names for each finding."""
@@ -97,16 +97,18 @@ def audit(target: str) -> Report:
 
 def audit_target(target: Target) -> Report:
     """Audit what was opened already."""
-    groups: dict[tuple[Task, Split], list[Sample]] = {(task, split): [] for task in TASKS for split in SPLITS}
-    for sample in target.samples:
-        groups[sample.task, sample.split].append(sample)
+    groups = {
+        (task, split): [edit for edit in target.edits if (edit.task, edit.split) == (task, split)]
+        for task in TASKS
+        for split in SPLITS
+    }
     measures = (*MEASURES, *([_broken_images(target.files)] if target.files else []))
     return Report(
         target.name,
         tuple(
-            _judged(task, split, samples, groups[task, _other(split)], measures)
-            for (task, split), samples in groups.items()
-            if samples
+            _judged(task, split, edits, groups[task, _other(split)], measures)
+            for (task, split), edits in groups.items()
+            if edits
         ),
     )
 
@@ -153,14 +155,14 @@ def _other(split: Split) -> Split:
 
 
 def _judged(
-    task: Task, split: Split, these: Sequence[Sample], others: Sequence[Sample], measures: Sequence[Measure]
+    task: Task, split: Split, these: Sequence[EditRow], others: Sequence[EditRow], measures: Sequence[Measure]
 ) -> Group:
     return Group(task, split, len(these), tuple(_finding(measure, these, others) for measure in measures))
 
 
-def _finding(measure: Measure, these: Sequence[Sample], others: Sequence[Sample]) -> Finding:
+def _finding(measure: Measure, these: Sequence[EditRow], others: Sequence[EditRow]) -> Finding:
     judge = measure.briefing(these, others)
-    judged = [(sample.id, *judge(sample)) for sample in these]
+    judged = [(edit.id, *judge(edit)) for edit in these]
     return Finding(
         name=measure.name,
         kind=measure.kind,
@@ -181,12 +183,12 @@ def _as_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def _broken_images(files: Mapping[str, Files]) -> Measure:
-    def briefing(these: Sequence[Sample], _others: Sequence[Sample]) -> Judge:
-        named = [files.get(sample.id) for sample in these]
+def _broken_images(files: Mapping[str, Sequence[Path]]) -> Measure:
+    def briefing(these: Sequence[EditRow], _others: Sequence[EditRow]) -> Judge:
+        named = [files.get(edit.id, ()) for edit in these]
         with ThreadPoolExecutor() as pool:
-            broken = dict(zip((sample.id for sample in these), pool.map(_broken, named), strict=True))
-        return lambda sample: broken[sample.id]
+            broken = dict(zip((edit.id for edit in these), pool.map(_broken, named), strict=True))
+        return lambda edit: broken[edit.id]
 
     return Measure(*BROKEN_IMAGES, briefing)
 
@@ -199,10 +201,7 @@ BROKEN_IMAGES: tuple[str, Kind, str, str] = (
 )
 
 
-def _broken(files: Files | None) -> tuple[int, int]:
-    named = (
-        [] if files is None else [path for path in (files.image, files.image_rephrase) if path is not None]
-    )
+def _broken(named: Sequence[Path]) -> tuple[int, int]:
     return sum(not _readable(path) for path in named), len(named)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.page import render
 from mmedit_build.audit.report import Report, audit_target
-from mmedit_build.audit.samples import Target
 from mmedit_build.audit.targets import open_target
 from mmedit_build.store import write_atomic
 

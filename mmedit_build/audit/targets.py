@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.parquet import from_folder, from_hub
-from mmedit_build.audit.samples import Files, Sample, Target, of_edit, of_row
 from mmedit_build.build import rows_of
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file, is_folder
-from mmedit_build.formats.files import content_of, files_in, place, read_all
+from mmedit_build.formats.edits import edit_of, portability_of
+from mmedit_build.formats.files import Placed, files_in, place, read_all
 from mmedit_build.image_files import image_path
 from mmedit_build.rows import TASKS, EditRow
 from mmedit_build.work import ROWS, STAGES, Work
 
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
-
-
-def load(target: str) -> list[Sample]:
-    """The samples of whatever the target names."""
-    return list(open_target(target).samples)
 
 
 def open_target(target: str) -> Target:
@@ -41,12 +38,8 @@ def open_target(target: str) -> Target:
 
 def from_edits(name: str, edits: Sequence[EditRow], work: Work) -> Target:
     """Edits of any stage; those that are in no split yet are left out."""
-    samples = [sample for edit in edits if (sample := of_edit(edit)) is not None]
-    files = {
-        edit.id: Files(work.path(edit.image), work.path(edit.imagined.image) if edit.imagined else None)
-        for edit in edits
-    }
-    return Target(name, samples, _at_hand(files))
+    files = {edit.id: _files(edit, work) for edit in edits}
+    return Target(name, [edit for edit in edits if edit.split is not None], _at_hand(files))
 
 
 def _folder(target: str, path: Path) -> Target:
@@ -66,7 +59,7 @@ def _folder(target: str, path: Path) -> Target:
 
 def _work(target: str, work: Work, stage: str) -> Target:
     opened = from_edits(target, rows_of(work, stage), work)
-    if not opened.samples:
+    if not opened.edits:
         raise UserError(
             f"{work.stage(stage) / ROWS} holds no edits that belong to a split; run the stage again."
         )
@@ -74,20 +67,24 @@ def _work(target: str, work: Work, stage: str) -> Target:
 
 
 def _released(target: str, paths: Sequence[Path], images: Path) -> Target:
-    samples: list[Sample] = []
-    files: dict[str, Files] = {}
-    for one in read_all(paths):
-        sample = of_row(one.row, place(Path(one.path.name), one.number), *content_of(one.path))
-        samples.append(sample)
-        image, other = one.row.image, one.row.image_rephrase
-        files[sample.id] = Files(
-            image_path(images, image, sample.id), image_path(images, other, sample.id) if other else None
-        )
-    if not samples:
+    edits = [_of_row(one, images) for one in read_all(paths)]
+    if not edits:
         raise UserError(f"{target} holds no rows with one image each; give another file.")
-    return Target(target, samples, _at_hand(files))
+    return from_edits(target, edits, Work(images))
 
 
-def _at_hand(files: dict[str, Files]) -> dict[str, Files]:
+def _of_row(one: Placed, images: Path) -> EditRow:
+    """The edit of a released row, which its place names."""
+    row_id = place(Path(one.path.name), one.number)
+    edit = edit_of(one, row_id, lambda image: image and str(image_path(images, image, row_id).absolute()))
+    return replace(edit, portability=portability_of(one.row.hops))
+
+
+def _files(edit: EditRow, work: Work) -> tuple[Path, ...]:
+    painted = edit.imagined.image if edit.imagined else ""
+    return (work.path(edit.image), *((work.path(painted),) if painted else ()))
+
+
+def _at_hand(files: Mapping[str, tuple[Path, ...]]) -> Mapping[str, tuple[Path, ...]]:
     """None of the files if no original is there: MMEdit's JSON often lies on a disk without its images."""
-    return files if any(is_file(one.image) for one in files.values()) else {}
+    return files if any(is_file(original) for original, *_ in files.values()) else {}

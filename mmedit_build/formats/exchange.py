@@ -7,34 +7,26 @@ back equal is refused on import.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-
-from pydantic import ValidationError
 
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.formats import vlkeb
+from mmedit_build.formats.edits import BARE, COCO, edit_of, imagined_of, in_coco, own_hops
 from mmedit_build.formats.files import Placed, content_of, dump, files_in, place, read_all
 from mmedit_build.formats.mmedit import FILES
-from mmedit_build.formats.rows import KEYS, STEPS, Hop, ReleasedRow
+from mmedit_build.formats.rows import KEYS, ReleasedRow
 from mmedit_build.image_files import image_path, name_in_source, read_image
-from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase
+from mmedit_build.rows import EditRow, Imagined, LocalityItem
 from mmedit_build.sources.nq import PREFIX
 from mmedit_build.store import write_atomic
 from mmedit_build.work import Work
 
-UNKNOWN = "unknown"
-"""What imported edits say where the layout is silent."""
-
-_BARE = "bare/"
-"""Begins the ids of imported facts that had no prefix, and shall have none when they are exported."""
-_COCO = re.compile(r"COCO_(?P<subset>[a-z]+\d{4})_(?P<image_id>\d{12})\.\w+")
-_REPHRASED = re.compile(rf"(?:(?P<question_id>\d+)_)?{_COCO.pattern}")
+_REPHRASED = re.compile(rf"(?:(?P<question_id>\d+)_)?{COCO.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +107,8 @@ def to_row(edit: EditRow) -> ReleasedRow:
     )
     more = dict(edit.released)
     if edit.portability is not None:
-        more["port_new"] = [*more.get("port_new", ()), *map(vlkeb.port, _own_hops(edit))]
+        more["port_new"] = [*more.get("port_new", ()), *map(vlkeb.port, own_hops(edit))]
     return replace(row, source={key: getattr(row, key) for key in KEYS} | more) if more else row
-
-
-def hops_of(edit: EditRow) -> tuple[Hop, ...]:
-    """What portability asks: of an imported edit, and of one that was taken a step further."""
-    try:
-        return (*vlkeb.hops_of(edit.released), *_own_hops(edit))
-    except ValidationError as error:
-        raise UserError(
-            f"The edit {edit.id} has a port_new that is none of VLKEB's; import its file again."
-        ) from error
-
-
-def _own_hops(edit: EditRow) -> Iterator[Hop]:
-    for hop in edit.portability.hops if edit.portability else ():
-        yield Hop(STEPS[0], hop.question, hop.answer, hop.premise)
 
 
 def _refuse_others(row: ReleasedRow) -> None:
@@ -154,7 +131,7 @@ def _refuse_changes(row: ReleasedRow, again: ReleasedRow) -> None:
 def _row_id(one: Placed) -> str:
     """The id of the source's row, which COCO's name of the rephrased image tells, or else the row's place."""
     row, (task, _) = one.row, content_of(one.path)
-    if _coco(row.image) is None:
+    if in_coco(row.image) is None:
         return f"{task}/{one.path.stem}/{one.number}"
     match = _REPHRASED.fullmatch(PurePosixPath(row.image_rephrase).name)
     number = match and (match["question_id"] if task == "vqa" else match["image_id"])
@@ -165,68 +142,15 @@ def _row_id(one: Placed) -> str:
 
 
 def _to_edit(one: Placed, edit_id: str, work: Work, images: Path) -> EditRow:
-    row, (task, split) = one.row, content_of(one.path)
-    rephrased = image_path(images, row.image_rephrase, "It")
+    """The edit of a row, with the digest of its rephrased image, and the keys that only its format has."""
+    edit = edit_of(one, edit_id, lambda image: image and work.name(image_path(images, image, "It")))
+    rephrased = image_path(images, one.row.image_rephrase, "It")
     digest = hashlib.sha256(_encoded(rephrased)).hexdigest() if is_file(rephrased) else ""
-    return EditRow(
-        id=edit_id,
-        task=task,
-        image=work.name(image_path(images, row.image, "It")),
-        image_id=_image_id(row.image),
-        question=row.src,
-        question_type=UNKNOWN,
-        answers=(),
-        target=row.alt,
-        prediction=row.pred,
-        first_prediction=row.pred,
-        confidence=None,
-        scores={},
-        base=UNKNOWN,
-        split=split,
-        rephrase=Rephrase(text=row.rephrase, model=UNKNOWN, prompt=UNKNOWN, candidates=()),
-        imagined=Imagined(
-            image=work.name(rephrased),
-            digest=digest,
-            seed=0,
-            prompt=UNKNOWN,
-            strategy=UNKNOWN,
-            model=UNKNOWN,
-            candidates=(),
-        ),
-        locality=Locality(text=tuple(_text_items(row)), image=tuple(_image_items(row, work, images))),
-        released={key: value for key, value in row.source.items() if key not in KEYS},
+    return replace(
+        edit,
+        imagined=imagined_of(work.name(rephrased), digest),
+        released={key: value for key, value in one.row.source.items() if key not in KEYS},
     )
-
-
-def _text_items(row: ReleasedRow) -> Iterator[LocalityItem]:
-    if row.loc or row.loc_ans:
-        prefixed = row.loc.startswith(PREFIX)
-        yield LocalityItem(
-            id=("nq/" if prefixed else _BARE) + _digest(row.loc, row.loc_ans),
-            relation="far",
-            image=None,
-            image_id=None,
-            question=row.loc.removeprefix(PREFIX),
-            answers=(row.loc_ans,) * bool(row.loc_ans),
-            answer=row.loc_ans,
-        )
-
-
-def _image_items(row: ReleasedRow, work: Work, images: Path) -> Iterator[LocalityItem]:
-    if row.m_loc or row.m_loc_q or row.m_loc_a:
-        yield LocalityItem(
-            id="okvqa/" + _digest(row.m_loc, row.m_loc_q, row.m_loc_a),
-            relation="far",
-            image=work.name(image_path(images, row.m_loc, "It")) if row.m_loc else None,
-            image_id=_image_id(row.m_loc) if row.m_loc else None,
-            question=row.m_loc_q,
-            answers=(row.m_loc_a,) * bool(row.m_loc_a),
-            answer=row.m_loc_a,
-        )
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
 def _first(items: Sequence[LocalityItem]) -> LocalityItem | None:
@@ -234,7 +158,7 @@ def _first(items: Sequence[LocalityItem]) -> LocalityItem | None:
 
 
 def _fact_prompt(item: LocalityItem) -> str:
-    return item.question if item.id.startswith(_BARE) else PREFIX + item.question
+    return item.question if item.id.startswith(BARE) else PREFIX + item.question
 
 
 def _item_name(item: LocalityItem | None) -> str:
@@ -248,19 +172,10 @@ def _image_name(image: str, image_id: str) -> str:
     name = name_in_source(image, image_id)
     if not image_id.isdecimal():
         return name
-    match = _coco(name)
+    match = in_coco(name)
     if match is None:
         raise UserError(f"The image {image!r} is not named as COCO does, like COCO_val2014_000000262148.jpg.")
     return f"{match['subset']}/{name}"
-
-
-def _image_id(image: str) -> str:
-    match = _coco(image)
-    return image if match is None else str(int(match["image_id"]))
-
-
-def _coco(image: str) -> re.Match[str] | None:
-    return _COCO.fullmatch(PurePosixPath(image).name)
 
 
 def _rephrase_name(edit: EditRow, imagined: Imagined, image: str) -> str:

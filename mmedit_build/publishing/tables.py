@@ -132,7 +132,7 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
         "image_locality": [_listed(item, edit.locality) for item in edit.locality.image],
         "gain": [_listed(item, edit.locality) for item in edit.locality.gain],
         "portability": [
-            {"relation": "1-hop", "question": hop.question, "answers": [hop.answer], "premise": hop.premise}
+            {"relation": hop.steps, "question": hop.question, "answers": [hop.answer], "premise": hop.premise}
             for hop in (edit.portability.hops if edit.portability else ())
         ],
         "scores": [{"name": name, "value": value} for name, value in sorted(edit.scores.items())],

@@ -7,17 +7,20 @@ from typing import Any
 
 import pytest
 
+from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.report import Finding, audit_target
-from mmedit_build.audit.samples import Item, Sample, Target
+from mmedit_build.formats.edits import imagined_of
 from mmedit_build.formats.rows import Hop
+from mmedit_build.rows import EditRow
+from tests.mmedit_build.audit.conftest import item
 
-DIG = Item("What is this tool for?", "digging", image="7")
+DIG = item("What is this tool for?", "digging", image="7")
 
 
-def _findings(*samples: Sample, split: Any = "test") -> dict[str, Finding]:
-    report = audit_target(Target("by hand", samples))
-    group = report.group(samples[0].task, split)
+def _findings(*edits: EditRow, split: Any = "test") -> dict[str, Finding]:
+    report = audit_target(Target("by hand", edits))
+    group = report.group(edits[0].task, split)
     return {finding.name: finding for finding in group.findings}
 
 
@@ -30,8 +33,8 @@ def test_names_titles_and_definitions_are_unique() -> None:
         assert len(set(texts)) == len(MEASURES)
 
 
-def test_a_sample_without_faults_has_none(make_sample: Any) -> None:
-    found = _findings(make_sample("one"), make_sample("two", split="train"))
+def test_an_edit_without_faults_has_none(make_clean: Any) -> None:
+    found = _findings(make_clean("one"), make_clean("two", split="train"))
     wrong = [name for name, finding in found.items() if finding.kind != "number" and finding.count]
     assert not wrong
     looked_at = {name for name, finding in found.items() if finding.of}
@@ -62,20 +65,20 @@ def test_a_sample_without_faults_has_none(make_sample: Any) -> None:
         ("single_word_targets", {"target": " dog "}),
         ("weak_targets", {"answers": ("two cats",) * 4 + ("3",) * 3 + ("4",) * 3}),
         ("weak_targets", {"answers": ("nothing like it",) * 10}),
-        ("weak_items", {"image_items": (Item("Q", "a", image="7", answers=tuple("aaaabbbcde")),)}),
-        ("minority_items", {"image_items": (Item("Q", "b", image="7", answers=tuple("aaaabbb")),)}),
+        ("weak_items", {"images": (item("Q", "a", image="7", answers=tuple("aaaabbbcde")),)}),
+        ("minority_items", {"images": (item("Q", "b", image="7", answers=tuple("aaaabbb")),)}),
         ("incomplete_rows", {"prediction": " "}),
         ("incomplete_rows", {"rephrase": ""}),
-        ("incomplete_rows", {"text_items": ()}),
-        ("incomplete_rows", {"image_items": (Item("Q", "", image="7"),)}),
-        ("incomplete_rows", {"image_items": (Item("Q", "a", image=""),)}),
-        ("text_overlap", {"text_items": (Item("who wrote Cats", "Lloyd"),)}),
-        ("far_image_overlap", {"image_items": (Item("Is this a cat?", "no", image="7"),)}),
-        ("near_image_overlap", {"image_items": (Item("Whose cats?", "no", "same_image", "7"),)}),
+        ("incomplete_rows", {"text": ()}),
+        ("incomplete_rows", {"images": (item("Q", "", image="7"),)}),
+        ("incomplete_rows", {"images": (item("Q", "a", image=""),)}),
+        ("text_overlap", {"text": (item("who wrote Cats", "Lloyd"),)}),
+        ("far_image_overlap", {"images": (item("Is this a cat?", "no", image="7"),)}),
+        ("near_image_overlap", {"images": (item("Whose cats?", "no", "same_image", "7"),)}),
     ],
 )
-def test_faults_of_single_rows(make_sample: Any, name: str, changes: dict[str, Any]) -> None:
-    found = _findings(make_sample("one", **changes), make_sample("fine"))[name]
+def test_faults_of_single_rows(make_clean: Any, name: str, changes: dict[str, Any]) -> None:
+    found = _findings(make_clean("one", **changes), make_clean("fine"))[name]
     assert found.count == 1
     assert found.ids == ("one",)
 
@@ -92,99 +95,98 @@ def test_faults_of_single_rows(make_sample: Any, name: str, changes: dict[str, A
         ("weak_targets", {"answers": ("two cats",) * 5 + ("3",) * 5}),
         ("weak_targets", {"answers": ("The two cats.",) * 10}),
         ("weak_targets", {"answers": ()}),
-        ("weak_items", {"image_items": (Item("Q", "a", image="7", answers=tuple("aaaaabbcde")),)}),
-        ("minority_items", {"image_items": (Item("Q", "b", image="7", answers=tuple("aabb")),)}),
-        ("text_overlap", {"text_items": (Item("how many are there", "2"),)}),
+        ("weak_items", {"images": (item("Q", "a", image="7", answers=tuple("aaaaabbcde")),)}),
+        ("minority_items", {"images": (item("Q", "b", image="7", answers=tuple("aabb")),)}),
+        ("text_overlap", {"text": (item("how many are there", "2"),)}),
     ],
 )
-def test_what_is_no_fault(make_sample: Any, name: str, changes: dict[str, Any]) -> None:
-    assert _findings(make_sample("one", **changes))[name].count == 0
+def test_what_is_no_fault(make_clean: Any, name: str, changes: dict[str, Any]) -> None:
+    assert _findings(make_clean("one", **changes))[name].count == 0
 
 
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        ("leaked_images", {"image": "image of here"}),
-        ("leaked_image_rephrases", {"image_rephrase": "rephrased image of here"}),
+        ("leaked_images", {"image_id": "image of here"}),
+        ("leaked_image_rephrases", {"imagined": imagined_of("rephrased image of here")}),
         ("leaked_questions", {"question": "how many cats has HERE"}),
-        ("leaked_pairs", {"image": "image of here", "question": "how many cats has HERE"}),
-        ("leaked_text_items", {"text_items": (Item("Who painted herex?", "Ada"),)}),
+        ("leaked_pairs", {"image_id": "image of here", "question": "how many cats has HERE"}),
+        ("leaked_text_items", {"text": (item("Who painted herex?", "Ada"),)}),
         (
             "leaked_image_items",
-            {"image_items": (Item("what is this tool for", "fun", image="other image of here"),)},
+            {"images": (item("what is this tool for", "fun", image="other image of here"),)},
         ),
-        ("leaked_locality_images", {"image": "other image of here"}),
+        ("leaked_locality_images", {"image_id": "other image of here"}),
     ],
 )
-def test_what_both_splits_have_leaks(make_sample: Any, name: str, changes: dict[str, Any]) -> None:
-    samples = [make_sample("here"), make_sample("more"), make_sample("there", split="train", **changes)]
-    found = _findings(*samples)[name]
+def test_what_both_splits_have_leaks(make_clean: Any, name: str, changes: dict[str, Any]) -> None:
+    edits = [make_clean("here"), make_clean("more"), make_clean("there", split="train", **changes)]
+    found = _findings(*edits)[name]
     assert (*_count(found), found.ids) == (1, 2, ("here",))
-    inside = [make_sample("here"), make_sample("more"), make_sample("there", **changes)]
+    inside = [make_clean("here"), make_clean("more"), make_clean("there", **changes)]
     assert _count(_findings(*inside)[name]) == (0, 0)
 
 
-def test_other_tasks_are_not_the_other_split(make_sample: Any) -> None:
-    other = make_sample("there", task="caption", split="train", image="image of here")
-    assert _count(_findings(make_sample("here"), other)["leaked_images"]) == (0, 0)
+def test_other_tasks_are_not_the_other_split(make_clean: Any) -> None:
+    other = make_clean("there", task="caption", split="train", image_id="image of here")
+    assert _count(_findings(make_clean("here"), other)["leaked_images"]) == (0, 0)
 
 
-def test_prompts_that_all_rows_share_are_no_leak(make_sample: Any) -> None:
+def test_prompts_that_all_rows_share_are_no_leak(make_clean: Any) -> None:
     same = {"question": "What is shown?"}
     splits = ("test", "test", "train", "train")
-    samples = [make_sample(str(number), split=split, **same) for number, split in enumerate(splits)]
-    found = _findings(*samples)
+    edits = [make_clean(str(number), split=split, **same) for number, split in enumerate(splits)]
+    found = _findings(*edits)
     assert _count(found["leaked_questions"]) == (0, 0)
     assert _count(found["constant_prompts"]) == (2, 2)
-    found = _findings(*samples, make_sample("other"))
+    found = _findings(*edits, make_clean("other"))
     assert _count(found["leaked_questions"]) == (2, 3)
     assert _count(found["constant_prompts"]) == (0, 3)
 
 
-def test_captions_are_not_judged_as_questions(make_sample: Any) -> None:
+def test_captions_are_not_judged_as_questions(make_clean: Any) -> None:
     changes = {"task": "caption", "question": "a photo of", "prediction": "yes", "answers": ("a", "b")}
-    samples = [make_sample(split, split=split, **changes) for split in ("train", "test")]
-    found = _findings(*samples)
+    edits = [make_clean(split, split=split, **changes) for split in ("train", "test")]
+    found = _findings(*edits)
     for name in ("leaked_questions", "format_failures", "weak_targets", "text_overlap", "broken_yes_no"):
         assert _count(found[name]) == (0, 0)
 
 
-def test_distinct_locality_is_counted_once(make_sample: Any) -> None:
-    shared = (Item("Who was it?", "Ada"),)
-    samples = [
-        make_sample("one", text_items=shared, image_items=(DIG, DIG)),
-        make_sample("two", text_items=(Item("who was it", "Ada"), Item("and who else", "Bo"))),
+def test_distinct_locality_is_counted_once(make_clean: Any) -> None:
+    shared = (item("Who was it?", "Ada"),)
+    edits = [
+        make_clean("one", text=shared, images=(DIG, DIG)),
+        make_clean("two", text=(item("who was it", "Ada"), item("and who else", "Bo"))),
     ]
-    found = _findings(*samples)
+    found = _findings(*edits)
     assert _count(found["distinct_text_questions"]) == (2, 3)
     assert _count(found["distinct_image_items"]) == (2, 3)
 
 
-def test_rows_of_early_stages_are_judged_by_what_they_have(make_sample: Any) -> None:
-    early = {"rephrase": None, "image_rephrase": None, "text_items": None, "image_items": None}
-    found = _findings(make_sample("one", **early), make_sample("two", split="train", **early))
+def test_rows_of_early_stages_are_judged_by_what_they_have(make_clean: Any) -> None:
+    early = {"rephrase": None, "imagined": None, "locality": None}
+    found = _findings(make_clean("one", **early), make_clean("two", split="train", **early))
     assert _count(found["identical_rephrases"]) == (0, 0)
     assert _count(found["leaked_image_rephrases"]) == (0, 0)
     assert _count(found["incomplete_rows"]) == (0, 1)
     assert _count(found["leaked_images"]) == (0, 1)
 
 
-def test_what_is_edited_into_an_entity_in_both_splits(make_sample: Any) -> None:
+def test_what_is_edited_into_an_entity_in_both_splits(make_clean: Any) -> None:
     def found(**changes: str) -> tuple[int, int]:
-        here = make_sample(
-            "one", **{"entity": "m.01", "question": "Which city?", "target": "Rome", **changes}
-        )
-        there = make_sample("two", split="train", entity="m.01", question="which city", target="rome")
+        own = {"image_id": "m.01/1.jpg", "question": "Which city?", "target": "Rome"}
+        here = make_clean("one", **{**own, **changes})
+        there = make_clean("two", split="train", image_id="m.01/2.jpg", question="which city", target="rome")
         return _count(_findings(here, there)["leaked_entity_edits"])
 
     assert found() == (1, 1)
-    assert found(entity="m.02") == found(question="Which town?") == found(target="Pisa") == (0, 1)
-    assert found(entity="") == (0, 0)
+    assert found(image_id="m.02/1.jpg") == found(question="Which town?") == found(target="Pisa") == (0, 1)
+    assert found(image_id="1.jpg") == (0, 0)
 
 
-def test_hops_that_are_there_and_hops_that_tell_their_answer(make_sample: Any) -> None:
+def test_hops_that_are_there_and_hops_that_tell_their_answer(make_clean: Any) -> None:
     one, two = Hop("1-hop", "In which land is it?", "Italy"), Hop("2-hop", "What is Italy's flag?", "Italy's")
-    found = _findings(make_sample("one", hops=(one, two)), make_sample("two", hops=(one,)), make_sample("no"))
+    found = _findings(make_clean("one", hops=(one, two)), make_clean("two", hops=(one,)), make_clean("no"))
     assert [_count(found[f"{number}_hop_rows"]) for number in (1, 2, 3, 4)] == [
         (2, 2),
         (1, 2),
@@ -195,10 +197,10 @@ def test_hops_that_are_there_and_hops_that_tell_their_answer(make_sample: Any) -
     assert found["told_hops"].ids == ("one",)
 
 
-def test_questions_that_have_one_target_whatever_is_shown(make_sample: Any) -> None:
-    def row(name: str, said: str, target: str, question: str = "What city?") -> Sample:
-        sample: Sample = make_sample(name, question=question, prediction=said, target=target)
-        return sample
+def test_questions_that_have_one_target_whatever_is_shown(make_clean: Any) -> None:
+    def row(name: str, said: str, target: str, question: str = "What city?") -> EditRow:
+        edit: EditRow = make_clean(name, question=question, prediction=said, target=target)
+        return edit
 
     told = [row("one", "Monte Carlo", "Marrakesh"), row("two", "Rabat", "marrakesh.")]
     assert _count(_findings(*told)["questions_of_one_target"]) == (2, 2)
@@ -208,9 +210,9 @@ def test_questions_that_have_one_target_whatever_is_shown(make_sample: Any) -> N
     ) == (0, 0)
 
 
-def test_what_a_dataset_does_not_have_is_nothing_that_a_row_lacks(make_sample: Any) -> None:
-    found = _findings(make_sample("one", prediction=None, image_rephrase=None))
+def test_what_a_dataset_does_not_have_is_nothing_that_a_row_lacks(make_clean: Any) -> None:
+    found = _findings(make_clean("one", prediction="", base="", imagined=None))
     names = ("containment", "equal_without_articles", "equal_without_punctuation", "format_failures")
     assert [_count(found[name]) for name in names] == [(0, 0)] * 4
     assert found["incomplete_rows"].count == 0
-    assert _findings(make_sample("one", hops=(Hop("1-hop", "Where?", ""),)))["incomplete_rows"].count == 1
+    assert _findings(make_clean("one", hops=(Hop("1-hop", "Where?", ""),)))["incomplete_rows"].count == 1

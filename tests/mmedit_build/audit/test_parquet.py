@@ -1,9 +1,8 @@
-"""Published datasets give the samples of the edits they were made of, from a folder and by load_dataset."""
+"""Published datasets give the edits they were made of, from a folder and by load_dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import pytest
 from PIL import Image
 
 from mmedit_build.audit import parquet
-from mmedit_build.audit.samples import Sample, Target
-from mmedit_build.audit.targets import from_edits, open_target
+from mmedit_build.audit.dataset import Target
+from mmedit_build.audit.targets import open_target
 from mmedit_build.errors import UserError
+from mmedit_build.formats.edits import hops_of
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
@@ -47,11 +47,6 @@ class Dataset:
             write_table(table, self.folder, embedded=embedded, extended=True)
         (self.folder / "README.md").write_text(CONFIGS)
 
-    @property
-    def samples(self) -> list[Sample]:
-        """Those of the edits; annotators' answers to locality questions stay in the pools."""
-        return [_without_votes(sample) for sample in from_edits("", self.edits, self.work).samples]
-
     def file(self, config: str, split: str) -> Path:
         return next((self.folder / "data" / config).glob(f"{split}-*"))
 
@@ -65,14 +60,21 @@ class Dataset:
             Image.new("RGB", (8, 8), (int(edit.image_id), shade, 0)).save(path)
 
 
-def _without_votes(sample: Sample) -> Sample:
-    texts = tuple(replace(item, answers=()) for item in sample.text_items or ())
-    images = tuple(replace(item, answers=()) for item in sample.image_items or ())
-    return replace(sample, text_items=texts, image_items=images)
-
-
-def _sorted(samples: Any) -> list[Sample]:
-    return sorted(samples, key=lambda sample: str(sample.id))
+def _told(edits: Sequence[EditRow]) -> list[tuple[object, ...]]:
+    """What the tables of edits tell; annotators' answers to locality questions stay in the pools."""
+    told: list[tuple[object, ...]] = []
+    for edit in sorted(edits, key=lambda edit: edit.id):
+        assert edit.rephrase is not None
+        assert edit.imagined is not None
+        assert edit.locality is not None
+        of_edit = (edit.id, edit.task, edit.split, edit.image_id, edit.question, edit.target, edit.prediction)
+        items = [
+            (one.id, one.relation, one.image_id, one.question, one.answer)
+            for one in (*edit.locality.text, *edit.locality.image)
+        ]
+        added = (edit.rephrase.text, edit.imagined.digest, items, hops_of(edit))
+        told.append((*of_edit, edit.answers, *added))
+    return told
 
 
 @pytest.fixture
@@ -91,13 +93,12 @@ def downloaded(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     datasets.enable_progress_bars()
 
 
-def test_a_folder_gives_the_samples_of_its_edits(dataset: Dataset) -> None:
-    target = open_target(str(dataset.folder))
-    assert _sorted(target.samples) == _sorted(dataset.samples)
+def test_a_folder_gives_its_edits(dataset: Dataset) -> None:
+    assert _told(open_target(str(dataset.folder)).edits) == _told(dataset.edits)
 
 
 def test_what_load_dataset_gives_is_the_same(dataset: Dataset, downloaded: Target) -> None:
-    assert _sorted(downloaded.samples) == _sorted(dataset.samples)
+    assert _told(downloaded.edits) == _told(dataset.edits)
 
 
 @pytest.mark.parametrize("source", ["folder", "hub"])

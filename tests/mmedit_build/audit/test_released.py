@@ -6,18 +6,19 @@ Where a count differs from the published one, docs/audit.md says by how much and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mmedit_build.audit.judgments import asks_yes_no, breaks_yes_no, fails_by_format
+from mmedit_build.audit.dataset import Target
+from mmedit_build.audit.judgments import asks_yes_no, breaks_yes_no, fails_by_format, image_items
 from mmedit_build.audit.report import Report, audit_target
-from mmedit_build.audit.samples import Item, Sample, Target
-from mmedit_build.audit.targets import load
-from mmedit_build.rows import SPLITS, Split, Task
+from mmedit_build.audit.targets import open_target
+from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Split, Task
 from mmedit_build.scoring.text import opens_with_auxiliary
+from tests.mmedit_build.audit.conftest import item
 
 Counts = dict[str, tuple[int, int]]
 
@@ -73,13 +74,13 @@ CAPTION_TRAIN: Counts = {
 
 
 @pytest.fixture(scope="session")
-def samples(released: Path) -> list[Sample]:
-    return load(str(released))
+def edits(released: Path) -> Sequence[EditRow]:
+    return open_target(str(released)).edits
 
 
 @pytest.fixture(scope="session")
-def report(samples: list[Sample]) -> Report:
-    return audit_target(Target("released", samples))
+def report(edits: Sequence[EditRow]) -> Report:
+    return audit_target(Target("released", edits))
 
 
 @pytest.mark.parametrize(
@@ -100,44 +101,49 @@ def test_counts(report: Report, task: Task, split: Split, counts: Counts) -> Non
     ("split", "broken", "asked", "format_failures"), [("test", 155, 280, 154), ("train", 441, 797, 493)]
 )
 def test_published_counts_of_yes_no_take_the_first_word_for_it(
-    samples: list[Sample], split: Split, broken: int, asked: int, format_failures: int
+    edits: Sequence[EditRow], split: Split, broken: int, asked: int, format_failures: int
 ) -> None:
-    here = [one for one in samples if (one.task, one.split) == ("vqa", split)]
+    here = [one for one in edits if (one.task, one.split) == ("vqa", split)]
     asking = [one for one in here if asks_yes_no(one, opens_with_auxiliary)]
     assert (len(asking), sum(breaks_yes_no(one, opens_with_auxiliary) for one in asking)) == (asked, broken)
     assert sum(fails_by_format(one, opens_with_auxiliary) for one in here) == format_failures
 
 
-def test_votes_about_image_locality(samples: list[Sample], released: Path) -> None:
+def test_votes_about_image_locality(edits: Sequence[EditRow], released: Path) -> None:
     pool = json.loads((released / "locality" / "okvqa_loc.json").read_text(encoding="utf-8"))
-    votes = {(one["image"], one["question"]): tuple(one["answer"]) for one in pool}
-    counted = audit_target(Target("with votes", [_with_votes(one, votes.__getitem__) for one in samples]))
+    votes = {(Path(one["image"]).name, one["question"]): tuple(one["answer"]) for one in pool}
+    counted = audit_target(Target("with votes", [_with_votes(one, votes.__getitem__) for one in edits]))
     test, train = (counted.group("vqa", split).finding("minority_items") for split in SPLITS[::-1])
     assert (test.count, test.of) == (2093 - 1309, 2093)
     assert (train.count, train.of) == (6345 - 3991, 6345)
 
 
-def test_votes_in_the_pool_of_image_locality(samples: list[Sample], released: Path) -> None:
+def test_votes_in_the_pool_of_image_locality(edits: Sequence[EditRow], released: Path) -> None:
     pool = json.loads((released / "locality" / "okvqa_loc.json").read_text(encoding="utf-8"))
-    items = tuple(Item(one["question"], "", image=one["image"], answers=tuple(one["answer"])) for one in pool)
-    whole = audit_target(Target("pool", [replace(samples[0], image_items=items)]))
+    items = tuple(item(one["question"], "", image=one["image"], answers=tuple(one["answer"])) for one in pool)
+    whole = audit_target(Target("pool", [_with_items(edits[0], items)]))
     found = whole.groups[0].finding("weak_items")
     assert (found.count, found.of) == (2467, 5046)
 
 
-def test_what_is_known_of_the_captions(samples: list[Sample]) -> None:
-    captions = [one for one in samples if one.task == "caption"]
+def test_what_is_known_of_the_captions(edits: Sequence[EditRow]) -> None:
+    captions = [one for one in edits if one.task == "caption"]
     assert {one.question for one in captions} == {"a photo of"}
-    assert len({one.rephrase for one in captions}) == 19
+    assert len({one.rephrase.text for one in captions if one.rephrase}) == 19
     assert sum(one.target != one.target.strip() for one in captions) == 557
     assert round(sum(len(one.target.split()) for one in captions) / len(captions), 1) == 10.4
     edited = {one.image for one in captions}
-    elsewhere = {item.image for one in captions for item in one.image_items or ()}
+    elsewhere = {one.image for edit in captions for one in image_items(edit)}
     assert len(edited & elsewhere) == 270
 
 
-def _with_votes(sample: Sample, votes: Callable[[tuple[str | None, str]], tuple[str, ...]]) -> Sample:
-    items = tuple(
-        replace(item, answers=votes((item.image, item.question))) for item in sample.image_items or ()
+def _with_votes(edit: EditRow, votes: Callable[[tuple[str, str]], tuple[str, ...]]) -> EditRow:
+    items = (
+        replace(one, answers=votes((Path(one.image or "").name, one.question))) for one in image_items(edit)
     )
-    return replace(sample, image_items=items)
+    return _with_items(edit, tuple(items))
+
+
+def _with_items(edit: EditRow, items: tuple[LocalityItem, ...]) -> EditRow:
+    assert edit.locality is not None
+    return replace(edit, locality=replace(edit.locality, image=items))

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.report import BROKEN_IMAGES, EXAMPLES, audit, audit_target, faults, percent
 from mmedit_build.audit.run import run_audit
-from mmedit_build.audit.samples import Target
 from mmedit_build.audit.targets import from_edits
 from mmedit_build.formats.exchange import to_row
 from mmedit_build.formats.files import dump
@@ -33,17 +33,17 @@ def _painted(work: Work, edit: EditRow) -> EditRow:
     return edit
 
 
-def test_groups_are_in_order_and_empty_ones_are_left_out(make_sample: Any) -> None:
+def test_groups_are_in_order_and_empty_ones_are_left_out(make_clean: Any) -> None:
     keys = [("caption", "test"), ("vqa", "test"), ("vqa", "train")]
-    samples = [make_sample(f"{task} {split}", task=task, split=split) for task, split in keys]
-    report = audit_target(Target("three", samples))
+    edits = [make_clean(f"{task} {split}", task=task, split=split) for task, split in keys]
+    report = audit_target(Target("three", edits))
     assert [group.name for group in report.groups] == ["vqa train", "vqa test", "caption test"]
     assert [group.rows for group in report.groups] == [1, 1, 1]
 
 
-def test_json_has_counts_shares_and_a_few_ids(make_sample: Any) -> None:
-    samples = [make_sample(str(number), rephrase='"Quoted?"') for number in range(8)]
-    report = audit_target(Target("quoted", [*samples, make_sample("fine"), make_sample("näher")]))
+def test_json_has_counts_shares_and_a_few_ids(make_clean: Any) -> None:
+    edits = [make_clean(str(number), rephrase='"Quoted?"') for number in range(8)]
+    report = audit_target(Target("quoted", [*edits, make_clean("fine"), make_clean("näher")]))
     content = json.loads(report.to_json())
     [group] = content["groups"]
     assert (content["target"], group["task"], group["split"], group["rows"]) == ("quoted", "vqa", "test", 10)
@@ -52,12 +52,12 @@ def test_json_has_counts_shares_and_a_few_ids(make_sample: Any) -> None:
     assert group["findings"]["leaked_images"]["share"] is None
     assert (
         report.to_json()
-        == audit_target(Target("quoted", [*samples, make_sample("fine"), make_sample("näher")])).to_json()
+        == audit_target(Target("quoted", [*edits, make_clean("fine"), make_clean("näher")])).to_json()
     )
 
 
-def test_the_table_has_a_line_for_each_measure_that_looked_at_something(make_sample: Any) -> None:
-    report = audit_target(Target("one", [make_sample(rephrase="How many cats has one?"), make_sample("two")]))
+def test_the_table_has_a_line_for_each_measure_that_looked_at_something(make_clean: Any) -> None:
+    report = audit_target(Target("one", [make_clean(rephrase="How many cats has one?"), make_clean("two")]))
     header, lines = report.table()
     assert header == ["", "vqa test"]
     cells = dict(lines)
@@ -75,12 +75,12 @@ def test_shares_are_never_rounded_to_none_or_all(share: float, words: str) -> No
     assert percent(share) == words
 
 
-def test_faults_are_what_must_not_be(make_sample: Any) -> None:
-    clean = [make_sample("one"), make_sample("two", split="train")]
+def test_faults_are_what_must_not_be(make_clean: Any) -> None:
+    clean = [make_clean("one"), make_clean("two", split="train")]
     assert faults(audit_target(Target("clean", clean))) == []
-    doubtful = make_sample("one", prediction="cats", target="two cats")
+    doubtful = make_clean("one", prediction="cats", target="two cats")
     assert faults(audit_target(Target("doubtful", [doubtful, clean[1]]))) == []
-    leaking = replace(clean[1], image="image of one")
+    leaking = replace(clean[1], image_id="image of one")
     assert faults(audit_target(Target("leaking", [clean[0], leaking]))) == [
         "images in both splits in vqa train: 1 of 1 (100.0%), such as two",
         "images in both splits in vqa test: 1 of 1 (100.0%), such as one",

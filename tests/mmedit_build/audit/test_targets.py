@@ -1,4 +1,4 @@
-"""Whatever is named is recognized, and read into the same samples."""
+"""Whatever is named is recognized, and read into edits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmedit_build.audit.samples import Item, Sample
-from mmedit_build.audit.targets import load, open_target
+from mmedit_build.audit.judgments import image_items, text_items
+from mmedit_build.audit.targets import open_target
 from mmedit_build.build import finish
 from mmedit_build.engine.shards import write_rows
 from mmedit_build.errors import UserError
@@ -18,7 +18,7 @@ from mmedit_build.formats.exchange import to_row
 from mmedit_build.formats.files import dump
 from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow
-from mmedit_build.work import Work
+from mmedit_build.work import STAGES, Work
 
 
 def _json(folder: Path, name: str, rows: list[ReleasedRow]) -> Path:
@@ -35,53 +35,29 @@ def _picture(path: Path) -> bytes:
 
 def test_a_work_folder_is_read_with_all_that_edits_have(tmp_path: Path, make_edit: Any) -> None:
     write_rows(tmp_path / "attach" / "rows.jsonl", [make_edit(42)])
-    assert load(str(tmp_path)) == [
-        Sample(
-            id="vqa/val2014/42000",
-            task="vqa",
-            split="test",
-            image="42",
-            question="How many cats are there?",
-            prediction="4",
-            target="2",
-            rephrase="What number of cats can be seen?",
-            image_rephrase="digest of vqa 42",
-            answers=("2",) * 8 + ("3",) * 2,
-            text_items=(Item("who painted the sky", "Ada", answers=("Ada", "Ada L.")),),
-            image_items=(
-                Item(
-                    "What is this tool for?",
-                    "digging",
-                    image="7",
-                    answers=("digging", "digging", "fun"),
-                ),
-            ),
-        )
-    ]
+    assert open_target(str(tmp_path)).edits == [make_edit(42)]
 
 
 def test_a_stage_made_of_other_rows_than_there_are_now_is_refused(tmp_path: Path, make_edit: Any) -> None:
     work = Work(tmp_path)
     for stage in ("mine", "rephrase"):
         finish(work, stage, [], [make_edit(42)])
-    assert len(load(str(tmp_path))) == 1
+    assert len(open_target(str(tmp_path)).edits) == 1
     finish(work, "mine", [], [make_edit(43)])
     with pytest.raises(UserError, match=r"rows of mine .* have changed since rephrase was made of them"):
-        load(str(tmp_path))
+        open_target(str(tmp_path))
 
 
 def test_the_last_finished_stage_is_read(tmp_path: Path, make_edit: Any) -> None:
-    def written(stage: str, edit: EditRow) -> Sample:
+    def written(stage: str, edit: EditRow) -> EditRow:
         write_rows(tmp_path / stage / "rows.jsonl", [edit, replace(edit, id="unsplit", split=None)])
-        [sample] = load(str(tmp_path))
-        return sample
+        [read] = open_target(str(tmp_path)).edits
+        return read
 
     bare = make_edit(42, rephrase=None, imagined=None, locality=None)
-    mined = written("mine", bare)
-    assert (mined.rephrase, mined.image_rephrase, mined.text_items) == (None, None, None)
-    assert written("rephrase", make_edit(42, imagined=None, locality=None)).rephrase is not None
-    assert written("imagine", make_edit(42, locality=None)).image_rephrase is not None
-    assert written("attach", make_edit(42)).text_items is not None
+    rephrased, painted = replace(bare, rephrase=make_edit(42).rephrase), make_edit(42, locality=None)
+    for stage, edit in zip(STAGES, (bare, rephrased, painted, make_edit(42)), strict=False):
+        assert written(stage, edit) == edit
 
 
 def test_pictures_of_a_work_folder_are_those_that_are_there(tmp_path: Path, make_edit: Any) -> None:
@@ -99,22 +75,23 @@ def test_files_in_mmedits_layout_are_read_by_their_names(tmp_path: Path, make_ed
     row = to_row(make_edit(42))
     for name in ("vqa_train.json", "vqa_eval.json", "caption_train_edit.json", "notes.json"):
         _json(tmp_path, name, [row])
-    samples = load(str(tmp_path))
-    assert [(one.id, one.task, one.split) for one in samples] == [
+    edits = open_target(str(tmp_path)).edits
+    assert [(one.id, one.task, one.split) for one in edits] == [
         ("Row 1 of vqa_train.json", "vqa", "train"),
         ("Row 1 of vqa_eval.json", "vqa", "test"),
         ("Row 1 of caption_train_edit.json", "caption", "train"),
     ]
-    assert samples[0].text_items == (Item("who painted the sky", "Ada"),)
-    assert samples[0].image == "val2014/COCO_val2014_000000000042.jpg"
+    [fact], [other] = text_items(edits[0]), image_items(edits[0])
+    assert (fact.question, fact.answer) == ("who painted the sky", "Ada")
+    assert (edits[0].image_id, other.image_id) == ("42", "7")
 
 
 def test_other_files_of_the_layout_are_read_too(tmp_path: Path, make_edit: Any) -> None:
     row = to_row(make_edit(42))
     file = _json(tmp_path, "eval.json", [row])
     _json(tmp_path, "train.json", [row, row])
-    assert [one.split for one in load(str(file))] == ["test"]
-    assert [one.split for one in load(str(tmp_path))] == ["train", "train", "test"]
+    assert [one.split for one in open_target(str(file)).edits] == ["test"]
+    assert [one.split for one in open_target(str(tmp_path)).edits] == ["train", "train", "test"]
 
 
 def test_pictures_beside_the_json_are_found_and_others_are_not_asked_for(
@@ -152,28 +129,28 @@ def test_rows_of_a_work_folder_lead_nowhere_else_either(tmp_path: Path, make_edi
 @pytest.mark.parametrize("target", ["x" * 300, "a\0b", "\ud800"])
 def test_a_name_that_no_file_can_have_is_not_there(target: str) -> None:
     with pytest.raises(UserError, match="There is no file or folder"):
-        load(target)
+        open_target(target)
 
 
 def test_what_cannot_be_audited_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"neither a work folder .* nor a published dataset"):
-        load(str(tmp_path))
+        open_target(str(tmp_path))
     with pytest.raises(UserError, match="There is no file or folder"):
-        load(str(tmp_path / "gone"))
+        open_target(str(tmp_path / "gone"))
     with pytest.raises(UserError, match="holds no rows"):
-        load(str(_json(tmp_path, "vqa_eval.json", [])))
+        open_target(str(_json(tmp_path, "vqa_eval.json", [])))
 
 
 def test_rows_of_another_version_and_rows_without_splits_are_told(tmp_path: Path, make_edit: Any) -> None:
     write_rows(tmp_path / "mine" / "rows.jsonl", [make_edit(split=None)])
     with pytest.raises(UserError, match="holds no edits that belong to a split"):
-        load(str(tmp_path))
+        open_target(str(tmp_path))
     (tmp_path / "mine" / "rows.jsonl").write_text('{"id": "vqa/val2014/1"}\n')
     with pytest.raises(UserError, match="does not hold rows of this version"):
-        load(str(tmp_path))
+        open_target(str(tmp_path))
 
 
 def test_the_hub_is_asked_for_names_that_are_no_paths() -> None:
     # The tests run offline, so the sentence about the Hub is what comes back.
     with pytest.raises(UserError, match="Cannot load nobody/nothing-at-all from the Hub"):
-        load("nobody/nothing-at-all@v1")
+        open_target("nobody/nothing-at-all@v1")

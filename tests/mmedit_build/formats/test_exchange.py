@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mmedit_build.errors import UserError
-from mmedit_build.formats.exchange import Exported, export_edits, hops_of, import_rows, to_row
+from mmedit_build.formats.edits import hops_of
+from mmedit_build.formats.exchange import Exported, export_edits, import_rows, to_row
 from mmedit_build.formats.files import dump, files_in, read_rows
 from mmedit_build.formats.mmedit import FILES
 from mmedit_build.formats.rows import ReleasedRow
