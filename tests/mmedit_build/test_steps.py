@@ -43,9 +43,7 @@ def small() -> Recipe:
     mine = whole.mine.model_copy(
         update={
             "vqa": whole.mine.vqa.model_copy(update={"sizes": Sizes(train=12, test=6)}),
-            "caption": whole.mine.caption.model_copy(
-                update={"sizes": Sizes(train=4, test=2), "most_consensus": 1.0}
-            ),
+            "caption": whole.mine.caption.model_copy(update={"sizes": Sizes(train=4, test=2)}),
             "shard_rows": 64,
         }
     )

@@ -1,0 +1,6 @@
+"""What captions say, read and compared."""
+
+from mmedit_build.scoring.statements.comparing import Findings, compare
+from mmedit_build.scoring.statements.reading import Said, read
+
+__all__ = ["Findings", "Said", "compare", "read"]
