@@ -44,6 +44,8 @@ def compare(caption: Said, references: Sequence[Said]) -> Findings:
 
 def _is_known(thing: Thing, references: Sequence[Said]) -> bool:
     """Whether a reference names it, or by a more general or a more exact word."""
+    if nouns.is_part(thing.name):
+        return True
     hints = set().union(*(reference.hints for reference in references))
     if any(thing.name in nouns.kinds(hint) for hint in hints):
         return True
@@ -128,7 +130,7 @@ def _left_out(caption: Said, references: Sequence[Said]) -> Iterator[str]:
         for thing in reference.things:
             texts.setdefault(thing.name, thing.text)
     for name, text in texts.items():
-        if nouns.is_setting(name):
+        if nouns.is_setting(name) or nouns.is_part(name):
             continue
         number = sum(any(name in nouns.kinds(thing.name) for thing in one.things) for one in references)
         if 2 * number > len(references) and not any(nouns.compatible(name, hint) for hint in caption.hints):

@@ -50,6 +50,11 @@ def is_setting(thing: str) -> bool:
     return "@setting" in _GENERAL.get(thing, ())
 
 
+def is_part(thing: str) -> bool:
+    """Whether it is part of a body, which every body has."""
+    return "@part" in _GENERAL.get(thing, ())
+
+
 def is_counted(thing: str) -> bool:
     """Whether the form of its word tells how many there are."""
     return not _UNCOUNTED.intersection(_GENERAL.get(thing, ()))
@@ -68,6 +73,6 @@ def _read() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     return names, general
 
 
-_UNCOUNTED = frozenset({"@uncounted", "@setting"})
+_UNCOUNTED = frozenset({"@uncounted", "@setting", "@part"})
 NAMES, _GENERAL = _read()
 """By each word in the lists, the thing that it names; and by each thing, what it is a kind of."""

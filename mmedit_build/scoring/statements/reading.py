@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mmedit_build.scoring.statements import nouns
 from mmedit_build.scoring.statements.vocabulary import (
+    ADJECTIVES,
     COLLECTIVE,
     COLORS,
     ENDS,
@@ -38,9 +39,23 @@ _BESIDE = re.compile(
     r"\b(?:(?:on|to|at|in) )?(?:(?:the|its|their|his|her) )?(left|right)(?:[- ]hand)?(?: side)? of "
     rf"(?!{_PICTURE})"
 )
-_PHRASES = ((re.compile(r"\bin front of\b"), " front_of "), (re.compile(r"\bon top of\b"), " atop "))
+_PHRASES = (
+    (re.compile(r"\bin front of\b"), " front_of "),
+    (re.compile(r"\bon top of\b"), " atop "),
+    (re.compile(r"\b(?:at|for|towards?|into) (?:the|a) camera\b"), " "),
+    (
+        re.compile(
+            rf"\b(?:{'|'.join(NUMBERS)}) (?:way|speed|story|storey|wheeler|lane|tier|year|piece|foot)\b"
+        ),
+        " ",
+    ),
+)
+"""What stands for a relation, and what looks like a thing or a number and is none."""
 _TOKEN = re.compile(r"[a-z0-9_]+(?:'[a-z]+)?|[,.;:!?]")
 _OF_PICTURE = re.compile(_PICTURE)
+
+
+_NO_THINGS = (FIRST, NUMBERS, SIZES, PLACES, COLORS, ADJECTIVES)
 
 
 class Quality(NamedTuple):
@@ -119,7 +134,7 @@ def _noun(word: str) -> str | None:
 def _is_verb(word: str) -> bool:
     if word in NO_VERBS or word in COLORS:
         return False
-    return word in VERBS or (_noun(word) is None and len(word) > 5 and word.endswith("ing"))
+    return word in VERBS or (_noun(word) is None and len(word) > 5 and word.endswith(("ing", "ed")))
 
 
 @cache
@@ -130,6 +145,11 @@ def _about(word: str) -> frozenset[str]:
     found = {nouns.concept(one), SHOWS.get(word), MEANS.get(one), MEANS.get(word), MEANS.get(stem)}
     parts = word.split("_") if "_" in word else ()
     return frozenset(name for name in found if name).union(*map(_about, parts))
+
+
+def _ends(word: str) -> bool:
+    """Whether a small word or a mark ends a noun phrase."""
+    return word in ENDS or not word[0].isalnum()
 
 
 class _Reader:
@@ -159,17 +179,15 @@ class _Reader:
             of, sign = RELATIONS[word]
             self._relation = None if self._last is None else (of, sign, self._last)
             self._before = "on"
-        elif not word[0].isalnum() or word in ENDS:
+        elif _ends(word) or (_is_verb(word) and self._acts(place, word)):
             self._end(place)
             self._before = word
-            if not word[0].isalnum():
-                self._relation = self._number = None
-        elif word in FIRST and self._has_noun():
+            self._relation = None
+            if not _ends(word) or not word[0].isalnum():
+                self._number = None
+        elif (word in FIRST or word in NUMBERS) and self._has_noun():
             self._end(place)
             self._phrase = [word]
-        elif _is_verb(word) and self._acts(place, word):
-            self._end(place)
-            self._before = word
         elif not owner:
             self._phrase.append(word)
 
@@ -185,13 +203,15 @@ class _Reader:
 
     def _acts(self, place: int, word: str) -> bool:
         """Whether a form of a verb is one here, and not part of a noun phrase as in "a parked car"."""
+        if singular(word) in GROUPS and self._next(place) == "of":
+            return False
         known = [one for one in map(_noun, self._phrase) if one and one not in COLORS]
         if _noun(word):
             return bool(known) and not nouns.kinds(nouns.concept(known[-1])).isdisjoint(("person", "animal"))
-        if known or not self._phrase:
+        if known or not self._phrase or any(singular(one) in VAGUE for one in self._phrase):
             return True
         after = self._next(place)
-        return not after or after in ENDS or after in FIRST or not after[0].isalnum()
+        return not after or _ends(after) or after in FIRST or after in NUMBERS
 
     def _end(self, place: int) -> None:
         """Make a thing of the phrase that ends before a place."""
@@ -206,6 +226,8 @@ class _Reader:
                 self._number = GROUPS[singular(head)]
             else:
                 self._tell(phrase, place, of=of)
+            return
+        if phrase[0] == "no" or self._before == "without":
             return
         if _noun(head) is None and phrase[0] not in FIRST and phrase[0] not in NUMBERS:
             return
@@ -264,12 +286,12 @@ class _Reader:
 
 def _head(phrase: list[str]) -> str | None:
     """The word of a phrase that names its thing."""
-    last = phrase[-1]
-    if last in FIRST or last in NUMBERS or last in SIZES or last in PLACES:
-        return None
-    if last in COLORS:
-        return last if last == "orange" and phrase[0] in FIRST and len(phrase) > 1 else None
-    return last
+    words = list(phrase)
+    if len(words) > 1 and words[-1] == "orange" and words[0] in FIRST:
+        return "orange"
+    while words and any(words[-1] in no_things for no_things in _NO_THINGS):
+        words.pop()
+    return words[-1] if words else None
 
 
 def _adjectives(phrase: list[str]) -> list[Quality]:

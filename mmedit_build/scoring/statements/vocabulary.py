@@ -36,6 +36,7 @@ def _forms(verb: str) -> list[str]:
 _LISTS = _sections()
 FIRST = _LISTS["begins a noun phrase"]
 ENDS = _LISTS["ends a noun phrase"]
+ADJECTIVES = _LISTS["adjective"]
 VAGUE = _LISTS["names nothing that could be there or not"]
 VERBS = _LISTS["tells what is done, of another form"].union(*map(_forms, _LISTS["tells what is done"]))
 NO_VERBS = _LISTS["looks like a form of a verb and is none"]
@@ -45,7 +46,7 @@ NUMBERS: dict[str, Number] = {
     **{word: (value, value) for value, word in enumerate(_UNITS.split(), 1)},
     **{str(value): (value, value) for value in range(1, 21)},
     **_every("a an another single", (1, 1)),
-    **_every("both double", (2, 2)),
+    **_every("both", (2, 2)),
     **_every("several few multiple various assorted", _SEVERAL),
     **_every("many numerous", (3, inf)),
 }
@@ -58,6 +59,7 @@ GROUPS: dict[str, Number] = {
     **_every("gang handful bouquet school plenty majority ton fleet", _SEVERAL),
     **_every("trio", (3, 3)),
     **_every("slice piece type kind sort brand style loaf body sheet strip bit half load", _UNTOLD),
+    **_every("glass cup mug bottle can sip", _UNTOLD),
     **_every("picture photo photograph image view shot closeup drawing snapshot scene", _UNTOLD),
     **_every("top side front back edge end middle center corner bottom part inside rear reflection", _UNTOLD),
 }
@@ -116,4 +118,4 @@ MEANS = {
     "bicyclist": "bicycle", "motorcyclist": "motorcycle", "sail": "boat", "row": "boat", "paddle": "boat",
     "swim": "water", "fly": "sky", "batter": "bat", "hitter": "bat", "pitch": "ball",
 }  # fmt: skip
-"""By what is done, or who does it, the thing that it is done with: who says the one need not say the other."""
+"""By what is done, or who does it, the thing that it is done with: to say the one is to hint at the other."""
