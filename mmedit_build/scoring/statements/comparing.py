@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from mmedit_build.scoring.statements import nouns
-from mmedit_build.scoring.statements.reading import Quality, Relation, Said, Thing
+from mmedit_build.scoring.statements.things import Quality, Relation, Said, Thing
 
 _AGREES, _OPEN, _DIFFERS = "agrees", "open", "differs"
 
