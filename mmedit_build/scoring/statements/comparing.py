@@ -126,14 +126,14 @@ def _fits(thing: Thing, name: str, wanted: tuple[Quality, ...]) -> bool | None:
 
 def _left_out(caption: Said, references: Sequence[Said]) -> Iterator[str]:
     texts: dict[str, str] = {}
-    for reference in references:
-        for thing in reference.things:
+    for thing in (thing for reference in references for thing in reference.things):
+        if not nouns.is_setting(thing.name) and not nouns.is_part(thing.name):
             texts.setdefault(thing.name, thing.text)
+    said = set(caption.hints)
     for name, text in texts.items():
-        if nouns.is_setting(name) or nouns.is_part(name):
-            continue
         number = sum(any(name in nouns.kinds(thing.name) for thing in one.things) for one in references)
-        if 2 * number > len(references) and not any(nouns.compatible(name, hint) for hint in caption.hints):
+        if 2 * number > len(references) and not any(nouns.compatible(name, hint) for hint in said):
+            said.add(name)
             yield text
 
 

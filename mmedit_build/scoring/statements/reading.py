@@ -108,7 +108,7 @@ class _Reader:
         head = _head(phrase)
         of = self._next(place, 0) == "of"
         if head is None or (of and singular(head) in GROUPS) or singular(head) in VAGUE:
-            if of and head and singular(head) in GROUPS:
+            if of and head and singular(head) in GROUPS and not is_picture(self._tokens[place + 1 :]):
                 self._number = GROUPS[singular(head)]
             else:
                 self._tell(phrase, place, of=of)
@@ -169,7 +169,7 @@ def _head(phrase: list[str]) -> str | None:
     """The word of a phrase that names its thing."""
     words = list(phrase)
     if len(words) > 1 and words[-1] == "orange" and words[0] in FIRST:
-        return "orange"
+        return words[-1]
     while words and any(words[-1] in no_things for no_things in _NO_THINGS):
         words.pop()
     return words[-1] if words else None
