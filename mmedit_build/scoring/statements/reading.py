@@ -30,6 +30,8 @@ from mmedit_build.scoring.statements.vocabulary import (
 from mmedit_build.scoring.words import singular
 
 _NO_THINGS = (FIRST, NUMBERS, SIZES, PLACES, COLORS, ADJECTIVES)
+_OPENS_NOTHING = frozenset({"or", "and"})
+"""What stands between two things of which the same is said."""
 _SAME_IN_PLURAL = frozenset({"sheep", "fish", "deer"})
 
 
@@ -67,7 +69,7 @@ class _Reader:
             self._before = "on"
         elif ends(word) or (is_verb(word) and self._acts(place, word)):
             self._end(place)
-            self._before = word
+            self._before = self._before if word in _OPENS_NOTHING else word
             self._relation = None
             if not ends(word) or not word[0].isalnum():
                 self._number = None
@@ -94,7 +96,7 @@ class _Reader:
         known = [one for one in map(noun, self._phrase) if one and one not in COLORS]
         if noun(word):
             return bool(known) and not nouns.kinds(nouns.concept(known[-1])).isdisjoint(("person", "animal"))
-        if known or not self._phrase or any(singular(one) in VAGUE for one in self._phrase):
+        if known or self._phrase in ([], ["that"]) or any(singular(one) in VAGUE for one in self._phrase):
             return True
         after = self._next(place)
         return not after or ends(after) or after in FIRST or after in NUMBERS

@@ -24,6 +24,7 @@ _UNIT = "way|speed|story|storey|wheeler|lane|tier|year|piece|foot"
 _BESIDE = r"(?:(?:on|to|at|in) )?(?:(?:the|its|their|his|her) )?(left|right)(?: hand)?(?: side)? of"
 _PHRASES = (
     (rf"\b{_BESIDE} (?!{_PICTURE})", r" \1_of "),
+    (r"\b(snow|skate|surf) board", r"\1board"),
     (r"\bin front of\b", " front_of "),
     (r"\bon top of\b", " atop "),
     (r"\b(?:at|for|towards?|into) (?:the|a) camera\b", " "),
@@ -76,9 +77,13 @@ def about(word: str) -> frozenset[str]:
     """The names of things that a word is about."""
     one = noun(word) or singular(word)
     stem = re.sub(r"(ing|ed|s)$", "", word)
-    found = {nouns.concept(one), SHOWS.get(word), MEANS.get(one), MEANS.get(word), MEANS.get(stem)}
+    found = {nouns.concept(one), *SHOWS.get(word, "").split()}
+    for name in {one, word, stem}:
+        found.update(MEANS.get(name, "").split())
+    if noun(stem):
+        found.add(nouns.concept(stem))
     parts = word.split("_") if "_" in word else ()
-    return frozenset(name for name in found if name).union(*map(about, parts))
+    return frozenset(found).union(*map(about, parts))
 
 
 def ends(word: str) -> bool:

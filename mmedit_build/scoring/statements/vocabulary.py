@@ -112,10 +112,11 @@ SHOWS = {"snowy": "snow", "grassy": "grass", "sandy": "sand", "rainy": "rain", "
 """Adjectives that name a thing."""
 
 MEANS = {
-    "ski": "ski", "skie": "ski", "skier": "ski", "snowboarder": "snowboard", "skateboarder": "skateboard",
-    "skate": "skateboard", "skater": "skateboard", "surf": "surfboard", "surfer": "surfboard",
-    "boarder": "board", "bike": "bike", "biker": "bike", "cycle": "bicycle", "cyclist": "bicycle",
-    "bicyclist": "bicycle", "motorcyclist": "motorcycle", "sail": "boat", "row": "boat", "paddle": "boat",
-    "swim": "water", "fly": "sky", "batter": "bat", "hitter": "bat", "pitch": "ball",
+    "ski": "ski snow", "skie": "ski snow", "skier": "ski snow", "snowboard": "snow",
+    "snowboarder": "snowboard snow", "skateboarder": "skateboard", "skate": "skateboard",
+    "skater": "skateboard", "surf": "surfboard sea", "surfer": "surfboard sea", "boarder": "board",
+    "bike": "bike", "biker": "bike", "cycle": "bicycle", "cyclist": "bicycle", "bicyclist": "bicycle",
+    "motorcyclist": "motorcycle", "sail": "boat", "row": "boat", "paddle": "boat", "swim": "water",
+    "fly": "sky", "batter": "bat", "hitter": "bat", "pitch": "ball", "tennis": "racket", "hand": "person",
 }  # fmt: skip
 """By what is done, or who does it, the thing that it is done with: to say the one is to hint at the other."""
