@@ -75,19 +75,26 @@ def judge_caption(references: Sequence[str], prediction: str, consensus: Consens
     }
     for name, score in scores.items():
         within(name, score)
-    fit = [place for place in range(len(said)) if not _denied(said, place)]
-    best = max(
-        fit or range(len(said)),
-        key=lambda place: (_set_right(caption, said[place], findings), agreement[place]),
-    )
+    target = _target(caption, said, findings, agreement) if findings else None
     reason = None
     if not text.plain(prediction):
         reason = "no answer"
     elif not findings:
         reason = RIGHT
-    elif not fit or not _set_right(caption, said[best], findings):
+    elif target is None:
         reason = "no reference sets it right"
-    return Verdict(references[best].strip(), scores, reason, findings.said_wrong, findings.left_out)
+    if target is None:
+        target = max(range(len(references)), key=agreement.__getitem__)
+    return Verdict(references[target].strip(), scores, reason, findings.said_wrong, findings.left_out)
+
+
+def _target(
+    caption: Said, said: Sequence[Said], findings: Findings, agreement: Sequence[float]
+) -> int | None:
+    """The reference most agreed on, of those that show most of what is wrong and say nothing others deny."""
+    shown = {place: _set_right(caption, one, findings) for place, one in enumerate(said)}
+    fit = (place for place, much in shown.items() if much and not _denied(said, place))
+    return max(fit, key=lambda place: (shown[place], agreement[place]), default=None)
 
 
 def _denied(said: Sequence[Said], place: int) -> bool:

@@ -117,6 +117,7 @@ MEANS = {
     "skater": "skateboard", "surf": "surfboard sea", "surfer": "surfboard sea", "boarder": "board",
     "bike": "bike", "biker": "bike", "cycle": "bicycle", "cyclist": "bicycle", "bicyclist": "bicycle",
     "motorcyclist": "motorcycle", "sail": "boat", "row": "boat", "paddle": "boat", "swim": "water",
-    "fly": "sky", "batter": "bat", "hitter": "bat", "pitch": "ball", "tennis": "racket", "hand": "person",
+    "fly": "sky", "batter": "bat", "hitter": "bat", "pitch": "ball", "tennis": "racket ball court",
+    "hand": "person",
 }  # fmt: skip
 """By what is done, or who does it, the thing that it is done with: to say the one is to hint at the other."""
