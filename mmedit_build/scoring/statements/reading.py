@@ -172,9 +172,13 @@ def _head(phrase: list[str]) -> str | None:
     words = list(phrase)
     if len(words) > 1 and words[-1] == "orange" and words[0] in FIRST:
         return words[-1]
-    while words and any(words[-1] in no_things for no_things in _NO_THINGS):
+    while words and (any(words[-1] in no_things for no_things in _NO_THINGS) or _is_adverb(words[-1])):
         words.pop()
     return words[-1] if words else None
+
+
+def _is_adverb(word: str) -> bool:
+    return word.endswith("ly") and noun(word) is None
 
 
 def _adjectives(phrase: list[str]) -> list[Quality]:

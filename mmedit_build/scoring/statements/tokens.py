@@ -80,8 +80,7 @@ def about(word: str) -> frozenset[str]:
     found = {nouns.concept(one), *SHOWS.get(word, "").split()}
     for name in {one, word, stem}:
         found.update(MEANS.get(name, "").split())
-    if noun(stem):
-        found.add(nouns.concept(stem))
+    found.update(nouns.concept(name) for name in (stem, f"{stem}e") if noun(name))
     parts = word.split("_") if "_" in word else ()
     return frozenset(found).union(*map(about, parts))
 

@@ -61,7 +61,7 @@ GROUPS: dict[str, Number] = {
     **_every("slice piece type kind sort brand style loaf body sheet strip bit half load", _UNTOLD),
     **_every("glass cup mug bottle can sip", _UNTOLD),
     **_every("picture photo photograph image view shot closeup drawing snapshot scene", _UNTOLD),
-    **_every("top side front back edge end middle center corner bottom part inside rear reflection", _UNTOLD),
+    **_every("top side front back edge end middle center corner bottom part base rear reflection", _UNTOLD),
 }
 """Words before an "of" that only tell how many there are, or how they are seen."""
 COLLECTIVE: dict[str, Number] = {
