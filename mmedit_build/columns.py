@@ -9,7 +9,7 @@ POOLS = ("text_locality", "image_locality", "gain")
 CONFIGS = (*EDITS, *POOLS)
 """Configurations: two of edits, two of the questions whose answers they shall not change, and one of those
 that the base model answers wrong."""
-LATER = frozenset({"gain", "relation", "text_cosine", "image_cosine"})
+LATER = frozenset({"gain", "relation", "text_cosine", "image_cosine", "said_wrong", "left_out"})
 """Columns, and parts of columns, that datasets of earlier versions do not have."""
 SOURCE_IMAGE = "image"
 """The column of an image as its source has it, which the licenses of sources may keep out."""
@@ -88,7 +88,7 @@ _IMAGE_POOL = {
 }
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "vqa": _EDIT,
-    "caption": _EDIT,
+    "caption": {**_EDIT, "said_wrong": pa.list_(_TEXT), "left_out": pa.list_(_TEXT)},
     "text_locality": _TEXT_POOL,
     "image_locality": _IMAGE_POOL,
     "gain": _IMAGE_POOL,

@@ -40,6 +40,9 @@ ImageId = Annotated[str, BeforeValidator(_in_words)]
 """The number of an image of COCO, without zeros before it; of others the name in the folder of the source's
 images. Rows of earlier versions, where all were numbers, are read as well."""
 
+Words = Annotated[tuple[str, ...], Field(exclude_if=lambda held: not held)]
+"""Not written where there are none."""
+
 Released = Annotated[Mapping[str, Any], Field(exclude_if=lambda held: not held)]
 """Of an imported edit, the keys that its file had besides MMEdit's, such as that of VLKEB's hops; exporting
 writes them back. Not written where there are none: other rows stay as they were."""
@@ -187,6 +190,10 @@ class EditRow(Example):
     """Geometric mean of the probabilities of the prediction's tokens, where the base model tells them."""
     scores: dict[str, float]
     """Every score that decided about the row."""
+    said_wrong: Words = ()
+    """Of a caption, what it says that references deny or do not name."""
+    left_out: Words = ()
+    """Of a caption, what most references name that it does not."""
     base: str
     """The base model, with its revision after an @ if it has one. Empty of edits that others made without
     telling what any model said: their predictions mean nothing."""

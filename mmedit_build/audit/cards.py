@@ -31,6 +31,7 @@ _ABOUT = {
         "equal_without_articles",
         "equal_without_punctuation",
         "format_failures",
+        "style_captions",
     ),
     "Target": ("weak_targets",),
     "Text locality": ("leaked_text_items",),

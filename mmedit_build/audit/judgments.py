@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Sequence
 from mmedit_build.formats.edits import hops_of
 from mmedit_build.formats.rows import Hop, entity_of
 from mmedit_build.rows import EditRow, LocalityItem, Relation
+from mmedit_build.scoring.statements import compare, read
 from mmedit_build.scoring.text import AUXILIARIES, is_yes_no, is_yes_no_question
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.scoring.words import ARTICLES, contains_letters, plain, singular, words
@@ -46,6 +47,15 @@ def predicted(edit: EditRow) -> bool:
 
 def predicted_answers(edit: EditRow) -> bool:
     return edit.task == "vqa" and predicted(edit)
+
+
+def predicted_captions(edit: EditRow) -> bool:
+    return edit.task == "caption" and predicted(edit)
+
+
+def says_the_same(edit: EditRow) -> bool:
+    """Whether a caption says no more of what is to be seen than the target, and names all that it names."""
+    return not compare(read(edit.prediction), [read(edit.target)])
 
 
 def contained(edit: EditRow) -> bool:

@@ -126,6 +126,13 @@ MEASURES: tuple[Measure, ...] = (
         rows(of.fails_by_format, of.predicted_answers),
     ),
     Measure(
+        "style_captions",
+        "fault",
+        "Captions in other words",
+        "Of the captions: the prediction says nothing that the target does not, and names all that it names.",
+        rows(of.says_the_same, of.predicted_captions),
+    ),
+    Measure(
         "weak_targets",
         "fault",
         "Weak consensus",

@@ -36,11 +36,18 @@ def _entry(edit: EditRow, work: Work) -> Entry:
     lines = [
         Line(edit.question),
         Line(edit.prediction, "wrong"),
+        *_why(edit),
         Line(edit.target, "right"),
         Line(edit.rephrase.text, "note"),
         *(Line(f"{hop.question} {hop.answer}", "note") for hop in _hops(edit)[:1]),
     ]
     return Entry(_pair([open_image(work.path(image)) for image in images]), lines)
+
+
+def _why(edit: EditRow) -> list[Line]:
+    """What is wrong with a caption."""
+    found = (("wrong", edit.said_wrong), ("left out", edit.left_out))
+    return [Line(f"{name}: {', '.join(words)}", "note") for name, words in found if words]
 
 
 def _hops(edit: EditRow) -> Sequence[Proposal]:

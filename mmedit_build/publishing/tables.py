@@ -136,6 +136,8 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
             for hop in (edit.portability.hops if edit.portability else ())
         ],
         "scores": [{"name": name, "value": value} for name, value in sorted(edit.scores.items())],
+        "said_wrong": list(edit.said_wrong),
+        "left_out": list(edit.left_out),
         "base": edit.base,
         "rephrase_model": edit.rephrase.model,
         "rephrase_prompt": edit.rephrase.prompt,

@@ -46,13 +46,6 @@ class MineCaption(Strict):
     """How many edits to take."""
     prompt: str = "a photo of"
     """What is put before the caption to ask for it; MMEdit's own by default."""
-    most_consensus: float = Field(default=0.8, ge=0)
-    """The highest consensus that still is a failure: CIDEr-D against the references, as a share of that which
-    the references reach among each other."""
-    least_new: Share = 0.05
-    """The least share of its content words that no reference has; below it, only the style differs."""
-    least_missing: Share = 0.05
-    """The least share that it lacks of the content words of most references; likewise."""
     answer_tokens: Count = 30
     """The longest caption in tokens."""
 

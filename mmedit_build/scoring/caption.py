@@ -1,4 +1,4 @@
-"""How well a caption agrees with reference captions: CIDEr-D, and the words that are new in it.
+"""How well a caption agrees with reference captions: CIDEr-D.
 
 CIDEr-D (Vedantam et al., 2015) weighs n-grams by how few images of a corpus have them in their references, so
 a score means something only with its corpus. `Consensus` freezes the document frequencies of a whole split
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmedit_build.scoring.words import lowered, singular
+from mmedit_build.scoring.words import lowered
 
 LONGEST = 4
 """Words of the longest n-gram."""
@@ -31,18 +31,6 @@ _TOKEN = re.compile(
     r"|[^\W\d_]+(?:[-.][^\W_]+)*?(?=n't\b)|n't\b|'(?:s|m|d|re|ve|ll)\b"  # do|n't, dog|'s
     r"|can(?=not\b)|[^\W_]+(?:-[^\W_]+)*|[&$%#@+=]"
 )
-
-_STOP_WORDS = """
-    a an the this that these those it its he his him she her they their them we our us you your i my me
-    some several many few lot lots one ones other another each every any all both there here
-    who whom whose which what where when while if as than then so and or but nor not no n't
-    is are was were am be been being do does did has have had having can could will would may might should
-    in on at of to from by with without for into onto upon over under near next beside between behind above
-    below around through across along against off out up down inside outside during about towards toward
-    must 's 'm 'd 're 've 'll very just also too photo photograph picture image drawing shot view
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""Words that tell nothing about what is to be seen."""
 
 _NO_KEY = np.iinfo(np.int64).max
 _Integers = NDArray[np.int64]
@@ -59,25 +47,6 @@ def tokenize(caption: str) -> list[str]:
     ("-lrb-" there) nor "!!" are words. These are all that 400 awkward captions showed.
     """
     return _TOKEN.findall(lowered(caption))
-
-
-def content_words(text: str) -> frozenset[str]:
-    """What the text names: its words without stop words, plurals as singulars."""
-    return frozenset(singular(token) for token in tokenize(text) if token not in STOP_WORDS)
-
-
-def new_words(caption: str, references: Sequence[str]) -> float:
-    """The share of the caption's content words that no reference has; 0 if it has no content words."""
-    said = content_words(caption)
-    known = frozenset().union(*map(content_words, references))
-    return len(said - known) / len(said) if said else 0.0
-
-
-def missing_words(caption: str, references: Sequence[str]) -> float:
-    """The share of what half of the references or more name that the caption does not; 0 if there is none."""
-    counts = Counter(word for reference in references for word in content_words(reference))
-    wanted = {word for word, times in counts.items() if times >= len(references) / 2}
-    return len(wanted - content_words(caption)) / len(wanted) if wanted else 0.0
 
 
 @dataclass(frozen=True, slots=True)

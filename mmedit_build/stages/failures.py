@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from mmedit_build.recipe import MineCaption, MineVqa
+from mmedit_build.recipe import MineVqa
 from mmedit_build.scoring import text
 from mmedit_build.scoring.bounds import within
-from mmedit_build.scoring.caption import Consensus, missing_words, new_words
+from mmedit_build.scoring.caption import Consensus
+from mmedit_build.scoring.statements import Findings, Said, compare, read
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 
 RIGHT = "answered right"
@@ -24,6 +25,10 @@ class Verdict:
     target: str
     scores: dict[str, float]
     reason: str | None
+    said_wrong: tuple[str, ...] = ()
+    """Of a caption, what it says that references deny or do not name."""
+    left_out: tuple[str, ...] = ()
+    """Of a caption, what most references name that it does not."""
 
 
 def judge_answer(question: str, answers: Sequence[str], prediction: str, config: MineVqa) -> Verdict:
@@ -57,29 +62,51 @@ def _false_failure(question: str, target: str, prediction: str, config: MineVqa)
     return None
 
 
-def judge_caption(
-    references: Sequence[str], prediction: str, consensus: Consensus, config: MineCaption
-) -> Verdict:
-    """Hold a caption against the references."""
+def judge_caption(references: Sequence[str], prediction: str, consensus: Consensus) -> Verdict:
+    """Hold what a caption says against what the references say."""
+    caption, said = read(prediction), [read(reference) for reference in references]
+    findings = compare(caption, said)
     agreement = consensus.agreement(references)
-    best = max(range(len(references)), key=agreement.__getitem__)
-    cider = consensus.cider_d(prediction, references)
-    usual = fmean(agreement)
+    cider, usual = consensus.cider_d(prediction, references), fmean(agreement)
     scores = {
         "cider_d": cider,
         "consensus": cider / usual if usual else 0.0,
-        "new_words": new_words(prediction, references),
-        "missing_words": missing_words(prediction, references),
-        "agreement": agreement[best],
+        "agreement": max(agreement),
     }
-    return Verdict(references[best].strip(), scores, _no_failure(prediction, scores, config))
-
-
-def _no_failure(prediction: str, scores: dict[str, float], config: MineCaption) -> str | None:
-    if not within("consensus", scores["consensus"], most=config.most_consensus):
-        return RIGHT
+    for name, score in scores.items():
+        within(name, score)
+    target = _target(caption, said, findings, agreement) if findings else None
+    reason = None
     if not text.plain(prediction):
-        return "no answer"
-    says_more = within("new_words", scores["new_words"], least=config.least_new)
-    lacks_some = within("missing_words", scores["missing_words"], least=config.least_missing)
-    return None if says_more and lacks_some else "differs in style only"
+        reason = "no answer"
+    elif not findings:
+        reason = RIGHT
+    elif target is None:
+        reason = "no reference sets it right"
+    if target is None:
+        target = max(range(len(references)), key=agreement.__getitem__)
+    return Verdict(references[target].strip(), scores, reason, findings.said_wrong, findings.left_out)
+
+
+def _target(
+    caption: Said, said: Sequence[Said], findings: Findings, agreement: Sequence[float]
+) -> int | None:
+    """The reference most agreed on, of those that show most of what is wrong and say nothing others deny."""
+    shown = {place: _set_right(caption, one, findings) for place, one in enumerate(said)}
+    fit = (place for place, much in shown.items() if much and not _denied(said, place))
+    return max(fit, key=lambda place: (shown[place], agreement[place]), default=None)
+
+
+def _denied(said: Sequence[Said], place: int) -> bool:
+    """Whether a reference says what the others deny."""
+    return bool(compare(said[place], [*said[:place], *said[place + 1 :]]).different)
+
+
+def _set_right(caption: Said, reference: Said, findings: Findings) -> int:
+    """How much of what is wrong with a caption one reference shows: all of it (2), some (1) or nothing."""
+    alone = compare(caption, [reference])
+    wrong = set(findings.said_wrong) & set(alone.said_wrong)
+    missing = bool(findings.left_out and alone.left_out)
+    if wrong == set(findings.said_wrong) and missing == bool(findings.left_out):
+        return 2
+    return int(bool(wrong) or missing)

@@ -90,6 +90,8 @@ class Mining:
             first_prediction=first.text,
             confidence=answer.confidence,
             scores=verdict.scores,
+            said_wrong=verdict.said_wrong,
+            left_out=verdict.left_out,
             base=self._asker.name,
         )
         return edit if verdict.reason is None else Rejected(row.id, verdict.reason, edit)
@@ -98,4 +100,4 @@ class Mining:
         if isinstance(config, MineVqa):
             return judge_answer(row.question, row.answers, prediction, config)
         assert self.consensus is not None
-        return judge_caption(row.answers, prediction, self.consensus, config)
+        return judge_caption(row.answers, prediction, self.consensus)

@@ -43,9 +43,7 @@ def small() -> Recipe:
     mine = whole.mine.model_copy(
         update={
             "vqa": whole.mine.vqa.model_copy(update={"sizes": Sizes(train=12, test=6)}),
-            "caption": whole.mine.caption.model_copy(
-                update={"sizes": Sizes(train=4, test=2), "most_consensus": 1.0}
-            ),
+            "caption": whole.mine.caption.model_copy(update={"sizes": Sizes(train=4, test=2)}),
             "shard_rows": 64,
         }
     )
@@ -170,12 +168,11 @@ def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Pat
     assert "0 rephrases" in plan(built, "rephrase")[0]
     assert "up to 0 images" in plan(built, "imagine")[0]
     pools, blind, near = plan(built, "attach")
-    assert " locality questions, of which " in pools
-    assert pools.endswith("are done, and deals them to 24 edits.")
-    number = len(rows_of(built.work, "attach"))
+    dealt = re.search(r" locality questions, of which .* are done, and deals them to (\d+) edits\.$", pools)
+    assert dealt
+    assert len(rows_of(built.work, "attach")) <= int(dealt[1]) <= 24
     assert re.search(r"asks (\d+) questions of edits without their images, of which \1 are done", blind)
     assert near == "attach: looks for neighbors of the edits with miniature/clip."
-    assert number <= 24
     fresh = Build(small(), Work(tmp_path / "fresh"), silent)
     assert "draws 100 images" in plan(fresh, "mine")[0]
     assert plan(fresh, "imagine") == ["imagine: known once rephrase is finished."]

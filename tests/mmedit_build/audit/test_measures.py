@@ -45,6 +45,7 @@ def test_an_edit_without_faults_has_none(make_clean: Any) -> None:
         "near_image_overlap",
         "leaked_entity_edits",
         "told_hops",
+        "style_captions",
         "questions_of_one_target",
         *(f"{number}_hop_rows" for number in (1, 2, 3, 4)),
     }
@@ -208,6 +209,22 @@ def test_questions_that_have_one_target_whatever_is_shown(make_clean: Any) -> No
     assert _count(
         _findings(told[0], replace(told[1], prediction="Monte Carlo"))["questions_of_one_target"]
     ) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "count"),
+    [
+        ("a dog on the grass", "A puppy lies in a field.", 1),
+        ("a dog on the grass", "Two dogs lie in a field.", 0),
+        ("a dog on a couch", "a dog", 0),
+        ("a dog", "a dog on a couch", 0),
+    ],
+)
+def test_captions_that_differ_in_style_only(
+    make_clean: Any, prediction: str, target: str, count: int
+) -> None:
+    edit = make_clean("one", task="caption", prediction=prediction, target=target)
+    assert _count(_findings(edit)["style_captions"]) == (count, 1)
 
 
 def test_what_a_dataset_does_not_have_is_nothing_that_a_row_lacks(make_clean: Any) -> None:

@@ -64,9 +64,11 @@ CAPTION_TEST: Counts = {
     "leaked_locality_images": (65, 1000),
     "constant_prompts": (1000, 1000),
     "single_word_targets": (0, 1000),
+    "style_captions": (331, 1000),
     "distinct_text_questions": (1000, 1000),
 }
 CAPTION_TRAIN: Counts = {
+    "style_captions": (884, 2849),
     "constant_prompts": (2849, 2849),
     "leaked_locality_images": (81, 2849),
     "distinct_image_items": (2849, 2849),

@@ -39,6 +39,15 @@ def test_what_follows_from_edits_has_columns_where_the_recipe_asks_for_it(world:
     assert "| Portability by | chat |" in card
 
 
+def test_captions_tell_what_is_wrong_with_them(world: Any) -> None:
+    said = {"said_wrong": ("two cats",), "left_out": ("red boat",)}
+    edits = [replace(edit, **(said if edit.task == "caption" else {})) for edit in world.edits]
+    folder = world.build(edits)
+    row = read(folder, "caption")[0]
+    assert (row["said_wrong"], row["left_out"]) == (["two cats"], ["red boat"])
+    assert not said.keys() & read(folder, "vqa")[0].keys()
+
+
 def test_a_row_holds_all_that_is_known_of_its_edit(world: Any) -> None:
     edit = world.edits[0]
     row = read(world.build(), "vqa")[0]

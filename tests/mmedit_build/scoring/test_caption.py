@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from mmedit_build.scoring.caption import Consensus, content_words, missing_words, new_words, tokenize
+from mmedit_build.scoring.caption import Consensus, tokenize
 
 REFERENCES = [
     ["A red cat sits on a mat.", "The cat is sitting on a red mat.", "A cat on a mat."],
@@ -132,37 +132,3 @@ def test_what_cannot_be_scored(consensus: Consensus) -> None:
 )
 def test_tokens(caption: str, tokens: str) -> None:
     assert tokenize(caption) == tokens.split()
-
-
-def test_content_words() -> None:
-    assert content_words("Two red cats are sitting on the dog's bench.") == {
-        "two",
-        "red",
-        "cat",
-        "sitting",
-        "dog",
-        "bench",
-    }
-    assert content_words("This is a photo of it.") == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("caption", "share"),
-    [
-        ("a red cat", 0.0),
-        ("red cats and a mat", 0.0),  # plurals are no new words
-        ("a red dog", 0.5),
-        ("a zebra", 1.0),
-        ("", 0.0),
-        ("there it is", 0.0),  # says nothing, so nothing new
-    ],
-)
-def test_new_words(caption: str, share: float) -> None:
-    assert new_words(caption, REFERENCES[0]) == share
-
-
-def test_missing_words() -> None:
-    """Of cat (3 references of 3), mat (3), red (2), sits (1) and sitting (1), the first three count."""
-    assert missing_words("a cat", REFERENCES[0]) == pytest.approx(2 / 3)
-    assert missing_words("a mat for red cats", REFERENCES[0]) == 0
-    assert missing_words("a cat", ["this is it"]) == 0

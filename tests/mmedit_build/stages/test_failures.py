@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmedit_build.recipe import MineCaption, MineVqa, Sizes
+from mmedit_build.recipe import MineVqa, Sizes
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.stages.failures import RIGHT, judge_answer, judge_caption
 
@@ -66,23 +66,50 @@ CORPUS = Consensus.of(REFERENCES)
 
 
 @pytest.mark.parametrize(
-    ("prediction", "reason"),
+    ("prediction", "reason", "said_wrong", "left_out"),
     [
-        ("a red apple on the grass", RIGHT),
-        ("a yellow cup on the table", None),
-        ("an apple", "differs in style only"),
-        ("", "no answer"),
+        ("a red apple on the grass", RIGHT, (), ()),
+        ("on the grass, an apple", RIGHT, (), ()),
+        ("a yellow cup on the table", None, ("yellow cup", "table"), ("red apple",)),
+        ("a green apple in a field", None, ("green apple",), ()),
+        ("two apples", None, ("two apples",), ()),
+        ("a field", None, (), ("red apple",)),
+        ("", "no answer", (), ("red apple",)),
     ],
 )
-def test_a_caption_is_judged(prediction: str, reason: str | None) -> None:
-    config = MineCaption(sizes=SIZES, most_consensus=0.5)
-    assert judge_caption(REFERENCES[0], prediction, CORPUS, config).reason == reason
+def test_a_caption_is_judged(
+    prediction: str, reason: str | None, said_wrong: tuple[str, ...], left_out: tuple[str, ...]
+) -> None:
+    verdict = judge_caption(REFERENCES[0], prediction, CORPUS)
+    assert (verdict.reason, verdict.said_wrong, verdict.left_out) == (reason, said_wrong, left_out)
 
 
 def test_the_target_of_a_caption_is_the_reference_most_agreed_on() -> None:
     references = ("a red apple on the grass", "a thing", " a red apple on grass ")
-    verdict = judge_caption(
-        references, "a cup", Consensus.of([references, *REFERENCES]), MineCaption(sizes=SIZES)
-    )
+    verdict = judge_caption(references, "a cup", Consensus.of([references, *REFERENCES]))
     assert verdict.target in ("a red apple on the grass", "a red apple on grass")
-    assert set(verdict.scores) == {"cider_d", "consensus", "new_words", "missing_words", "agreement"}
+    assert set(verdict.scores) == {"cider_d", "consensus", "agreement"}
+
+
+def test_the_target_sets_the_caption_right() -> None:
+    """Most say no size, but the target must: else nothing of the edit would be wrong."""
+    references = ("a boat at sea", "a boat at sea", "a blue boat at sea", "a small boat at sea")
+    verdict = judge_caption(references, "a big boat at sea", Consensus.of([references, *REFERENCES]))
+    assert verdict.target == "a small boat at sea"
+
+
+def test_the_target_says_nothing_that_the_others_deny() -> None:
+    references = (
+        "two dogs on a beach",
+        "two dogs on the sand",
+        "three dogs on a beach on the sand",
+        "dogs on a beach",
+    )
+    verdict = judge_caption(references, "two cats on a beach", Consensus.of([references, *REFERENCES]))
+    assert "three" not in verdict.target
+
+
+def test_where_references_deny_each_other_there_is_no_target() -> None:
+    references = ("a red boat", "a blue boat")
+    verdict = judge_caption(references, "a red cup", Consensus.of([references, *REFERENCES]))
+    assert verdict.reason == "no reference sets it right"

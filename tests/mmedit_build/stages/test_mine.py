@@ -83,7 +83,7 @@ def test_a_score_that_is_no_number_fails_its_row(
 ) -> None:
     captions = [row for row in examples if row.task == "caption"][:2]
     monkeypatch.setattr(Consensus, "cider_d", lambda *_: float("nan"))
-    assert list(mining(captions)) == [Failed(row.id, "consensus is not a number") for row in captions]
+    assert list(mining(captions)) == [Failed(row.id, "cider_d is not a number") for row in captions]
 
 
 def test_what_the_model_knows_is_kept_apart(
