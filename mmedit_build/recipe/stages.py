@@ -135,6 +135,8 @@ class Resemblance(Strict):
     """Commit or tag on the Hub."""
     least: float = Field(ge=-1, le=1)
     """The lowest cosine that passes."""
+    most_lost: float | None = Field(default=None, ge=0, le=2)
+    """By how much it may be lower than that of the original, with image-to-image; left out, by any."""
 
 
 class Quiz(Strict):

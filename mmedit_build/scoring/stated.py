@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from mmedit_build.scoring.words import numbers, singular, words
 
@@ -59,13 +60,18 @@ class Phrase:
     def noun(self) -> str:
         return self.name[-1]
 
+    @property
+    def color(self) -> str:
+        """Its color, if it has just one."""
+        found = [word for word in self.name[:-1] if word in COLORS]
+        return found[0] if len(found) == 1 else ""
+
 
 def stated(captions: Iterable[str]) -> list[tuple[str, str]]:
     """Questions that the captions of one image answer, each once, with the answers."""
     found: dict[str, str] = {}
-    for caption in captions:
-        for question, answer in _questions(phrases(caption)):
-            found.setdefault(question, answer)
+    for question, answer in chain.from_iterable(_questions(phrases(caption)) for caption in captions):
+        found.setdefault(question, answer)
     return list(found.items())
 
 
@@ -118,26 +124,23 @@ def _is_verb(word: str, *, plural: bool) -> bool:
 
 
 def _questions(said: list[Phrase]) -> Iterator[tuple[str, str]]:
-    nouns = Counter(_one(phrase) for phrase in said)
+    """What tells most comes first: a model that says yes to everything names no thing and no color by it."""
+    nouns = Counter(singular(phrase.noun) for phrase in said)
+    colors = Counter(phrase.color for phrase in said)
+    single = [phrase for phrase in said if nouns[singular(phrase.noun)] == 1]
+    for phrase in said:
+        if phrase.number == 1 and phrase.color and colors[phrase.color] == 1:
+            yield f"What is the {phrase.color} object?", phrase.noun
+    for phrase in single:
+        if phrase.color:
+            yield f"What color {'is' if phrase.number == 1 else 'are'} the {phrase.noun}?", phrase.color
     for phrase in said:
         name = " ".join(phrase.name)
-        if phrase.number == 1:
-            article = "an" if _AN.match(name) else "a"
-            yield f"Is there {article} {name} in the picture?", "yes"
-        else:
-            yield f"How many {name} are in the picture?", str(phrase.number)
-        if nouns[_one(phrase)] > 1:
-            continue
-        if phrase.number == 1:
-            yield f"How many {_many(phrase.noun)} are in the picture?", "1"
-        colors = [word for word in phrase.name[:-1] if word in COLORS]
-        if len(colors) == 1:
-            verb = "is" if phrase.number == 1 else "are"
-            yield f"What color {verb} the {phrase.noun}?", colors[0]
-
-
-def _one(phrase: Phrase) -> str:
-    return singular(phrase.noun)
+        article = "" if phrase.number > 1 else "an " if _AN.match(name) else "a "
+        yield f"{'Is' if article else 'Are'} there {article}{name} in the picture?", "yes"
+    for phrase in single:
+        many = phrase.noun if phrase.number > 1 else _many(phrase.noun)
+        yield f"How many {many} are in the picture?", str(phrase.number)
 
 
 def _many(noun: str) -> str:

@@ -101,6 +101,16 @@ class Likeness:
         cosines = self.resemblance.text_image([attempt.caption for attempt in attempts], images)
         for attempt, cosine in zip(attempts, cosines, strict=True):
             attempt.decide("resemblance", cosine, config.least, UNLIKE)
+        if config.most_lost is not None:
+            self._check_loss(attempts, self.resemblance, config.most_lost)
+
+    def _check_loss(self, attempts: Sequence[Attempt], matcher: Resemblance, most: float) -> None:
+        """Refuse what resembles the caption clearly less than the original does."""
+        over = [one for one in attempts if one.source is not None and one.passing]
+        originals = [one.source for one in over if one.source is not None]
+        usual = matcher.text_image([one.caption for one in over], originals)
+        for attempt, cosine in zip(over, usual, strict=True):
+            attempt.decide("resemblance_gain", attempt.scores["resemblance"] - cosine, -most, UNLIKE)
 
     def _keeps_answers(self, number: int, attempts: Sequence[Attempt]) -> None:
         """Have one model examine the images."""

@@ -17,7 +17,7 @@ from mmedit_build.recipe import Resemblance as Bound
 from mmedit_build.rows import EditRow
 from mmedit_build.services.asking import Answer, NoAnswer, Question
 from mmedit_build.services.images.resemblance import Resemblance
-from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNCHANGED, Attempt, Likeness
+from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNCHANGED, UNLIKE, Attempt, Likeness
 from mmedit_build.stages.quiz import Examiner, Item
 from mmedit_build.work import Work
 
@@ -113,6 +113,24 @@ def test_a_resemblance_that_is_no_number_is_no_pass(edit: EditRow) -> None:
     Likeness(config, matcher, []).check([attempt])
     assert (attempt.failure, attempt.passing) == ("resemblance is not a number", False)
     assert "resemblance" not in attempt.scores
+
+
+def test_what_resembles_the_caption_less_than_the_original_does_is_refused(edit: EditRow) -> None:
+    red, green = (PIL.Image.new("RGB", (64, 64), color) for color in ("red", "green"))
+    bound = Bound(model="miniature/clip", least=-1, most_lost=0.0)
+    config, matcher = (
+        ImagineStage(model=Local(model="none"), resemblance=bound),
+        Resemblance.open(bound, "cpu"),
+    )
+    caption = "a big red apple"
+    nearer = matcher.text_image([caption] * 2, [red, green])
+    assert nearer[0] != nearer[1]
+    best, worst = (red, green) if nearer[0] > nearer[1] else (green, red)
+    worse = Attempt(edit, 1, caption, best, 0.5, (), png(worst))
+    better = Attempt(edit, 1, caption, worst, 0.5, (), png(best))
+    Likeness(config, matcher, []).check([worse, better])
+    assert (worse.reason, better.reason) == (UNLIKE, None)
+    assert worse.scores["resemblance_gain"] == -better.scores["resemblance_gain"] < 0
 
 
 def test_right_answers_pass_in_other_words(edit: EditRow) -> None:
