@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmedit_build.attaching import blind_rows
@@ -13,13 +13,14 @@ from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.mining import examples_to_mine, quotas
 from mmedit_build.publishing import preview
-from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, VisionModel
+from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, Quiz, VisionModel
 from mmedit_build.rows import EditRow, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, Kind, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest
 from mmedit_build.services.served.cost import estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.extend import hop_requests, to_extend
+from mmedit_build.stages.quiz import Known, items_of, known_said
 from mmedit_build.stages.rephrase import question_requests
 from mmedit_build.stages.rounds import drawn, first_round
 from mmedit_build.stages.select import cut
@@ -107,18 +108,33 @@ def _rephrase(build: Build) -> list[str]:
 
 def _imagine(build: Build) -> list[str]:
     config = build.recipe.imagine
-    asked = (config.quiz.model or build.recipe.base) if config.quiz else None
-    quiz = asked if isinstance(asked, Endpoint) else None
     edits = build.rows_of("rephrase")
     known = known_answers(build)
     beside = {edit.id: known.get(edit.image_id) for edit in edits} if config.quiz else {}
     todo = _todo(build, "imagine", edits, EditRow, beside)
+    images = len(todo) * config.tries
     return [
-        f"paints up to {len(todo) * config.candidates:,} images with {model_name(config.model)} "
-        f"({config.strategy}, {config.steps} steps) for {len(edits):,} edits, of which "
-        f"{len(edits) - len(todo):,} are done.",
-        *([f"asks {quiz.model} about each of them, at a cost not estimated."] if quiz else []),
+        f"paints up to {images:,} images with {model_name(config.model)} ({config.strategy}, {config.steps} "
+        f"steps) for {len(edits):,} edits, of which {len(edits) - len(todo):,} are done.",
+        *(_quizzing(config.quiz, build.recipe.base, todo, known, config.tries) if config.quiz else []),
     ]
+
+
+def _quizzing(
+    quiz: Quiz, base: VisionModel, todo: Sequence[EditRow], known: Known, tries: int
+) -> Iterator[str]:
+    """What each model of a quiz is asked at most: about originals, and about all that is painted."""
+    quizzes = [(edit.image_id, items_of(edit, known, quiz.questions)) for edit in todo]
+    for model, own in ((base, False), (quiz.second, True)):
+        if model is None:
+            continue
+        asked = [(image, item.question) for image, its in quizzes for item in its if own or not item.own]
+        new = set(asked) if own else set(asked) - known_said(known).keys()
+        cost = ", at a cost not estimated" if isinstance(model, Endpoint) else ""
+        yield (
+            f"asks {model_name(model)} {len(new):,} questions about originals and up to "
+            f"{len(asked) * tries:,} about what was painted{cost}."
+        )
 
 
 def _attach(build: Build) -> list[str]:

@@ -100,7 +100,9 @@ def _imagine(build: Build) -> Iterator[Look]:
     if config.resemblance is not None:
         yield partial(resemblance.look_at, config.resemblance, config.model.device)
     if config.quiz is not None:
-        yield partial(_look_at_mllm, config.quiz.model or build.recipe.base)
+        yield partial(_look_at_mllm, build.recipe.base)
+        if config.quiz.second is not None:
+            yield partial(_look_at_mllm, config.quiz.second)
 
 
 def _attach(build: Build) -> Iterator[Look]:

@@ -97,6 +97,10 @@ class Painting:
     seed: int
     reason: str | None
     scores: dict[str, float]
+    strength: float | None = None
+    """How much of the original was painted over; None if it was painted from the caption alone."""
+    failed: tuple[str, ...] = ()
+    """Questions that were answered otherwise than about the original."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,8 +85,8 @@ def imagine(build: Build) -> Summary:
     stage = Imagining(config, recipe.seed, build.work, recipe.base, known)
     asked = {edit.id: known.get(edit.image_id) for edit in edits} if config.quiz else {}
     settings = {"imagine": deciding(config), "base": _asked(recipe.base), "seed": recipe.seed}
-    if config.quiz and config.quiz.model:
-        settings["quiz"] = _asked(config.quiz.model)
+    if config.quiz and config.quiz.second:
+        settings["second"] = _asked(config.quiz.second)
     outcomes = build.run("imagine", stage, edits, EditRow, settings, config.shard_rows, asked)
     _check_images(build.work, kept(outcomes))
     return finish(build.work, "imagine", outcomes, kept(outcomes))

@@ -128,17 +128,21 @@ class Resemblance(Strict):
     """Commit or tag on the Hub."""
     least: float = Field(ge=-1, le=1)
     """The lowest cosine that passes."""
+    most_lost: float | None = Field(default=None, ge=0, le=2)
+    """By how much it may be lower than that of the original, with image-to-image; left out, by any."""
 
 
 class Quiz(Strict):
     """Questions about the original image whose answer is known, asked about the generated one."""
 
-    model: VisionModel | None = None
-    """Who is asked; left out, the base model, about what it answers right on the original image."""
-    questions: Count = 3
-    """The most questions asked about one image."""
+    second: VisionModel | None = None
+    """A model that is asked beside the base model, each what it answers right about the original. Only this
+    one can be asked the edit's own question, which the base model gets wrong."""
+    questions: Count = 12
+    """The most questions about one image. The edit's own comes first, then those of the sources, then what
+    its captions state."""
     least: Share = 1.0
-    """The share that must be answered as before."""
+    """The share that each model must answer right again; the edit's own question always must be."""
 
 
 class ImagineStage(Strict):
@@ -148,8 +152,13 @@ class ImagineStage(Strict):
     """A Stable Diffusion checkpoint in diffusers' layout."""
     strategy: Literal["text-to-image", "image-to-image"] = "image-to-image"
     """From the caption alone, as the paper did, or from the original image and the caption."""
-    strength: Share = 0.5
-    """How much image-to-image changes: 0 nothing, 1 everything."""
+    strengths: tuple[Share, ...] = Field(default=(0.4, 0.5, 0.6, 0.7), min_length=1)
+    """How much image-to-image changes: 0 nothing, 1 everything. Tried in this order; the first image that
+    passes all checks is taken. One that stands here twice is tried with two seeds."""
+    candidates: Count = 4
+    """The most images that text-to-image tries per row, each from a seed of its own; likewise."""
+    least_difference: float = Field(default=2.0, ge=0)
+    """What image-to-image must change at least: mean distance of pixel values (of 255) from the original."""
     steps: int = Field(default=30, ge=1, le=1000)
     """Denoising steps."""
     guidance: float = Field(default=7.5, ge=0)
@@ -166,10 +175,6 @@ class ImagineStage(Strict):
     """Of the images in pixels; left out, the checkpoint's own."""
     width: Count | None = None
     """Of the images in pixels; left out, the checkpoint's own."""
-    candidates: Count = 4
-    """The most images tried per row."""
-    enough: Count = 2
-    """Passing images after which no more are tried; the best of them is taken."""
     resemblance: Resemblance | None = None
     """Left out, similarity is not checked."""
     quiz: Quiz | None = Quiz()
@@ -177,11 +182,10 @@ class ImagineStage(Strict):
     shard_rows: Count = 32
     """Rows that are worked on and saved together."""
 
-    @model_validator(mode="after")
-    def _can_be_enough(self) -> ImagineStage:
-        if self.enough > self.candidates:
-            raise ValueError("enough is more than candidates, so it can never be reached")
-        return self
+    @property
+    def tries(self) -> int:
+        """The most images painted for one row."""
+        return len(self.strengths) if self.strategy == "image-to-image" else self.candidates
 
 
 class ExtendStage(Strict):

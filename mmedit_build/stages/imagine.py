@@ -1,4 +1,4 @@
-"""Imagining: render each image anew, and keep the rendering that shows the same best."""
+"""Imagining: render each image anew, and keep the first rendering that differs and shows the same."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import ImagineStage, VisionModel
 from mmedit_build.rows import EditRow, Imagined, Painting
-from mmedit_build.services.asking import model_name
+from mmedit_build.services.asking import NoAnswer, model_name
 from mmedit_build.services.opening import load_asker
-from mmedit_build.stages.likeness import Attempt, Known, Likeness
+from mmedit_build.stages.likeness import Attempt, Exam, Likeness
+from mmedit_build.stages.quiz import Examiner, Known, items_of, known_said
 from mmedit_build.work import Work, put_image
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Outcome = EditRow | Rejected[EditRow] | Failed
 
 NO_CAPTION = "no caption to paint from"
+NOTHING_ASKED = "no question to tell by what an image shows"
 
 
 @dataclass(slots=True)
@@ -35,20 +37,30 @@ class _Task:
     caption: str
     source: Image.Image | None
     """The original, for image-to-image."""
+    exams: tuple[Exam, ...] = ()
+    """For each model what it is asked about an image of this edit."""
     attempts: list[Attempt] = field(default_factory=list)
 
     @property
     def failure(self) -> str | None:
         return next((one.failure for one in self.attempts if one.failure is not None), None)
 
+    @property
+    def done(self) -> bool:
+        """Whether no more images are needed."""
+        return any(one.passing or one.failure is not None for one in self.attempts)
+
+
+_Begun = _Task | Rejected[EditRow] | Failed
+
 
 @dataclass
 class Imagining:
     """From edits to edits with an image in another rendering.
 
-    Candidates are painted until enough of them pass all checks, each from a seed of its own, and the best is
-    the new image. All are kept, so that a rejected edit can be looked into: its `imagined` names the one that
-    came nearest. Edits on the same image are painted each on its own.
+    Images are painted until one passes all checks, each from a seed of its own: over the original from weak
+    to strong, or from the caption alone. All are kept, so that a rejected edit can be looked into: its
+    `imagined` names the one that came nearest. Edits on the same image are painted each on its own.
     """
 
     config: ImagineStage
@@ -64,25 +76,34 @@ class Imagining:
         from mmedit_build.services.images.painter import Painter
         from mmedit_build.services.images.resemblance import Resemblance
 
-        config, quiz = self.config, self.config.quiz
+        config = self.config
         self._painter = Painter.open(config)
         resemblance = (
             Resemblance.open(config.resemblance, config.model.device) if config.resemblance else None
         )
-        model = quiz.model if quiz and quiz.model else self.base
-        asker = load_asker(model, self.work.requests) if quiz else None
-        self._likeness = Likeness(config, self.known, resemblance, asker, ask_target=model != self.base)
+        self._likeness = Likeness(config, resemblance, self._examiners())
+
+    def _examiners(self) -> list[Examiner]:
+        """The base model, which need not be asked what it was asked when mining, and the second model."""
+        quiz, requests = self.config.quiz, self.work.requests
+        if quiz is None:
+            return []
+        base = Examiner(load_asker(self.base, requests), self.work, own=False)
+        base.said.update(known_said(self.known))
+        if quiz.second is None:
+            return [base]
+        return [base, Examiner(load_asker(quiz.second, requests), self.work, own=True)]
 
     def __call__(self, rows: Sequence[EditRow]) -> list[Outcome]:
         assert self._likeness is not None
-        begun = [self._begin(row) for row in rows]
+        begun = self._with_exams([self._begin(row) for row in rows])
         tasks = [one for one in begun if isinstance(one, _Task)]
-        while attempts := [attempt for task in tasks for attempt in self._next(task)]:
+        while attempts := [self._next(task) for task in tasks if not self._ended(task)]:
             self._paint(attempts)
             self._likeness.check(attempts)
         return [self._outcome(one) if isinstance(one, _Task) else one for one in begun]
 
-    def _begin(self, row: EditRow) -> _Task | Rejected[EditRow] | Failed:
+    def _begin(self, row: EditRow) -> _Begun:
         from mmedit_build.mllm.images import open_image
 
         caption = row.target if row.task == "caption" else row.caption
@@ -95,21 +116,40 @@ class Imagining:
             return Failed(row.id, str(error))
         return _Task(row, caption, source)
 
-    def _next(self, task: _Task) -> list[Attempt]:
-        """As many further attempts as it takes if all of them pass."""
-        tried = len(task.attempts)
-        missing = self.config.enough - sum(attempt.passing for attempt in task.attempts)
-        last = tried if task.failure else min(tried + missing, self.config.candidates)
-        seeds = [attempt_seed(self.seed, task.row.id, number) for number in range(tried, last)]
-        attempts = [Attempt(task.row, seed, task.caption, task.source) for seed in seeds]
-        task.attempts += attempts
-        return attempts
+    def _with_exams(self, begun: list[_Begun]) -> list[_Begun]:
+        """Each task with what models answer right about the original; one without any is at its end."""
+        quiz, likeness = self.config.quiz, self._likeness
+        if quiz is None or likeness is None:
+            return begun
+        tasks = {place: one for place, one in enumerate(begun) if isinstance(one, _Task)}
+        edits = [task.row for task in tasks.values()]
+        items = [items_of(edit, self.known, quiz.questions) for edit in edits]
+        chosen = [examiner.choose(edits, items) for examiner in likeness.examiners]
+        for (place, task), *exams in zip(tasks.items(), *chosen, strict=True):
+            silent = next((one for one in exams if isinstance(one, NoAnswer)), None)
+            task.exams = tuple(one for one in exams if not isinstance(one, NoAnswer))
+            if silent is not None:
+                begun[place] = Failed(task.row.id, silent.reason)
+            elif not any(task.exams):
+                begun[place] = Rejected(task.row.id, NOTHING_ASKED, task.row)
+        return begun
+
+    def _ended(self, task: _Task) -> bool:
+        return task.done or len(task.attempts) == self.config.tries
+
+    def _next(self, task: _Task) -> Attempt:
+        number = len(task.attempts)
+        strength = self.config.strengths[number] if task.source is not None else None
+        seed = attempt_seed(self.seed, task.row.id, number)
+        attempt = Attempt(task.row, seed, task.caption, task.source, strength, task.exams)
+        task.attempts.append(attempt)
+        return attempt
 
     def _paint(self, attempts: Sequence[Attempt]) -> None:
         from mmedit_build.services.images.painter import Painted, PaintJob
 
         assert self._painter is not None
-        jobs = [PaintJob(self._prompt(one.caption), one.seed, one.source) for one in attempts]
+        jobs = [PaintJob(self._prompt(one.caption), one.seed, one.source, one.strength) for one in attempts]
         for attempt, job, result in zip(attempts, jobs, self._painter.paint(jobs), strict=True):
             cut = self._painter.tokens_cut(job.prompt)
             if cut:
@@ -127,7 +167,7 @@ class Imagining:
         if task.failure is not None:
             return Failed(row.id, task.failure)
         paintings = tuple(self._kept(one) for one in attempts)
-        # Of equal ones the first; a passing one comes before any that does not.
+        # The one that passes, or else the nearest; of equal ones the first.
         best = max(range(len(attempts)), key=lambda index: (attempts[index].passing, *attempts[index].rank))
         done = replace(row, imagined=self._imagined(attempts[best], paintings[best], paintings))
         if attempts[best].passing:
@@ -141,7 +181,13 @@ class Imagining:
             image = put_image(self.work, attempt.data, ".png")
             digest = hashlib.sha256(attempt.data).hexdigest()
         return Painting(
-            image=image, digest=digest, seed=attempt.seed, reason=attempt.reason, scores=attempt.scores
+            image=image,
+            digest=digest,
+            seed=attempt.seed,
+            reason=attempt.reason,
+            scores=attempt.scores,
+            strength=attempt.strength,
+            failed=tuple(attempt.failed),
         )
 
     def _imagined(

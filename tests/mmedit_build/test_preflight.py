@@ -78,7 +78,7 @@ def test_the_miniature_lacks_nothing(tmp_path: Path) -> None:
         ("imagine.scheduler", "NoScheduler", "is no scheduler that fits"),
         ("imagine.positive", "{what}", "cannot be filled in"),
         ("imagine.resemblance.model", "miniature/chat", "a model of type 'llama'"),
-        ("imagine.quiz.model", {"kind": "local", "model": "miniature/chat"}, "of type 'llama'"),
+        ("imagine.quiz.second", {"kind": "local", "model": "miniature/chat"}, "of type 'llama'"),
         ("attach.text.0", {"path": "own/nq.json"}, "There is no file own/nq.json"),
         ("attach.neighbors.model", "own/clip", "own/clip"),
         ("attach.image.0.questions", "own/okvqa.json", "There is no file own/okvqa.json"),

@@ -52,7 +52,7 @@ def small() -> Recipe:
             "draw": Draw(seed="small", train_images=40, val_images=60),
             "mine": mine,
             "rephrase": whole.rephrase.model_copy(update={"shard_rows": 4}),
-            "imagine": whole.imagine.model_copy(update={"shard_rows": 2, "candidates": 1}),
+            "imagine": whole.imagine.model_copy(update={"shard_rows": 2}),
             "attach": whole.attach.model_copy(update={"shard_rows": 100, **NEAR}),
         }
     )
@@ -166,7 +166,11 @@ def test_a_second_run_changes_nothing(built: Build) -> None:
 
 def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Path) -> None:
     assert "0 rephrases" in plan(built, "rephrase")[0]
-    assert "up to 0 images" in plan(built, "imagine")[0]
+    paints, *asks = plan(built, "imagine")
+    assert "up to 0 images" in paints
+    assert [re.sub(r" about.*", "", line) for line in asks] == [
+        f"imagine: asks miniature/{model} 0 questions" for model in ("mllm", "qwen")
+    ]
     pools, blind, near = plan(built, "attach")
     dealt = re.search(r" locality questions, of which .* are done, and deals them to (\d+) edits\.$", pools)
     assert dealt

@@ -86,9 +86,10 @@ def _native_size(pipeline: Pipeline) -> tuple[int, int]:
 
 
 def _check_settings(config: ImagineStage) -> None:
-    if config.strategy == "image-to-image" and int(config.steps * config.strength) < 1:
+    weakest = min(config.strengths)
+    if config.strategy == "image-to-image" and int(config.steps * weakest) < 1:
         raise UserError(
-            f"Image-to-image runs the share imagine.strength of imagine.steps, and {config.strength} of "
+            f"Image-to-image runs the shares imagine.strengths of imagine.steps, and {weakest} of "
             f"{config.steps} is less than one step: raise either."
         )
     if config.negative is not None and config.guidance <= 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,12 @@ SPREAD = 2
 
 @dataclass(frozen=True, slots=True)
 class PaintJob:
-    """An image to paint. Image-to-image needs a source, text-to-image ignores it."""
+    """An image to paint. Image-to-image needs a source and a strength, text-to-image ignores them."""
 
     prompt: str
     seed: int
     source: Image | None = None
+    strength: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Painter:
         return cls(load_generator(config), config)
 
     def paint(self, jobs: Sequence[PaintJob]) -> list[Painted | NotPainted]:
-        """An image for each job, in order, in batches of the recipe's size.
+        """An image for each job, in order, in batches of the recipe's size and of equal strength.
 
         A source is painted over as a whole: it is squeezed into the generator's size, and the image is then
         stretched to the proportions of the source.
@@ -80,13 +81,18 @@ class Painter:
         results: list[Painted | NotPainted] = [NotPainted(UNREADABLE_SOURCE)] * len(jobs)
         sources = [self._source(job) for job in jobs]
         ready = [index for index, source in enumerate(sources) if not isinstance(source, NotPainted)]
-        batch = self._config.model.batch_size
-        for start in range(0, len(ready), batch):
-            part = ready[start : start + batch]
+        for part in self._parts(ready, jobs):
             painted = self._batch([jobs[index] for index in part], [sources[index] for index in part])
             for index, result in zip(part, painted, strict=True):
                 results[index] = result
         return results
+
+    def _parts(self, ready: Sequence[int], jobs: Sequence[PaintJob]) -> Iterator[list[int]]:
+        """Batches: a pipeline takes one strength for all that it paints at a time."""
+        batch = self._config.model.batch_size
+        for strength in dict.fromkeys(jobs[index].strength for index in ready):
+            alike = [index for index in ready if jobs[index].strength == strength]
+            yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
 
     def tokens_cut(self, prompt: str) -> int:
         """How many tokens at its end the text encoder does not read; diffusers drops them without a word."""
@@ -99,8 +105,8 @@ class Painter:
     def _source(self, job: PaintJob) -> Pillow.Image | NotPainted | None:
         if self._config.strategy == "text-to-image":
             return None
-        if job.source is None:
-            raise ValueError("image-to-image needs a source")
+        if job.source is None or job.strength is None:
+            raise ValueError("image-to-image needs a source and a strength")
         try:
             return open_image(job.source)
         except UserError:
@@ -142,7 +148,7 @@ class Painter:
             arguments["negative_prompt"] = [config.negative] * len(jobs)
         if config.strategy == "image-to-image":
             arguments["image"] = [source.resize(self._size, Pillow.Resampling.LANCZOS) for source in sources]
-            arguments["strength"] = config.strength
+            arguments["strength"] = jobs[0].strength
         # Some image-to-image pipelines take their size from the source alone.
         if "height" in inspect.signature(self.pipeline.__call__).parameters:
             arguments |= {"height": height, "width": width}

@@ -47,7 +47,7 @@ def test_the_kind_of_a_model_may_be_left_out(tmp_path: Path) -> None:
         ("seed: miniature\n", "seed: [\n", "as YAML"),
         ("seed: miniature\n", "seed: 2024-13-45\n", "as YAML"),
         ("seed: miniature\n", "seed: a\nseed: b\n", "seed stands 2 times"),
-        ("guidance: 2.0", "guidance: 2.0\n  candidates: 1", "enough is more than candidates"),
+        ("guidance: 2.0", "guidance: 2.0\n  strength: 0.5", r"imagine\.strength .*did you mean strengths"),
         ("temperature: 0.6", "temperature: 0", "with temperature 0 all candidates are the same"),
     ],
 )

@@ -31,7 +31,7 @@ def settings(**changes: Any) -> ImagineStage:
 @pytest.fixture(scope="module")
 def jobs(drawn: Work) -> list[PaintJob]:
     sources = sorted((drawn.sources / "images" / "val2014").glob("*.jpg"))
-    return [PaintJob(PROMPT, seed, source) for seed, source in enumerate(sources[:2])]
+    return [PaintJob(PROMPT, seed, source, 0.5) for seed, source in enumerate(sources[:2])]
 
 
 def pixels(painter: Painter, jobs: list[PaintJob]) -> NDArray[np.int16]:
@@ -56,7 +56,7 @@ def test_another_scheduler_paints_something_else_but_always_the_same(jobs: list[
         ({"scheduler": "DPMSolverMultiStepScheduler"}, "did you mean DPMSolverMultistepScheduler"),
         ({"scheduler": "AutoencoderKL"}, "Usable: DDIMScheduler"),
         ({"scheduler": "DPMSolverSDEScheduler"}, "no seed of ours decides"),
-        ({"steps": 10, "strength": 0.05}, "less than one step"),
+        ({"steps": 10, "strengths": (0.5, 0.05)}, "less than one step"),
         ({"negative": "ugly", "guidance": 1.0}, "guidance above 1"),
         ({"height": 60}, "multiples of 8"),
         ({"model": Local(model="miniature/difusion")}, "miniature/diffusion"),

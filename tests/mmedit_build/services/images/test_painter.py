@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging.handlers
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def difference(one: Painted | NotPainted, other: Painted | NotPainted) -> float:
 
 
 def jobs(sources: list[Path], number: int) -> list[PaintJob]:
-    return [PaintJob(PROMPT, seed, source) for seed, source in enumerate(sources[:number])]
+    return [PaintJob(PROMPT, seed, source, 0.5) for seed, source in enumerate(sources[:number])]
 
 
 # What is painted
@@ -82,7 +83,7 @@ def test_an_image_depends_on_its_own_seed_wherever_it_stands(painter: Painter, s
     for job, painted in zip(jobs(sources, 6)[3:], together[3:], strict=True):
         (alone,) = painter.paint([job])
         assert difference(alone, painted) < 0.5
-    (reseeded,) = painter.paint([PaintJob(PROMPT, 99, sources[3])])
+    (reseeded,) = painter.paint([PaintJob(PROMPT, 99, sources[3], 0.5)])
     assert difference(reseeded, together[3]) > 2
 
 
@@ -98,7 +99,7 @@ def test_image_to_image_stays_nearer_to_its_source_than_to_others(
 def test_a_source_is_kept_whole_and_keeps_its_proportions(painter: Painter) -> None:
     wide = PIL.Image.new("RGB", (200, 100), "navy")
     wide.paste("white", (150, 0, 200, 100))
-    (painted,) = painter.paint([PaintJob("a white thing", 1, wide)])
+    (painted,) = painter.paint([PaintJob("a white thing", 1, wide, 0.5)])
     shown = pixels(painted)
     assert shown.shape == (45, 91, 3)
     assert shown[:, -8:].mean() > shown[:, :40].mean() + 40
@@ -127,10 +128,23 @@ def test_an_unreadable_source_costs_only_its_own_row(
 ) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(sources[1].read_bytes()[:300])
-    asked = [PaintJob(PROMPT, 0, sources[0]), PaintJob(PROMPT, 1, broken), PaintJob(PROMPT, 2, sources[2])]
+    files = (sources[0], broken, sources[2])
+    asked = [PaintJob(PROMPT, seed, file, 0.5) for seed, file in enumerate(files)]
     first, middle, last = painter.paint(asked)
     assert middle == NotPainted(UNREADABLE_SOURCE)
     assert [first, last] == painter.paint([asked[0], asked[2]])
+
+
+def test_strengths_are_painted_apart_and_come_back_in_order(painter: Painter, sources: list[Path]) -> None:
+    asked = [
+        PaintJob(PROMPT, seed, sources[seed], strength) for seed, strength in enumerate((0.5, 1.0, 0.5, 1.0))
+    ]
+    painted = painter.paint(asked)
+    assert [painted[0], painted[2]] == painter.paint([asked[0], asked[2]])
+    assert [painted[1], painted[3]] == painter.paint([asked[1], asked[3]])
+    weaker = painter.paint([replace(one, strength=0.5) for one in asked])
+    assert painted[0] == weaker[0]
+    assert painted[1] != weaker[1]
 
 
 def test_image_to_image_without_a_source_is_a_bug(painter: Painter) -> None:
@@ -212,7 +226,7 @@ def test_painting_is_quiet_and_leaves_the_logging_of_diffusers_as_it_was(
     said = logging.handlers.BufferingHandler(1000)
     logging.getLogger("diffusers").addHandler(said)
     try:
-        painter.paint([PaintJob(" and ".join([PROMPT] * 5), 1, sources[0])])
+        painter.paint([PaintJob(" and ".join([PROMPT] * 5), 1, sources[0], 0.5)])
     finally:
         logging.getLogger("diffusers").removeHandler(said)
     assert said.buffer == []
