@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, parse, say
 from mmedit_build.miniature.measure.base import Measure, share
-from mmedit_build.miniature.train.chat import held_out
+from mmedit_build.miniature.train.learned import held_out
 from mmedit_build.recipe import Local
 from mmedit_build.services.chat import ChatRequest, Reply, prompt_messages
 from mmedit_build.services.local_chat import LocalChat
