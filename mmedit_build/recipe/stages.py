@@ -114,7 +114,7 @@ class RephraseStage(Strict):
     """The longest rephrase in tokens."""
     similarity: Similarity | None = None
     """A bound on how far embeddings may be apart; left out, it is not checked."""
-    judge: Model | None
+    judge: Model | None = None
     """A chat LLM that says in both directions whether the meaning is the same; left out, the one that
     rephrases. Null: none is asked."""
     answers_alike: AnswersAlike | None = AnswersAlike()
@@ -125,7 +125,7 @@ class RephraseStage(Strict):
     @model_validator(mode="before")
     @classmethod
     def _judges_itself(cls, fields: object) -> object:
-        """Else the judge would be left out where it is not thought of."""
+        """Who does not think of a judge gets one."""
         if isinstance(fields, dict) and "model" in fields:
             return {"judge": fields["model"]} | fields
         return fields

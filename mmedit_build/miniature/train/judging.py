@@ -29,21 +29,22 @@ def same(one: Meaning | None, other: Meaning | None) -> bool:
     return one is not None and other is not None and _sorted(one) == _sorted(other)
 
 
-def judged(meaning: Meaning, rng: random.Random) -> tuple[str, str, bool]:
-    """Two questions in either order, and whether they ask for the same: as often yes as no."""
+def judged(meaning: Meaning, rng: random.Random, *, unseen: bool = False) -> tuple[str, str, bool]:
+    """Two questions in either order, and whether they ask for the same: as often yes as no. The second may be
+    one that is held out only where the first is."""
     asks_same = rng.random() < 0.5
     question = rng.choice(say(meaning))
     other = question
-    while other == question or not _fits(other, meaning, asks_same):
+    while other == question or not _fits(other, meaning, asks_same, unseen=unseen):
         other = _again(meaning, rng) if asks_same else _nearly(meaning, rng)
     first, second = (question, other) if rng.random() < 0.5 else (other, question)
     return first, second, asks_same
 
 
-def _fits(text: str, meaning: Meaning, asks_same: bool) -> bool:
+def _fits(text: str, meaning: Meaning, asks_same: bool, *, unseen: bool) -> bool:
     """Whether the grammar, which has the last word, agrees, and the question may be learned from."""
     parsed = parse(text)
-    return same(parsed, meaning) == asks_same and not (parsed and held_out(parsed))
+    return same(parsed, meaning) == asks_same and (unseen or not (parsed and held_out(parsed)))
 
 
 def _sorted(meaning: Meaning) -> Meaning:
