@@ -1,4 +1,4 @@
-"""The chat model: are its rephrasings of unseen questions valid by the world's own grammar, and its verdicts?"""
+"""The chat model: are its rephrasings of unseen questions valid by the grammar, and what does it say of others?"""
 
 from __future__ import annotations
 
