@@ -1,4 +1,4 @@
-"""The chat model: are its rephrasings of unseen questions valid by the grammar, and what does it say of others?"""
+"""The chat model: does it rephrase unseen questions validly, and judge pairs of questions rightly?"""
 
 from __future__ import annotations
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmedit_build.scoring.text import AUXILIARIES
 from mmedit_build.stages.checks.axes import PLACES
-from mmedit_build.stages.checks.phrases import ASKED, Side, asked, asks, auxiliary, content, nearest, tokens
+from mmedit_build.stages.checks.phrases import (
+    ASKED,
+    SEEING,
+    Side,
+    asked,
+    asks,
+    auxiliary,
+    content,
+    nearest,
+    tokens,
+)
 from mmedit_build.stages.checks.trial import FUNCTIONS
 
 _BEING_WORDS = "is are was were be been being isn't aren't wasn't weren't get gets getting got"
@@ -55,7 +66,8 @@ def deeds(question: str, stems: set[str]) -> list[Deed]:
     said = tokens(question)
     places = [place for place, word in enumerate(said) if _is_telling(word) and stem(word) in stems]
     found = [Deed(stem(said[place]), *_sides(said, place)) for place in places if _is_plain(said, place)]
-    return [deed for deed in found if deed.one and deed.other]
+    times = Counter(stem(said[place]) for place in places)
+    return [deed for deed in found if deed.one and deed.other and times[deed.stem] == 1]
 
 
 def _is_plain(said: Sequence[str], place: int) -> bool:
@@ -90,7 +102,7 @@ def _end_of_phrase(said: Sequence[str], places: Sequence[int]) -> list[int]:
 
 
 def _is_telling(word: str) -> bool:
-    return not (word in FUNCTIONS or word in AUXILIARIES or word in PLACES or word in _NOUNS)
+    return not any(word in listed for listed in (FUNCTIONS, AUXILIARIES, PLACES, SEEING, _NOUNS))
 
 
 def _is_participle(word: str) -> bool:

@@ -13,12 +13,12 @@ ASKED = "?"
 """What is asked for, among the words of a side."""
 _ASKING = frozenset(["what", "which", "who", "whom", "whose"])
 _SEEING_WORDS = """
-    see seen find found locate located stand stands standing sit sits sitting lie lies lying show shows shown
-    depict depicts depicted draw drawn place placed position positioned situated visible appear appears
-    present displayed about near next around along picture image photo photograph scene drawing anywhere
-    somewhere currently directly side hand
+    see seen find found locate located stand stands standing sit sits sitting lie lies lying show shows
+    showing shown depict depicts depicted draw drawn place placed position positioned situated visible
+    appear appears present displayed about near next around along picture image photo photograph scene
+    drawing anywhere somewhere currently directly side hand
 """
-_SEEING = frozenset(_SEEING_WORDS.split())
+SEEING = frozenset(_SEEING_WORDS.split())
 """Words which say that something is there, and no more."""
 
 
@@ -39,7 +39,7 @@ def asks(said: Sequence[str]) -> bool:
 def content(said: Sequence[str]) -> Side:
     """What words are about, in the singular."""
     bare = (word.removesuffix("'s").removesuffix("'") for word in said)
-    return frozenset(singular(word) for word in bare if not _is_empty(word) and word not in _SEEING)
+    return frozenset(singular(word) for word in bare if not _is_empty(word) and word not in SEEING)
 
 
 def asked(said: Sequence[str]) -> Side:
