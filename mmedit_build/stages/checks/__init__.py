@@ -36,6 +36,9 @@ CHECKS: Mapping[str, Callable[[Trial], bool]] = {
 }
 """Reasons and their checks, in the order in which they are made."""
 
+REVERSING = ("colors changed", "said of something else", "says the opposite", "roles exchanged")
+"""Reasons for which a rephrase is about the same and asks something else."""
+
 
 def refusal(question: str, candidate: str, target: str, answers: Sequence[str]) -> str | None:
     """Why the candidate is no rephrase of the question: the first check that fails, or None.
@@ -46,6 +49,11 @@ def refusal(question: str, candidate: str, target: str, answers: Sequence[str]) 
     common = (answer for answer, count in votes.items() if 2 * count >= len(answers))
     trial = Trial(question, candidate, tuple(dict.fromkeys([lowered(target).strip(), *common])))
     return next((reason for reason, fails in CHECKS.items() if fails(trial)), None)
+
+
+def asks_otherwise(question: str, rephrase: str) -> bool:
+    """Whether the rephrase is surely another question about the same, such as the reverse one."""
+    return any(CHECKS[reason](Trial(question, rephrase, ())) for reason in REVERSING)
 
 
 def difference(question: str, candidate: str) -> float:
@@ -64,4 +72,4 @@ def difference(question: str, candidate: str) -> float:
     return 1 - 2 * common[-1] / max(len(one) + len(other), 1)
 
 
-__all__ = ["CHECKS", "content_words", "difference", "refusal", "says_the_opposite"]
+__all__ = ["CHECKS", "asks_otherwise", "content_words", "difference", "refusal", "says_the_opposite"]
