@@ -20,7 +20,7 @@ NAME = "chat"
 QUESTIONS = 300
 SAMPLES = 4
 SAMPLED_QUESTIONS = 60
-PAIRS = 1000
+PAIRS = 500
 TOKENS = 48
 BATCH = 50
 
@@ -80,11 +80,9 @@ def _judging(chat: LocalChat) -> list[Measure]:
     passed = [all(said[start : start + 2]) for start in range(0, len(said), 2)]
     kept = [one for one, (_, _, same) in zip(passed, pairs, strict=True) if same]
     refused = [not one for one, (_, _, same) in zip(passed, pairs, strict=True) if not same]
-    right = [same for one, (_, _, same) in zip(passed, pairs, strict=True) if one]
     return [
         share(NAME, "judge: questions that differ are refused", refused, least=0.95),
         share(NAME, "judge: questions that ask the same pass", kept, least=0.9),
-        share(NAME, "judge: what passes asks the same", right, least=0.95),
     ]
 
 
