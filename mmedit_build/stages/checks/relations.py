@@ -70,9 +70,7 @@ def _markers(said: Sequence[str]) -> Iterator[_Marker]:
             yield _Marker(word, place, place + 1)
         elif word in _SIDES and "of" in after[:3]:
             yield _Marker(word, place, place + 2 + after.index("of"))
-        elif (word == "front" and after[:1] == ["of"]) or (
-            word == "top" and before == "on" and after[:1] == ["of"]
-        ):
+        elif after[:1] == ["of"] and (word == "front" or (before, word) == ("on", "top")):
             yield _marker_before(word, place, place + 2, after[1:])
         elif "than" in after[:_REACH] and _compares(word):
             yield _Marker(word, place, place + 2 + after.index("than"))
@@ -81,7 +79,8 @@ def _markers(said: Sequence[str]) -> Iterator[_Marker]:
 
 
 def _marker_before(word: str, start: int, end: int, after: Sequence[str]) -> _Marker:
-    return _Marker(word, start, end, owned=after[:1] != [] and after[0] in _IT)
+    """A preposition, which is owned where a pronoun follows: "has the cat below it"."""
+    return _Marker(word, start, end, owned=bool(_IT.intersection(after[:1])))
 
 
 def _compares(word: str) -> bool:
@@ -105,9 +104,9 @@ def _sides(said: Sequence[str], marker: _Marker) -> tuple[Side, Side]:
     if marker.owned:
         return _owned(before)
     if before and before[-1].endswith("'s"):
-        owner = len(before) - 1
-        while owner and before[owner - 1] not in ("on", "to", "at", "from"):
-            owner -= 1
+        # "on the old man's left": what lies there, and the old man.
+        ons = [place for place, word in enumerate(before) if word in ("on", "to", "at", "from")]
+        owner = ons[-1] if ons else len(before) - 1
         return subject(before[:owner]), content(before[owner:])
     if said[marker.end - 1] == "than" and "of" in after[:3] and _COUNTS & set(after[:2]):
         after = after[after.index("of") + 1 :]
