@@ -21,10 +21,11 @@ from mmedit_build.services.served.cost import estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.extend import hop_requests, to_extend
 from mmedit_build.stages.quiz import Known, items_of, known_said
-from mmedit_build.stages.rephrase import question_requests
+from mmedit_build.stages.rephrase import judge_requests, question_requests
 from mmedit_build.stages.rounds import drawn, first_round
 from mmedit_build.stages.select import cut
-from mmedit_build.steps import KNOWN, known_answers, pool_items
+from mmedit_build.stages.verdicts import ANSWER_TOKENS
+from mmedit_build.steps import KNOWN, known_answers, pool_items, seen_elsewhere
 from mmedit_build.work import ROWS
 
 
@@ -92,17 +93,26 @@ def _asking(row: Example, max_tokens: int) -> ChatRequest:
 
 
 def _rephrase(build: Build) -> list[str]:
-    config = build.recipe.rephrase
+    config, base = build.recipe.rephrase, build.recipe.base
     edits = build.rows_of("mine")
-    todo = _todo(build, "rephrase", edits, EditRow)
+    seen = seen_elsewhere(build, edits)
+    todo = _todo(build, "rephrase", edits, EditRow, seen)
     requests = question_requests(config, todo)
     lines = [
         f"rephrases {len(edits):,} prompts, of which {len(edits) - len(todo):,} are done; asks "
         f"{model_name(config.model)} for {len(requests):,} rephrases."
     ]
     lines += _cost(config.model, requests, build)
-    if isinstance(config.judge, Endpoint):
-        lines.append(f"asks {config.judge.model} to judge what passes, which is not in these numbers.")
+    if config.judge is not None:
+        judged = judge_requests(config, todo)
+        lines.append(
+            f"asks {model_name(config.judge)} up to {len(judged):,} times whether they mean the same, in "
+            f"both directions; {len(judged) // config.candidates:,} times if the first always pass."
+        )
+        lines += _cost(config.judge, judged, build)
+    if asked := config.candidates * sum(len(seen.get(edit.id, ())) for edit in todo):
+        lines.append(f"asks {model_name(base)} up to {asked:,} of them about other images.")
+        lines += _cost(base, [chat_request(str(i), "question", b"", ANSWER_TOKENS) for i in range(asked)])
     return lines
 
 

@@ -83,6 +83,8 @@ def _rephrase(build: Build) -> Iterator[Look]:
     yield partial(_look_at_chat, config.model)
     if config.judge is not None:
         yield partial(_look_at_chat, config.judge)
+    if config.answers_alike is not None:
+        yield partial(_look_at_mllm, build.recipe.base)
     if config.similarity is not None:
         from mmedit_build.services import embedding
 

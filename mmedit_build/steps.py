@@ -37,6 +37,7 @@ from mmedit_build.stages.imagine import Imagining
 from mmedit_build.stages.mine import Mining
 from mmedit_build.stages.rephrase import Rephrasing
 from mmedit_build.stages.select import cut, select
+from mmedit_build.stages.verdicts import sights
 from mmedit_build.status import summaries
 from mmedit_build.summary import Summary
 from mmedit_build.work import Work
@@ -67,13 +68,15 @@ def rephrase(build: Build) -> Summary:
     """Say each question in other words."""
     config = build.recipe.rephrase
     edits = build.rows_of("mine")
-    stage = Rephrasing(config, build.recipe.seed, build.work.requests)
+    seen = seen_elsewhere(build, edits)
+    stage = Rephrasing(config, build.recipe.seed, build.work, build.recipe.base, seen)
     settings = {
         "rephrase": deciding(config),
         "prompts": [prompt_id(name) for name in (config.prompt, *rephrasing.OTHER_PROMPTS)],
         "seed": build.recipe.seed,
+        "base": _asked(build.recipe.base) if config.answers_alike else None,
     }
-    outcomes = build.run("rephrase", stage, edits, EditRow, settings, config.shard_rows)
+    outcomes = build.run("rephrase", stage, edits, EditRow, settings, config.shard_rows, seen)
     return finish(build.work, "rephrase", outcomes, kept(outcomes))
 
 
@@ -239,6 +242,13 @@ def _as_mined(build: Build) -> Recipe:
         return recipe
     dtype = read_settings(build.work.stage("mine"))["base"]["model"]["dtype"]
     return recipe.model_copy(update={"base": recipe.base.model_copy(update={"dtype": dtype})})
+
+
+def seen_elsewhere(build: Build, edits: Sequence[EditRow]) -> dict[str, list[tuple[str, str]]]:
+    """By edit, where else the base model answers its question right."""
+    config = build.recipe.rephrase.answers_alike
+    known = rows_of(build.work, "mine", KNOWN) if config else []
+    return sights(edits, known, config, build.recipe.seed) if config else {}
 
 
 def known_answers(build: Build) -> dict[str, list[tuple[str, str]]]:

@@ -24,7 +24,7 @@ RELATIONS = {
     **{"near_right": "nearest", "far_right": "farthest"},
 }
 _ABOUT = {
-    "Rephrase": ("broken_yes_no", "identical_rephrases", "quoted_rephrases"),
+    "Rephrase": ("broken_yes_no", "identical_rephrases", "quoted_rephrases", "reversed_rephrases"),
     "Question": ("leaked_questions", "leaked_pairs", "leaked_entity_edits"),
     "Prediction": (
         "containment",

@@ -12,6 +12,7 @@ from mmedit_build.scoring.statements import compare, read
 from mmedit_build.scoring.text import AUXILIARIES, is_yes_no, is_yes_no_question
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.scoring.words import ARTICLES, contains_letters, plain, singular, words
+from mmedit_build.stages.checks import asks_otherwise
 
 FEW = 0.4
 """The share of the annotators that makes no consensus: 4 of 10."""
@@ -91,6 +92,10 @@ def rephrased(edit: EditRow) -> bool:
 
 def identical(edit: EditRow) -> bool:
     return edit.question.strip().lower() == _rephrase(edit).strip().lower()
+
+
+def reversed_(edit: EditRow) -> bool:
+    return asks_otherwise(edit.question, _rephrase(edit))
 
 
 def quoted(edit: EditRow) -> bool:

@@ -98,6 +98,14 @@ MEASURES: tuple[Measure, ...] = (
         shared(of.entity_edit),
     ),
     Measure(
+        "reversed_rephrases",
+        "fault",
+        "Reversed rephrases",
+        "The rephrase says the opposite, exchanges who stands where to whom or does what to whom, names "
+        "another color, or says a number, a color or a negation of something else.",
+        rows(of.reversed_, of.rephrased),
+    ),
+    Measure(
         "containment",
         "fault",
         "One contains the other",

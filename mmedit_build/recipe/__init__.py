@@ -23,6 +23,7 @@ from mmedit_build.recipe.sources import (
     Sources,
 )
 from mmedit_build.recipe.stages import (
+    AnswersAlike,
     ExtendStage,
     ImagineStage,
     Inversion,
@@ -79,6 +80,7 @@ class Recipe(Strict):
 
 
 __all__ = [
+    "AnswersAlike",
     "AttachStage",
     "CaptionFiles",
     "CaptionSource",

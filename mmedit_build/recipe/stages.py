@@ -77,6 +77,16 @@ class Similarity(Strict):
     """The lowest cosine that passes."""
 
 
+class AnswersAlike(Strict):
+    """Whether the base model answers a rephrase as it answers the question, on images where it is right."""
+
+    images: Count = 4
+    """The most images asked about: those of which mining found the same question answered right."""
+    least: Share = 0.5
+    """The share that must be answered alike. Models stumble over good rephrases too: a bound far below 1
+    refuses what is answered otherwise as a rule."""
+
+
 def _check_sampling(candidates: int, temperature: float) -> None:
     if candidates > 1 and temperature == 0:
         raise ValueError("with temperature 0 all candidates are the same; raise it, or ask for one")
@@ -98,9 +108,20 @@ class RephraseStage(Strict):
     similarity: Similarity | None = None
     """A bound on how far embeddings may be apart; left out, it is not checked."""
     judge: Model | None = None
-    """A chat LLM that says whether the meaning is the same; left out, none is asked."""
+    """A chat LLM that says in both directions whether the meaning is the same; left out, the one that
+    rephrases. Null: none is asked."""
+    answers_alike: AnswersAlike | None = AnswersAlike()
+    """Null: the base model is not asked."""
     shard_rows: Count = 128
     """Rows that are worked on and saved together."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judges_itself(cls, fields: object) -> object:
+        """Who does not think of a judge gets one."""
+        if isinstance(fields, dict) and "model" in fields:
+            return {"judge": fields["model"]} | fields
+        return fields
 
     @model_validator(mode="after")
     def _candidates_differ(self) -> RephraseStage:

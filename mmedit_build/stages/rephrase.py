@@ -6,49 +6,43 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
-from mmedit_build.recipe import Local, RephraseStage
-from mmedit_build.rows import Candidate, EditRow, Rephrase
+from mmedit_build.recipe import Local, RephraseStage, VisionModel
+from mmedit_build.rows import EditRow, Rephrase
 from mmedit_build.scoring.bounds import NoNumberError, within
 from mmedit_build.services.chat import NOT_NUMBERS, Chat, ChatRequest, NoReply, Reply, prompt_messages
-from mmedit_build.services.opening import open_chat
-from mmedit_build.stages.checks import difference, refusal
+from mmedit_build.services.opening import load_asker, open_chat
+from mmedit_build.stages.drafts import best, drafts_of
+from mmedit_build.stages.verdicts import DIRECTIONS, JUDGE, Judge, Sights, Witness, judge_request
+from mmedit_build.work import Work
 
 if TYPE_CHECKING:
     from mmedit_build.services.embedding import Embedder
 
 TEMPLATES = "caption"
-JUDGE = "judge"
 OTHER_PROMPTS = (TEMPLATES, JUDGE)
 """Prompts besides the one that the recipe names."""
-JUDGE_TOKENS = 8
-NO_MATCH = "judge: not the same question"
-UNCLEAR = "judge: neither yes nor no"
-MUTE = "judge: no reply"
 FAR = "embeddings far apart"
 
 Outcome = EditRow | Rejected[EditRow] | Failed
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A candidate on its way through the checks."""
-
-    text: str
-    reason: str | None
-    scores: dict[str, float] = field(default_factory=dict)
-    judged: bool = False
-    undecided: bool = False
-    """Whether it was refused only because something could not be measured or asked."""
-
-
 def question_requests(config: RephraseStage, edits: Sequence[EditRow]) -> list[ChatRequest]:
     """What the chat model is asked for these edits; captions are rephrased without one."""
     return [request for edit in edits if edit.task == "vqa" for request in _requests(config, edit.question)]
+
+
+def judge_requests(config: RephraseStage, edits: Sequence[EditRow]) -> list[ChatRequest]:
+    """The most that the judge is asked, with the questions in the place of their rephrases."""
+    questions = [edit.question for edit in edits if edit.task == "vqa"] if config.judge else []
+    return [
+        replace(judge_request(question, question), sample=number)
+        for question in questions
+        for number in range(DIRECTIONS * config.candidates)
+    ]
 
 
 def _requests(config: RephraseStage, question: str) -> list[ChatRequest]:
@@ -65,17 +59,23 @@ class Rephrasing:
 
     config: RephraseStage
     seed: str
-    cache: Path
-    """Where replies of served models are kept."""
+    work: Work
+    base: VisionModel
+    sights: Sights
+    """Where the base model can tell whether a rephrase means the same; empty: it is not asked."""
     _opened: _Opened | None = field(default=None, init=False, repr=False)
 
     def open(self) -> None:
         """Load the models."""
-        self._opened = _Opened(
-            open_chat(self.config.model, self.cache),
-            open_chat(self.config.judge, self.cache) if self.config.judge else None,
-            _open_embedder(self.config),
-        )
+        chat = open_chat(self.config.model, self.work.requests)
+        verifiers: list[Judge | Witness] = []
+        if self.config.judge is not None:
+            same = self.config.judge == self.config.model
+            verifiers.append(Judge(chat if same else open_chat(self.config.judge, self.work.requests)))
+        if self.config.answers_alike is not None and any(self.sights.values()):
+            asker = load_asker(self.base, self.work.requests)
+            verifiers.append(Witness(self.config.answers_alike, asker, self.sights, self.work))
+        self._opened = _Opened(chat, verifiers, _open_embedder(self.config))
 
     def __call__(self, rows: Sequence[EditRow]) -> Iterator[Outcome]:
         assert self._opened is not None
@@ -97,7 +97,7 @@ class Rephrasing:
 @dataclass(frozen=True, slots=True)
 class _Opened:
     chat: Chat
-    judge: Chat | None
+    verifiers: Sequence[Judge | Witness]
     embedder: Embedder | None
 
 
@@ -119,12 +119,10 @@ class _Drafts:
         replies = opened.chat.ask(question_requests(config, rows))
         number = config.candidates
         self._replies = {row.id: replies[i * number : (i + 1) * number] for i, row in enumerate(rows)}
-        self._drafts = {row.id: _checked(row, self._replies[row.id]) for row in rows}
-        self._questions = {row.id: row.question for row in rows}
+        self._drafts = {row.id: drafts_of(row, self._replies[row.id]) for row in rows}
         if opened.embedder:
             self._embed(opened.embedder)
-        if opened.judge:
-            self._judge(opened.judge)
+        self._verify(opened.verifiers)
 
     def outcome(self, row: EditRow) -> Outcome:
         """The row with the most different candidate that passed, or why there is none."""
@@ -134,16 +132,14 @@ class _Drafts:
             # A model in this process would say nothing of use again, unless it computed nothing of use.
             sane = all(one != NOT_NUMBERS for one in _reasons(self._replies[row.id]))
             return Rejected(row.id, reason, row) if self._repeats and sane else Failed(row.id, reason)
-        best = _best(drafts)
+        taken = best(drafts)
         kept = Rephrase(
-            text=best.text if best else "",
+            text=taken.text if taken else "",
             model=self._name,
             prompt=prompt_id(self._config.prompt),
-            candidates=tuple(
-                Candidate(text=one.text, reason=one.reason, scores=one.scores) for one in drafts
-            ),
+            candidates=tuple(draft.kept() for draft in drafts),
         )
-        if best:
+        if taken:
             return replace(row, rephrase=kept)
         if undecided := [one.reason for one in drafts if one.reason and one.undecided]:
             # One may yet pass, so it is not the row that is to blame.
@@ -154,63 +150,25 @@ class _Drafts:
     def _embed(self, embedder: Embedder) -> None:
         similarity = self._config.similarity
         assert similarity is not None
-        open_ = [
-            (name, draft) for name, drafts in self._drafts.items() for draft in drafts if not draft.reason
-        ]
-        cosines = embedder.cosines([(self._questions[name], draft.text) for name, draft in open_])
-        for (_, draft), cosine in zip(open_, cosines, strict=True):
+        open_ = [draft for drafts in self._drafts.values() for draft in drafts if not draft.reason]
+        cosines = embedder.cosines([(draft.row.question, draft.text) for draft in open_])
+        for draft, cosine in zip(open_, cosines, strict=True):
             try:
                 draft.reason = None if within("similarity", cosine, least=similarity.least) else FAR
             except NoNumberError as error:
-                draft.reason, draft.undecided = str(error), True
+                draft.refuse(str(error), undecided=True)
             else:
                 draft.scores["similarity"] = cosine
 
-    def _judge(self, judge: Chat) -> None:
+    def _verify(self, verifiers: Sequence[Judge | Witness]) -> None:
         """Ask about the best candidate of each row, then about the next best of those that failed."""
         while asked := [
-            (self._questions[name], best)
-            for name, drafts in self._drafts.items()
-            if (best := _best(drafts)) and not best.judged
+            draft for drafts in self._drafts.values() if (draft := best(drafts)) and not draft.verified
         ]:
-            requests = [
-                ChatRequest(prompt_messages(JUDGE, question=question, rephrase=draft.text), 0.0, JUDGE_TOKENS)
-                for question, draft in asked
-            ]
-            for (_, draft), reply in zip(asked, judge.ask(requests), strict=True):
-                draft.judged = True
-                _take_verdict(draft, reply)
-
-
-def _checked(row: EditRow, replies: Sequence[Reply | NoReply]) -> list[_Draft]:
-    """The different candidates of a row after the checks that cost nothing."""
-    texts = dict.fromkeys(reply.text for reply in replies if isinstance(reply, Reply))
-    return [
-        _Draft(
-            text,
-            refusal(row.question, text, row.target, row.answers),
-            {"difference": difference(row.question, text)},
-        )
-        for text in texts
-    ]
-
-
-def _best(drafts: Sequence[_Draft]) -> _Draft | None:
-    """The most different candidate that passes so far; the first of equals."""
-    passing = (draft for draft in drafts if draft.reason is None)
-    return max(passing, key=lambda draft: draft.scores["difference"], default=None)
-
-
-def _take_verdict(draft: _Draft, reply: Reply | NoReply) -> None:
-    if isinstance(reply, NoReply):
-        draft.reason, draft.undecided = MUTE, True
-        return
-    word = reply.text.strip(" \"'*`.").lower()
-    if word.startswith("yes"):
-        draft.scores["judge"] = 1.0
-    else:
-        draft.scores["judge"] = 0.0
-        draft.reason = NO_MATCH if word.startswith("no") else UNCLEAR
+            for verifier in verifiers:
+                verifier.check([draft for draft in asked if draft.reason is None])
+            for draft in asked:
+                draft.verified = True
 
 
 def _reasons(replies: Sequence[Reply | NoReply]) -> list[str]:

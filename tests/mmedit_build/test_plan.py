@@ -9,9 +9,11 @@ import pytest
 
 from mmedit_build.build import Build, finish
 from mmedit_build.console import silent
+from mmedit_build.engine.shards import write_rows
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Endpoint, ExtendStage, Price
 from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.steps import KNOWN
 from mmedit_build.work import Work
 from tests.mmedit_build.conftest import MakeEdit
 
@@ -25,16 +27,31 @@ def build(tmp_path: Path, make_edit: MakeEdit) -> Build:
     work = Work(tmp_path)
     edits = [make_edit(number, question=f"How many cats are there, {number}?") for number in range(1, 11)]
     finish(work, "mine", edits, edits)
+    known = [make_edit(number, question="How many cats are there, 1?") for number in range(20, 22)]
+    write_rows(work.stage("mine") / KNOWN, known)
     return Build(recipe.model_copy(update={"rephrase": rephrase}), work, silent)
 
 
 def test_requests_tokens_and_cost_are_estimated(build: Build) -> None:
-    first, cost = plan(build, "rephrase")
+    first, cost, *more = plan(build, "rephrase")
     assert first == "rephrase: rephrases 10 prompts, of which 0 are done; asks chat for 30 rephrases."
     assert cost.startswith("rephrase: 30 requests of about ")
     assert "at most 1,500 out: about 0.0" in cost
     assert cost.endswith("USD or less.")
     assert not build.work.requests.exists()
+    assert not any("whether they mean the same" in line for line in more), "judge: null"
+
+
+def test_the_judge_and_the_base_model_are_counted(build: Build) -> None:
+    model = build.recipe.rephrase.model
+    rephrase = build.recipe.rephrase.model_copy(update={"judge": model})
+    recipe = build.recipe.model_copy(update={"rephrase": rephrase, "base": model})
+    _, _, judged, cost, seen, asked = plan(replace(build, recipe=recipe), "rephrase")
+    assert "asks chat up to 60 times whether they mean the same" in judged
+    assert "20 times if the first always pass" in judged
+    assert cost.startswith("rephrase: 60 requests of about ")
+    assert "asks chat up to 6 of them about other images" in seen
+    assert asked.startswith("rephrase: 6 requests of about ")
 
 
 def test_a_limit_is_heeded(build: Build) -> None:

@@ -1,4 +1,4 @@
-"""The chat model: are its rephrasings of unseen questions valid by the world's own grammar?"""
+"""The chat model: does it rephrase unseen questions validly, and judge pairs of questions rightly?"""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 
 from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, parse, say
 from mmedit_build.miniature.measure.base import Measure, share
-from mmedit_build.miniature.train.chat import held_out
+from mmedit_build.miniature.train.judging import judged
+from mmedit_build.miniature.train.learned import held_out
 from mmedit_build.recipe import Local
 from mmedit_build.services.chat import ChatRequest, Reply, prompt_messages
 from mmedit_build.services.local_chat import LocalChat
+from mmedit_build.stages.verdicts import judge_request
 
 NAME = "chat"
 QUESTIONS = 300
 SAMPLES = 4
 SAMPLED_QUESTIONS = 60
+PAIRS = 500
 TOKENS = 48
 BATCH = 50
 
@@ -40,8 +43,14 @@ def unseen_questions(number: int) -> list[tuple[str, Meaning]]:
     return [(rng.choice(say(meaning)), meaning) for meaning in chosen]
 
 
+def unseen_pairs(number: int) -> list[tuple[str, str, bool]]:
+    """Pairs to judge, each with a question that the model was never trained on."""
+    rng = random.Random("unseen pairs")
+    return [judged(meaning, rng, unseen=True) for _, meaning in unseen_questions(number)]
+
+
 def measure_chat(weights: Path, device: str) -> list[Measure]:
-    """Validity, distance from the original, and variety of rephrasings."""
+    """Validity, distance from the original, and variety of rephrasings; and how the model judges them."""
     chat = LocalChat.load(Local(model=str(weights / NAME), device=device, batch_size=BATCH))
     asked = unseen_questions(QUESTIONS)
     questions = [question for question, _ in asked]
@@ -56,9 +65,24 @@ def measure_chat(weights: Path, device: str) -> list[Measure]:
     return [
         share(NAME, "valid paraphrases of unseen questions", valid, least=0.8),
         share(NAME, "valid and more than one word changed", changed, least=0.6),
+        *_judging(chat),
         share(
             NAME, f"{SAMPLES} samples are not all the same", (len(group) > 1 for group in groups), least=0.9
         ),
+    ]
+
+
+def _judging(chat: LocalChat) -> list[Measure]:
+    """What the model says of pairs, asked in both directions as the stage asks."""
+    pairs = unseen_pairs(PAIRS)
+    requests = [judge_request(*pair[:2][::way]) for pair in pairs for way in (1, -1)]
+    said = [isinstance(reply, Reply) and reply.text == "yes" for reply in chat.ask(requests)]
+    passed = [all(said[start : start + 2]) for start in range(0, len(said), 2)]
+    kept = [one for one, (_, _, same) in zip(passed, pairs, strict=True) if same]
+    refused = [not one for one, (_, _, same) in zip(passed, pairs, strict=True) if not same]
+    return [
+        share(NAME, "judge: questions that differ are refused", refused, least=0.95),
+        share(NAME, "judge: questions that ask the same pass", kept, least=0.9),
     ]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from mmedit_build.miniature.grammar import Meaning, all_meanings, say
 from mmedit_build.miniature.hops import POINTERS, is_right, telling_hops
 from mmedit_build.miniature.measure.base import Measure, share
-from mmedit_build.miniature.train.chat import held_out
 from mmedit_build.miniature.train.hops import NONE
+from mmedit_build.miniature.train.learned import held_out
 from mmedit_build.miniature.world import KINDS
 from mmedit_build.recipe import Local
 from mmedit_build.services.chat import ChatRequest, Reply, prompt_messages

@@ -1,9 +1,9 @@
-"""The chat model: a small Llama that rephrases questions about the world when a chat message asks for it."""
+"""The chat model: a small Llama that rephrases questions about the world, and judges rephrases, when a chat
+message asks for it."""
 
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,14 +12,21 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, say
+from mmedit_build.miniature.train.judging import HARD, judged
+from mmedit_build.miniature.train.learned import learned_meanings
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
-from mmedit_build.miniature.train.tokens import IGNORED, Row, byte_level_bpe, padded
+from mmedit_build.miniature.train.tokens import IGNORED, Row, byte_level_bpe, labelled, padded
 from mmedit_build.prompts import chat_messages
 
 Messages = list[dict[str, str]]
+Example = Callable[[random.Random], Row]
 
 CHAT = Stage("chat", steps=2000, rate=2e-3, batch=32)
+JUDGING = Stage("judging", steps=3800, rate=1.5e-3, batch=32)
+
+REHEARSED = 1 / 6
+"""How many batches go on with rephrasing while the model learns to judge."""
 
 SYSTEMS = (
     "",
@@ -45,16 +52,6 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SPECIAL = ["<|begin|>", "<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
-
-
-def held_out(meaning: Meaning) -> bool:
-    """Whether the model never sees this question: a tenth of those that name a thing."""
-    return bool(meaning.x) and zlib.crc32(repr(meaning).encode()) % 10 == 0
-
-
-def learned_meanings() -> dict[str, list[Meaning]]:
-    """What the model learns from, by form."""
-    return {form: [m for m in all_meanings() if m.form == form and not held_out(m)] for form in FORMS}
 
 
 def rephrasings(question: str, meaning: Meaning) -> list[str]:
@@ -108,15 +105,24 @@ def build_model(tokenizer: PreTrainedTokenizerFast, positions: int = 256) -> Lla
 
 
 def train_chat(run: Run, out: Path) -> None:
-    """Train the chat model and save it as an ordinary folder."""
+    """Train the chat model, first to rephrase, then to judge as well, and save it as an ordinary folder."""
     tokenizer = build_tokenizer()
     by_form = learned_meanings()
 
-    def example(rng: random.Random) -> Row:
+    def rephrase(rng: random.Random) -> Row:
         return row(rng.choice(by_form[rng.choice(list(FORMS))]), rng, tokenizer)
 
+    def judge(rng: random.Random) -> Row:
+        meaning = rng.choice(by_form[rng.choice((*FORMS, *HARD, *HARD))])
+        return rng.choice((expectation, *[judgment] * 5))(meaning, rng, tokenizer)
+
+    def either(rng: random.Random) -> Example:
+        """One of both for a whole batch, since judgments have their beginning in common."""
+        return rephrase if rng.random() < REHEARSED else judge
+
     model = build_model(tokenizer)
-    train_replies(CHAT, model, tokenizer, example, run)
+    train_replies(CHAT, model, tokenizer, lambda _rng: rephrase, run)
+    train_replies(JUDGING, model, tokenizer, either, run)
     save_chat(model, tokenizer, 48, out)
 
 
@@ -124,20 +130,35 @@ def train_replies(
     stage: Stage,
     model: LlamaForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
-    example: Callable[[random.Random], Row],
+    choose: Callable[[random.Random], Example],
     run: Run,
 ) -> None:
-    """Train a model on the replies of conversations."""
+    """Train a model on the replies of conversations; each batch is of examples of one kind."""
     nn.Module.to(model, run.device)
 
     def loss(step: int) -> torch.Tensor:
         rng = stage.random(step)
-        ids, labels = padded([example(rng) for _ in range(stage.batch)], tokenizer.pad_token_id, run.device)
-        output = model(input_ids=ids, attention_mask=ids != tokenizer.pad_token_id, labels=labels)
-        result: torch.Tensor = output.loss
-        return result
+        example = choose(rng)
+        rows = [example(rng) for _ in range(stage.batch)]
+        return reply_loss(model, *padded(rows, tokenizer.pad_token_id, run.device))
 
     fit(stage, model, loss, run)
+
+
+def reply_loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The mean loss over all labels. What all rows begin with is read once; padding is on the right, where
+    nothing that has a label looks at it."""
+    common = int((ids == ids[0]).all(dim=0).long().cumprod(dim=0).sum())
+    first = int((labels != IGNORED).any(dim=0).long().argmax())
+    begin = min(common, first - 1)
+    cache = None
+    if begin > 0:
+        cache = model(input_ids=ids[:1, :begin], use_cache=True, logits_to_keep=1).past_key_values
+        cache.batch_repeat_interleave(len(ids))
+    states = model.model(input_ids=ids[:, begin:], past_key_values=cache).last_hidden_state[:, :-1]
+    wanted = labels[:, begin + 1 :]
+    learned = wanted != IGNORED
+    return nn.functional.cross_entropy(model.lm_head(states[learned]), wanted[learned])
 
 
 def save_chat(
@@ -153,6 +174,22 @@ def row(meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast
     """A request for a rephrasing of a question, and one of those there are."""
     question = rng.choice(say(meaning))
     return conversation(request(question, rng), rng.choice(rephrasings(question, meaning)), tokenizer)
+
+
+def judgment(meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Row:
+    """A question about two questions, and its answer."""
+    question, rephrase, same = judged(meaning, rng)
+    messages = chat_messages("judge", question=question, rephrase=rephrase)
+    return conversation(messages, "yes" if same else "no", tokenizer)
+
+
+def expectation(meaning: Meaning, rng: random.Random, tokenizer: PreTrainedTokenizerFast) -> Row:
+    """The same question up to its rephrase, which is learned: who knows what follows sees what does not."""
+    question = rng.choice(say(meaning))
+    rephrase = rng.choice(rephrasings(question, meaning))
+    messages = chat_messages("judge", question=question, rephrase=rephrase)
+    text = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    return labelled(tokenizer.backend_tokenizer, [text[: text.rindex(f" {rephrase}")], f" {rephrase}"])
 
 
 def conversation(messages: Messages, reply: str, tokenizer: PreTrainedTokenizerFast) -> Row:

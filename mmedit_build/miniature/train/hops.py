@@ -15,12 +15,13 @@ from mmedit_build.miniature.train.chat import (
     build_model,
     chat_tokenizer,
     conversation,
-    learned_meanings,
     save_chat,
     train_replies,
 )
+from mmedit_build.miniature.train.learned import learned_meanings
 from mmedit_build.miniature.train.loop import Run, Stage
 from mmedit_build.miniature.train.texts import wrong_answer
+from mmedit_build.miniature.train.tokens import Row
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS
 from mmedit_build.prompts import chat_messages
 
@@ -67,7 +68,11 @@ def train_hops(run: Run, out: Path) -> None:
     """Train the model of hops and save it as an ordinary folder."""
     tokenizer = build_tokenizer()
     model = build_model(tokenizer, positions=384)
-    train_replies(HOPS, model, tokenizer, lambda rng: conversation(*example(rng), tokenizer), run)
+
+    def hop(rng: random.Random) -> Row:
+        return conversation(*example(rng), tokenizer)
+
+    train_replies(HOPS, model, tokenizer, lambda _rng: hop, run)
     save_chat(model, tokenizer, 96, out)
 
 

@@ -68,6 +68,16 @@ FAULTS = [
         "Does the cat look smaller than the dog?",
         "yes",
     ),
+    ("colors changed", "What number is on the blue shirt?", "What is the red shirt's number?", "3"),
+    ("said of something else", "Is there a dog with no hat?", "Is there no dog with a hat?", "yes"),
+    ("said of something else", "Are the 2 cats on the 3 mats?", "Are the 3 cats on the 2 mats?", "yes"),
+    (
+        "said of something else",
+        "What is the red thing in the white cup?",
+        "What is the white thing in the red cup?",
+        "egg",
+    ),
+    ("roles exchanged", "What is on the left of the star?", "What has the star on its left?", "cat"),
     ("alternatives lost", "Is the man young or old?", "What is the age of the man?", "old"),
     ("alternatives lost", "Is the red cat or the blue cat big?", "Which is big, red or green cat?", "red"),
 ]
@@ -114,6 +124,67 @@ def test_what_half_of_the_annotators_say_is_secret_too() -> None:
     assert refusal(question, candidate, "cat", ["cat"] * 5 + ["kitten"] * 5) == "gives the answer away"
     assert refusal(question, candidate, "cat", ["cat"] * 6 + ["kitten"] * 4) is None
     assert refusal(question, candidate, "cat", []) is None
+
+
+TURNED = [
+    ("What is on the left of the star?", "What has the star on its right?", "What has the star on its left?"),
+    ("What is to the left of the star?", "What's on the star's left?", "What is the star to the left of?"),
+    ("What is the man behind?", "What is in front of the man?", "What is behind the man?"),
+    ("What is above the fish?", "What has the fish below it?", "What has the fish above it?"),
+    (
+        "What does the man have on his left?",
+        "What is to the left of the man?",
+        "What has the man on its left?",
+    ),
+    (
+        "What color is the box left of the man?",
+        "Which color is the box on the left of the man?",
+        "Which color is the man on the left of the box?",
+    ),
+    ("Are there fewer cups than cars?", "Are there more cars than cups?", "Are there fewer cars than cups?"),
+    (
+        "Are cups more numerous than cars?",
+        "Is the number of cups higher than the number of cars?",
+        "Is the number of cars higher than the number of cars?",
+    ),
+    (
+        "Is the cat bigger than the dog?",
+        "Is the dog smaller than the cat?",
+        "Is the dog bigger than the cat?",
+    ),
+    (
+        "Is the cat faster than the dog?",
+        "Does the cat run faster than the dog?",
+        "Is the dog faster than the cat?",
+    ),
+    ("What is the man holding?", "What is being held by the man?", "Who is holding the man?"),
+    ("What does the dog chase?", "What is chased by the dog?", "What chases the dog?"),
+    ("Who is chasing the dog?", "By whom is the dog chased?", "What is the dog chasing?"),
+    (
+        "Is the man riding the horse?",
+        "Is the horse being ridden by the man?",
+        "Is the man being ridden by the horse?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("question", "same", "reverse"), TURNED)
+def test_what_is_turned_round_truly_passes_and_its_reverse_does_not(
+    question: str, same: str, reverse: str
+) -> None:
+    assert refusal(question, same, "zebra", []) is None
+    assert refusal(same, question, "zebra", []) is None
+    assert refusal(question, reverse, "zebra", []) == "roles exchanged"
+
+
+def test_wordings_of_verbs_that_are_no_reverse_pass() -> None:
+    for question, candidate in [
+        ("What is the name of the shoes she is wearing?", "What shoes is she wearing, by their name?"),
+        ("What is the train pulling?", "Which thing is pulled by the train?"),
+        ("What does the sign with the line mean?", "What is the meaning of the sign with the line?"),
+        ("What drink are the men drinking?", "What kind of drink do the men have?"),
+    ]:
+        assert refusal(question, candidate, "zebra", []) is None, candidate
 
 
 def test_a_comparison_may_be_told_from_the_other_side() -> None:

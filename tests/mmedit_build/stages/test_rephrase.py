@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
-from mmedit_build.recipe import Endpoint, Local, RephraseStage, Similarity
+from mmedit_build.recipe import AnswersAlike, Endpoint, Local, LocalMLLM, RephraseStage, Similarity
 from mmedit_build.rows import EditRow, Task
+from mmedit_build.services.asking import Answer, NoAnswer, Question
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply
 from mmedit_build.services.local_chat import LocalChat
-from mmedit_build.stages.rephrase import Rephrasing, question_requests
+from mmedit_build.stages.rephrase import Rephrasing, judge_requests, question_requests
+from mmedit_build.stages.verdicts import sights
+from mmedit_build.work import Work
 
 MINIATURE = Local(model="miniature/chat", device="cpu")
 JUDGE = Local(model="judge")
+BASE = LocalMLLM(model="miniature/mllm", device="cpu")
 
 
 def edit(question: str, target: str = "red", task: Task = "vqa", id: str | None = None) -> EditRow:
@@ -63,8 +68,10 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
         monkeypatch.setattr(
             "mmedit_build.stages.rephrase.open_chat", lambda model, _cache: judge if model == JUDGE else chat
         )
-        config = RephraseStage(**{"model": MINIATURE, "candidates": len(candidates), **fields})
-        stage = Rephrasing(config, "0", tmp_path / "requests.sqlite")
+        sights, witness = fields.pop("sights", {}), fields.pop("witness", None)
+        monkeypatch.setattr("mmedit_build.stages.rephrase.load_asker", lambda *_: witness)
+        given = {"model": MINIATURE, "candidates": len(candidates), "judge": None, **fields}
+        stage = Rephrasing(RephraseStage(**given), "0", Work(tmp_path), BASE, sights)
         stage.open()
         outcomes = list(stage(rows))
         ran.chat, ran.judge = chat, judge  # type: ignore[attr-defined]
@@ -138,7 +145,7 @@ def test_the_judge_is_asked_about_the_best_first_and_about_no_more_than_needed(r
 
     (outcome,) = run(said, [edit("What color is the cat?")], judge=JUDGE, verdict=verdict)
     assert outcome.rephrase.text == said[0]
-    assert [len(asked) for asked in run.judge.asked] == [1, 1]
+    assert [len(asked) for asked in run.judge.asked] == [1, 0, 1, 1], "the other way round only after a yes"
     worse, best = outcome.rephrase.candidates
     assert (worse.reason, worse.scores["judge"]) == (None, 1.0)
     assert (best.reason, best.scores["judge"]) == ("judge: not the same question", 0.0)
@@ -153,6 +160,74 @@ def test_a_judge_that_is_silent_or_unclear(run: Any) -> None:
     assert outcome == Failed(row.id, "rephrase: judge: no reply")
     (outcome,) = run(said, [row], judge=JUDGE, verdict=lambda _text, _sample: "It depends.")
     assert outcome.reason == "rephrase: judge: neither yes nor no"
+
+
+def test_the_judge_must_say_yes_in_both_directions(run: Any) -> None:
+    row = edit("What color is the cat?")
+    said = "Which color does the cat have?"
+
+    def verdict(text: str, _sample: int) -> str:
+        return "no" if text.index(said) < text.index(row.question) else "yes"
+
+    (outcome,) = run([said], [row], judge=JUDGE, verdict=verdict)
+    assert outcome.reason == "rephrase: judge: not the same question"
+    assert outcome.row.rephrase.candidates[0].scores["judge"] == 0.5
+
+
+def test_the_model_judges_itself_unless_that_is_turned_off() -> None:
+    given = {"model": {"kind": "local", "model": "miniature/chat"}}
+    assert RephraseStage.model_validate(given).judge == Local(model="miniature/chat")
+    assert RephraseStage.model_validate(given | {"judge": None}).judge is None
+    assert RephraseStage.model_validate(given | {"judge": JUDGE}).judge == JUDGE
+    rows = [edit("What color is the cat?"), edit("a photo of", "a red cat", "caption")]
+    assert len(judge_requests(RephraseStage(model=MINIATURE, candidates=3), rows)) == 6
+    assert not judge_requests(RephraseStage(model=MINIATURE, judge=None), rows)
+
+
+class Seeing:
+    """A base model that says what it is told to of an image."""
+
+    name = "seeing"
+
+    def __init__(self, say: Callable[[str, str], str | None]) -> None:
+        self._say = say
+
+    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
+        del max_tokens
+        said = [self._say(Path(str(one.image)).name, one.text) for one in questions]
+        return [NoAnswer("broken image") if text is None else Answer(text) for text in said]
+
+
+def test_the_base_model_must_answer_alike_where_it_is_right(run: Any) -> None:
+    row = edit("What is left of the cat?")
+    said = ["What can be found left of the cat?", "Which thing stands to the left of the cat?"]
+    seen = {row.id: [("a.png", "dog"), ("b.png", "cup"), ("c.png", "key")]}
+    right = {"a.png": "A dog.", "b.png": "cup", "c.png": None}
+
+    def say(image: str, text: str) -> str | None:
+        return "tree" if text == said[1] else right[image]
+
+    (outcome,) = run(said, [row], sights=seen, witness=Seeing(say))
+    assert outcome.rephrase.text == said[0]
+    kept, refused = outcome.rephrase.candidates
+    assert (kept.scores["alike"], refused.scores["alike"]) == (1.0, 0.0)
+    assert refused.reason == "answered otherwise by the base model"
+    silent = run(said[:1], [row], sights=seen, witness=Seeing(lambda _image, _text: None))
+    assert silent == [Failed(row.id, "rephrase: broken image")]
+    (outcome,) = run(said, [row], sights={row.id: []}, witness=None)
+    assert "alike" not in outcome.rephrase.candidates[0].scores
+
+
+def test_images_are_those_of_the_same_question_answered_right() -> None:
+    asked = edit("What color is the cat?")
+    known = [replace(edit("what color is the cat", id=f"vqa/{i}"), image=f"{i}.png") for i in range(9)]
+    other = edit("Is there a cat?", "yes")
+    config = AnswersAlike(images=4)
+    found = sights([asked, other], [*known, edit("What color is the cup?")], config, "0")
+    assert len(set(found[asked.id])) == 4
+    assert found[other.id] == []
+    assert sights([asked], known[::-1], config, "0")[asked.id] == found[asked.id]
+    assert sights([asked], known, config, "1")[asked.id] != found[asked.id]
 
 
 def test_a_similarity_that_is_no_number_is_not_the_fault_of_the_row(
@@ -177,7 +252,7 @@ def test_a_similarity_that_is_no_number_is_not_the_fault_of_the_row(
 def test_a_chat_model_whose_scores_are_no_numbers_is_not_the_fault_of_the_row(
     tmp_path: Path,
 ) -> None:
-    stage = Rephrasing(RephraseStage(model=MINIATURE, candidates=2), "0", tmp_path / "requests.sqlite")
+    stage = Rephrasing(RephraseStage(model=MINIATURE, candidates=2), "0", Work(tmp_path), BASE, {})
     stage.open()
     assert stage._opened is not None
     chat = stage._opened.chat
@@ -212,7 +287,7 @@ def test_captions_get_another_template_by_seed_and_id(run: Any, tmp_path: Path) 
     assert outcomes[0].rephrase.model == "template"
     assert outcomes[0].rephrase.prompt == prompt_id("caption")
     assert [one.rephrase.text for one in run(["unused"], list(reversed(rows)))] == taken[::-1]
-    other = Rephrasing(RephraseStage(model=MINIATURE), "1", tmp_path / "requests.sqlite")
+    other = Rephrasing(RephraseStage(model=MINIATURE), "1", Work(tmp_path), BASE, {})
     other.open()
     assert [one.rephrase.text for one in other(rows) if isinstance(one, EditRow) and one.rephrase] != taken
     assert not any(run.chat.asked)
@@ -221,7 +296,7 @@ def test_captions_get_another_template_by_seed_and_id(run: Any, tmp_path: Path) 
 def test_with_the_miniature_it_pickles_and_comes_out_the_same_again(tmp_path: Path) -> None:
     questions = ["What color is the cat?", "Is there a red boat in the picture?", "How many stars are there?"]
     rows = [edit(question, target) for question, target in zip(questions, ("red", "no", "3"), strict=True)]
-    stage = Rephrasing(RephraseStage(model=MINIATURE), "0", tmp_path / "requests.sqlite")
+    stage = Rephrasing(RephraseStage(model=MINIATURE, judge=None), "0", Work(tmp_path), BASE, {})
     outcomes = []
     for copy in (stage, pickle.loads(pickle.dumps(stage))):
         copy.open()

@@ -46,6 +46,7 @@ def test_a_base_model(name: str) -> None:
 def test_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "QUESTIONS", 100)
     monkeypatch.setattr(chat, "SAMPLED_QUESTIONS", 20)
+    monkeypatch.setattr(chat, "PAIRS", 100)
     _near_the_recorded(chat.measure_chat(WEIGHTS, "cpu"))
 
 

@@ -6,8 +6,9 @@ import random
 
 from mmedit_build.miniature.grammar import parse
 from mmedit_build.miniature.hops import is_right
-from mmedit_build.miniature.train.chat import conversation, held_out
+from mmedit_build.miniature.train.chat import conversation
 from mmedit_build.miniature.train.hops import NONE, build_tokenizer, example
+from mmedit_build.miniature.train.learned import held_out
 from mmedit_build.stages.hops import read_hop
 
 
