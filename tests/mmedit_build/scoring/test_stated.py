@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from mmedit_build.scoring.stated import phrases, stated
+from mmedit_build.scoring.stated import stated
 
 
 @pytest.mark.parametrize(
     ("caption", "told"),
     [
-        ("A man riding a wave on top of a surfboard.", ["1 man", "1 wave", "1 surfboard"]),
-        ("Two women are holding a bowl with doughnuts", ["2 women", "1 bowl"]),
-        ("A group of men in an open field", ["1 open field"]),
-        ("A dog sits on the grass, next to a fire hydrant", ["1 dog", "1 fire hydrant"]),
-        ("a field covered with snow at night", ["1 field"]),
-        ("The woman in pink is holding her tennis racket.", ["1 woman"]),
-        ("A person in the air", ["1 person"]),
-        ("three small sheep on a hill", ["3 small sheep", "1 hill"]),
-        ("a picture of a small red house and two big green cars", ["1 small red house", "2 big green cars"]),
-        ("one bus and a swimming pool", ["1 bus", "1 swimming pool"]),
+        ("A man riding a wave on top of a surfboard.", ["a man", "a surfboard"]),
+        ("Two women are holding a bowl", ["women", "a bowl"]),
+        ("A dog sits on the grass, next to a fire hydrant", ["a dog", "a fire hydrant"]),
+        ("a picture of a small red house and two big green cars", ["a small red house", "big green cars"]),
         ("a view from above at 10 past two", []),
-        ("Many sheep on the ground", []),
-        ("a large building and a red shed parked by a tree", ["1 large building", "1 red shed", "1 tree"]),
-        ("a very long and winding road", ["1 very long"]),
-        ("a big old red wooden horse barn", []),
         ("", []),
     ],
 )
-def test_noun_phrases(caption: str, told: list[str]) -> None:
-    assert [f"{one.number} {' '.join(one.name)}" for one in phrases(caption)] == told
+def test_what_is_there(caption: str, told: list[str]) -> None:
+    there = [question for question, answer in stated([caption]) if answer == "yes"]
+    assert [" ".join(question.split()[2:-3]) for question in there] == told
 
 
 def test_one_thing_is_asked_for_by_color_name_and_number() -> None:
