@@ -18,6 +18,7 @@ RECORDED = {
 }
 MISSED = {
     ("diffusion", "samples with every object in its color"),
+    ("chat", "judge: questions that differ are refused"),
     ("hops", "right questions one step beyond unseen ones"),
 }
 """Bars that are known to be missed, and by how much: see docs/miniature.md."""
