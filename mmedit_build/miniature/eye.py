@@ -1,7 +1,6 @@
 """The sight of the base model, with classifiers: what is where in a picture.
 
-The tower and the Q-Former are those of the BLIP-2 checkpoint. The classifiers teach them what to see, and
-afterwards judge drawings that the image generator made.
+The tower and the Q-Former are those of the BLIP-2 checkpoint; the classifiers only teach them what to see.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
     Blip2ForConditionalGeneration,
@@ -21,7 +19,7 @@ from transformers import (
 from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from mmedit_build.miniature.drawing import SIZE
-from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Scene, Thing
+from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS, Thing
 
 PATCH = 8
 WIDTH = 96
@@ -29,7 +27,6 @@ PARTS = (len(KINDS) + 1, len(COLORS), 2)
 """Sizes of the three classifications of a place: kind or none, color, size."""
 QUERIES = 8
 """One for each corner, one for the background, the others free."""
-CLASSIFIERS = "eye.safetensors"
 
 
 def vision_config() -> Blip2VisionConfig:
@@ -85,28 +82,10 @@ class Eye(nn.Module):
         number = len(CORNERS)
         return self.corners(gathered[:, :number]), self.ground(gathered[:, number])
 
-    @torch.no_grad()
-    def scenes(self, images: torch.Tensor) -> list[Scene]:
-        """What is seen in normalized images."""
-        corners, grounds = self.name(self.gather(self.see(images)))
-        codes = torch.stack([part.argmax(-1) for part in corners.split(PARTS, dim=-1)], dim=-1)
-        return [
-            Scene(_things(rows), BACKGROUNDS[ground])
-            for rows, ground in zip(codes.tolist(), grounds.argmax(-1).tolist(), strict=True)
-        ]
-
 
 def encode(thing: Thing) -> tuple[int, int, int]:
     """A thing as a class of each part; no thing is (0, 0, 0)."""
     return KINDS.index(thing.kind) + 1, COLORS.index(thing.color), int(thing.big)
-
-
-def _things(codes: list[list[int]]) -> tuple[Thing, ...]:
-    return tuple(
-        Thing(corner, KINDS[kind - 1], COLORS[color], bool(big))
-        for corner, (kind, color, big) in enumerate(codes)
-        if kind
-    )
 
 
 def normalized(pixels: torch.Tensor) -> torch.Tensor:
@@ -118,19 +97,9 @@ def normalized(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels.float() / 255 - mean) / std
 
 
-def save_classifiers(eye: Eye, folder: Path) -> None:
-    """Write what the BLIP-2 checkpoint in `folder` does not hold."""
-    state = {name: getattr(eye, name).state_dict() for name in ("corners", "ground")}
-    flat = {f"{name}.{key}": value.cpu() for name, part in state.items() for key, value in part.items()}
-    save_file(flat, folder / CLASSIFIERS)
-
-
-def load_eye(folder: Path) -> Eye:
-    """The eye of a BLIP-2 checkpoint that was saved with its classifiers."""
+def load_tower(folder: Path) -> Blip2VisionModel:
+    """The tower of a BLIP-2 checkpoint."""
     model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    eye = Eye()
-    state = {f"tower.{name}": value for name, value in model.vision_model.state_dict().items()}
-    state |= {f"qformer.{name}": value for name, value in model.qformer.state_dict().items()}
-    state |= {"queries": model.query_tokens.data, **load_file(folder / CLASSIFIERS)}
-    eye.load_state_dict(state)
-    return eye.eval()
+    tower: Blip2VisionModel = model.vision_model
+    tower.eval()
+    return tower

@@ -1,7 +1,7 @@
 """How much of a build is true, by the scenes behind its drawings.
 
 The stages never see a scene: their checks are what a user has for photos. Here the world's own grammar and
-scenes judge what they passed. What a painting shows is judged by the eye with its classifiers.
+scenes judge what they passed, and a critic that no stage knows what paintings show.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from mmedit_build.build import Build, rows_of, stages_of
 from mmedit_build.checkpoints import WEIGHTS
 from mmedit_build.miniature.annotators import SYNONYMS
 from mmedit_build.miniature.captions import falsehood, lacks
-from mmedit_build.miniature.eye import load_eye
+from mmedit_build.miniature.critic import NAME as CRITIC
+from mmedit_build.miniature.critic import load_critic
 from mmedit_build.miniature.facts import facts
 from mmedit_build.miniature.grammar import parse
 from mmedit_build.miniature.hops import is_right
 from mmedit_build.miniature.knowledge import askable_knowledge
 from mmedit_build.miniature.measure.base import Measure, share
-from mmedit_build.miniature.measure.diffusion import look
 from mmedit_build.miniature.questions import answer
 from mmedit_build.miniature.sources import Sources
 from mmedit_build.miniature.world import Scene
@@ -93,12 +93,12 @@ def _of_paintings(
     rephrased: Sequence[EditRow], painted: Sequence[EditRow], scenes: Scenes, work: Work
 ) -> Iterator[Measure]:
     shown = [row.imagined for row in painted if row.imagined is not None]
-    eye = load_eye(WEIGHTS / "mllm")
+    critic = load_critic(WEIGHTS / CRITIC)
     for name, paths, least in (
         ("paintings on which the edit's question has the same answer", [one.image for one in shown], 0.97),
         ("the same of the originals (ceiling)", [row.image for row in painted], None),
     ):
-        seen = look(eye, [_open(work, path) for path in paths])
+        seen = critic.scenes([_open(work, path) for path in paths])
         holds = (_still(*pair, scenes) for pair in zip(painted, seen, strict=True))
         yield share("imagine", name, holds, least)
     chosen = [_chosen(one.candidates, one.digest) for one in shown]

@@ -1,6 +1,6 @@
 """The image generator: do its drawings show what the caption says?
 
-The judge is the base model's eye with its classifiers. It shares nothing with the generator's text encoder.
+The judge is a critic that shares nothing with the models.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from mmedit_build.miniature.captions import describe, mentions, names_all
+from mmedit_build.miniature.critic import NAME as CRITIC
+from mmedit_build.miniature.critic import load_critic
 from mmedit_build.miniature.drawing import draw
-from mmedit_build.miniature.eye import Eye, load_eye, normalized
 from mmedit_build.miniature.measure.base import Measure, share
 from mmedit_build.miniature.world import Scene, scenes
 
@@ -35,14 +36,14 @@ SAME = 2.0
 def measure_diffusion(weights: Path, device: str) -> list[Measure]:
     """First samples for captions of held-out scenes, judged; and real drawings, judged alike."""
     pipeline = load_pipeline(weights / NAME, device)
-    eye = load_eye(weights / "mllm").to(device)
+    critic = load_critic(weights / CRITIC)
     rng = random.Random(SEED)
     pictures = list(scenes(SEED, CAPTIONS))
     captions = [describe(scene, rng) for _, scene in pictures]
     drawn = generate(pipeline, captions, seed=0)
     again = generate(pipeline, captions[:SEED_PAIRS], seed=1)
     real = [draw(scene, seed) for seed, scene in pictures]
-    shown, ceiling = look(eye, drawn), look(eye, real)
+    shown, ceiling = critic.scenes(drawn), critic.scenes(real)
     return [
         share(NAME, "samples with every object in its color", map(shows, captions, shown), least=0.6),
         share(NAME, "the same for real drawings (ceiling)", map(shows, captions, ceiling)),
@@ -74,12 +75,6 @@ def generate(pipeline: StableDiffusionPipeline, captions: Sequence[str], seed: i
 
 def hash_seed(seed: int, index: int) -> int:
     return random.Random(f"{seed}/{index}").getrandbits(32)
-
-
-def look(eye: Eye, images: Sequence[Image.Image]) -> list[Scene]:
-    """What the judge sees in images."""
-    pixels = torch.from_numpy(np.stack([np.asarray(image.convert("RGB")) for image in images]))
-    return eye.scenes(normalized(pixels.permute(0, 3, 1, 2)))
 
 
 def shows(caption: str, scene: Scene) -> bool:

@@ -12,19 +12,24 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from mmedit_build.miniature.captions import describe
+from mmedit_build.miniature.critic import NAME as CRITIC
+from mmedit_build.miniature.critic import save_critic
 from mmedit_build.miniature.eye import PARTS
 from mmedit_build.miniature.train.autoencoder import CHANNELS, encode_all, train_autoencoder
+from mmedit_build.miniature.train.critic import train_critic
 from mmedit_build.miniature.train.drawings import GRID, Drawings, drawings
 from mmedit_build.miniature.train.eye import things_loss
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
 from mmedit_build.miniature.train.reader import caption_tokenizer, token_ids, train_reader
 
-UNET = Stage("unet", steps=10_400, rate=1e-3, batch=64, decay=0.0, average=0.999)
+UNET = Stage("unet", steps=18_000, rate=1e-3, batch=64, decay=0.0, average=0.9995)
 WIDTH = 80
 UNCONDITIONAL = 0.1
 """How often the caption is left out, so that guidance has something to steer away from."""
 LAYOUT_WEIGHT = 0.2
+NOISE_CENTER, NOISE_SPREAD = 0.5, 1.2
+"""Of the normal distribution whose sigmoid says how far an example is diffused."""
 
 
 def build_unet() -> UNet2DConditionModel:
@@ -92,7 +97,7 @@ def train_unet(
         with torch.no_grad():
             text = reader(input_ids=token_ids(tokenizer, captions, run.device)).last_hidden_state
         clean = latents[torch.from_numpy(rows)].to(run.device)
-        times = torch.randint(0, scheduler.config.num_train_timesteps, (UNET.batch,), device=run.device)
+        times = _times(scheduler.config.num_train_timesteps, run.device)
         noise = torch.randn_like(clean)
         velocity, layout = painter(scheduler.add_noise(clean, noise, times), times, text)
         wrong = F.mse_loss(velocity, scheduler.get_velocity(clean, noise, times))
@@ -103,8 +108,15 @@ def train_unet(
     return painter.unet
 
 
+def _times(number: int, device: torch.device) -> torch.Tensor:
+    """Where in the diffusion each example stands: mostly where there is much noise, which settles what is
+    where, seldom at the ends."""
+    noise = torch.sigmoid(NOISE_CENTER + NOISE_SPREAD * torch.randn(UNET.batch, device=device))
+    return (noise * number).long().clamp(max=number - 1)
+
+
 def train_diffusion(run: Run, out: Path) -> None:
-    """Train all parts and save them as an ordinary Stable Diffusion pipeline."""
+    """Train all parts and save them as an ordinary Stable Diffusion pipeline, and beside it their critic."""
     drawn = drawings(run.work)
     autoencoder = train_autoencoder(drawn, run)
     tokenizer = caption_tokenizer(run.work)
@@ -112,6 +124,7 @@ def train_diffusion(run: Run, out: Path) -> None:
     latents = encode_all(autoencoder, drawn, run.device)
     unet = train_unet(drawn, latents, tokenizer, reader, run)
     assemble(autoencoder, reader, tokenizer, unet).save_pretrained(out)
+    save_critic(train_critic(drawn, run), out.parent / CRITIC)
 
 
 def assemble(

@@ -20,7 +20,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from mmedit_build.miniature.drawing import SIZE
-from mmedit_build.miniature.eye import QUERIES, WIDTH, Eye, qformer_config, save_classifiers, vision_config
+from mmedit_build.miniature.eye import QUERIES, WIDTH, Eye, qformer_config, vision_config
 from mmedit_build.miniature.train.drawings import Drawings, drawings
 from mmedit_build.miniature.train.eye import gather_all, train_eye
 from mmedit_build.miniature.train.loop import Run, Stage, fit
@@ -198,7 +198,7 @@ def train_looking(
 
 
 def train_mllm(run: Run, out: Path) -> None:
-    """Train all stages and save the base model as an ordinary folder, with the judge's heads beside it."""
+    """Train all stages and save the base model as an ordinary folder."""
     drawn = drawings(run.work)
     tokenizer = build_tokenizer()
     eye = train_eye(drawn, run)
@@ -206,7 +206,6 @@ def train_mllm(run: Run, out: Path) -> None:
     gathered = gather_all(eye, drawn, run.device)
     looker = train_looking(language, gathered, drawn, tokenizer, run)
     save(assemble(eye, looker, tokenizer), tokenizer, out)
-    save_classifiers(eye, out)
 
 
 def assemble(eye: Eye, looker: Looker, tokenizer: PreTrainedTokenizerFast) -> Blip2ForConditionalGeneration:

@@ -19,7 +19,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.drawing import SIZE
-from mmedit_build.miniature.eye import PATCH, load_eye
+from mmedit_build.miniature.eye import PATCH, load_tower
 from mmedit_build.miniature.train.drawings import Drawings, drawings
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
@@ -198,7 +198,7 @@ def train_qwen(run: Run, out: Path) -> None:
     model = Qwen3VLForConditionalGeneration(model_config(tokenizer))
     nn.Module.to(model, run.device)
     encoder = Turns(tokenizer, TOKENS)
-    tower = train_tower(load_eye(beside).tower, drawn, run)
+    tower = train_tower(load_tower(beside), drawn, run)
     model.model.visual.load_state_dict(tower.state_dict())
     train_reading(model, encoder, run)
     train_looking(model, drawn, encoder, run)

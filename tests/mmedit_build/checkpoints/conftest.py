@@ -71,5 +71,4 @@ def way(request: pytest.FixtureRequest, tmp_path: Path, encoder: Path) -> Way:
     name = request.param
     source = encoder if name == "encoder" else Path(locate(f"miniature/{name}"))
     shutil.copytree(source, tmp_path / name)
-    (tmp_path / name / "eye.safetensors").unlink(missing_ok=True)
     return Way(tmp_path / name, LOADS[name], "unet" if name == "diffusion" else "")
