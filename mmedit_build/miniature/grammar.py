@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -190,6 +190,9 @@ TYPES = {
 }
 """The question type of each form that is not named like its type."""
 
+SYMMETRIC = ("same color", "bigger")
+"""Forms that ask for the same when their two things are exchanged."""
+
 _PLURALS = {kind: kind if kind == "fish" else f"{kind}s" for kind in (*KINDS, "thing")}
 _SINGULARS = {plural: kind for kind, plural in _PLURALS.items()}
 
@@ -241,6 +244,11 @@ def parse(text: str) -> Meaning | None:
     return None
 
 
+def same(one: Meaning | None, other: Meaning | None) -> bool:
+    """Whether two questions ask for the same."""
+    return one is not None and other is not None and _sorted(one) == _sorted(other)
+
+
 def all_meanings() -> Iterator[Meaning]:
     """Every question that the world allows, asked of whatever scene."""
     things = [*KINDS, *(f"{color} {kind}" for color, kind in product(COLORS, KINDS))]
@@ -260,6 +268,13 @@ def changed_words(one: str, other: str) -> int:
     """How many words of either sentence are not in the other."""
     first, second = (set(text.lower().strip("?").split()) for text in (one, other))
     return max(len(first - second), len(second - first))
+
+
+def _sorted(meaning: Meaning) -> Meaning:
+    if meaning.form not in SYMMETRIC:
+        return meaning
+    x, y = sorted((meaning.x, meaning.y))
+    return replace(meaning, x=x, y=y)
 
 
 def _singular(thing: str) -> str:

@@ -17,7 +17,7 @@ from mmedit_build.miniature.captions import falsehood, lacks
 from mmedit_build.miniature.critic import NAME as CRITIC
 from mmedit_build.miniature.critic import load_critic
 from mmedit_build.miniature.facts import facts
-from mmedit_build.miniature.grammar import parse
+from mmedit_build.miniature.grammar import parse, same
 from mmedit_build.miniature.hops import is_right
 from mmedit_build.miniature.knowledge import askable_knowledge
 from mmedit_build.miniature.measure.base import Measure, share
@@ -84,8 +84,8 @@ def _is_wrong(row: EditRow, scene: Scene) -> bool:
 
 def _of_rephrases(mined: Sequence[EditRow], rephrased: Sequence[EditRow]) -> Iterator[Measure]:
     (asked, _), (kept, _) = _by_task(mined), _by_task(rephrased)
-    same = (row.rephrase is not None and parse(row.rephrase.text) == parse(row.question) for row in kept)
-    yield share("rephrase", "rephrases that ask for the same", same, 0.995)
+    true = (row.rephrase is not None and same(parse(row.rephrase.text), parse(row.question)) for row in kept)
+    yield share("rephrase", "rephrases that ask for the same", true, 0.995)
     yield _yield("rephrase", "questions that get a rephrase", asked, kept, 0.95)
 
 

@@ -7,12 +7,10 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from mmedit_build.miniature.grammar import FORMS, Meaning, parse, say
+from mmedit_build.miniature.grammar import FORMS, SYMMETRIC, Meaning, parse, same, say
 from mmedit_build.miniature.train.learned import held_out
 from mmedit_build.miniature.world import COLORS, CORNERS, KINDS
 
-SYMMETRIC = ("same color", "bigger")
-"""Forms that ask for the same when their two things are exchanged."""
 TURNED = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 """The form that says the opposite."""
 HARD = (*TURNED, "more")
@@ -22,11 +20,6 @@ SPOILED = 0.15
 WORDS = sorted(
     {word for wordings in FORMS.values() for text in wordings for word in re.findall(r"\w+", text)}
 )
-
-
-def same(one: Meaning | None, other: Meaning | None) -> bool:
-    """Whether two questions ask for the same."""
-    return one is not None and other is not None and _sorted(one) == _sorted(other)
 
 
 def judged(meaning: Meaning, rng: random.Random, *, unseen: bool = False) -> tuple[str, str, bool]:
@@ -45,13 +38,6 @@ def _fits(text: str, meaning: Meaning, asks_same: bool, *, unseen: bool) -> bool
     """Whether the grammar, which has the last word, agrees, and the question may be learned from."""
     parsed = parse(text)
     return same(parsed, meaning) == asks_same and (unseen or not (parsed and held_out(parsed)))
-
-
-def _sorted(meaning: Meaning) -> Meaning:
-    if meaning.form not in SYMMETRIC:
-        return meaning
-    x, y = sorted((meaning.x, meaning.y))
-    return replace(meaning, x=x, y=y)
 
 
 def _again(meaning: Meaning, rng: random.Random) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, parse, say
+from mmedit_build.miniature.grammar import FORMS, Meaning, all_meanings, changed_words, parse, same, say
 from mmedit_build.miniature.train.chat import build_tokenizer, expectation, judgment, rephrasings, row
-from mmedit_build.miniature.train.judging import HARD, judged, same
+from mmedit_build.miniature.train.judging import HARD, judged
 from mmedit_build.miniature.train.learned import held_out, learned_meanings
 from mmedit_build.prompts import chat_messages
 
