@@ -44,9 +44,12 @@ def measure_diffusion(weights: Path, device: str) -> list[Measure]:
     again = generate(pipeline, captions[:SEED_PAIRS], seed=1)
     real = [draw(scene, seed) for seed, scene in pictures]
     shown, ceiling = critic.scenes(drawn), critic.scenes(real)
+    right = list(map(shows, captions, shown))
+    pairs = [ok for ok, (_, scene) in zip(right, pictures, strict=True) if len(scene.things) == 2]
     return [
-        share(NAME, "samples with every object in its color", map(shows, captions, shown), least=0.6),
-        share(NAME, "the same for real drawings (ceiling)", map(shows, captions, ceiling)),
+        share(NAME, "samples with every object in its color", right, least=0.7),
+        share(NAME, "samples of two objects, each in its color", pairs, least=0.6),
+        share(NAME, "real drawings with every object in its color (ceiling)", map(shows, captions, ceiling)),
         share(NAME, "another seed, another image", map(_differ, drawn, again), least=1.0),
     ]
 

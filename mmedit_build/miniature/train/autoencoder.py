@@ -49,7 +49,9 @@ def train_autoencoder(drawn: Drawings, run: Run) -> AutoencoderKL:
         rows = AUTOENCODER.rows(step, len(drawn.scenes))
         images = pixels(drawn, rows, run.device)
         latents = model.encode(images).latent_dist
-        wrong = (model.decode(latents.sample()).sample - images).square() * _weights(drawn, rows, run.device)
+        wrong = (model.decode(latents.sample()).sample - images).square() * thing_weights(
+            drawn, rows, run.device
+        )
         result: torch.Tensor = wrong.mean() + KL_WEIGHT * latents.kl().mean() / latents.mean[0].numel()
         return result
 
@@ -74,7 +76,7 @@ def train_decoder(model: AutoencoderKL, drawn: Drawings, run: Run) -> None:
         with torch.no_grad():
             latents = model.encode(images).latent_dist.mean
         noise = LATENT_NOISE * torch.randn_like(latents) / model.config.scaling_factor
-        wrong = (model.decode(latents + noise).sample - images).abs() * _weights(drawn, rows, run.device)
+        wrong = (model.decode(latents + noise).sample - images).abs() * thing_weights(drawn, rows, run.device)
         result: torch.Tensor = wrong.mean()
         return result
 
@@ -82,7 +84,7 @@ def train_decoder(model: AutoencoderKL, drawn: Drawings, run: Run) -> None:
     model.requires_grad_(True)
 
 
-def _weights(drawn: Drawings, rows: Rows, device: torch.device) -> torch.Tensor:
+def thing_weights(drawn: Drawings, rows: Rows, device: torch.device) -> torch.Tensor:
     """THING_WEIGHT in the patches that show a thing, 1 elsewhere."""
     things = (drawn.labels[rows, :, 0] > 0).to(device).view(-1, 1, GRID, GRID).float()
     return 1 + (THING_WEIGHT - 1) * things.repeat_interleave(PATCH, 2).repeat_interleave(PATCH, 3)

@@ -17,7 +17,6 @@ RECORDED = {
     for row in json.loads((Path(__file__).parents[4] / "docs" / "miniature.json").read_text("utf-8"))
 }
 MISSED = {
-    ("diffusion", "samples with every object in its color"),
     ("chat", "judge: questions that differ are refused"),
     ("hops", "right questions one step beyond unseen ones"),
 }
