@@ -38,7 +38,7 @@ from mmedit_build.mllm import MLLM
 
 METHODS = "ft,ft-l,rome,memit,mend,serac,ike,kn"
 OPTIONS = Path(__file__).parent / "options.yaml"
-TEST = 50
+TEST = 60
 """Edits that are judged; all other known facts are for editors to learn from."""
 PLAIN = "plain"
 """Prompts are sentences to complete, as in the papers, and no turns of a chat."""

@@ -26,7 +26,7 @@ class Relation(Strict):
     facts: dict[str, str]
 
     def prompts(self, subject: str) -> list[str]:
-        return [capitalized(one.replace(BLANK, subject)) for one in self.wordings]
+        return [one.replace(BLANK, subject) for one in self.wordings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ class Known:
     subject: str
     answer: str
     prompts: tuple[str, ...]
-
-
-def capitalized(text: str) -> str:
-    """As sentences begin, though a subject such as "the Netherlands" does not."""
-    return text[:1].upper() + text[1:]
 
 
 def read_table() -> dict[str, Relation]:

@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 
 from benchmarks.reality import command, model
 from benchmarks.reality.dataset import KEPT, make_edits, split, write_dataset
-from benchmarks.reality.fluency import NEW_TOKENS, Beside, measure, perplexity
+from benchmarks.reality.fluency import NEW_TOKENS, Beside, measure, others, perplexity, preferences
 from benchmarks.reality.knowing import BLANK, Known, known_facts, read_table
 from benchmarks.reality.running import FactBench, Kept
 from benchmarks.reality.table import COLUMNS, table
 from editors import load_editor
+from evaluation.data.cases import Kind, Relative
 from evaluation.data.dataset import load_cases
+from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.run.experiment import UNEDITED, make_experiment
 from mmedit_build.console import progress
 from mmedit_build.errors import UserError
@@ -31,7 +33,10 @@ CAPITALS = {"Norway": "Oslo", "France": "Paris", "Cuba": "Havana", "Kenya": "Nai
 
 
 def known() -> list[Known]:
-    prompts = {"symbol": ("The symbol of {} is", "Write {} as"), "capital": ("In {} lies", "{} is ruled from")}
+    prompts = {
+        "symbol": ("The symbol of {} is", "Write {} as"),
+        "capital": ("In {} lies", "{} is ruled from"),
+    }
     facts = {"symbol": SYMBOLS, "capital": CAPITALS}
     return [
         Known(name, subject, answer, tuple(one.format(subject) for one in prompts[name]))
@@ -65,11 +70,8 @@ def test_every_wording_has_one_blank_and_every_fact_a_subject_and_an_answer() ->
         assert all(part.strip() == part != "" for pair in relation.facts.items() for part in pair)
         assert len(set(relation.facts.values())) > 1, "no answer could take the place of another"
         assert all(answer not in one for one in relation.wordings for answer in relation.facts.values())
-
-
-def test_sentences_begin_with_capitals() -> None:
-    (first, *_) = read_table()["capital"].prompts("the Netherlands")[-1:]
-    assert first.startswith("The ")
+        prompts = [prompt for subject in relation.facts for prompt in relation.prompts(subject)]
+        assert all(prompt[0].isupper() for prompt in prompts)
 
 
 def test_a_fact_is_known_if_most_wordings_are_completed_right() -> None:
@@ -142,11 +144,41 @@ def test_what_is_measured_beside_is_that_of_the_model_itself(mllm: MLLM, tmp_pat
     if found.text:
         (scored,) = mllm.score([Query(None, prompt, found.text)])
         assert found.perplexity == pytest.approx(math.exp(-float(scored.token_log_probs.mean())), rel=1e-5)
-    mean = [
-        float(mllm.score([Query(None, case.question, text)])[0].token_log_probs.mean())
-        for text in (case.target, case.prediction)
-    ]
-    assert found.es == float(mean[0] > mean[1])
+    asked = others(case)
+    assert [query.target for query in asked[:2]] == [case.prediction, case.prediction]
+    assert {query.target for query in asked[2:]} == {case.target}
+    means = [float(one.token_log_probs.mean()) for one in mllm.score(asked)]
+    assert found.others == pytest.approx(tuple(means), rel=1e-5)
+
+
+def test_preferences_compare_mean_log_probabilities() -> None:
+    def probe(kind: Kind, log_prob: float, relation: Relative | None = None) -> ProbeResult:
+        return ProbeResult(
+            kind=kind,
+            relation=relation,
+            prompt="",
+            target="",
+            before=None,
+            after=None,
+            log_prob_before=0.0,
+            log_prob_after=log_prob,
+            target_tokens=2,
+            written_tokens=0,
+            scores={},
+        )
+
+    asked = (
+        probe("reliability", -2.0),
+        probe("text_generality", -4.0),
+        probe("text_generality", -8.0),
+        probe("text_locality", -6.0, "same_question"),
+        probe("text_locality", -1.0, "far"),
+    )
+    result = CaseResult(
+        id="a", task="vqa", image_id="a", question="", question_type="", target="", probes=asked
+    )
+    beside = Beside(id="a", text="", perplexity=None, others=(-1.5, -2.5, -2.5, -2.5))
+    assert preferences(result, beside) == {"ES": 1.0, "PS": 0.5, "NS": 0.0}
 
 
 def test_text_never_reaches_the_tower(mllm: MLLM) -> None:
@@ -186,7 +218,7 @@ def test_methods_are_judged_on_facts_and_a_second_run_adds_nothing(mllm: MLLM, t
 
 
 def test_a_text_that_is_empty_has_no_perplexity(tmp_path: Path) -> None:
-    one = Beside(id="a", text="", perplexity=None, es=1.0, ps=None, ns=0.5)
+    one = Beside(id="a", text="", perplexity=None, others=(-1.0,))
     Kept(tmp_path, "rome").add(one)
     assert Kept(tmp_path, "rome").known == {"a": replace(one)}
 
