@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 from transformers import LlamaConfig, LlamaForCausalLM
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from benchmarks.reality import command, model
 from benchmarks.reality.dataset import KEPT, make_edits, split, write_dataset
 from benchmarks.reality.fluency import NEW_TOKENS, Beside, measure, others, perplexity, preferences
 from benchmarks.reality.knowing import BLANK, Known, known_facts, read_table
+from benchmarks.reality.locating import trace_facts
 from benchmarks.reality.running import FactBench, Kept
 from benchmarks.reality.table import COLUMNS, table
 from editors import load_editor
@@ -35,7 +37,7 @@ CAPITALS = {"Norway": "Oslo", "France": "Paris", "Cuba": "Havana", "Kenya": "Nai
 def known() -> list[Known]:
     prompts = {
         "symbol": ("The symbol of {} is", "Write {} as"),
-        "capital": ("In {} lies", "{} is ruled from"),
+        "capital": ("In {} lies", "{} is led from"),
     }
     facts = {"symbol": SYMBOLS, "capital": CAPITALS}
     return [
@@ -217,6 +219,17 @@ def test_methods_are_judged_on_facts_and_a_second_run_adds_nothing(mllm: MLLM, t
     assert table(experiment.out, [UNEDITED, "ft"]) == found
 
 
+def test_facts_are_traced_at_their_subject_and_once(mllm: MLLM, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "facts", known(), 5)
+    train = load_cases(str(tmp_path / "facts"), split="train")
+    (found,) = trace_facts(mllm, train, 1, tmp_path / "trace", progress)
+    assert found.id == train[0].id
+    assert found.subject == train[0].subject
+    assert {"subject_last", "subject_end"} & set(found.roles)
+    two = trace_facts(mllm, train, 2, tmp_path / "trace", progress)
+    assert two[0] == found
+
+
 def test_a_text_that_is_empty_has_no_perplexity(tmp_path: Path) -> None:
     one = Beside(id="a", text="", perplexity=None, others=(-1.0,))
     Kept(tmp_path, "rome").add(one)
@@ -226,8 +239,8 @@ def test_a_text_that_is_empty_has_no_perplexity(tmp_path: Path) -> None:
 def test_without_the_extra_the_command_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "find_spec", lambda name: None)
-    app = command.typer.Typer()
+    monkeypatch.setattr(model, "find_spec", lambda _: None)
+    app = typer.Typer()
     app.command()(command.main)
     result = CliRunner().invoke(app, ["--out", str(tmp_path / "new")])
     assert result.exit_code == 2
