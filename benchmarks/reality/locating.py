@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SAMPLES = 3
 
 
 def trace_facts(mllm: MLLM, cases: Sequence[Case], limit: int, out: Path, progress: Progress) -> list[Traced]:
-    """The traces of the first facts, which are train edits: where to edit is chosen by them."""
+    """The traces of some of the facts, which are train edits: where to edit is chosen by them."""
     wish = Wish(model=mllm.name, dataset="facts", out=out, kinds=("text",), samples=SAMPLES)
     settings = Settings(
         model=mllm.name,
@@ -37,7 +38,7 @@ def trace_facts(mllm: MLLM, cases: Sequence[Case], limit: int, out: Path, progre
     )
     known = records.begin(out, settings)["text"]
     tracer = Tracer(mllm, settings, wish, progress)
-    wanted = cases[:limit]
+    wanted = in_turns(cases)[:limit]
     with progress("Tracing facts", len(wanted)) as advance:
         for case in wanted:
             if case.id not in known:
@@ -45,6 +46,20 @@ def trace_facts(mllm: MLLM, cases: Sequence[Case], limit: int, out: Path, progre
                 records.add(out, known[case.id])
             advance(1)
     return [known[case.id] for case in wanted]
+
+
+def in_turns(cases: Sequence[Case]) -> list[Case]:
+    """One fact of each relation after the other, of those whose subject does not begin the prompt.
+
+    Noise leaves clean what stands before it, so a late subject is traced in a fraction of the time.
+    """
+    turns: Counter[str] = Counter()
+    numbered = []
+    for case in cases:
+        if case.subject and not case.question.startswith(case.subject):
+            numbered.append((turns[case.question_type], len(numbered), case))
+            turns[case.question_type] += 1
+    return [case for _, _, case in sorted(numbered, key=lambda one: one[:2])]
 
 
 def _candidate(case: Case) -> Candidate:

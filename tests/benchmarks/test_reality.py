@@ -16,7 +16,7 @@ from benchmarks.reality import command, model
 from benchmarks.reality.dataset import KEPT, make_edits, split, write_dataset
 from benchmarks.reality.fluency import NEW_TOKENS, Beside, measure, others, perplexity, preferences
 from benchmarks.reality.knowing import BLANK, Known, known_facts, read_table
-from benchmarks.reality.locating import trace_facts
+from benchmarks.reality.locating import in_turns, trace_facts
 from benchmarks.reality.running import FactBench, Kept
 from benchmarks.reality.table import COLUMNS, table
 from editors import load_editor
@@ -223,8 +223,10 @@ def test_facts_are_traced_at_their_subject_and_once(mllm: MLLM, tmp_path: Path) 
     write_dataset(tmp_path / "facts", known(), 5)
     train = load_cases(str(tmp_path / "facts"), split="train")
     (found,) = trace_facts(mllm, train, 1, tmp_path / "trace", progress)
-    assert found.id == train[0].id
-    assert found.subject == train[0].subject
+    first, second, third = in_turns(train)[:3]
+    assert found.id == first.id
+    assert found.subject == first.subject
+    assert first.question_type == third.question_type != second.question_type
     assert {"subject_last", "subject_end"} & set(found.roles)
     two = trace_facts(mllm, train, 2, tmp_path / "trace", progress)
     assert two[0] == found
