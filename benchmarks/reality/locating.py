@@ -54,7 +54,7 @@ def in_turns(cases: Sequence[Case]) -> list[Case]:
     Noise leaves clean what stands before it, so a late subject is traced in a fraction of the time.
     """
     turns: Counter[str] = Counter()
-    numbered = []
+    numbered: list[tuple[int, int, Case]] = []
     for case in cases:
         if case.subject and not case.question.startswith(case.subject):
             numbered.append((turns[case.question_type], len(numbered), case))
