@@ -22,7 +22,8 @@ from benchmarks.reality.table import COLUMNS, table
 from editors import load_editor
 from evaluation.data.cases import Kind, Relative
 from evaluation.data.dataset import load_cases
-from evaluation.results.records import CaseResult, ProbeResult
+from evaluation.results.records import CaseResult, ProbeResult, read_results
+from evaluation.run.evaluate import evaluate
 from evaluation.run.experiment import UNEDITED, make_experiment
 from mmedit_build.console import progress
 from mmedit_build.errors import UserError
@@ -230,6 +231,23 @@ def test_facts_are_traced_at_their_subject_and_once(mllm: MLLM, tmp_path: Path) 
     assert {"subject_last", "subject_end"} & set(found.roles)
     two = trace_facts(mllm, train, 2, tmp_path / "trace", progress)
     assert two[0] == found
+
+
+def test_what_lies_there_serves_the_runner_of_images(checkpoint: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "facts", known(), 5)
+    told = {
+        "model": str(checkpoint),
+        "dataset": str(tmp_path / "facts"),
+        "template": "plain",
+        "limit": 1,
+        "holdout": 0.4,
+    }
+    places = {"out": tmp_path / "out", "cache": tmp_path / "cache", "device": "cpu"}
+    rome = {"rome": {"options": {"steps": 2, "prefix_count": 0, "ridge": 1.0}}}
+    settled = evaluate(make_experiment(None, {"methods": rome, **asked, **few, **places}), progress)
+    assert settled.failed is None
+    (_, found) = read_results(tmp_path / "out" / "vqa" / "rome")
+    assert [one.skipped for one in found] == [None]
 
 
 def test_a_text_that_is_empty_has_no_perplexity(tmp_path: Path) -> None:
