@@ -244,7 +244,7 @@ def test_what_lies_there_serves_the_runner_of_images(checkpoint: Path, tmp_path:
     }
     places = {"out": tmp_path / "out", "cache": tmp_path / "cache", "device": "cpu"}
     rome = {"rome": {"options": {"steps": 2, "prefix_count": 0, "ridge": 1.0}}}
-    settled = evaluate(make_experiment(None, {"methods": rome, **asked, **few, **places}), progress)
+    settled = evaluate(make_experiment(None, {"methods": rome, **told, **places}), progress)
     assert settled.failed is None
     (_, found) = read_results(tmp_path / "out" / "vqa" / "rome")
     assert [one.skipped for one in found] == [None]
