@@ -69,14 +69,17 @@ class Case:
     id: str
     task: Task
     split: Split
-    image: Picture
+    image: Picture | None
+    """None for an edit of a fact, which is about words alone."""
     image_id: str
-    """Equal for edits of one image, which are not independent of each other."""
+    """Equal for edits of one image, which are not independent of each other; of a fact, its id."""
     question: str
     """For captions, what is put before the caption to ask for it."""
     question_type: str
     target: str
     prediction: str
+    subject: str | None = None
+    """What the question is about, in its own words, for methods that look there; None if nobody says."""
     answers: tuple[str, ...] = ()
     """One answer of each annotator, or the reference captions; none where the dataset does not tell."""
     probes: tuple[Probe, ...] = ()

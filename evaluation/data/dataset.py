@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from evaluation.data.cases import Case, Kind, Probe, rephrases, right_answers
+from evaluation.data.facts import holds_facts, read_facts
 from evaluation.data.pictures import key_of_image
 from evaluation.data.published import read_folder, read_hub
 from evaluation.data.released import asked_hops, read_released
@@ -59,6 +60,8 @@ def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[C
         return read_released(_files(path, task, split), images)
     if Work(path).finished:
         return _of_work(Work(path), task, split)
+    if holds_facts(path):
+        return read_facts(path, task, split)
     if files := files_in(path):
         return read_released([file for file in files if content_of(file) == (task, split)], images)
     if is_folder(path / "data"):
@@ -132,6 +135,7 @@ def _content(case: Case) -> list[object]:
     return [
         *(case.id, case.task, case.split, case.question, case.target, case.answers),
         *(key_of_image(case.image), [_told(probe) for probe in case.probes]),
+        *([] if case.subject is None else [case.subject]),
     ]
 
 

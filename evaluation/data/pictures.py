@@ -19,7 +19,7 @@ def key_of_image(image: Image | None) -> str | None:
         return hashlib.blake2b(f"no file {image!r}".encode(), digest_size=16).hexdigest()
 
 
-def check_there(dataset: str, pictures: Sequence[bytes | Path]) -> None:
+def check_there(dataset: str, pictures: Sequence[bytes | Path | None]) -> None:
     """Refuse a dataset of which no image is there."""
     named = [one for one in pictures if isinstance(one, Path)]
     if named and len(named) == len(pictures) and not any(is_file(one) for one in named):

@@ -75,7 +75,8 @@ def edit_of(case: Case, model: Model, prompts: Prompts = "family") -> Edit:
     """What an editor is asked for."""
     if not case.question.strip():
         raise UserError(f"Edit {case.id} has no question: leave it out or say what is asked.")
-    return Edit(case.id, case.image, _prompt(_own(case), case, model, prompts), case.target)
+    prompt = _prompt(_own(case), case, model, prompts)
+    return Edit(case.id, case.image, prompt, case.target, case.subject)
 
 
 def edits_of(case: Case, model: Model, prompts: Prompts = "family") -> list[Edit]:
@@ -103,7 +104,13 @@ def train_edit(case: Case, model: Model, prompts: Prompts = "family") -> TrainEd
 
 
 def _own(case: Case) -> Probe:
-    return Probe(kind="reliability", question=case.question, answers=(case.target,), image=case.image)
+    return Probe(
+        kind="reliability",
+        question=case.question,
+        answers=(case.target,),
+        image=case.image,
+        prefixed=False,
+    )
 
 
 def _ask(probe: Probe, case: Case, model: Model, prompts: Prompts) -> Asked:

@@ -16,6 +16,7 @@ from mmedit_build.rows import Task
 
 KEPT: dict[str, tuple[Kind, Group]] = {
     "other fact": ("text_locality", "far"),
+    "its question, other subject": ("text_locality", "same_question"),
     "its question, no image": ("text_locality", "no_image"),
     "its question, other image": ("image_locality", "same_question"),
     "other question, its image": ("image_locality", "same_image"),

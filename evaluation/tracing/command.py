@@ -126,7 +126,7 @@ class Tracer:
                     break
                 if candidate.id not in known:
                     self._ask(found[number:], known, answers)
-                    known[candidate.id] = self._traced(candidate, answers.pop(candidate.id))
+                    known[candidate.id] = self.traced(candidate, answers.pop(candidate.id))
                     records.add(self.wish.out, known[candidate.id])
                 done.append(known[candidate.id])
                 advance(done[-1].skipped is None)
@@ -144,7 +144,7 @@ class Tracer:
         written = self.mllm.write([one.probe.query for one in asked], max_new_tokens=ANSWER_TOKENS)
         answers.update((one.id, said.text) for one, said in zip(asked, written, strict=True))
 
-    def _traced(self, candidate: Candidate, answer: str) -> Traced:
+    def traced(self, candidate: Candidate, answer: str) -> Traced:
         """The line of a prompt."""
         probe = candidate.probe
         line = Traced(
