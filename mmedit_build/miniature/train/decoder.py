@@ -1,4 +1,4 @@
-"""Second stage of the autoencoder: its decoder alone learns on, to draw small things so that they are recognized.
+"""Second stage of the autoencoder: its decoder alone learns on, to draw small things recognizably.
 
 What latents are is settled by then, so that a generator which was trained on them stays what it is.
 """
