@@ -32,6 +32,8 @@ from mmedit_build.work import Work
 
 Scenes = Mapping[str, Scene]
 """By the ids of images."""
+SAME_ANSWER = "paintings on which the edit's question has the same answer"
+STILL_TRUE = "paintings of which the target caption is true"
 QUIZZED = ("quiz", "target_seen")
 """Scores of a painting that was asked about."""
 
@@ -94,13 +96,13 @@ def _of_paintings(
 ) -> Iterator[Measure]:
     shown = [row.imagined for row in painted if row.imagined is not None]
     critic = load_critic(WEIGHTS / CRITIC)
-    for name, paths, least in (
-        ("paintings on which the edit's question has the same answer", [one.image for one in shown], 0.97),
-        ("the same of the originals (ceiling)", [row.image for row in painted], None),
-    ):
-        seen = critic.scenes([_open(work, path) for path in paths])
-        holds = (_still(*pair, scenes) for pair in zip(painted, seen, strict=True))
-        yield share("imagine", name, holds, least)
+    seen = critic.scenes([_open(work, one.image) for one in shown])
+    holds = [(row, _still(row, scene, scenes)) for row, scene in zip(painted, seen, strict=True)]
+    for task, name in (("vqa", SAME_ANSWER), ("caption", STILL_TRUE)):
+        yield share("imagine", name, (ok for row, ok in holds if row.task == task), 0.97)
+    seen = critic.scenes([_open(work, row.image) for row in painted])
+    real = (_still(*pair, scenes) for pair in zip(painted, seen, strict=True))
+    yield share("imagine", "the same of the originals (ceiling)", real)
     chosen = [_chosen(one.candidates, one.digest) for one in shown]
     quizzed = (not set(QUIZZED).isdisjoint(one.scores) for one in chosen)
     yield share("imagine", "paintings that were quizzed", quizzed, 0.97)
