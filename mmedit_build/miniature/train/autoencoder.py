@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from torch import nn
 
 from mmedit_build.miniature.drawing import SIZE
 from mmedit_build.miniature.eye import PATCH
@@ -13,13 +12,9 @@ from mmedit_build.miniature.train.drawings import GRID, Drawings, Rows
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 
 AUTOENCODER = Stage("autoencoder", steps=7000, rate=2e-3, batch=8, decay=0.0)
-DECODER = Stage("decoder", steps=3000, rate=1e-3, batch=16, decay=0.0, average=0.995)
-"""What latents are is settled by then: a generator that was trained on them stays what it is."""
 BLOCKS = (16, 32, 64, 64)
 CHANNELS = 8
 KL_WEIGHT = 2e-4
-LATENT_NOISE = 0.05
-"""Of the decoder's lessons, as a share of the latents' deviation: what is painted is never quite exact."""
 THING_WEIGHT = 4.0
 """How much more a pixel of a thing counts than one of the background, which is mostly texture."""
 
@@ -61,27 +56,7 @@ def train_autoencoder(drawn: Drawings, run: Run) -> AutoencoderKL:
             pixels(drawn, np.arange(len(drawn.scenes))[:512], run.device)
         ).latent_dist.mean.std()
     model.register_to_config(scaling_factor=1 / deviation.item())
-    train_decoder(model, drawn, run)
     return model
-
-
-def train_decoder(model: AutoencoderKL, drawn: Drawings, run: Run) -> None:
-    """Let the decoder alone learn on, to draw small things sharply."""
-    model.requires_grad_(False)
-    parts = nn.ModuleList([model.post_quant_conv, model.decoder]).requires_grad_(True)
-
-    def loss(step: int) -> torch.Tensor:
-        rows = DECODER.rows(step, len(drawn.scenes))
-        images = pixels(drawn, rows, run.device)
-        with torch.no_grad():
-            latents = model.encode(images).latent_dist.mean
-        noise = LATENT_NOISE * torch.randn_like(latents) / model.config.scaling_factor
-        wrong = (model.decode(latents + noise).sample - images).abs() * thing_weights(drawn, rows, run.device)
-        result: torch.Tensor = wrong.mean()
-        return result
-
-    fit(DECODER, parts, loss, run)
-    model.requires_grad_(True)
 
 
 def thing_weights(drawn: Drawings, rows: Rows, device: torch.device) -> torch.Tensor:
