@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mmedit_build.miniature.measure.base import Measure
 
+VERDICTS = "truth.png"
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
 
@@ -76,6 +77,7 @@ def truth(
     quiet_loading()
     from mmedit_build.build import Build
     from mmedit_build.miniature.truth import build_all, drawn_anew, measure_truth
+    from mmedit_build.miniature.verdicts import draw_verdicts
     from mmedit_build.recipe.loading import load_recipe
     from mmedit_build.work import Work
 
@@ -83,7 +85,9 @@ def truth(
     build = Build(chosen, Work(work), progress)
     build_all(build)
     measures = measure_truth(build)
+    draw_verdicts(build, work / VERDICTS)
     _show(measures, "stage", as_json)
+    typer.echo(f"Some rows with their verdicts are drawn in {work / VERDICTS}.", err=True)
     if not all(row.holds for row in measures):
         raise typer.Exit(1)
 

@@ -53,7 +53,7 @@ def build_all(build: Build) -> None:
 def measure_truth(build: Build) -> list[Measure]:
     """All measures of a finished build."""
     work = build.work
-    scenes = {str(one.image_id): one.scene for of in _sources(work).pictures().values() for one in of}
+    scenes = scenes_of(work)
     mined, rephrased, painted = (rows_of(work, stage) for stage in ("mine", "rephrase", "imagine"))
     finished = build.finished()
     return [
@@ -65,8 +65,10 @@ def measure_truth(build: Build) -> list[Measure]:
     ]
 
 
-def _sources(work: Work) -> Sources:
-    return Sources(work.sources, 0, 0, 0, 0, 0)
+def scenes_of(work: Work) -> Scenes:
+    """The scenes behind all drawings of a build."""
+    sources = Sources(work.sources, 0, 0, 0, 0, 0)
+    return {str(one.image_id): one.scene for of in sources.pictures().values() for one in of}
 
 
 def _of_mining(mined: Sequence[EditRow], scenes: Scenes) -> Iterator[Measure]:
@@ -96,12 +98,12 @@ def _of_paintings(
 ) -> Iterator[Measure]:
     shown = [row.imagined for row in painted if row.imagined is not None]
     critic = load_critic(WEIGHTS / CRITIC)
-    seen = critic.scenes([_open(work, one.image) for one in shown])
-    holds = [(row, _still(row, scene, scenes)) for row, scene in zip(painted, seen, strict=True)]
+    seen = critic.scenes([painting_of(row, work) for row in painted])
+    holds = [(row, is_still_true(row, scene, scenes)) for row, scene in zip(painted, seen, strict=True)]
     for task, name in (("vqa", SAME_ANSWER), ("caption", STILL_TRUE)):
         yield share("imagine", name, (ok for row, ok in holds if row.task == task), 0.97)
     seen = critic.scenes([_open(work, row.image) for row in painted])
-    real = (_still(*pair, scenes) for pair in zip(painted, seen, strict=True))
+    real = (is_still_true(*pair, scenes) for pair in zip(painted, seen, strict=True))
     yield share("imagine", "the same of the originals (ceiling)", real)
     chosen = [_chosen(one.candidates, one.digest) for one in shown]
     quizzed = (not set(QUIZZED).isdisjoint(one.scores) for one in chosen)
@@ -109,7 +111,7 @@ def _of_paintings(
     yield _yield("imagine", "edits that get a painting", rephrased, painted, 0.9)
 
 
-def _still(row: EditRow, seen: Scene, scenes: Scenes) -> bool:
+def is_still_true(row: EditRow, seen: Scene, scenes: Scenes) -> bool:
     """Whether what an edit says of its image is true of a scene as well."""
     if row.task == "caption":
         return falsehood(row.target, seen) is None
@@ -120,6 +122,12 @@ def _still(row: EditRow, seen: Scene, scenes: Scenes) -> bool:
 def _open(work: Work, path: str) -> Image.Image:
     with Image.open(work.path(path)) as image:
         return image.convert("RGB")
+
+
+def painting_of(row: EditRow, work: Work) -> Image.Image:
+    """The painting that was taken."""
+    assert row.imagined is not None
+    return _open(work, row.imagined.image)
 
 
 def _chosen(candidates: Sequence[Painting], digest: str) -> Painting:

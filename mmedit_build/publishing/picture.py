@@ -23,13 +23,14 @@ _BETWEEN = 4
 def write_picture(path: Path, edits: Sequence[EditRow], work: Work) -> None:
     """Draw the first finished edits of each task."""
     by_task = [[edit for edit in edits if edit.task == task][: SHOWN[task]] for task in TASKS]
-    sheet = contact_sheet([_entry(edit, work) for chosen in by_task for edit in chosen])
+    sheet = contact_sheet([entry_of(edit, work) for chosen in by_task for edit in chosen])
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
     write_atomic(path, buffer.getvalue())
 
 
-def _entry(edit: EditRow, work: Work) -> Entry:
+def entry_of(edit: EditRow, work: Work) -> Entry:
+    """A finished edit as it is drawn."""
     assert edit.rephrase is not None
     assert edit.imagined is not None
     images = (edit.image, edit.imagined.image)

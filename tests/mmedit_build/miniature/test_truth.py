@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
@@ -45,6 +46,11 @@ def test_every_bar_holds_but_those_of_paintings(small: tuple[Work, list[dict[str
         assert row["value"] >= least - 1 / row["examples"], row
     assert (code == 0) == all(row["holds"] for row in measures)
     assert len(measures) in (11, 12)
+
+
+def test_rows_are_drawn_with_their_verdicts(small: tuple[Work, list[dict[str, Any]], int]) -> None:
+    with PIL.Image.open(small[0].folder / command.VERDICTS) as sheet:
+        assert sheet.height > 10 * sheet.width / 4
 
 
 def reversed_(row: EditRow) -> EditRow:
