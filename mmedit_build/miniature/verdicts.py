@@ -1,4 +1,4 @@
-"""Some rows of a build with what the scenes say of them, for those who would rather look than read numbers."""
+"""Some rows of a build with what the scenes say of them, for people who rather look than read numbers."""
 
 from __future__ import annotations
 
