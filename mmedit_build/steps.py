@@ -247,8 +247,9 @@ def _as_mined(build: Build) -> Recipe:
 def seen_elsewhere(build: Build, edits: Sequence[EditRow]) -> dict[str, list[tuple[str, str]]]:
     """By edit, where else the base model answers its question right."""
     config = build.recipe.rephrase.answers_alike
-    known = rows_of(build.work, "mine", KNOWN) if config else []
-    return sights(edits, known, config, build.recipe.seed) if config else {}
+    if config is None:
+        return {}
+    return sights(edits, rows_of(build.work, "mine", KNOWN), config, build.recipe.seed)
 
 
 def known_answers(build: Build) -> dict[str, list[tuple[str, str]]]:

@@ -25,7 +25,7 @@ from benchmarks.reality.running import FactBench
 from benchmarks.reality.table import table
 from editors.base import Editor
 from evaluation.data.dataset import load_cases
-from evaluation.data.facts import holds_facts
+from evaluation.data.facts import FILES
 from evaluation.report.formats import as_markdown
 from evaluation.run.attempts import Attempts
 from evaluation.run.evaluate import THREADS, load_editors
@@ -34,6 +34,7 @@ from evaluation.tracing.page import write_page, write_pictures
 from evaluation.tracing.screen import show
 from mmedit_build.console import progress, quiet_loading
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
 from mmedit_build.mllm import MLLM
 
 METHODS = "ft,ft-l,rome,memit,mend,serac,ike,kn"
@@ -95,7 +96,7 @@ def run(methods: str, limit: int, traced: int, out: Path) -> str:
 
 def ensure_facts(mllm: MLLM, out: Path) -> None:
     """The edits of what the model knows, unless they are there."""
-    if holds_facts(out / "facts"):
+    if all(is_file(out / "facts" / name) for name in FILES.values()):
         return
     facts = read_table()
     with progress("Asking for facts", sum(len(one.facts) for one in facts.values())) as advance:

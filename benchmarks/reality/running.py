@@ -21,7 +21,7 @@ _BESIDE = TypeAdapter(Beside)
 
 
 class Kept:
-    """What was measured besides, a file for each method; what is there is not measured again."""
+    """What was measured besides, a file for each method; of each edit the last line counts."""
 
     def __init__(self, folder: Path, method: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,8 +42,8 @@ class Watching(Judging):
     def patch(self, editor: Editor, cases: Sequence[Case]) -> tuple[Patch, float]:
         patch, seconds = Judging.patch(self, editor, cases)
         (case,) = cases
-        if case.id not in self.kept.known:
-            self.kept.add(measure(self.mllm, patch, case))
+        # Whatever is there: it may be of results that were deleted since, under other options.
+        self.kept.add(measure(self.mllm, patch, case))
         return patch, seconds
 
 

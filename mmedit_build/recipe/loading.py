@@ -58,8 +58,8 @@ def _read(name: str, extended_by: tuple[str, ...] = ()) -> Any:
     if not isinstance(below, str):
         raise UserError(f"The recipe {name} extends {below!r}; name one recipe or one YAML file there.")
     if below not in bundled():
-        # As seen from the file, wherever the command runs.
-        below = str(Path(name).parent / below)
+        # As seen from the file, wherever the command runs; under one name, however it is reached.
+        below = os.path.normpath(Path(name).parent / below)
     if below in seen:
         raise UserError(f"The recipes {' and '.join(seen)} extend each other; leave `{EXTENDS}` out of one.")
     return merged(_read(below, seen), content)

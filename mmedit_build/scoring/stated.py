@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from itertools import chain
 
 from mmedit_build.scoring.statements import read
-from mmedit_build.scoring.statements.nouns import IRREGULAR
+from mmedit_build.scoring.statements.nouns import IRREGULAR, SAME_IN_PLURAL
 from mmedit_build.scoring.statements.vocabulary import NUMBERS
 
 _PLURALS = {one: many for many, one in IRREGULAR.items() if many != "persons"}
-_PLURALS |= {one: one for one in ("sheep", "fish", "deer")}
+_PLURALS |= {one: one for one in SAME_IN_PLURAL}
 _AN = re.compile(r"(?!uni|use|uti|eu|one\b)[aeiou]|hour|honest")
 MOST = 10
 """What is still counted."""

@@ -130,7 +130,7 @@ class Likeness:
         assert self.config.quiz is not None
         others = [item for item in exam if not item.own]
         lost = [item for item in failed if not item.own]
-        if others and 1 - len(lost) / len(others) < self.config.quiz.least:
+        if others and (len(others) - len(lost)) / len(others) < self.config.quiz.least:
             attempt.reason = QUIZ_FAILED
         if len(others) < len(exam):
             attempt.scores["target_seen"] = float(len(lost) == len(failed))

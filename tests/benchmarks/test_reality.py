@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 import typer
@@ -218,6 +219,25 @@ def test_methods_are_judged_on_facts_and_a_second_run_adds_nothing(mllm: MLLM, t
     assert list(kept) == [case.id for case in cases[:2]]
     command.judge(bench, {"ft": load_editor("ft", {"steps": 2})})
     assert table(experiment.out, [UNEDITED, "ft"]) == found
+    # What is left of results that were deleted is no measure of the next ones.
+    rmtree(experiment.out / "vqa" / "ft")
+    command.judge(bench, {"ft": load_editor("ft", {"steps": 3})})
+    again = Kept(experiment.out / "beside", "ft").known
+    assert all(again[name].others != one.others for name, one in kept.items())
+
+
+def test_facts_of_a_killed_command_are_written_again(
+    mllm: MLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "ask_all", lambda *_: {})
+    monkeypatch.setattr(command, "known_facts", lambda *_: known())
+    monkeypatch.setattr(command, "TEST", 5)
+    command.ensure_facts(mllm, tmp_path)
+    train = tmp_path / "facts" / "facts_train.json"
+    whole = train.read_bytes()
+    train.unlink()
+    command.ensure_facts(mllm, tmp_path)
+    assert train.read_bytes() == whole
 
 
 def test_facts_are_traced_at_their_subject_and_once(mllm: MLLM, tmp_path: Path) -> None:

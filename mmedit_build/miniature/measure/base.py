@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from mmedit_build.errors import UserError
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -36,6 +38,8 @@ def share(
 ) -> Measure:
     """The mean of `hits`."""
     values = [float(hit) for hit in hits]
+    if not values:
+        raise UserError(f"There is nothing to measure {name!r} on; take more drawings.")
     return Measure(subject, name, fmean(values), len(values), least, most)
 
 

@@ -19,6 +19,7 @@ IRREGULAR = {
     "doggies": "doggy", "zombies": "zombie", "selfies": "selfie", "brownies": "brownie",
     "smoothies": "smoothie",
 }  # fmt: skip
+SAME_IN_PLURAL = ("sheep", "fish", "deer")
 
 
 def one_of(word: str) -> str:

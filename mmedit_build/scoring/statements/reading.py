@@ -32,7 +32,6 @@ from mmedit_build.scoring.words import singular
 _NO_THINGS = (FIRST, NUMBERS, SIZES, PLACES, COLORS, ADJECTIVES)
 _OPENS_NOTHING = frozenset({"or", "and"})
 """What stands between two things of which the same is said."""
-_SAME_IN_PLURAL = frozenset({"sheep", "fish", "deer"})
 
 
 def read(caption: str) -> Said:
@@ -201,4 +200,4 @@ def _count(phrase: list[str], head: str, name: str, number: Number | None) -> Nu
         return COLLECTIVE[head]
     if noun(head) not in (head, None) or (noun(head) is None and singular(head) != head):
         return 2, inf
-    return (1, 1) if name not in _SAME_IN_PLURAL or exact else (1, inf)
+    return (1, 1) if name not in nouns.SAME_IN_PLURAL or exact else (1, inf)

@@ -113,6 +113,7 @@ def test_what_extends_another_says_only_what_is_different(tmp_path: Path) -> Non
         ("extends: nowhere.yaml", r"Cannot read the recipe .*nowhere\.yaml"),
         ("extends: [miniature]", "name one recipe or one YAML file"),
         ("extends: recipe.yaml", r"extend each other; leave `extends` out of one"),
+        ("extends: below/../recipe.yaml", r"extend each other; leave `extends` out of one"),
     ],
 )
 def test_what_cannot_be_extended_is_told(tmp_path: Path, text: str, told: str) -> None:
