@@ -207,7 +207,7 @@ def read_rows(path: Path, row_type: type[Out]) -> list[Out]:
         ) from error
 
 
-FORMAT = 2
+FORMAT = 3
 """Of rows and judgements: raised when what a stage makes of the same rows changes, so that old and new rows
 never mix."""
 

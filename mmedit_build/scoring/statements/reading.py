@@ -29,14 +29,16 @@ from mmedit_build.scoring.statements.vocabulary import (
 )
 from mmedit_build.scoring.words import singular
 
+LONGEST = 1000
+"""Letters of a caption that are read; comparing takes time with their square."""
 _NO_THINGS = (FIRST, NUMBERS, SIZES, PLACES, COLORS, ADJECTIVES)
 _OPENS_NOTHING = frozenset({"or", "and"})
 """What stands between two things of which the same is said."""
 
 
 def read(caption: str) -> Said:
-    """Read a caption."""
-    return _Reader(tokens(caption)).said
+    """Read a caption; of what is far too long for one, the beginning."""
+    return _Reader(tokens(caption[:LONGEST])).said
 
 
 class _Reader:
