@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 	$(BIN)/mmedit-build audit $(BUILD)/dataset --page demo/audit.html
 	$(BIN)/mmedit-eval --method all --dataset $(BUILD)/dataset --out demo/eval --cache demo/cache
 	$(BIN)/mmedit-build run miniature-qwen --workers 2 --work demo/miniature-qwen
-	$(BIN)/mmedit-eval --method ft,ike,memit,calinet --task vqa --model miniature/qwen --dataset demo/miniature-qwen/dataset \
+	$(BIN)/mmedit-eval --method ft,ike,memit --task vqa --model miniature/qwen --dataset demo/miniature-qwen/dataset \
 		--out demo/eval-qwen --cache demo/cache
 	$(BIN)/mmedit-eval report demo/eval demo/eval-qwen --out demo/two-models
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mmedit_build.build import Build, kept
@@ -13,6 +14,9 @@ from mmedit_build.sources.reading import read_examples
 from mmedit_build.stages.mine import Mining
 from mmedit_build.stages.quotas import Quotas
 from mmedit_build.stages.select import select, with_spare
+
+WORTH_A_PROCESS = 4096
+"""Rows of a round for each process that works on it: one that is started imports and loads all anew."""
 
 
 def examples_to_mine(build: Build) -> list[Example]:
@@ -46,15 +50,18 @@ def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -
     """The outcomes of all that was asked."""
     recipe, config = build.recipe, build.recipe.mine
 
-    def ask(rows: list[Example]) -> list[Outcome[EditRow]]:
-        return build.run("mine", stage, rows, EditRow, settings, config.shard_rows)
+    def ask(rows: list[Example], before: int) -> list[Outcome[EditRow]]:
+        workers = max(1, min(build.workers, (len(rows) - before) // WORTH_A_PROCESS))
+        part = replace(build, workers=workers)
+        return part.run("mine", stage, rows, EditRow, settings, config.shard_rows)
 
     drawn = quotas(build, examples_to_mine(build))
-    asked = drawn.first()
+    asked, before = drawn.first(), 0
     while True:
-        found = kept(ask(drawn.drawn(asked)))
+        rows = drawn.drawn(asked)
+        found = kept(ask(rows, before))
         more = drawn.next(asked, found)
         if more == asked:
             edits, _ = select(found, sizes_of(recipe), recipe.seed, config.spare)
-            return ask(drawn.with_company(asked, edits))
-        asked = more
+            return ask(drawn.with_company(asked, edits), len(rows))
+        asked, before = more, len(rows)
