@@ -79,6 +79,8 @@ class Likeness:
     config: ImagineStage
     resemblance: Resemblance | None
     examiners: Sequence[Examiner]
+    usual: dict[str, float] = field(default_factory=dict, init=False)
+    """By edit, how much the original resembles the caption: the same for all attempts."""
 
     def check(self, attempts: Sequence[Attempt]) -> None:
         """Give each attempt its scores, and a reason where it fails; what failed is checked no further."""
@@ -107,10 +109,13 @@ class Likeness:
     def _check_loss(self, attempts: Sequence[Attempt], matcher: Resemblance, most: float) -> None:
         """Refuse what resembles the caption clearly less than the original does."""
         over = [one for one in attempts if one.source is not None and one.passing]
-        originals = [one.source for one in over if one.source is not None]
-        usual = matcher.text_image([one.caption for one in over], originals)
-        for attempt, cosine in zip(over, usual, strict=True):
-            attempt.decide("resemblance_gain", attempt.scores["resemblance"] - cosine, -most, UNLIKE)
+        new = [one for one in over if one.edit.id not in self.usual]
+        originals = [one.source for one in new if one.source is not None]
+        cosines = matcher.text_image([one.caption for one in new], originals) if new else []
+        self.usual.update({one.edit.id: cosine for one, cosine in zip(new, cosines, strict=True)})
+        for attempt in over:
+            gain = attempt.scores["resemblance"] - self.usual[attempt.edit.id]
+            attempt.decide("resemblance_gain", gain, -most, UNLIKE)
 
     def _keeps_answers(self, number: int, attempts: Sequence[Attempt]) -> None:
         """Have one model examine the images."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mmedit_build.rows import EditRow
 from mmedit_build.scoring.stated import stated
+from mmedit_build.scoring.text import plain
 from mmedit_build.scoring.vqa import normalize, vqa_accuracy
 from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 from mmedit_build.work import Work
@@ -45,9 +46,9 @@ def items_of(edit: EditRow, known: Known, most: int) -> list[Item]:
     """What can be asked about the image of an edit: its own question, those of sources, what captions say."""
     own = [Item(edit.question, (edit.target, *edit.answers), own=True)] if edit.task == "vqa" else []
     captions = [edit.target, *edit.answers] if edit.task == "caption" else [edit.caption or ""]
-    found = {_plain(item.question): item for item in own}
+    found = {plain(item.question): item for item in own}
     for question, answer in (*known.get(edit.image_id, ()), *stated(captions)):
-        found.setdefault(_plain(question), Item(question, (answer,)))
+        found.setdefault(plain(question), Item(question, (answer,)))
     return list(found.values())[:most]
 
 
@@ -103,7 +104,3 @@ def _failed(items: Sequence[Item], said: Sequence[Answer | NoAnswer]) -> list[It
         return silent
     texts = [one.text for one in said if isinstance(one, Answer)]
     return [item for item, text in zip(items, texts, strict=True) if not item.right(text)]
-
-
-def _plain(question: str) -> str:
-    return " ".join(question.lower().split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +20,9 @@ from mmedit_build.services.images.resemblance import Resemblance
 from mmedit_build.stages.likeness import QUIZ_FAILED, TARGET_LOST, UNCHANGED, UNLIKE, Attempt, Likeness
 from mmedit_build.stages.quiz import Examiner, Item
 from mmedit_build.work import Work
+from tests.mmedit_build.stages.conftest import Told
 
 SOURCE = PIL.Image.effect_mandelbrot((48, 32), (-2, -1.5, 1, 1.5), 60).convert("RGB")
-
-
-@dataclass
-class Told:
-    """Answers each question as it was told, and not at all where it was not."""
-
-    answers: dict[str, str]
-    asked: list[str] = field(default_factory=list)
-    name: str = "told"
-
-    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
-        assert max_tokens > 0
-        self.asked += [question.text for question in questions]
-        return [
-            Answer(self.answers[one.text]) if one.text in self.answers else NoAnswer("the server is silent")
-            for one in questions
-        ]
-
-    def ask_again(
-        self, questions: Sequence[Question], answers: Sequence[Answer], *, max_tokens: int
-    ) -> list[Answer | NoAnswer]:
-        assert len(answers) == len(questions)
-        return self.ask(questions, max_tokens=max_tokens)
 
 
 def png(image: PIL.Image.Image) -> bytes:
@@ -127,7 +105,7 @@ def test_what_resembles_the_caption_less_than_the_original_does_is_refused(edit:
     assert nearer[0] != nearer[1]
     best, worst = (red, green) if nearer[0] > nearer[1] else (green, red)
     worse = Attempt(edit, 1, caption, best, 0.5, (), png(worst))
-    better = Attempt(edit, 1, caption, worst, 0.5, (), png(best))
+    better = Attempt(replace(edit, id="another"), 1, caption, worst, 0.5, (), png(best))
     Likeness(config, matcher, []).check([worse, better])
     assert (worse.reason, better.reason) == (UNLIKE, None)
     assert worse.scores["resemblance_gain"] == -better.scores["resemblance_gain"] < 0

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmedit_build.rows import EditRow
-from mmedit_build.services.asking import Answer, NoAnswer, Question
+from mmedit_build.services.asking import NoAnswer
 from mmedit_build.stages.quiz import Examiner, Item, items_of, known_said
 from mmedit_build.work import Work
+from tests.mmedit_build.stages.conftest import Told
 
 KNOWN = {"42": [("Is it day?", "yes"), ("how many  CATS are there?", "4"), ("Where?", "home")]}
-
-
-@dataclass
-class Told:
-    """Answers as it was told, and not at all where it was not."""
-
-    answers: dict[str, str]
-    asked: list[str] = field(default_factory=list)
-    name: str = "told"
-
-    def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
-        assert max_tokens > 0
-        self.asked += [question.text for question in questions]
-        return [
-            Answer(self.answers[one.text]) if one.text in self.answers else NoAnswer("the server is silent")
-            for one in questions
-        ]
-
-    def ask_again(
-        self, questions: Sequence[Question], answers: Sequence[Answer], *, max_tokens: int
-    ) -> list[Answer | NoAnswer]:
-        assert len(answers) == len(questions)
-        return self.ask(questions, max_tokens=max_tokens)
 
 
 @pytest.fixture
