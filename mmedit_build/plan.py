@@ -20,11 +20,10 @@ from mmedit_build.services.chat import ChatRequest
 from mmedit_build.services.served.cost import estimate
 from mmedit_build.sources.reading import missing_images
 from mmedit_build.stages.extend import hop_requests, to_extend
-from mmedit_build.stages.quiz import Known, items_of, known_said
+from mmedit_build.stages.quiz import ANSWER_TOKENS, Known, items_of, known_said
 from mmedit_build.stages.rephrase import judge_requests, question_requests
 from mmedit_build.stages.rounds import drawn, first_round
 from mmedit_build.stages.select import cut
-from mmedit_build.stages.verdicts import ANSWER_TOKENS
 from mmedit_build.steps import KNOWN, known_answers, pool_items, seen_elsewhere
 from mmedit_build.work import ROWS
 

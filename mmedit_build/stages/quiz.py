@@ -20,7 +20,7 @@ Known = Mapping[str, Sequence[tuple[str, str]]]
 """By image id: questions that the base model answers right about the original image, with its answers."""
 
 ANSWER_TOKENS = 16
-"""The longest answer in the quiz."""
+"""The longest answer that is compared with a known one."""
 
 
 @dataclass(frozen=True, slots=True)

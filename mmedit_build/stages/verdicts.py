@@ -18,13 +18,13 @@ from mmedit_build.scoring.vqa import normalize
 from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 from mmedit_build.services.chat import Chat, ChatRequest, NoReply, Reply, prompt_messages
 from mmedit_build.stages.drafts import Draft
+from mmedit_build.stages.quiz import ANSWER_TOKENS
 from mmedit_build.work import Work
 
 JUDGE = "judge"
 """The prompt that the chat model is asked by."""
 DIRECTIONS = 2
 JUDGE_TOKENS = 8
-ANSWER_TOKENS = 16
 NO_MATCH = "judge: not the same question"
 UNCLEAR = "judge: neither yes nor no"
 MUTE = "judge: no reply"
