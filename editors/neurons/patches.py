@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from editors.areas import Area, layers_of
 from editors.base import State
 from editors.patches.hooks import Hook, HookPatch, hooked
+from editors.patches.places import answering
 from editors.patches.weights import LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query
@@ -167,15 +168,6 @@ class ScaledNeurons(HookPatch):
     @classmethod
     def from_state(cls, state: State) -> Self:
         return cls(state.tensors, float(str(state.fields["factor"])))
-
-
-def answering(batch: Batch, width: int) -> Tensor:
-    """Of the last `width` columns of a batch, which predict a token of the answer: (rows, width)."""
-    total = batch.valid.shape[1]
-    lengths = batch.valid.sum(dim=1)
-    prompts = torch.tensor([row.prompt_length for row in batch.rows], device=lengths.device)
-    columns = torch.arange(total - width, total, device=lengths.device)
-    return columns >= (total - lengths + prompts - 1)[:, None]
 
 
 def look_into(mllm: MLLM, queries: Sequence[Query], layer: int) -> list[Tensor]:

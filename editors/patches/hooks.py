@@ -15,8 +15,8 @@ from mmedit_build.mllm import MLLM, Batch
 Hook = Callable[[Batch, Tensor, Tensor], Tensor]
 """From the batch that runs and a module's input and output, both (rows, positions, width), a new output.
 
-It keeps nothing of prompts for the tokens that are written after them: those may be written in another call,
-for which the prompts are known up to the last layer.
+It keeps nothing of prompts for the tokens that are written after them, but in a `GatedPatch`: those may be
+written in another call, for which the prompts are known up to the last layer.
 """
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -46,6 +46,7 @@ class MLLM:
         self._family = family
         self._passes = Passes(family, self.counts)
         self._features = Features(family, self.counts)
+        self._limits: list[int] = []
         self._known_parts: dict[str, dict[str, nn.Parameter]] = {}
 
     @classmethod
@@ -179,8 +180,18 @@ class MLLM:
         batch_size: int = BATCH_SIZE,
     ) -> tuple[MLLM, Below]:
         """Itself, and the queries with all done that scores and so many new tokens share."""
+        layer = min(self._limits, default=self.n_layers)
         for_generation = new_tokens > 0
-        return self, self.below(queries, self.n_layers, for_generation=for_generation, batch_size=batch_size)
+        return self, self.below(queries, layer, for_generation=for_generation, batch_size=batch_size)
+
+    @contextmanager
+    def lifted_to(self, layer: int) -> Iterator[None]:
+        """Inside, `lifted` stops at a layer: prompts and what is written after them pass it in one call."""
+        self._limits.append(layer)
+        try:
+            yield
+        finally:
+            self._limits.remove(layer)
 
     def kept_bytes(self, row: Row, layer: int, *, for_generation: bool) -> int:
         """What a `Below` of this layer takes for a row."""
