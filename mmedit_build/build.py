@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -64,6 +64,8 @@ class Build:
     """Only the first so many rows of each stage; when mining, of questions and of captions."""
     workers: int = 1
     retry_failed: bool = False
+    tried: Container[str] = frozenset()
+    """Ids of rows that the same command worked on before: where these fail, they are not tried again."""
 
     def rows_of(self, stage: str, name: str = ROWS) -> list[EditRow]:
         """The rows that a stage ended with, as many as the build wants."""
@@ -90,7 +92,13 @@ class Build:
             def tell(number: int, tally: Tally) -> None:
                 advance(number, str(tally))
 
-            return run(job, workers=self.workers, retry_failed=self.retry_failed, advance=tell)
+            return run(
+                job,
+                workers=self.workers,
+                retry_failed=self.retry_failed,
+                advance=tell,
+                tried=self.tried,
+            )
 
 
 def stages_of(recipe: Recipe) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mmedit_build.build import Build, kept
 from mmedit_build.choosing import sizes_of
+from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.shards import Outcome
 from mmedit_build.rows import EditRow, Example
 from mmedit_build.sources.reading import read_examples
@@ -46,22 +47,36 @@ def quotas(build: Build, examples: list[Example]) -> Quotas:
     return Quotas(examples, with_spare(sizes_of(recipe), recipe.mine.spare), recipe.seed)
 
 
-def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -> list[Outcome[EditRow]]:
-    """The outcomes of all that was asked."""
-    recipe, config = build.recipe, build.recipe.mine
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that was asked, the edits among it, and the other failures."""
 
-    def ask(rows: list[Example], before: int) -> list[Outcome[EditRow]]:
-        workers = max(1, min(build.workers, (len(rows) - before) // WORTH_A_PROCESS))
-        part = replace(build, workers=workers)
-        return part.run("mine", stage, rows, EditRow, settings, config.shard_rows)
+    outcomes: list[Outcome[EditRow]]
+    edits: list[EditRow]
+    left_out: list[Rejected[EditRow]]
+
+
+def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -> Asked:
+    """Ask in rounds until there are edits enough, then for all else about their images."""
+    recipe, config = build.recipe, build.recipe.mine
+    tried: set[str] = set()
+
+    def ask(rows: list[Example]) -> list[Outcome[EditRow]]:
+        workers = max(1, min(build.workers, (len(rows) - len(tried)) // WORTH_A_PROCESS))
+        part = replace(build, workers=workers, tried=frozenset(tried))
+        outcomes = part.run("mine", stage, rows, EditRow, settings, config.shard_rows)
+        tried.update(row.id for row in rows)
+        return outcomes
 
     drawn = quotas(build, examples_to_mine(build))
-    asked, before = drawn.first(), 0
-    while True:
-        rows = drawn.drawn(asked)
-        found = kept(ask(rows, before))
-        more = drawn.next(asked, found)
-        if more == asked:
-            edits, _ = select(found, sizes_of(recipe), recipe.seed, config.spare)
-            return ask(drawn.with_company(asked, edits), len(rows))
-        asked, before = more, len(rows)
+    asked = drawn.first()
+    found = kept(ask(drawn.drawn(asked)))
+    while (more := drawn.next(asked, found)) != asked:
+        asked = more
+        found = kept(ask(drawn.drawn(asked)))
+    edits, left_out = select(found, sizes_of(recipe), recipe.seed, config.spare)
+    known = {row.id for row in found}
+    outcomes = ask(drawn.with_company(asked, edits))
+    # Edits among these would want all about images of their own.
+    company = [Rejected(row.id, "more than wanted", row) for row in kept(outcomes) if row.id not in known]
+    return Asked(outcomes, edits, left_out + company)

@@ -12,6 +12,7 @@ from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.shards import NOTHING, Shards, keys_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.mining import examples_to_mine, quotas
+from mmedit_build.preflight import pending
 from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, Quiz, VisionModel
 from mmedit_build.rows import EditRow, Example, LocalityItem
@@ -53,6 +54,8 @@ def _mine(build: Build) -> list[str]:
         return [f"draws {images:,} images, then asks {asked} about them."]
     if not work.stage("mine").exists() and any(one.kind == "hub" for one in _sources(build)):
         return [f"reads sources from the Hub, then asks {asked} about them."]
+    if "mine" not in pending(build, "mine"):
+        return ["is finished; nothing is left to ask unless the sources have changed since."]
     rows = examples_to_mine(build)
     drawn = quotas(build, rows)
     first, todo = drawn.drawn(drawn.first()), _todo(build, "mine", rows, EditRow)

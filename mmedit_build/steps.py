@@ -36,7 +36,7 @@ from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.imagine import Imagining
 from mmedit_build.stages.mine import Mining
 from mmedit_build.stages.rephrase import Rephrasing
-from mmedit_build.stages.select import cut, select
+from mmedit_build.stages.select import cut
 from mmedit_build.stages.verdicts import sights
 from mmedit_build.status import summaries
 from mmedit_build.summary import Summary
@@ -58,10 +58,9 @@ def mine(build: Build) -> Summary:
         "sources": deciding(recipe.sources),
         "draw": deciding(recipe.draw),
     }
-    outcomes = ask_until_enough(build, stage, settings)
-    edits, left_out = select(kept(outcomes), sizes_of(recipe), recipe.seed, config.spare)
-    write_rows(build.work.stage("mine") / KNOWN, _known(outcomes))
-    return finish(build.work, "mine", outcomes, edits, left_out, choice(build, "mine"))
+    asked = ask_until_enough(build, stage, settings)
+    write_rows(build.work.stage("mine") / KNOWN, _known(asked.outcomes))
+    return finish(build.work, "mine", asked.outcomes, asked.edits, asked.left_out, choice(build, "mine"))
 
 
 def rephrase(build: Build) -> Summary:

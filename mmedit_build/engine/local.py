@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing, contextmanager
@@ -46,11 +46,21 @@ class Job(Generic[Out]):
         return Shards(self.folder, self.row_type)
 
 
-def run(job: Job[Out], *, workers: int, retry_failed: bool, advance: Advance) -> list[Outcome[Out]]:
-    """Finish all shards that are not finished yet; the outcomes of all rows, in their order."""
+def run(
+    job: Job[Out],
+    *,
+    workers: int,
+    retry_failed: bool,
+    advance: Advance,
+    tried: Container[str] = frozenset(),
+) -> list[Outcome[Out]]:
+    """Finish all shards that are not finished yet; the outcomes of all rows, in their order.
+
+    With `retry_failed`, rows that failed are worked on again but for those that are `tried`.
+    """
     check_settings(job.folder, job.settings)
     shards, planned = job.shards, plan(job.rows, job.shard_rows, job.beside)
-    known = _known(shards, planned, retry_failed)
+    known = _known(shards, planned, tried if retry_failed else None)
     todo = [shard for shard in planned if any(key not in known for key in shard.keys)]
     tally = Tally().add(known[key] for shard in planned for key in shard.keys if key in known)
     logger.info("%s: %d of %d shards to do; %s", job.folder.name, len(todo), len(planned), tally)
@@ -68,12 +78,15 @@ def run(job: Job[Out], *, workers: int, retry_failed: bool, advance: Advance) ->
     return [outcome for shard in planned for outcome in shards.read(shard)]
 
 
-def _known(shards: Shards[Out], planned: Sequence[Shard], retry_failed: bool) -> dict[Key, Outcome[Out]]:
+def _known(
+    shards: Shards[Out], planned: Sequence[Shard], tried: Container[str] | None
+) -> dict[Key, Outcome[Out]]:
+    """What is not worked on; failures stay if they are in `tried`, or that is None."""
     wanted = {key for shard in planned for key in shard.keys}
     return {
         key: outcome
         for key, outcome in shards.known().items()
-        if key in wanted and not (retry_failed and isinstance(outcome, Failed))
+        if key in wanted and (tried is None or not isinstance(outcome, Failed) or outcome.id in tried)
     }
 
 

@@ -16,12 +16,13 @@ from datasets import load_dataset
 from mmedit_build.audit.report import audit, faults
 from mmedit_build.build import Build, finish, rows_of
 from mmedit_build.console import quiet_loading, silent
+from mmedit_build.engine.shards import Shards
 from mmedit_build.errors import UserError
 from mmedit_build.mining import examples_to_mine
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Draw, Recipe, Sizes
 from mmedit_build.recipe.loading import load_recipe
-from mmedit_build.rows import SPLITS
+from mmedit_build.rows import SPLITS, EditRow
 from mmedit_build.stages import rounds
 from mmedit_build.status import summaries
 from mmedit_build.steps import STEPS, extend, pool_items, publish
@@ -165,6 +166,7 @@ def test_a_second_run_changes_nothing(built: Build) -> None:
 
 
 def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Path) -> None:
+    assert "is finished" in plan(built, "mine")[0]
     assert "0 rephrases" in plan(built, "rephrase")[0]
     paints, *asks = plan(built, "imagine")
     assert "up to 0 images" in paints
@@ -260,6 +262,14 @@ def test_questions_and_caption_of_an_image_are_asked_together(built: Build) -> N
     changes = sum(one != other for one, other in pairwise(images))
     assert changes == len(set(images)) - 1
     assert len(images) == 400
+
+
+def test_all_about_the_images_of_edits_is_asked(built: Build) -> None:
+    stored = Shards(built.work.stage("mine"), EditRow).known().values()
+    asked = {one.id for one in stored}
+    images = {row.image for row in rows_of(built.work, "mine")}
+    about = [row.id for row in examples_to_mine(built) if row.image in images]
+    assert set(about) <= asked
 
 
 def test_a_painted_image_that_was_damaged_is_told_and_painted_again(built: Build, tmp_path: Path) -> None:

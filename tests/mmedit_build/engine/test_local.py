@@ -74,6 +74,10 @@ def test_failed_rows_alone_are_tried_again_when_asked(job: Job[Any]) -> None:
     finished(job)
     job.stage.mended.touch()  # type: ignore[attr-defined]
     assert sum(isinstance(one, Failed) for one in finished(job)) == 10
+    failures = [one.id for one in finished(job) if isinstance(one, Failed)]
+    most = finished(job, retry_failed=True, tried=failures[:3])
+    assert [one.id for one in most if isinstance(one, Failed)] == failures[:3]
+    assert len(seen(job)) == 57
     again = finished(job, retry_failed=True)
     assert not any(isinstance(one, Failed) for one in again)
     assert len(seen(job)) == 60
