@@ -1,6 +1,6 @@
 # make demo   builds the miniature benchmark, audits it, and judges every editing method on it; then some
 #             methods on another model and its own benchmark, side by side with the first
-# make test   all tests
+# make test   all tests, in as many processes as there are processors
 # make check  linters, types and tests
 # make rows   draws docs/rows.png anew; a test says when it must be
 # Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
@@ -29,7 +29,7 @@ demo: $(INSTALLED)
 	$(BIN)/mmedit-eval report demo/eval demo/eval-qwen --out demo/two-models
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
