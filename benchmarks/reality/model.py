@@ -75,6 +75,17 @@ def ensure_model(folder: Path) -> Path:
     return folder
 
 
+def ensure_language(folder: Path) -> Path:
+    """The language model alone, as it talks, written unless it is there."""
+    if not folder.exists():
+        language, tokenizer = _read(weights())
+        with new_folder(folder) as partial:
+            language.config.quantization_config = None
+            language.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+    return folder
+
+
 def write_checkpoint(folder: Path, language: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """A LLaVA folder whose language model is this one."""
     text = language.config.to_dict()

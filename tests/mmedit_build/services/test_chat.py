@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from benchmarks.reality.serving import can_serve, serving
 from mmedit_build.checkpoints import locate
 from mmedit_build.recipe import Endpoint, Local, Price
 from mmedit_build.services.chat import ChatRequest, Message, Reply, prompt_messages
@@ -27,7 +20,6 @@ from mmedit_build.services.served.replies import retry_after
 from mmedit_build.services.served.sending import worst_tokens
 from mmedit_build.services.served.wire import media_type, payload
 
-SERVING = all(find_spec(name) is not None for name in ("accelerate", "fastapi", "uvicorn"))
 ENDPOINT = Endpoint(model="m", price=Price(input=1.0, output=10.0, currency="EUR"))
 
 
@@ -93,37 +85,14 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """`transformers serve` with the miniature's chat model."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    program = Path(sys.executable).with_name("transformers")
-    command = [str(program), "serve", locate("miniature/chat"), "--host", "127.0.0.1", "--port", port]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
-    with (tmp_path / "serve.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--device", "cpu"], stdout=log, stderr=log, env=environment)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health", process, tmp_path / "serve.log")
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
-            process.wait(20)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    with serving(Path(locate("miniature/chat")), tmp_path / "serve.log") as address:
+        yield address
 
 
-def _wait_for(url: str, process: Any, log: Path) -> None:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(600):
-        assert process.poll() is None, log.read_text()
-        try:
-            with direct.open(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"the server did not start: {log.read_text()}")
-
-
-@pytest.mark.skipif(not SERVING, reason="accelerate, fastapi or uvicorn is not installed")
+@pytest.mark.skipif(not can_serve(), reason="accelerate, fastapi or uvicorn is not installed")
 def test_the_server_of_transformers_answers_as_the_model_in_this_process(served: str, tmp_path: Path) -> None:
     questions = ["What color is the cat?", "Is there a red boat in the picture?", "How many stars are there?"]
     asked = [
