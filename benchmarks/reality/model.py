@@ -79,17 +79,18 @@ def ensure_language(folder: Path) -> Path:
     """The language model alone, as it talks, written unless it is there."""
     if not folder.exists():
         language, tokenizer = _read(weights())
+        # Read as it is, it counts as quantized, and would not be written.
+        plain = AutoModelForCausalLM.from_config(type(language.config)(**_text(language)))
+        plain.load_state_dict(language.state_dict())
         with new_folder(folder) as partial:
-            language.config.quantization_config = None
-            language.save_pretrained(partial)
+            plain.save_pretrained(partial)
             tokenizer.save_pretrained(partial)
     return folder
 
 
 def write_checkpoint(folder: Path, language: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """A LLaVA folder whose language model is this one."""
-    text = language.config.to_dict()
-    text.pop("quantization_config", None)
+    text = _text(language)
     # Typed Any, as one text may have several tokens, which the name of one has not.
     image: Any = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
     config = LlavaConfig(
@@ -117,6 +118,12 @@ def write_checkpoint(folder: Path, language: PreTrainedModel, tokenizer: PreTrai
         image_token=IMAGE_TOKEN,
         chat_template=CHAT,
     ).save_pretrained(folder)
+
+
+def _text(language: PreTrainedModel) -> dict[str, Any]:
+    config: dict[str, Any] = language.config.to_dict()
+    config.pop("quantization_config", None)
+    return config
 
 
 def _read(file: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -85,6 +85,7 @@ svg .value.legacy { fill: var(--soft); }
 .leader { stroke: var(--soft); stroke-width: 1; }
 .mark { stroke: var(--paper); stroke-width: 1.2; }
 .edit { opacity: 0.5; }
+.pale { opacity: 0.35; }
 .median { stroke: var(--ink); stroke-width: 1.8; }
 
 .types { display: grid; }

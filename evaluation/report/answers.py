@@ -11,6 +11,7 @@ from evaluation.drawing.svg import clip
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board, is_unedited, percent
+from evaluation.report.folding import foremost, unfolding
 from evaluation.report.runs import Run
 from evaluation.report.sections import swatch
 from evaluation.results.records import CaseResult, ProbeResult
@@ -75,11 +76,19 @@ def answers_table(judged: Judged) -> Html:
     """What was answered before any edit, and under each method."""
     probes = judged.probes
     heads = [_head(judged, probe) for probe in probes.values()]
-    rows = [_before(judged)] if probes else []
-    rows += [_row(judged, run, one) for run, one in judged.results if not is_unedited(run)]
     head = tag("thead", tag("tr", tag("td"), *heads))
-    table = tag("table", head, tag("tbody", *rows), class_="answers")
-    return tag("div", table, class_="scroll")
+    named = foremost(judged.board)
+    edited = [(run, _row(judged, run, one)) for run, one in judged.results if not is_unedited(run)]
+    before = [_before(judged)] if probes else []
+    first = _table([head], [*before, *(row for run, row in edited if run.name in named)])
+    others = [(run, row) for run, row in edited if run.name not in named]
+    if not others:
+        return first
+    return join([first, unfolding([run for run, _ in others], _table([], [row for _, row in others]))])
+
+
+def _table(head: Sequence[Html], rows: Sequence[Html]) -> Html:
+    return tag("div", tag("table", *head, tag("tbody", *rows), class_="answers"), class_="scroll")
 
 
 def outcome(judged: Judged) -> Html:

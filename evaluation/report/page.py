@@ -16,6 +16,7 @@ from evaluation.report.cases import Cards, filters, make_cards
 from evaluation.report.components import components
 from evaluation.report.distances import distances
 from evaluation.report.divergence import divergences
+from evaluation.report.folding import folded, lead
 from evaluation.report.formats import TASK_TITLES
 from evaluation.report.hops import portability
 from evaluation.report.judged import judged
@@ -106,21 +107,21 @@ def _contents(boards: Sequence[Board], traces: Sequence[Path]) -> Html:
 def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[StreamRun]) -> Html:
     parts = [
         tag("h2", TASK_TITLES[board.task]),
-        tag("p", "Means in percent with 95% intervals over images.", class_="lead"),
+        tag("p", f"Means in percent with 95% intervals over images. {lead(board)}".strip(), class_="lead"),
         warnings(board),
         main_table(board),
         meanings(board),
         tradeoffs(board),
-        bars(board),
+        folded(board, bars),
         components(board),
-        radars(board),
+        folded(board, radars),
         agreements(board),
-        divergences(board),
-        localities(board),
-        distances(board),
-        portability(board),
+        folded(board, divergences),
+        folded(board, localities),
+        folded(board, distances),
+        folded(board, portability),
         judged(whole),
-        type_tables(board),
+        folded(board, type_tables),
         at_once(board, several),
         section(board.task, streams, board.looks),
         overview(board.task, whole.runs),

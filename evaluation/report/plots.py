@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import cos, pi, sin
 
 from evaluation.drawing.labels import HEIGHT, Box, Point, place
-from evaluation.drawing.markup import Html, join
+from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import (
     Scale,
     bar,
@@ -20,6 +20,7 @@ from evaluation.drawing.svg import (
 )
 from evaluation.protocols.base import ProtocolName
 from evaluation.report.board import NAMES, Board, in_words, percent
+from evaluation.report.folding import foremost
 from evaluation.report.looks import mark
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate
@@ -171,16 +172,21 @@ Axis = tuple[ProtocolName, str]
 
 
 def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:
+    named = foremost(board)
     points: list[Point] = []
     arms: list[Box] = []
     crosses: list[str] = []
     marks: list[str] = []
+    pale: list[str] = []
     for run in board.runs:
         x, y = board.of(*across, run.name), board.of(*up, run.name)
         if x is None or y is None:
             continue
         point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, 22))
         tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
+        if run.name not in named:
+            pale.append(mark(point.x, point.y, board.looks[run.name], tip))
+            continue
         points.append(point)
         here = _arms(point, x, y)
         arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
@@ -198,7 +204,9 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
         text(0, 29, _title(up, diagonal), "axis"),
     ]
     middle = [line(_X(0), _Y(0), _X(100), _Y(100), "diagonal")] if diagonal else []
-    return panel(title, 268, percent_grid(_X, _Y), *middle, *axes, *crosses, *leaders, *marks, *names)
+    behind = [tag("g", *pale, class_="pale")] if pale else []
+    shown = [*middle, *axes, *behind, *crosses, *leaders, *marks, *names]
+    return panel(title, 268, percent_grid(_X, _Y), *shown)
 
 
 def _arms(point: Point, x: Estimate, y: Estimate) -> list[Box]:

@@ -25,6 +25,10 @@ function cardMatches(card, text, wanted) {
     row.hidden = !rowMatches(row, wanted);
     any = any || !row.hidden;
   }
+  for (const more of card.querySelectorAll("details.others")) {
+    const rows = [...more.querySelectorAll("tr[data-method]")];
+    more.open = Boolean(wanted.method) && rows.some((row) => !row.hidden);
+  }
   return any || !(wanted.method || wanted.failures);
 }
 
