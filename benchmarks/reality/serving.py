@@ -16,7 +16,7 @@ from mmedit_build.errors import UserError
 
 NEEDS = ("accelerate", "fastapi", "uvicorn")
 """What the server imports."""
-PATIENCE = 60
+PATIENCE = 300
 """Seconds until it answers, or is given up."""
 
 

@@ -23,7 +23,7 @@ Messages = list[dict[str, str]]
 Example = Callable[[random.Random], Row]
 
 CHAT = Stage("chat", steps=2000, rate=2e-3, batch=32)
-JUDGING = Stage("judging", steps=3800, rate=1.5e-3, batch=32)
+JUDGING = Stage("judging", steps=9000, rate=1.5e-3, batch=32)
 
 REHEARSED = 1 / 6
 """How many batches go on with rephrasing while the model learns to judge."""

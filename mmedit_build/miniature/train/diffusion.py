@@ -17,9 +17,9 @@ from mmedit_build.miniature.critic import save_critic
 from mmedit_build.miniature.eye import PARTS
 from mmedit_build.miniature.train.autoencoder import CHANNELS, encode_all, train_autoencoder
 from mmedit_build.miniature.train.critic import train_critic
-from mmedit_build.miniature.train.decoder import train_decoder
 from mmedit_build.miniature.train.drawings import GRID, Drawings, drawings
 from mmedit_build.miniature.train.eye import things_loss, train_eye
+from mmedit_build.miniature.train.finishing import finish_autoencoder
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.reader import WIDTH as TEXT_WIDTH
 from mmedit_build.miniature.train.reader import caption_tokenizer, token_ids, train_reader
@@ -123,7 +123,7 @@ def train_diffusion(run: Run, out: Path) -> None:
     tokenizer = caption_tokenizer(run.work)
     reader = train_reader(tokenizer, run)
     eye = train_eye(drawn, run)
-    train_decoder(autoencoder, eye.tower.requires_grad_(False), drawn, run)
+    finish_autoencoder(autoencoder, eye.tower.requires_grad_(False), drawn, run)
     latents = encode_all(autoencoder, drawn, run.device)
     unet = train_unet(drawn, latents, tokenizer, reader, run)
     assemble(autoencoder, reader, tokenizer, unet).save_pretrained(out)
