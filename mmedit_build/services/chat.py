@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from mmedit_build.prompts import chat_messages
 
@@ -72,5 +72,4 @@ class Chat(Protocol):
 
 def prompt_messages(name: str, **words: str) -> tuple[Message, ...]:
     """The messages of a prompt file with its placeholders filled."""
-    system, user = chat_messages(name, **words)
-    return Message("system", system["content"]), Message("user", user["content"])
+    return tuple(Message(cast("Role", one["role"]), one["content"]) for one in chat_messages(name, **words))

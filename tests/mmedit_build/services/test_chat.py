@@ -49,6 +49,13 @@ def test_the_worst_case_is_not_below_the_estimate() -> None:
         assert worst_tokens(one).input_tokens >= estimate(ENDPOINT, [one]).input_tokens
 
 
+@pytest.mark.parametrize(("name", "roles"), [("rephrase", ["system", "user"]), ("rephrase-mmedit", ["user"])])
+def test_a_prompt_without_a_system_message_is_the_users_alone(name: str, roles: list[str]) -> None:
+    messages = prompt_messages(name, question="What is it?")
+    assert [one.role for one in messages] == roles
+    assert messages[-1].text.rstrip().endswith("What is it?")
+
+
 @pytest.mark.parametrize(
     ("start", "name"),
     [
