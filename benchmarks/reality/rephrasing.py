@@ -28,14 +28,12 @@ from mmedit_build.services.chat import Chat, ChatRequest, Reply, prompt_messages
 from mmedit_build.services.opening import open_chat
 from mmedit_build.stages.checks import refusal
 
-CANDIDATES = {"rephrase-mmedit": 1, "rephrase": 5}
-"""By prompt: MMEdit took what came first, our recipes choose."""
 TITLES = {"rephrase-mmedit": "SmolLM2, MMEdit's prompt", "rephrase": "SmolLM2, our prompt"}
 PORT = 8733
 """Always the same, as replies are known by the address that they came from."""
 TOKENS = 48
 TEMPERATURE = 0.8
-COLUMNS = ("who", "still ask for yes or no", "pass all checks", "one of them does", "why not, mostly")
+COLUMNS = ("who", "still ask for yes or no", "pass all checks", "why not, mostly")
 PASSES = "passes"
 
 
@@ -44,12 +42,13 @@ class Said:
     """A question, and what was made of it."""
 
     row: EditRow
-    texts: Sequence[str]
+    text: str
 
-    def verdicts(self) -> list[str]:
-        """For each text the first check that it fails."""
+    @property
+    def verdict(self) -> str:
+        """The first check that it fails, or that it passes."""
         row = self.row
-        return [refusal(row.question, text, row.target, row.answers) or PASSES for text in self.texts]
+        return refusal(row.question, self.text, row.target, row.answers) or PASSES
 
 
 def main(
@@ -70,7 +69,7 @@ def run(released: Path, limit: int | None, out: Path) -> Table:
     """Replies that are there already are not asked for again."""
     rows = yes_no(open_target(str(released)).edits)[:limit]
     model = ensure_language(out / "language")
-    said = {"ChatGLM, as released": [Said(row, [row.rephrase.text]) for row in rows if row.rephrase]}
+    said = {"ChatGLM, as released": [Said(row, row.rephrase.text) for row in rows if row.rephrase]}
     with serving(model, out / "serving.log", PORT) as address:
         endpoint = Endpoint(model=str(model), base_url=address, concurrency=2, timeout=600)
         chat = open_chat(endpoint, out / "requests.sqlite")
@@ -87,13 +86,13 @@ def yes_no(rows: Sequence[EditRow]) -> list[EditRow]:
 
 
 def ask(chat: Chat, prompt: str, rows: Sequence[EditRow]) -> Iterator[Said]:
-    """What the model makes of each question."""
-    samples = range(CANDIDATES[prompt])
+    """What the model makes of each question at its first try."""
     with progress(prompt, len(rows)) as advance:
         for row in rows:
             messages = prompt_messages(prompt, question=row.question)
-            asked = [ChatRequest(messages, TEMPERATURE, TOKENS, sample) for sample in samples]
-            yield Said(row, [one.text for one in chat.ask(asked) if isinstance(one, Reply)])
+            (reply,) = chat.ask([ChatRequest(messages, TEMPERATURE, TOKENS, 0)])
+            if isinstance(reply, Reply):
+                yield Said(row, reply.text)
             advance(1, "")
 
 
@@ -104,15 +103,12 @@ def table(said: Mapping[str, Sequence[Said]]) -> Table:
 
 
 def _line(title: str, said: Sequence[Said]) -> tuple[str, ...]:
-    texts = [text for one in said for text in one.texts]
-    verdicts = [one.verdicts() for one in said]
-    each = Counter(reason for of in verdicts for reason in of)
-    reasons = [f"{name} {number}" for name, number in each.most_common(4) if name != PASSES]
+    verdicts = Counter(one.verdict for one in said)
+    reasons = [f"{name} {number}" for name, number in verdicts.most_common(4) if name != PASSES]
     return (
         title,
-        _share(sum(map(is_yes_no_question, texts)), len(texts)),
-        _share(each[PASSES], len(texts)),
-        _share(sum(PASSES in of for of in verdicts), len(verdicts)),
+        _share(sum(is_yes_no_question(one.text) for one in said), len(said)),
+        _share(verdicts[PASSES], len(said)),
         ", ".join(reasons[:3]),
     )
 
