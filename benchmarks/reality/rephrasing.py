@@ -35,6 +35,7 @@ TOKENS = 48
 TEMPERATURE = 0.8
 COLUMNS = ("who", "still ask for yes or no", "pass all checks", "why not, mostly")
 PASSES = "passes"
+ENDLESS = f"no end within {TOKENS} tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,14 @@ class Said:
 
     row: EditRow
     text: str
+    """Empty where the model did not come to an end."""
 
     @property
     def verdict(self) -> str:
         """The first check that it fails, or that it passes."""
         row = self.row
+        if not self.text:
+            return ENDLESS
         return refusal(row.question, self.text, row.target, row.answers) or PASSES
 
 
@@ -91,8 +95,7 @@ def ask(chat: Chat, prompt: str, rows: Sequence[EditRow]) -> Iterator[Said]:
         for row in rows:
             messages = prompt_messages(prompt, question=row.question)
             (reply,) = chat.ask([ChatRequest(messages, TEMPERATURE, TOKENS, 0)])
-            if isinstance(reply, Reply):
-                yield Said(row, reply.text)
+            yield Said(row, reply.text if isinstance(reply, Reply) else "")
             advance(1, "")
 
 
