@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from editors.base import Editor
 
 EDITORS = {
+    "alphaedit": "editors.alphaedit:AlphaEdit",
     "calinet": "editors.calinet:CaliNET",
     "ft": "editors.ft:FT",
     "ft-l": "editors.ft:FTL",

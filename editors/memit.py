@@ -22,35 +22,30 @@ for GPT-2 XL layers 13 to 17 of 48, weight 20000, 20 steps; 5 texts of 10 tokens
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import ClassVar
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import Tensor
 
-from editors.associations.base import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
-from editors.associations.lookup import layer_name
-from editors.associations.moments import Covariance, in_float64
-from editors.associations.values import learn_values
+from editors.associations.base import AssociationConfig
+from editors.associations.covariances import CovarianceConfig, CovarianceEditor
+from editors.associations.layers import LayersConfig, Written, edited_layers
+from editors.associations.moments import Covariance
 from editors.base import Edit, Model, unwrapped
 from editors.growing import Made
 from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
 
 
-class MEMITConfig(AssociationConfig):
+class MEMITConfig(LayersConfig, CovarianceConfig):
     """Numbers for small models; those published are in the module's text."""
 
-    edited: tuple[int, ...] = Field(default=(2, 3, 4), min_length=1)
-    """The layers whose MLPs are changed; negative ones count from the end."""
     weight: float = Field(default=100.0, gt=0)
     """Lambda: how much the second moments count against the edits."""
-    clamp: PositiveFloat = 0.75
-    """The longest vector, as a multiple of the hidden state it is added to."""
 
 
-class MEMIT(AssociationEditor):
+class MEMIT(CovarianceEditor):
     """Mass-editing memory in a transformer."""
 
     Config: ClassVar[type[AssociationConfig]] = MEMITConfig
@@ -58,27 +53,15 @@ class MEMIT(AssociationEditor):
     config: MEMITConfig
 
     def layers(self, mllm: MLLM) -> list[int]:
-        return sorted({mllm.layer_index(layer) for layer in self.config.edited})
+        return edited_layers(mllm, self.config)
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
         mllm = unwrapped(model)
-        layers = self.layers(mllm)
-        contexts = self.contexts(mllm, edits)
-        top = layer_name(mllm, layers[-1])
-        values = learn_values(mllm, contexts, layers[-1], top, self.config)
-        wanted = in_float64(values.start + values.delta)
-        where = rewriting(mllm, contexts, layers[0])
-        written: list[LowRankPatch] = []
-        with ExitStack() as before:
-            for left, layer in zip(range(len(layers), 0, -1), layers, strict=True):
-                down = mllm.mlp(layer).down.name
-                looked = look_up(mllm, contexts, where, [down, top])
-                keys = torch.stack([_key(one.inputs) for one in looked[down]], dim=1)
-                missing = wanted - torch.stack([one.outputs[0] for one in looked[top]])
-                pair = spread(missing.mT / left, keys, self.covariance(layer), self.config.weight)
-                written.append(as_patch(f"{down}.weight", pair))
-                before.enter_context(written[-1].applied(mllm))
-        return LowRankPatch({name: pair for one in written for name, pair in one.factors.items()})
+
+        def write(layer: int, residuals: Tensor, keys: Tensor) -> Factors:
+            return spread(residuals, keys, self.covariance(layer), self.config.weight)
+
+        return Written(mllm, self.contexts(mllm, edits), self.layers(mllm)).patch(self.config, write)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
         """The weights move on: what is missing, and the keys, are those of the model as changed so far."""
@@ -86,11 +69,6 @@ class MEMIT(AssociationEditor):
         with made.patch.applied(model) as moved:
             further = self.plan(moved, edits)
         return folded(together([made.patch, further]))
-
-
-def _key(keys: Tensor) -> Tensor:
-    """Of the keys of an edit's prompts, the first of them its own."""
-    return keys[0] if len(keys) == 1 else (keys[0] + keys[1:].mean(dim=0)) / 2
 
 
 def spread(residuals: Tensor, keys: Tensor, covariance: Covariance, weight: float) -> Factors:

@@ -34,7 +34,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from editors.associations.base import AssociationConfig, AssociationEditor, as_patch, look_up, rewriting
+from editors.associations.base import AssociationConfig, as_patch, look_up, rewriting
+from editors.associations.covariances import CovarianceConfig, CovarianceEditor
 from editors.associations.lookup import Contexts
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
@@ -44,14 +45,14 @@ from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
 
 
-class ROMEConfig(AssociationConfig):
+class ROMEConfig(CovarianceConfig):
     """Numbers for small models; those published are in the module's text."""
 
     layer: int = 2
     """The layer whose MLP is changed; negative ones count from the end."""
 
 
-class ROME(AssociationEditor):
+class ROME(CovarianceEditor):
     """Rank-one model editing."""
 
     Config: ClassVar[type[AssociationConfig]] = ROMEConfig

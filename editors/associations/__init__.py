@@ -1,1 +1,1 @@
-"""What ROME and MEMIT share: lookups, values to write, second moments of keys."""
+"""What ROME, MEMIT and AlphaEdit share: lookups, values to write, second moments of keys."""

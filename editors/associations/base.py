@@ -1,10 +1,10 @@
-"""What ROME and MEMIT have in common: keys, values, and the second moments that both weigh keys by."""
+"""What ROME, MEMIT and AlphaEdit have in common: keys, values, and the second moments of keys."""
 
 from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -22,7 +22,7 @@ from editors.associations.lookup import (
     write_prefixes,
 )
 from editors.associations.moments import (
-    Covariance,
+    Moment,
     Sort,
     draw_contexts,
     in_float64,
@@ -60,8 +60,6 @@ class AssociationConfig(ValueConfig):
     """The most contexts that second moments are taken of: so many without an image, and so many with one."""
     image_share: Share = 0.5
     """How much the contexts with an image count; 0 is as published, for models that see none."""
-    ridge: float = Field(default=1e-3, ge=0)
-    """What is added to the diagonal of the second moments, as a share of its mean."""
     seed: int = 0
     """Decides which contexts are taken and which texts are written."""
 
@@ -77,11 +75,19 @@ class AssociationEditor(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
         self._prefixes: tuple[str, ...] = ()
-        self._covariances: dict[int, Covariance] = {}
+        self._kept: dict[int, Tensor] = {}
 
     @abstractmethod
     def layers(self, mllm: MLLM) -> list[int]:
         """The layers that are changed, counted from the front, the lowest first."""
+
+    @abstractmethod
+    def kept(self, mllm: MLLM, layer: int, moment: Moment) -> Tensor:
+        """What is kept of the second moments of a layer."""
+
+    @abstractmethod
+    def take_up(self, mllm: MLLM, kept: Mapping[int, Tensor]) -> None:
+        """Make ready what was kept of each layer."""
 
     @abstractmethod
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch: ...
@@ -100,7 +106,7 @@ class AssociationEditor(ABC):
         work: Path,
         advance: Callable[[int], None],
     ) -> None:
-        found: dict[int, dict[Sort, Tensor]] = {layer: {} for layer in self.layers(mllm)}
+        found: dict[int, dict[Sort, Moment]] = {layer: {} for layer in self.layers(mllm)}
         for sort, contexts in self._drawn(train).items():
             moments = second_moments(
                 mllm, list(found), contexts, cache=work.parent / MOMENTS, advance=advance
@@ -110,25 +116,26 @@ class AssociationEditor(ABC):
         if not all(found.values()):
             raise UserError("There are no train edits to take second moments of: give a train split.")
         self._prefixes = self._texts(mllm)
-        self._covariances = {
-            layer: self._covariance(mllm, mixed(moments, self.config.image_share))
-            for layer, moments in found.items()
-        }
+        mixtures = {layer: mixed(moments, self.config.image_share) for layer, moments in found.items()}
+        self._kept = {layer: self.kept(mllm, layer, moment) for layer, moment in mixtures.items()}
+        self.take_up(mllm, self._kept)
 
     def fitted(self) -> State:
-        if not self._covariances:
-            raise ValueError("the editor has to be fitted, or restored, before it plans")
+        self.check_fitted()
         return State(
-            {str(layer): one.second for layer, one in self._covariances.items()},
-            {"prefixes": self._prefixes},
+            {str(layer): tensor for layer, tensor in self._kept.items()}, {"prefixes": self._prefixes}
         )
 
     def restore(self, mllm: MLLM, state: State) -> None:
         texts = state.fields["prefixes"]
         self._prefixes = tuple(map(str, texts)) if isinstance(texts, Sequence) else ()
-        self._covariances = {
-            int(layer): self._covariance(mllm, second) for layer, second in state.tensors.items()
-        }
+        self._kept = {int(layer): tensor for layer, tensor in state.tensors.items()}
+        self.take_up(mllm, self._kept)
+
+    def check_fitted(self) -> None:
+        """Refuse to go on with nothing learned."""
+        if not self._kept:
+            raise ValueError("the editor has to be fitted, or restored, before it plans")
 
     def _drawn(self, train: Sequence[TrainEdit]) -> dict[Sort, list[Any]]:
         drawn = draw_contexts(train, self.config.samples, self.config.seed)
@@ -142,19 +149,11 @@ class AssociationEditor(ABC):
         lengths = list(itertools.islice(turns, self.config.prefix_count))
         return tuple(write_prefixes(mllm, lengths, self.config.seed))
 
-    def _covariance(self, mllm: MLLM, second: Tensor) -> Covariance:
-        return Covariance(second, self.config.ridge, mllm.device)
-
     # Planning
-
-    def covariance(self, layer: int) -> Covariance:
-        """What was learned of a layer."""
-        if not self._covariances:
-            raise ValueError("the editor has to be fitted, or restored, before it plans")
-        return self._covariances[layer]
 
     def contexts(self, mllm: MLLM, edits: Sequence[Edit]) -> list[Contexts]:
         """The prompts of each edit."""
+        self.check_fitted()
         config = self.config
         return [
             make_contexts(mllm, edit, self._prefixes, lookup=config.lookup, essence=config.essence)

@@ -1,4 +1,4 @@
-"""Where an edit is looked up in a model, and the prompts that it is learned on: ROME's and MEMIT's.
+"""Where an edit is looked up in a model, and the prompts that it is learned on: ROME's and all after it.
 
 A fact is looked up at the last token of its subject or, by choice or where an edit has none, at the last
 token of the prompt. Prompts with a text before theirs make what is learned there hold in other contexts too;

@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -25,12 +26,20 @@ from editors.saving import read_state, write_state
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query
 
-VERSION = 1
-"""Raised when the same contexts would give other moments."""
+VERSION = 2
+"""Raised when the same contexts would give other moments, or other things are kept of them."""
 CHUNK = 32
 """Contexts that are run at a time."""
 
 Sort = Literal["text", "image"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """C of a layer in float32, and of how many positions it is the mean."""
+
+    second: Tensor
+    positions: int
 
 
 def draw_contexts(train: Iterable[TrainEdit], samples: int, seed: int) -> dict[Sort, list[Query]]:
@@ -56,17 +65,21 @@ def second_moments(
     *,
     cache: Path,
     advance: Callable[[int], None],
-) -> dict[int, Tensor]:
-    """C of each layer over the contexts (at least one), in float32; read from the folder if it is known."""
+) -> dict[int, Moment]:
+    """C of each layer over the contexts (at least one); read from the folder if it is known."""
     paths = {layer: cache / f"{_key(mllm, layer, contexts)[:24]}.safetensors" for layer in layers}
     missing = [layer for layer, path in paths.items() if not path.exists()]
     if missing:
         for layer, moment in _computed(mllm, missing, contexts, advance).items():
-            fields = {"layer": layer, "contexts": len(contexts)}
-            write_state(paths[layer], State({"second": moment}, fields), "second moments")
+            fields = {"layer": layer, "contexts": len(contexts), "positions": moment.positions}
+            write_state(paths[layer], State({"second": moment.second}, fields), "second moments")
     else:
         advance(len(contexts))
-    return {layer: read_state(path)[0].tensors["second"] for layer, path in paths.items()}
+    known = {layer: read_state(path)[0] for layer, path in paths.items()}
+    return {
+        layer: Moment(state.tensors["second"], int(str(state.fields["positions"])))
+        for layer, state in known.items()
+    }
 
 
 def _key(mllm: MLLM, layer: int, contexts: Sequence[Query]) -> str:
@@ -76,7 +89,7 @@ def _key(mllm: MLLM, layer: int, contexts: Sequence[Query]) -> str:
 
 def _computed(
     mllm: MLLM, layers: Sequence[int], contexts: Sequence[Query], advance: Callable[[int], None]
-) -> dict[int, Tensor]:
+) -> dict[int, Moment]:
     sums: dict[int, Tensor] = {}
     positions = 0
 
@@ -95,14 +108,16 @@ def _computed(
             below = mllm.below(chunk, max(layers) + 1)
             positions += sum(row.length for row in below.rows)
             advance(len(chunk))
-    return {layer: (total / positions).cpu() for layer, total in sums.items()}
+    return {layer: Moment((total / positions).cpu(), positions) for layer, total in sums.items()}
 
 
-def mixed(moments: Mapping[Sort, Tensor], image_share: float) -> Tensor:
+def mixed(moments: Mapping[Sort, Moment], image_share: float) -> Moment:
     """One C of both sorts of contexts; where there is but one sort, it is all."""
     if len(moments) == 1:
         return next(iter(moments.values()))
-    return (1 - image_share) * moments["text"] + image_share * moments["image"]
+    text, image = moments["text"], moments["image"]
+    second = (1 - image_share) * text.second + image_share * image.second
+    return Moment(second, text.positions + image.positions)
 
 
 def in_float64(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The target of ROME and MEMIT: what a module must give out for an edit to be answered.
+"""The target of ROME, MEMIT and AlphaEdit: what a module must give out for an edit to be answered.
 
 Section 3.1 of Meng et al., "Locating and Editing Factual Associations in GPT" (arXiv 2202.05262): a vector is
 added to the output of a module at the looked-up position and learned by gradient descent on the answer, while

@@ -20,6 +20,7 @@ from tests.editors.conftest import Snapshot
 from tests.editors.contract import Case, answers, assert_equal, fitted, of
 
 CASES = [
+    Case("alphaedit", {"samples": 50, "prefix_count": 2, "share": 0.3, "l2": 0.1}),
     Case("calinet", {"forms": ("{prompt}",)}),
     Case("ft", {"lr": 1e-3}),
     Case("ft-l", {"norm": 2e-3}),

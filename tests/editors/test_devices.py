@@ -21,6 +21,7 @@ from tests.editors.contract import Case, answers, fitted, of
 
 FEW: dict[str, Any] = {"steps": 2, "batch_size": 2}
 CASES = [
+    Case("alphaedit", {"samples": 20, "prefix_count": 1, "steps": 3, "edited": (2, 3, 4)}),
     Case("calinet", {"forms": ("{prompt}",), "steps": 3}),
     Case("ft", {"steps": 2, "part": "language"}),
     Case("ft-l", {"steps": 2}),

@@ -39,8 +39,11 @@ ANY = -math.inf
 LEARNED = {"steps": 3, "batch_size": 2}
 SEEING = LEARNED | {"lr": 1e-6, "edit_lr": 1e-4}
 WRITTEN = {"samples": 60, "prefix_count": 0, "steps": 20, "lr": 0.1, "decay": 0.0}
+FREE = {"share": 0.5, "l2": 1e-2}
 TOLD = {"steps": 12, "batch_size": 2, "lr": 1e-2, "layers": 2, "validate_every": 6}
 CASES = [
+    # Where a subject stands, random weights do not tell its key from others as well as C does.
+    Case("alphaedit", WRITTEN | {"edited": (1, 2), "lookup": "prompt", "clamp": 2.0} | FREE, gain=0.1),
     Case("calinet", {"forms": ("{prompt}",), "steps": 5}),
     Case("ft", {"lr": 1e-2, "steps": 3}),
     Case("ft-l", {"lr": 1e-2, "steps": 3, "norm": 1e-1}),

@@ -1,4 +1,7 @@
-"""ROME and MEMIT against numbers of the authors' own code, on the same tiny OPT; see parity/rome.json."""
+"""ROME, MEMIT and AlphaEdit against numbers of the authors' own code, on the same tiny OPT.
+
+See parity/rome.json and parity/alphaedit.json.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 from transformers import Blip2Config, Blip2ForConditionalGeneration, PreTrainedTokenizerFast
 
+from editors.alphaedit import AlphaEdit, AlphaEditConfig
 from editors.associations.base import AssociationEditor
 from editors.base import Edit, TrainEdit
+from editors.growing import Made
 from editors.memit import MEMIT, MEMITConfig
 from editors.patches.weights import LowRankPatch
 from editors.rome import ROME, ROMEConfig
@@ -25,12 +30,14 @@ from mmedit_build.mllm.rendering import PLAIN
 
 FOLDER = Path(__file__).parent / "parity"
 GIVEN: dict[str, Any] = json.loads((FOLDER / "rome.json").read_text(encoding="utf-8"))
-SHARED = {"prefixes": GIVEN["prefixes"], "ridge": 0.0}
+ALPHA: dict[str, Any] = json.loads((FOLDER / "alphaedit.json").read_text(encoding="utf-8"))
+PREFIXES = {"prefixes": GIVEN["prefixes"]}
+SHARED = PREFIXES | {"ridge": 0.0}
 
 
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, Tensor]:
-    return load_file(FOLDER / "rome.safetensors")
+    return load_file(FOLDER / "rome.safetensors") | load_file(FOLDER / "alphaedit.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +104,15 @@ def memit(tiny: MLLM, tmp_path_factory: pytest.TempPathFactory) -> MEMIT:
     return editor
 
 
+@pytest.fixture(scope="module")
+def alphaedit(tiny: MLLM, tmp_path_factory: pytest.TempPathFactory) -> AlphaEdit:
+    told = {name: value for name, value in GIVEN["memit"].items() if name != "weight"}
+    options = {"threshold": ALPHA["threshold"], "l2": ALPHA["l2"], "edited": told.pop("layers")}
+    editor = AlphaEdit(AlphaEditConfig(**PREFIXES, **options, **told))
+    _fitted(editor, tiny, tmp_path_factory.mktemp("alphaedit"))
+    return editor
+
+
 def changes(patch: LowRankPatch) -> dict[int, Tensor]:
     """The change of each layer's down-projection."""
     name = "language_model.model.decoder.layers.{}.fc2.weight".format
@@ -135,3 +151,27 @@ def test_memit(
     assert list(found) == GIVEN["memit"]["layers"]
     for layer, change in found.items():
         assert_near(change, theirs[f"memit.{label}.{layer}"])
+
+
+def test_alphaedit_leaves_as_many_directions_free(alphaedit: AlphaEdit, theirs: dict[str, Tensor]) -> None:
+    for layer, taken in alphaedit.fitted().tensors.items():
+        assert taken.shape[0] - taken.shape[1] == int(theirs[f"kept.{layer}"])
+
+
+def test_alphaedit_of_all_at_once(
+    tiny: MLLM, alphaedit: AlphaEdit, edits: list[Edit], theirs: dict[str, Tensor]
+) -> None:
+    for layer, change in changes(alphaedit.plan(tiny, edits)).items():
+        assert_near(change, theirs[f"all.{layer}"])
+
+
+def test_alphaedit_batch_after_batch(
+    tiny: MLLM, alphaedit: AlphaEdit, edits: list[Edit], theirs: dict[str, Tensor]
+) -> None:
+    first, second = ([edits[number] for number in batch] for batch in ALPHA["batches"])
+    patch = alphaedit.extend(tiny, Made(tuple(first), alphaedit.plan(tiny, first)), second)
+    found = changes(patch)
+    assert list(found) == GIVEN["memit"]["layers"]
+    for (layer, change), keys in zip(found.items(), patch.known.values(), strict=True):
+        assert_near(change, theirs[f"batches.{layer}"])
+        assert_near(keys @ keys.mT, theirs[f"earlier.{layer}"])

@@ -35,6 +35,8 @@ class Drawn:
 
 
 DRAWN = [
+    Drawn("alphaedit", "contexts", "2", FEW),
+    Drawn("alphaedit", "texts", "prefixes", FEW),
     Drawn("calinet", "slots", "keys", {"steps": 1}, planned=True),
     Drawn("ike", "types of demonstrations", "pieces", IKE, planned=True),
     Drawn("ke", "network", "lstm", START | {"warmup": 0}),

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from editors.associations.moments import Covariance, draw_contexts, mixed, second_moments
+from editors.associations.moments import Covariance, Moment, draw_contexts, mixed, second_moments
 from editors.base import Edit, TrainEdit
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
@@ -25,7 +25,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "moments"
 
 
-def moments(mllm: MLLM, layers: Sequence[int], contexts: Sequence[Query], cache: Path) -> dict[int, Tensor]:
+def moments(mllm: MLLM, layers: Sequence[int], contexts: Sequence[Query], cache: Path) -> dict[int, Moment]:
     return second_moments(mllm, layers, contexts, cache=cache, advance=lambda _: None)
 
 
@@ -49,7 +49,8 @@ def test_all_positions_of_image_and_text_count(mllm: MLLM, mixture: list[Query],
     before.assert_unchanged(mllm)
     for layer in (1, 4):
         expected = by_hand(mllm, layer, mixture).float()
-        torch.testing.assert_close(found[layer], expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found[layer].second, expected, rtol=1e-4, atol=1e-6)
+        assert found[layer].positions == sum(row.length for row in mllm.rows(mixture))
 
 
 def test_they_are_computed_once_for_each_layer(mllm: MLLM, mixture: list[Query], cache: Path) -> None:
@@ -59,7 +60,8 @@ def test_they_are_computed_once_for_each_layer(mllm: MLLM, mixture: list[Query],
     again = second_moments(mllm, [2, 1], mixture, cache=cache, advance=told.append)
     assert mllm.counts.layers == layers
     assert sum(told) == len(mixture)
-    assert all(torch.equal(first[layer], again[layer]) for layer in (1, 2))
+    assert all(torch.equal(first[layer].second, again[layer].second) for layer in (1, 2))
+    assert all(first[layer].positions == again[layer].positions for layer in (1, 2))
     assert len(list(cache.iterdir())) == 2
     moments(mllm, [2, 3], mixture, cache)
     assert len(list(cache.iterdir())) == 3
@@ -88,9 +90,11 @@ def test_contexts_are_what_train_edits_come_with(edits: list[Edit]) -> None:
 
 
 def test_sorts_are_mixed_by_their_share() -> None:
-    text, image = torch.eye(2), 3 * torch.eye(2)
-    assert torch.equal(mixed({"text": text, "image": image}, 0.25), 1.5 * torch.eye(2))
-    assert torch.equal(mixed({"image": image}, 0.25), image)
+    text, image = Moment(torch.eye(2), 10), Moment(3 * torch.eye(2), 30)
+    both = mixed({"text": text, "image": image}, 0.25)
+    assert torch.equal(both.second, 1.5 * torch.eye(2))
+    assert both.positions == 40
+    assert mixed({"image": image}, 0.25) is image
 
 
 def test_whitening_is_the_inverse_in_float64() -> None:
