@@ -38,8 +38,8 @@ from editors.associations.moments import Moment
 from editors.associations.nullspace import NullSpace, taken_directions
 from editors.base import Edit, Model, unwrapped
 from editors.growing import Made
-from editors.patches.growing import GrowingPatch
-from editors.patches.weights import Factors, folded, together
+from editors.patches.growing import GrowingPatch, went_on
+from editors.patches.weights import Factors
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Share
 
@@ -83,7 +83,7 @@ class AlphaEdit(AssociationEditor):
         assert isinstance(made.patch, GrowingPatch)
         with made.patch.applied(model) as moved:
             further = self._beside(made.patch.known, unwrapped(moved), edits)
-        return GrowingPatch(folded(together([made.patch, further])).factors, further.known)
+        return went_on(made.patch, further)
 
     def _beside(self, earlier: Mapping[str, Tensor], mllm: MLLM, edits: Sequence[Edit]) -> GrowingPatch:
         """What these edits change, and the keys of all edits so far, by the weight that they go into."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from editors.losses import target_nll
 from editors.patches.hooks import Hook, hooked
 from mmedit_build.mllm import MLLM, Batch, Query
+from mmedit_build.mllm.rows import Row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +19,7 @@ class OuterProducts:
     """At a linear module, one pair of vectors for each position of a query that counts, in float32 at least.
 
     The gradient of the loss by the module's weight is deltas^T @ inputs: no position is left out that adds
-    to it, and none is kept that adds nothing.
+    to it, unless some are chosen, and none is kept that adds nothing.
     """
 
     inputs: Tensor
@@ -38,8 +39,16 @@ Gradient = dict[str, OuterProducts]
 """Of one edit, by the name of the weight."""
 
 
-def gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> list[Gradient]:
-    """For each query, the gradient of -log p(target), as the mean over its tokens, by each named weight."""
+def gradients(
+    mllm: MLLM,
+    queries: Sequence[Query],
+    weights: Sequence[str],
+    chosen: Callable[[Row], Sequence[int]] | None = None,
+) -> list[Gradient]:
+    """For each query, the gradient of -log p(target), as the mean over its tokens, by each named weight.
+
+    Of all positions of its row, or of those that are chosen.
+    """
     seen: dict[str, tuple[Batch, Tensor, Tensor]] = {}
     hooks = {name.removesuffix(".weight"): _seeing(name, seen) for name in weights}
     with torch.enable_grad(), hooked(mllm, hooks):
@@ -49,8 +58,12 @@ def gradients(mllm: MLLM, queries: Sequence[Query], weights: Sequence[str]) -> l
     for name, delta in zip(weights, deltas, strict=True):
         batch, inputs, _ = seen[name]
         for place, index in enumerate(batch.indices):
-            length = batch.rows[place].length
-            found[index][name] = outer_products(inputs[place, -length:], delta[place, -length:], mllm.device)
+            row = batch.rows[place]
+            into, out_of = inputs[place, -row.length :], delta[place, -row.length :]
+            if chosen is not None:
+                places = torch.tensor(chosen(row), device=delta.device)
+                into, out_of = into[places], out_of[places]
+            found[index][name] = outer_products(into, out_of, mllm.device)
     return found
 
 

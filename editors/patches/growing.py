@@ -9,7 +9,7 @@ from typing import Self
 from torch import Tensor
 
 from editors.base import State
-from editors.patches.weights import LowRankPatch
+from editors.patches.weights import LowRankPatch, folded, together
 
 MARK = "known:"
 """Before the names of what is kept, in a state."""
@@ -33,3 +33,8 @@ class GrowingPatch(LowRankPatch):
     def from_state(cls, state: State) -> Self:
         known = {name.removeprefix(MARK): one for name, one in state.tensors.items() if name.startswith(MARK)}
         return cls(LowRankPatch.from_state(state).factors, known)
+
+
+def went_on(first: GrowingPatch, further: GrowingPatch) -> GrowingPatch:
+    """Both changes, and what is known after the second, which was made with what the first one knew."""
+    return GrowingPatch(folded(together([first, further])).factors, further.known)

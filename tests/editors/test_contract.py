@@ -36,6 +36,7 @@ CASES = [
     Case("serac", {"steps": 30, "batch_size": 4, "lr": 1e-3, "negatives": ["others"]}),
     Case("serac-image", {"steps": 30, "batch_size": 4, "lr": 1e-3, "mixing": "soft"}),
     Case("t-patcher", {"memory": 400}),
+    Case("ultraedit", {"lr": 3e-3}),
 ]
 TRAIN = 10
 

@@ -38,6 +38,7 @@ CASES = [
     Case("serac", FEW),
     Case("serac-image", FEW | {"mixing": "soft"}),
     Case("t-patcher", {"memory": 40, "steps": 30}),
+    Case("ultraedit", {"samples": 4}),
 ]
 
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from editors.learning.gradients import OuterProducts
 from editors.learning.hypernetworks import Inner
-from editors.mend import MENDNetwork, Normalizer, Residual
+from editors.learning.normalizing import Normalizer
+from editors.mend import MENDNetwork, Residual
 from tests.editors.conftest import deltas
 
 SHAPES = {"a": (5, 3), "b": (3, 5), "c": (5, 3)}

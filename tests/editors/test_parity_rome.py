@@ -6,30 +6,24 @@ See parity/rome.json and parity/alphaedit.json.
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
-from transformers import Blip2Config, Blip2ForConditionalGeneration, PreTrainedTokenizerFast
 
 from editors.alphaedit import AlphaEdit, AlphaEditConfig
 from editors.associations.base import AssociationEditor
 from editors.base import Edit, TrainEdit
 from editors.growing import Made
 from editors.memit import MEMIT, MEMITConfig
-from editors.patches.weights import LowRankPatch
 from editors.rome import ROME, ROMEConfig
 from mmedit_build.mllm import MLLM
-from mmedit_build.mllm.families.blip2 import Blip2
-from mmedit_build.mllm.rendering import PLAIN
+from tests.editors.tiny_opt import FOLDER, GIVEN, assert_near, changes, edits, tiny
 
-FOLDER = Path(__file__).parent / "parity"
-GIVEN: dict[str, Any] = json.loads((FOLDER / "rome.json").read_text(encoding="utf-8"))
+__all__ = ["edits", "tiny"]
+
 ALPHA: dict[str, Any] = json.loads((FOLDER / "alphaedit.json").read_text(encoding="utf-8"))
 PREFIXES = {"prefixes": GIVEN["prefixes"]}
 SHARED = PREFIXES | {"ridge": 0.0}
@@ -38,48 +32,6 @@ SHARED = PREFIXES | {"ridge": 0.0}
 @pytest.fixture(scope="module")
 def theirs() -> dict[str, Tensor]:
     return load_file(FOLDER / "rome.safetensors") | load_file(FOLDER / "alphaedit.safetensors")
-
-
-@pytest.fixture(scope="module")
-def tiny() -> MLLM:
-    """A BLIP-2 around the OPT that their code was run on."""
-    towers = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-    config = Blip2Config(
-        vision_config=towers | {"image_size": 8, "patch_size": 8},
-        qformer_config=towers | {"encoder_hidden_size": 8, "vocab_size": 8},
-        text_config={"model_type": "opt", **GIVEN["config"]},
-        num_query_tokens=2,
-    )
-    model = Blip2ForConditionalGeneration(config)
-    model.requires_grad_(False).eval()
-    for name, parameter in model.get_submodule("language_model").named_parameters():
-        parameter.copy_(_filling(name, parameter))
-    family = Blip2(model, _tokenizer(), None, PLAIN)
-    return MLLM(family, "tiny")
-
-
-def _filling(name: str, parameter: Tensor) -> Tensor:
-    places = torch.arange(1, parameter.numel() + 1, dtype=torch.float64)
-    numbers = (12.9898 * places + 78.233 * (zlib.crc32(name.encode()) % 1000)).sin() * 43758.5453
-    base = 1.0 if "norm.weight" in name else 0.0
-    found: Tensor = base + GIVEN["scale"] * (numbers - numbers.floor() - 0.5)
-    return found.reshape(parameter.shape)
-
-
-def _tokenizer() -> PreTrainedTokenizerFast:
-    vocabulary = {word: number for number, word in enumerate(GIVEN["vocabulary"])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>")
-
-
-@pytest.fixture(scope="module")
-def edits() -> list[Edit]:
-    return [
-        Edit(str(number), None, one["prompt"], one["target"], one["subject"])
-        for number, one in enumerate(GIVEN["edits"])
-    ]
 
 
 def _fitted(editor: AssociationEditor, mllm: MLLM, folder: Path) -> None:
@@ -111,17 +63,6 @@ def alphaedit(tiny: MLLM, tmp_path_factory: pytest.TempPathFactory) -> AlphaEdit
     editor = AlphaEdit(AlphaEditConfig(**PREFIXES, **options, **told))
     _fitted(editor, tiny, tmp_path_factory.mktemp("alphaedit"))
     return editor
-
-
-def changes(patch: LowRankPatch) -> dict[int, Tensor]:
-    """The change of each layer's down-projection."""
-    name = "language_model.model.decoder.layers.{}.fc2.weight".format
-    found = {layer: patch.factors.get(name(layer)) for layer in range(GIVEN["config"]["num_hidden_layers"])}
-    return {layer: pair.left @ pair.right for layer, pair in found.items() if pair is not None}
-
-
-def assert_near(ours: Tensor, theirs: Tensor) -> None:
-    assert float((ours - theirs).norm() / theirs.norm()) < 1e-4
 
 
 def test_the_second_moments_are_the_authors(rome: ROME, theirs: dict[str, Tensor]) -> None:

@@ -49,6 +49,7 @@ DRAWN = [
     Drawn("serac-image", "classifier", "q_lin.weight", START),
     Drawn("t-patcher", "memory", "train", {"memory": 40}),
     Drawn("t-patcher", "values", "values", {"memory": 40, "steps": 2}, planned=True),
+    Drawn("ultraedit", "train edits", "mean", {"samples": 2}),
 ]
 
 
