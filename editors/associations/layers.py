@@ -42,7 +42,7 @@ def edited_layers(mllm: MLLM, config: LayersConfig) -> list[int]:
     return sorted({mllm.layer_index(layer) for layer in config.edited})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Written:
     """Edits that are written into layers of a model."""
 
