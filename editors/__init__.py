@@ -25,6 +25,7 @@ EDITORS = {
     "ike": "editors.ike:IKE",
     "ke": "editors.ke:KE",
     "kn": "editors.kn:KN",
+    "lora": "editors.lora:LoRA",
     "memit": "editors.memit:MEMIT",
     "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from textwrap import shorten
 from typing import ClassVar, Literal
 
 import torch
@@ -23,15 +22,10 @@ from torch import Tensor, nn
 from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
-from editors.losses import target_nll
 from editors.patches.weights import WeightPatch, seen_afresh
-from editors.portions import portions
-from mmedit_build.errors import UserError
+from editors.portions import CHUNK, backward, portions
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Count, Strict
-
-CHUNK = 16
-"""Edits whose gradients are computed at a time, if there is room, when many are learned together."""
 
 
 class FTConfig(Strict):
@@ -134,7 +128,7 @@ class FT:
         lengths = [row.length for row in mllm.rows(queries)]
         together = list(portions(mllm, lengths, layer, CHUNK))
         for _ in range(self.config.steps):
-            loss = self._backward(mllm, queries, together)
+            loss = backward(mllm, queries, together, f"The part '{self.config.part}'")
             if self.config.stop_below is not None and loss < self.config.stop_below:
                 break
             for name, parameter in part.items():
@@ -146,22 +140,6 @@ class FT:
                     tuned[name].clamp_(origin[name] - self.config.norm, origin[name] + self.config.norm)
                 parameter.data.copy_(tuned[name])
         return {name: tensor - origin[name] for name, tensor in tuned.items()}
-
-    def _backward(self, mllm: MLLM, queries: Sequence[Query], together: Sequence[range]) -> float:
-        """The loss, whose gradients are left in the parameters."""
-        total = 0.0
-        for chosen in together:
-            with torch.enable_grad():
-                loss = target_nll(mllm.logits(queries[chosen.start : chosen.stop])).sum() / len(queries)
-            if not loss.requires_grad:
-                prompt = queries[chosen.start].prompt
-                raise UserError(
-                    f"The part '{self.config.part}' does not act on {shorten(prompt, 60)!r}: "
-                    "tune a part that does, or edit answers about images."
-                )
-            loss.backward()
-            total += loss.item()
-        return total
 
     def _optimizer(self, tensors: Collection[Tensor]) -> torch.optim.Optimizer:
         kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.AdamW

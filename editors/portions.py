@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import shorten
 
-from mmedit_build.mllm import MLLM
+import torch
 
+from editors.losses import target_nll
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Query
+
+CHUNK = 16
+"""Edits whose gradients are computed at a time, if there is room, when many are learned together."""
 ROOM = 2**32
 """Bytes that may be kept. It depends on nothing else, so that results do not depend on the machine."""
 
@@ -31,3 +38,20 @@ def kept_bytes(mllm: MLLM, layer: int) -> int:
     width, inner = mlp.up.module.in_features, mlp.down.module.in_features
     numbers = 8 * width + inner * (1 if mlp.gate is None else 3)
     return (mllm.n_layers - layer) * numbers * mllm.dtype.itemsize
+
+
+def backward(mllm: MLLM, queries: Sequence[Query], together: Sequence[range], tuned: str) -> float:
+    """The mean of -log p(target), whose gradients are left in what takes them, which errors call `tuned`."""
+    total = 0.0
+    for chosen in together:
+        with torch.enable_grad():
+            loss = target_nll(mllm.logits(queries[chosen.start : chosen.stop])).sum() / len(queries)
+        if not loss.requires_grad:
+            prompt = queries[chosen.start].prompt
+            raise UserError(
+                f"{tuned} does not act on {shorten(prompt, 60)!r}: tune a part that does, or edit answers "
+                "about images."
+            )
+        loss.backward()
+        total += loss.item()
+    return total

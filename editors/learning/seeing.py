@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from editors.learning.gradients import Gradient, outer_products
 from editors.losses import target_nll
-from editors.patches.weights import Factors, LowRankPatch
+from editors.patches.weights import LowRankPatch, added_outputs
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Positions, Query, Scored
 from mmedit_build.mllm.images import image_key
@@ -101,20 +101,8 @@ def _noting(passes: list[Pass]) -> Callable[[nn.Module, Any, Tensor], None]:
 @contextmanager
 def _seen_under(mllm: MLLM, patch: LowRankPatch) -> Iterator[None]:
     """Inside, images are seen anew by modules that put out what the patch adds, too."""
-    with mllm.fresh_features(), ExitStack() as undo:
-        for name, pair in patch.factors.items():
-            module = _module(mllm, name)
-            device = module.get_parameter("weight").device
-            moved = Factors(pair.left.to(device), pair.right.to(device))
-            undo.callback(module.register_forward_hook(_adding(moved)).remove)
+    with mllm.fresh_features(), added_outputs(mllm, patch.factors):
         yield
-
-
-def _adding(pair: Factors) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-    def add(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return (output + inputs[0].to(pair.right.dtype) @ pair.right.mT @ pair.left.mT).to(output.dtype)
-
-    return add
 
 
 def _module(mllm: MLLM, weight: str) -> nn.Module:

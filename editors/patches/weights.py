@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -161,21 +161,37 @@ def _added(mllm: MLLM, name: str, delta: Tensor) -> Iterator[None]:
 @contextmanager
 def _added_product(mllm: MLLM, name: str, pair: Factors) -> Iterator[None]:
     parameter = _parameter(mllm, name, torch.Size((len(pair.left), pair.right.shape[1])))
-    left, right = (side.detach().to(parameter.device) for side in (pair.left, pair.right))
     module = mllm.model.get_submodule(name.rpartition(".")[0])
     if parameter.dtype.itemsize >= 4 or not isinstance(module, nn.Linear):
+        left, right = (side.detach().to(parameter.device) for side in (pair.left, pair.right))
         with _added(mllm, name, left @ right):
             yield
         return
-
-    def add(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        return (output + inputs[0].to(left.dtype) @ right.mT @ left.mT).to(output.dtype)
-
-    handle = module.register_forward_hook(add)
-    try:
+    with added_outputs(mllm, {name: Factors(pair.left.detach(), pair.right.detach())}):
         yield
-    finally:
-        handle.remove()
+
+
+@contextmanager
+def added_outputs(mllm: MLLM, factors: Mapping[str, Factors], scale: float = 1.0) -> Iterator[None]:
+    """Inside, the modules of the named weights put out what the factors add, too, times `scale`.
+
+    Gradients flow into the factors.
+    """
+    with ExitStack() as undo:
+        for name, pair in factors.items():
+            module = mllm.model.get_submodule(name.rpartition(".")[0])
+            device = module.get_parameter("weight").device
+            moved = Factors(pair.left.to(device), pair.right.to(device))
+            undo.callback(module.register_forward_hook(_adding(moved, scale)).remove)
+        yield
+
+
+def _adding(pair: Factors, scale: float) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    def add(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        added = inputs[0].to(pair.right.dtype) @ pair.right.mT @ pair.left.mT
+        return (output + scale * added).to(output.dtype)
+
+    return add
 
 
 def _parameter(mllm: MLLM, name: str, shape: torch.Size) -> nn.Parameter:

@@ -30,6 +30,7 @@ CASES = [
     Case("ke", FEW | {"warmup": 0}),
     Case("kn", {"share": 0.5, "steps": 2, "forms": ("{prompt}",)}),
     Case("kn", {"share": 0.5, "steps": 2, "forms": ("{prompt}",), "mode": "enhance"}),
+    Case("lora", {"steps": 2}),
     Case("memit", {"samples": 20, "prefix_count": 1, "steps": 3, "edited": (2, 3, 4)}),
     Case("mend", FEW),
     Case("mend", FEW | {"part": "vision"}),

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from editors.base import Edit
-from editors.ft import CHUNK, FT, FTConfig, FTLConfig, FTVisionConfig
+from editors.ft import FT, FTConfig, FTLConfig, FTVisionConfig
 from editors.losses import target_nll
 from editors.patches.weights import WeightPatch
+from editors.portions import CHUNK
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot

@@ -52,6 +52,7 @@ CASES = [
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}, gain=ANY),
     Case("ke", LEARNED | {"steps": 5, "warmup": 0, "lr": 1e-3, "scale": 1e-2}, gain=0.01),
     Case("kn", {"share": 0.5, "steps": 2, "tokens": 1, "forms": ("{prompt}", "{question}")}, gain=ANY),
+    Case("lora", {"lr": 1e-2, "steps": 5}, gain=0.1),
     Case("memit", WRITTEN | {"edited": (1, 2), "weight": 10.0, "clamp": 2.0}, gain=0.1),
     Case("mend", LEARNED | {"lr": 1e-6, "edit_lr": 1e-3}),
     Case("mend", SEEING | {"part": "connector"}, gain=0.0),

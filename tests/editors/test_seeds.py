@@ -40,6 +40,7 @@ DRAWN = [
     Drawn("calinet", "slots", "keys", {"steps": 1}, planned=True),
     Drawn("ike", "types of demonstrations", "pieces", IKE, planned=True),
     Drawn("ke", "network", "lstm", START | {"warmup": 0}),
+    Drawn("lora", "A", "right", {"lr": NOTHING_LEARNED, "steps": 1}, planned=True),
     Drawn("memit", "contexts", "2", FEW),
     Drawn("memit", "texts", "prefixes", FEW),
     Drawn("mend", "network", "down", START | {"rates_lr": NOTHING_LEARNED}),
