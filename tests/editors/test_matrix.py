@@ -40,6 +40,7 @@ LEARNED = {"steps": 3, "batch_size": 2}
 SEEING = LEARNED | {"lr": 1e-6, "edit_lr": 1e-4}
 WRITTEN = {"samples": 60, "prefix_count": 0, "steps": 20, "lr": 0.1, "decay": 0.0}
 FREE = {"share": 0.5, "l2": 1e-2}
+RECURSIVE = {"known": 2, "rank": 8, "alpha": 16.0, "eta": 0.1}
 TOLD = {"steps": 12, "batch_size": 2, "lr": 1e-2, "layers": 2, "validate_every": 6}
 CASES = [
     # Where a subject stands, random weights do not tell its key from others as well as C does.
@@ -53,12 +54,14 @@ CASES = [
     Case("ke", LEARNED | {"steps": 5, "warmup": 0, "lr": 1e-3, "scale": 1e-2}, gain=0.01),
     Case("kn", {"share": 0.5, "steps": 2, "tokens": 1, "forms": ("{prompt}", "{question}")}, gain=ANY),
     Case("lora", {"lr": 1e-2, "steps": 5}, gain=0.1),
+    Case("m-ore", RECURSIVE, gain=0.1),
     Case("memit", WRITTEN | {"edited": (1, 2), "weight": 10.0, "clamp": 2.0}, gain=0.1),
     Case("mend", LEARNED | {"lr": 1e-6, "edit_lr": 1e-3}),
     Case("mend", SEEING | {"part": "connector"}, gain=0.0),
     Case("mend", SEEING | {"part": "vision"}, gain=0.0),
     Case("oracle"),
     Case("rome", WRITTEN, gain=0.1),
+    Case("scopeedit", RECURSIVE | {"shared": 2}, gain=0.1),
     Case("serac", TOLD),
     Case("serac-image", TOLD | {"mixing": "soft"}),
     Case("t-patcher", {"memory": 40, "steps": 10, "lr": 0.1, "memory_weight": 0.1}, gain=0.1),

@@ -46,6 +46,7 @@ PUBLISHED: dict[str, dict[str, object]] = {
     "ke": {"steps": 30000, "validate_every": 5000, "rephrases": False, "smoothing": 0.0, "penalty": "l2"},
     "mend": {"steps": 15000, "accumulate": 2, "lr": 1e-6, "edit_lr": 1e-4},
     "serac": {"steps": 50000, "lr": 1e-5, "objective": "mixture", "mixing": "soft", "negatives": ("text",)},
+    "scopeedit": {"rank": 128, "alpha": 256.0, "shared": 24, "eta": 0.05, "shared_eta": 0.5, "groups": 7},
     "rome": {"steps": 20, "lr": 0.5, "clamp": 4.0, "kl": 0.0625, "decay": 0.5, "prefix_count": 20},
     "memit": {"weight": 15000.0, "steps": 25, "clamp": 0.75, "prefix_count": 5, "prefix_tokens": 9},
     "kn": {"threshold": 0.2, "steps": 20, "relative": True, "old_weight": 1.0, "new_weight": 8.0},
