@@ -20,6 +20,7 @@ EDITORS = {
     "alphaedit": "editors.alphaedit:AlphaEdit",
     "calinet": "editors.calinet:CaliNET",
     "ft": "editors.ft:FT",
+    "ft-dataset": "editors.ftdataset:FTDataset",
     "ft-l": "editors.ft:FTL",
     "ft-vision": "editors.ft:FTVision",
     "ike": "editors.ike:IKE",
@@ -56,6 +57,11 @@ def parts_of(name: str) -> Mapping[str, str]:
     """Of an editor that can be told which part of a model to edit, its option `part` for each; else none."""
     parts: Mapping[str, str] = getattr(editor_class(name), "parts", {})
     return parts
+
+
+def makes_all(name: str) -> bool:
+    """Whether one patch of an editor makes all edits that are judged; see `editors.base.Whole`."""
+    return bool(getattr(editor_class(name), "whole", False))
 
 
 def load_editor(name: str, options: Mapping[str, object] | None = None) -> Editor:

@@ -225,6 +225,13 @@ class Leaking(Protocol):
 
 
 @runtime_checkable
+class Whole(Protocol):
+    """An editor that is made for all edits that are judged, and never for some: one patch makes them all."""
+
+    whole: ClassVar[bool]
+
+
+@runtime_checkable
 class Learner(Protocol):
     """An editor that has to see the train split before it plans. `editors.fitting` keeps what it learned."""
 

@@ -6,13 +6,14 @@ repeat; the loss is that of each target token after those before it, where EasyE
 position of the prompt for all of them; FT-L moves both matrices of the last layer's MLP here, with ROME the
 second one of layer 0. An MLP's biases move too, where VLKEB tunes the weights alone. VLKEB's vision variant
 tunes the Q-Former; the part `connector` also holds its queries and its projection. MMEdit's own rows are no
-edits one by one: for them the model was tuned on the whole dataset (ASGD, 20,000 or 40,000 steps).
+edits one by one: for them the model was tuned on the whole dataset, see `editors.ftdataset`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice, repeat
 from typing import ClassVar, Literal
 
 import torch
@@ -34,8 +35,8 @@ class FTConfig(Strict):
     part: str = "mlp.-1"
     """What is tuned: vision, connector, language, layer.N, mlp.N (N may count from the end), or a pattern of
     parameter names, of all or, as layer.N.mlp.*, of those of a layer."""
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    """With adam the decay is part of the gradient, with adamw it is taken off the weights directly."""
+    optimizer: Literal["adam", "adamw", "asgd"] = "adamw"
+    """With adamw the decay is taken off the weights directly, with the others it is part of the gradient."""
     lr: float = Field(default=2e-4, ge=0)
     """Learning rate."""
     steps: Count = 15
@@ -51,7 +52,7 @@ class FTConfig(Strict):
 class FTLConfig(FTConfig):
     """FT-L with the numbers that ROME gives for GPT-2 XL."""
 
-    optimizer: Literal["adam", "adamw"] = "adam"
+    optimizer: Literal["adam", "adamw", "asgd"] = "adam"
     """As in FT."""
     lr: float = Field(default=5e-4, ge=0)
     """Learning rate."""
@@ -124,11 +125,9 @@ class FT:
         origin = {name: tensor.float() for name, tensor in start.items()}
         tuned = {name: tensor.clone() for name, tensor in origin.items()}
         optimizer = self._optimizer(list(tuned.values()))
-        layer = mllm.first_layer(part) or 0
-        lengths = [row.length for row in mllm.rows(queries)]
-        together = list(portions(mllm, lengths, layer, CHUNK))
-        for _ in range(self.config.steps):
-            loss = backward(mllm, queries, together, f"The part '{self.config.part}'")
+        batches = self.batches(mllm, queries, mllm.first_layer(part) or 0)
+        for shown, together in islice(batches, self.config.steps):
+            loss = backward(mllm, shown, together, f"The part '{self.config.part}'")
             if self.config.stop_below is not None and loss < self.config.stop_below:
                 break
             for name, parameter in part.items():
@@ -141,9 +140,18 @@ class FT:
                 parameter.data.copy_(tuned[name])
         return {name: tensor - origin[name] for name, tensor in tuned.items()}
 
+    def batches(
+        self, mllm: MLLM, queries: Sequence[Query], layer: int
+    ) -> Iterator[tuple[Sequence[Query], Sequence[range]]]:
+        """What each step is of, and which of it is gone through at a time."""
+        lengths = [row.length for row in mllm.rows(queries)]
+        return repeat((queries, list(portions(mllm, lengths, layer, CHUNK))))
+
     def _optimizer(self, tensors: Collection[Tensor]) -> torch.optim.Optimizer:
-        kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.AdamW
         lr, decay = self.config.lr, self.config.weight_decay
+        if self.config.optimizer == "asgd":
+            return torch.optim.ASGD(tensors, lr=lr, weight_decay=decay)
+        kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.AdamW
         # A step in one operation, where there is one: small parts take longer to ask for than to compute.
         fused = all(tensor.device.type in ("cpu", "cuda") for tensor in tensors)
         return kind(tensors, lr=lr, weight_decay=decay, fused=fused)

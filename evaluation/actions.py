@@ -30,6 +30,7 @@ def on_what(config: Path | None, changes: dict[str, Any]) -> Experiment:
 
 def experiment_of(method: str | None, config: Path | None, changes: dict[str, Any]) -> Experiment:
     """The experiment with its methods, and the options that suit its model."""
+    from editors import makes_all
     from evaluation.run.components import by_part
     from evaluation.run.experiment import choose
     from evaluation.run.suited import suited
@@ -43,6 +44,12 @@ def experiment_of(method: str | None, config: Path | None, changes: dict[str, An
         methods, left_out = by_part(methods, experiment.parts)
         if left_out:
             typer.echo(f"Left out, as they cannot be told which part to edit: {', '.join(left_out)}.")
+    if experiment.stream:
+        whole = [name for name, one in methods.items() if makes_all(one.editor or name)]
+        # Named alone, they are refused with a reason.
+        if whole and len(whole) < len(methods):
+            typer.echo(f"Left out, as what makes all edits at once has no stream: {', '.join(whole)}.")
+            methods = {name: one for name, one in methods.items() if name not in whole}
     return experiment.model_copy(update={"methods": methods})
 
 

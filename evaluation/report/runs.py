@@ -48,6 +48,11 @@ class Run:
         return self.header.about is not None and not self.header.about.batch
 
     @property
+    def whole(self) -> bool:
+        """Whether the method is known to make all edits at once, and nothing else."""
+        return self.header.about is not None and self.header.about.whole
+
+    @property
     def family(self) -> str:
         """That of the method; empty where it is not known."""
         return "" if self.header.about is None else self.header.about.family
@@ -155,13 +160,16 @@ def by_family(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
 def split(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
     """The runs that are compared first, and those that show what several edits at once do.
 
-    The first are those with the fewest edits at once. Of the second there are none unless numbers differ;
-    with them are methods that make single edits only, by a name that says so.
+    The first are those with the fewest edits at once, and those of methods that have no other number. Of the
+    second there are none unless numbers differ; with them are methods that make single edits only, by a name
+    that says so.
     """
-    edited = [run for run in runs if run.header.settings.method != UNEDITED]
+    edited = [run for run in runs if run.header.settings.method != UNEDITED and not run.whole]
     numbers = {run.at_once for run in edited}
     fewest = min(numbers, default=1)
-    first = [run for run in runs if run.header.settings.method == UNEDITED or run.at_once == fewest]
+    first = [
+        run for run in runs if run.header.settings.method == UNEDITED or run.whole or run.at_once == fewest
+    ]
     if len(numbers) < 2:
         return first, []
     several = {run.header.settings.method for run in edited if run.at_once > 1}

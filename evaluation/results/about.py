@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from editors.areas import joined
-from editors.base import Editor, Leaking, Learner, Patch
+from editors.base import Editor, Leaking, Learner, Patch, Whole
 from mmedit_build.mllm import MLLM
 
 
@@ -22,6 +22,8 @@ class About:
     """Whether the parameters of the model stay as they are where any of its patches acts."""
     leaks: bool = False
     """Whether it is a published variant that is shown the answers that are scored."""
+    whole: bool = False
+    """Whether one patch makes all edits that are judged, whatever number at once is asked for."""
     area: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """What its patches touch, and in which decoder layers; see `editors.areas`."""
 
@@ -40,7 +42,8 @@ class Witness:
         if isinstance(editor, Learner):
             learned = sum(tensor.numel() for tensor in editor.fitted().tensors.values())
         leaks = isinstance(editor, Leaking) and editor.leaks
-        about = About(family=editor.family, batch=editor.batch, learned=learned, leaks=leaks)
+        whole = isinstance(editor, Whole)
+        about = About(family=editor.family, batch=editor.batch, learned=learned, leaks=leaks, whole=whole)
         if earlier is not None:
             about = replace(about, preserves=earlier.preserves, area=earlier.area)
         return cls(mllm, about)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from editors.base import Editor, Learner, TrainEdit
+from editors.base import Editor, Learner, TrainEdit, Whole
 from editors.fitting import Fit, ensure_fitted
 from editors.keys import model_key
 from evaluation.data.cases import Case
@@ -106,7 +106,7 @@ class Bench:
         folder.check(new.settings)
         accepted: list[tuple[str, int]] = []
         for name, editor in editors.items():
-            for at_once in self.sizes:
+            for at_once in self.sizes(editor):
                 with attempts.at(name, self.task):
                     check_batch(editor, at_once)
                     check_along(editor, self.wanted)
@@ -129,9 +129,10 @@ class Bench:
             self._end(folder, header)
         return folder.folder
 
-    @property
-    def sizes(self) -> list[int]:
+    def sizes(self, editor: Editor) -> list[int]:
         """How many edits are made at once in each run of a method; never more than there are."""
+        if isinstance(editor, Whole):
+            return [len(self.wanted)]
         return list(dict.fromkeys(min(number, len(self.wanted)) for number in self.experiment.at_once))
 
     def judge(self, name: str, editor: Editor, at_once: int = 1) -> Path:

@@ -23,6 +23,7 @@ CASES = [
     Case("alphaedit", {"samples": 50, "prefix_count": 2, "share": 0.3, "l2": 0.1}),
     Case("calinet", {"forms": ("{prompt}",)}),
     Case("ft", {"lr": 1e-3}),
+    Case("ft-dataset", {"steps": 40, "lr": 1e-1}),
     Case("ft-l", {"norm": 2e-3}),
     Case("ft-vision", {"lr": 2e-3}),
     Case("ike", {"encoder": "base", "copies": 0, "updates": 0, "retains": 0, "self_copy": False}),

@@ -24,6 +24,7 @@ CASES = [
     Case("alphaedit", {"samples": 20, "prefix_count": 1, "steps": 3, "edited": (2, 3, 4)}),
     Case("calinet", {"forms": ("{prompt}",), "steps": 3}),
     Case("ft", {"steps": 2, "part": "language"}),
+    Case("ft-dataset", {"steps": 2}),
     Case("ft-l", {"steps": 2}),
     Case("ft-vision", {"steps": 2}),
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}),

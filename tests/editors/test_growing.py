@@ -18,7 +18,7 @@ from tests.editors.contract import Case, answers, assert_equal, fitted
 from tests.editors.test_contract import CASES, TRAIN
 
 PLANNED_ANEW = {"ike"}
-MOVE_ON = {"alphaedit", "calinet", "ft", "ft-l", "ft-vision", "lora", "memit", "ultraedit"}
+MOVE_ON = {"alphaedit", "calinet", "ft", "ft-dataset", "ft-l", "ft-vision", "lora", "memit", "ultraedit"}
 """Methods of which edits one after the other are not the edits at once."""
 IN_EACH_OTHERS_WAY = {"kn"}
 """Methods whose edits undo each other, at once too."""

@@ -47,6 +47,7 @@ CASES = [
     Case("alphaedit", WRITTEN | {"edited": (1, 2), "lookup": "prompt", "clamp": 2.0} | FREE, gain=0.1),
     Case("calinet", {"forms": ("{prompt}",), "steps": 5}),
     Case("ft", {"lr": 1e-2, "steps": 3}),
+    Case("ft-dataset", {"lr": 1e-1, "steps": 5}, gain=0.01),
     Case("ft-l", {"lr": 1e-2, "steps": 3, "norm": 1e-1}),
     Case("ft-vision", {"lr": 1e-2, "steps": 3}, gain=0.1),
     Case("ft-vision", {"part": "vision", "lr": 1e-3, "steps": 5}, gain=0.01),

@@ -32,12 +32,15 @@ class Drawn:
     options: dict[str, Any] = field(default_factory=dict)
     planned: bool = False
     """Whether it is drawn for each edit, and not while the editor learns."""
+    edits: int = 1
+    """How many are planned."""
 
 
 DRAWN = [
     Drawn("alphaedit", "contexts", "2", FEW),
     Drawn("alphaedit", "texts", "prefixes", FEW),
     Drawn("calinet", "slots", "keys", {"steps": 1}, planned=True),
+    Drawn("ft-dataset", "order", "", {"steps": 2, "batch_size": 1}, planned=True, edits=3),
     Drawn("ike", "types of demonstrations", "pieces", IKE, planned=True),
     Drawn("ke", "network", "lstm", START | {"warmup": 0}),
     Drawn("lora", "A", "right", {"lr": NOTHING_LEARNED, "steps": 1}, planned=True),
@@ -103,7 +106,8 @@ def test_two_seeds_draw_otherwise_and_the_same_seed_the_same(
             # What was drawn to learn is the same for all: here the planning alone draws.
             if isinstance(editor, Learner):
                 editor.restore(miniature, kept(editors[0]))
-        states = [editor.plan(miniature, [world[9].edit]).state() for editor in editors]
+        edits = [one.edit for one in world[9 : 9 + drawn.edits]]
+        states = [editor.plan(miniature, edits).state() for editor in editors]
     else:
         states = [kept(editor) for editor in editors]
     assert same(states[0], states[2], drawn.seen_in)

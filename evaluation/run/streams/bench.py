@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from editors.base import Editor
+from editors.base import Editor, Whole
 from editors.growing import Growing
 from evaluation.data.cases import Case
 from evaluation.results.about import Witness
@@ -153,6 +153,8 @@ class Streams:
 
 
 def check_streams(editor: Editor) -> None:
-    """Refuse a stream of an editor that can neither add to a patch nor plan for several edits."""
+    """Refuse a stream of an editor that cannot add to a patch, or whose patches are of all edits."""
+    if isinstance(editor, Whole):
+        raise UserError("It is trained once on all edits that are judged, so there is no stream of it.")
     if not editor.batch and not isinstance(editor, Growing):
         raise UserError("It makes one edit at a time, so there is no stream of it.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from evaluation.report.runs import find_runs, split
 from evaluation.results.records import LINES, CaseResult, read_results
 from evaluation.run import evaluate as whole
 from evaluation.run.experiment import Experiment, Method, make_experiment
@@ -106,6 +107,26 @@ def test_never_more_at_once_than_there_are_and_that_is_said(experiment: Experime
     # Of three edits, four at once are as many as a hundred.
     few = evaluate(change(some, limit=3), progress)
     assert [folder.name for folder in few] == ["unedited", "ft", "ft@3"]
+
+
+def test_ft_on_a_dataset_makes_all_edits_at_once_whatever_is_asked(experiment: Experiment) -> None:
+    methods = {"ft-dataset": Method(options={"steps": 2}), "ft": experiment.methods["ft"]}
+    some = change(experiment, methods=methods, at_once=(1, 2))
+    folders = evaluate(some, progress)
+    assert [folder.name for folder in folders] == ["unedited", "ft-dataset@4", "ft", "ft@2"]
+    header, results = read_results(folders[1])
+    assert header.about is not None
+    assert header.about.whole
+    assert [one.at_once for one in results] == [4, 4, 4, 4]
+    first, several = split(find_runs([experiment.out])["vqa"])
+    assert [run.name for run in first] == ["unedited", "ft", "ft-dataset@4"]
+    assert [run.name for run in several] == ["ft", "ft@2"]
+
+
+def test_there_is_no_stream_of_ft_on_a_dataset(experiment: Experiment) -> None:
+    streamed = change(experiment, methods={"ft-dataset": Method()}, at_once=(1,), stream=(1,))
+    with pytest.raises(UserError, match="trained once on all edits that are judged, so there is no stream"):
+        evaluate(streamed, progress)
 
 
 def test_a_run_with_other_groups_is_not_gone_on_with(experiment: Experiment) -> None:

@@ -29,7 +29,7 @@ def test_each_method_is_judged_on_each_part() -> None:
 
 def test_of_all_methods_those_run_that_can_be_told_and_the_others_are_named() -> None:
     made, left_out = by_part(choose("all", {}), PARTS)
-    applicable = ("ft", "ft-l", "ke", "mend")
+    applicable = ("ft", "ft-dataset", "ft-l", "ke", "mend")
     assert set(made) == {f"{name} on {part}" for name in applicable for part in PARTS}
     assert set(left_out) == set(EDITORS) - {*applicable, "oracle"}
     for name, method in made.items():
@@ -56,7 +56,7 @@ def test_parts_are_named_as_a_list_or_in_words(tmp_path: Path) -> None:
 
 
 def test_methods_that_cannot_be_told_are_refused_where_there_is_no_other() -> None:
-    with pytest.raises(UserError, match=r"ike, rome cannot be told .* which are ft, ft-l, ke, mend"):
+    with pytest.raises(UserError, match=r"ike, rome cannot be told .* are ft, ft-dataset, ft-l, ke, mend"):
         by_part({"ike": Method(), "rome": Method()}, PARTS)
 
 

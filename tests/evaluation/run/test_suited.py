@@ -41,6 +41,7 @@ def test_a_model_of_a_known_type_gets_what_was_published_for_it(blip2: str) -> N
 
 PUBLISHED: dict[str, dict[str, object]] = {
     "ft": {"steps": 15, "lr": 2e-4},
+    "ft-dataset": {"part": "layer.-1", "optimizer": "asgd", "lr": 1e-5, "steps": 20000},
     "ike": {"variant": "easyedit"},
     "lora": {"optimizer": "sgd", "lr": 0.1, "lr_factor": 0.9, "steps": 5, "rank": 8, "alpha": 32.0},
     "ke": {"steps": 30000, "validate_every": 5000, "rephrases": False, "smoothing": 0.0, "penalty": "l2"},
