@@ -23,6 +23,7 @@ EDITORS = {
     "ft-dataset": "editors.ftdataset:FTDataset",
     "ft-l": "editors.ft:FTL",
     "ft-vision": "editors.ft:FTVision",
+    "grace": "editors.grace:GRACE",
     "ike": "editors.ike:IKE",
     "ke": "editors.ke:KE",
     "kn": "editors.kn:KN",

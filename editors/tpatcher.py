@@ -17,7 +17,6 @@ memory_weight 10 (5 for classification).
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -31,7 +30,7 @@ from torch import Tensor
 from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
-from editors.learning.training import check_enough, seeded
+from editors.learning.training import check_enough, edit_seed, seeded
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import Patching, PatchingConfig, find_mistake
 from editors.neurons.remembered import Remembered, draw, queries_of
@@ -130,7 +129,7 @@ class TPatcher:
         (inputs,) = look_into(mllm, below, layer)
         mistake = find_mistake(mllm, below, inputs, self.config.neurons)
         remembered = self._known().joined_by(earlier)
-        with seeded(_seed(self.config.seed, edit.id)):
+        with seeded(edit_seed(self.config.seed, edit.id)):
             patching = Patching(mllm, layer, self.config, mistake, remembered)
         return GrownNeurons(layer, patching.train(), inputs if self.config.remember else inputs[:0])
 
@@ -158,8 +157,3 @@ def _joined(grown: Sequence[GrownNeurons]) -> GrownNeurons:
     device = grown[-1].inputs.device
     neurons = Neurons.joined([one.neurons.to(device) for one in grown])
     return GrownNeurons(grown[0].layer, neurons, torch.cat([one.inputs.to(device) for one in grown]))
-
-
-def _seed(seed: int, edit_id: str) -> int:
-    """An edit starts from the same values whatever edits came before it."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {edit_id}".encode(), digest_size=6).digest(), "big")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -124,6 +125,11 @@ def seeded(seed: int) -> Iterator[None]:
         # Not torch.manual_seed, which would seed other devices too, and for good.
         torch.default_generator.manual_seed(seed)
         yield
+
+
+def edit_seed(seed: int, edit_id: str) -> int:
+    """What an edit draws by: the same whatever edits came before it."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {edit_id}".encode(), digest_size=6).digest(), "big")
 
 
 class _Run:

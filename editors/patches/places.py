@@ -19,9 +19,14 @@ def prompt_ends(batch: Batch) -> Tensor:
 
 def answering(batch: Batch, width: int) -> Tensor:
     """Of the last `width` columns of a batch, which predict a token of the answer: (rows, width)."""
+    return answer_steps(batch, width) >= 0
+
+
+def answer_steps(batch: Batch, width: int) -> Tensor:
+    """Which token of the answer each of the last `width` columns predicts (rows, width); below 0 none."""
     total = batch.valid.shape[1]
     ends = prompt_ends(batch)
-    return torch.arange(total - width, total, device=ends.device) >= ends[:, None]
+    return torch.arange(total - width, total, device=ends.device) - ends[:, None]
 
 
 def of_image(batch: Batch) -> Tensor:

@@ -26,6 +26,7 @@ CASES = [
     Case("ft-dataset", {"steps": 40, "lr": 1e-1}),
     Case("ft-l", {"norm": 2e-3}),
     Case("ft-vision", {"lr": 2e-3}),
+    Case("grace", {"steps": 20}),
     Case("ike", {"encoder": "base", "copies": 0, "updates": 0, "retains": 0, "self_copy": False}),
     Case("ke", {"steps": 20, "batch_size": 4, "warmup": 0, "lr": 1e-4}),
     Case("kn", {"share": 0.7, "steps": 3, "forms": ("{prompt}", "{question}")}),

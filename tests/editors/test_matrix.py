@@ -51,6 +51,7 @@ CASES = [
     Case("ft-l", {"lr": 1e-2, "steps": 3, "norm": 1e-1}),
     Case("ft-vision", {"lr": 1e-2, "steps": 3}, gain=0.1),
     Case("ft-vision", {"part": "vision", "lr": 1e-3, "steps": 5}, gain=0.01),
+    Case("grace", {"radius": "balanced", "steps": 5}),
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}, gain=ANY),
     Case("ke", LEARNED | {"steps": 5, "warmup": 0, "lr": 1e-3, "scale": 1e-2}, gain=0.01),
     Case("kn", {"share": 0.5, "steps": 2, "tokens": 1, "forms": ("{prompt}", "{question}")}, gain=ANY),

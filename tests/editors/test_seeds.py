@@ -41,6 +41,8 @@ DRAWN = [
     Drawn("alphaedit", "texts", "prefixes", FEW),
     Drawn("calinet", "slots", "keys", {"steps": 1}, planned=True),
     Drawn("ft-dataset", "order", "", {"steps": 2, "batch_size": 1}, planned=True, edits=3),
+    Drawn("grace", "values", "values", {"steps": 1}, planned=True),
+    Drawn("grace", "images", "radii", {"radius": "balanced", "alpha": 1.0, "steps": 1}, planned=True),
     Drawn("ike", "types of demonstrations", "pieces", IKE, planned=True),
     Drawn("ke", "network", "lstm", START | {"warmup": 0}),
     Drawn("lora", "A", "right", {"lr": NOTHING_LEARNED, "steps": 1}, planned=True),
@@ -88,7 +90,7 @@ def same(one: State, other: State, name: str) -> bool:
 
 def test_each_editor_with_a_seed_has_a_row() -> None:
     assert list(dict.fromkeys(row.editor for row in DRAWN)) == drawing()
-    # Those without draw nothing: gradient descent, and neurons found by their scores.
+    # Those without draw nothing: gradient descent, neurons found by their scores.
     assert sorted(set(EDITORS) - set(drawing())) == ["ft", "ft-l", "ft-vision", "kn", "oracle"]
 
 

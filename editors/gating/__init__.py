@@ -1,0 +1,1 @@
+"""What gates look up, and what they let through."""
