@@ -38,6 +38,7 @@ EDITORS = {
     "serac-image": "editors.serac:SERACImage",
     "t-patcher": "editors.tpatcher:TPatcher",
     "ultraedit": "editors.ultraedit:UltraEdit",
+    "wise": "editors.wise:WISE",
 }
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests;
 `python -m editors.listed` adds it to lists."""

@@ -1,1 +1,1 @@
-"""What gates look up, and what they let through."""
+"""What gates of GRACE and WISE look up, and what they let through."""

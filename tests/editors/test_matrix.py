@@ -68,6 +68,7 @@ CASES = [
     Case("serac-image", TOLD | {"mixing": "soft"}),
     Case("t-patcher", {"memory": 40, "steps": 10, "lr": 0.1, "memory_weight": 0.1}, gain=0.1),
     Case("ultraedit", {"lr": 1e-2}, gain=0.1),
+    Case("wise", {"lr": 0.1, "steps": 5}, gain=0.1),
 ]
 FAMILIES = dict.fromkeys([*MEMBERS, "aya_vision"], "float32") | {"llava in bfloat16": "bfloat16"}
 """Names in the zoo, and the precision in which they are loaded."""

@@ -60,6 +60,8 @@ DRAWN = [
     Drawn("t-patcher", "memory", "train", {"memory": 40}),
     Drawn("t-patcher", "values", "values", {"memory": 40, "steps": 2}, planned=True),
     Drawn("ultraedit", "train edits", "mean", {"samples": 2}),
+    Drawn("wise", "what edits shall not touch", "text"),
+    Drawn("wise", "masks", "side", {"steps": 1}, planned=True),
 ]
 
 
