@@ -32,6 +32,7 @@ EDITORS = {
     "memit": "editors.memit:MEMIT",
     "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",
+    "remember": "editors.remember:Remember",
     "rome": "editors.rome:ROME",
     "scopeedit": "editors.more:ScopeEdit",
     "serac": "editors.serac:SERAC",

@@ -31,6 +31,8 @@ from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Strict, Whole
 
 COPY, UPDATE, RETAIN = KINDS = ("copy", "update", "retain")
+ASKED = "Prompt: "
+"""What stands between what is told and what is asked."""
 
 
 class IKEConfig(Strict):
@@ -124,17 +126,17 @@ class IKE:
     # Planning
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> PromptPatch:
-        facts = [_Fact.of(model, edit.query) for edit in edits]
+        facts = [Fact.of(model, edit.query) for edit in edits]
         demonstrations = self._chosen(mllm_of(model), edits, facts)
         copies = [fact.asked(fact.question, fact.target) for fact in facts] if self.config.self_copy else []
         # The farthest goes first, and the edit's own copy last.
         order = range(len(demonstrations))
         farthest = list(reversed(order) if self.config.variant == "easyedit" else order)
         spare = (*farthest, *range(len(demonstrations), len(demonstrations) + len(copies)))
-        told = "".join(f"New Fact: {fact.question} {fact.target}\n" for fact in facts) + "Prompt: "
+        told = "".join(fact.told for fact in facts) + ASKED
         return PromptPatch((*demonstrations, *copies, told), spare, bare=True)
 
-    def _chosen(self, mllm: MLLM, edits: Sequence[Edit], facts: Sequence[_Fact]) -> list[str]:
+    def _chosen(self, mllm: MLLM, edits: Sequence[Edit], facts: Sequence[Fact]) -> list[str]:
         """The demonstrations in the order in which they are shown."""
         number = self.config.number
         if not number:
@@ -170,24 +172,29 @@ class IKE:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fact:
+class Fact:
     """What is told of an edit."""
 
     question: str
     target: str
 
     @classmethod
-    def of(cls, model: Model, query: Query) -> _Fact:
+    def of(cls, model: Model, query: Query) -> Fact:
         return cls(bare_prompt(model, query.prompt), query.target.strip())
+
+    @property
+    def told(self) -> str:
+        """As a line of its own."""
+        return f"New Fact: {self.question} {self.target}\n"
 
     def asked(self, prompt: str, answer: str) -> str:
         """One demonstration."""
-        return f"New Fact: {self.question} {self.target}\nPrompt: {prompt} {answer}\n\n"
+        return f"{self.told}{ASKED}{prompt} {answer}\n\n"
 
 
 def _demonstrations(mllm: MLLM, train: TrainEdit) -> tuple[str, ...]:
     """Copy, update and retain."""
-    fact = _Fact.of(mllm, train.edit.query)
+    fact = Fact.of(mllm, train.edit.query)
     queries = (train.edit.query, train.text_rephrase, *train.text_locality[:1])
-    others = [_Fact.of(mllm, query) for query in queries if query is not None]
+    others = [Fact.of(mllm, query) for query in queries if query is not None]
     return tuple(fact.asked(other.question, other.target) for other in others)

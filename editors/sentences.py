@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,11 +30,17 @@ def load_encoder(name: str, mllm: MLLM) -> Encode:
     if name == BASE:
         return lambda texts: _mean_embeddings(mllm, texts)
     try:
-        embedder = Embedder.load(Similarity(model=_packaged() if name == MINILM else name))
+        embedder = _embedder(_packaged() if name == MINILM else name)
     except UserError as error:
         reason = str(error).rpartition(": ")[0]
         raise UserError(f"{reason}: name another encoder, or '{BASE}' for the model's own.") from error
     return lambda texts: torch.stack(embedder.vectors(texts))
+
+
+@lru_cache(maxsize=1)
+def _embedder(place: str) -> Embedder:
+    """Kept, as patches that ask it anew each time would load it anew."""
+    return Embedder.load(Similarity(model=place))
 
 
 def _packaged() -> str:
@@ -48,5 +55,7 @@ def _packaged() -> str:
 def _mean_embeddings(mllm: MLLM, texts: Sequence[str]) -> Tensor:
     """Blind to the order of words, and led by frequent ones; good enough to find the same question again."""
     rows = mllm.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    embedded = [mllm.embed_tokens(torch.tensor(row, device=mllm.device)).float().mean(dim=0) for row in rows]
+    ids = [torch.tensor(row, dtype=torch.long, device=mllm.device) for row in rows]
+    # An empty text is like nothing at all.
+    embedded = [mllm.embed_tokens(one).float().mean(dim=0).nan_to_num() for one in ids]
     return nn.functional.normalize(torch.stack(embedded), dim=-1).cpu()

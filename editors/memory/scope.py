@@ -148,7 +148,7 @@ class Scope(nn.Module):
         squared = torch.cat([(one[:, None] - told[None]).square().sum(dim=-1) for one in asked.split(rows)])
         if self.log_image_scale is None:
             return squared
-        return squared + self.log_image_scale.exp() * _apart(queries, edits).to(squared.device)
+        return squared + self.log_image_scale.exp() * images_apart(queries, edits).to(squared.device)
 
     def _encoded(self, texts: Sequence[str]) -> Tensor:
         limit = self.encoder.config.max_position_embeddings
@@ -184,7 +184,7 @@ def _direction(features: Tensor) -> Tensor:
     return nn.functional.normalize(features.float().flatten(), dim=0).view_as(features)
 
 
-def _apart(queries: Sequence[Place], edits: Sequence[Place]) -> Tensor:
+def images_apart(queries: Sequence[Place], edits: Sequence[Place]) -> Tensor:
     """1 - cos of the images; 0 where neither side has one."""
     asked, told = (torch.tensor([one.image is not None for one in side]) for side in (queries, edits))
     apart = (asked[:, None] != told[None]).float()

@@ -36,6 +36,7 @@ CASES = [
     Case("mend", {"steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 3e-5}),
     Case("mend", {"part": "connector", "steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 1e-4}),
     Case("oracle"),
+    Case("remember", {"encoder": "base"}),
     Case("rome", {"samples": 50, "prefix_count": 2}),
     Case("scopeedit", {"known": 2}),
     Case("serac", {"steps": 30, "batch_size": 4, "lr": 1e-3, "negatives": ["others"]}),

@@ -62,6 +62,7 @@ CASES = [
     Case("mend", SEEING | {"part": "connector"}, gain=0.0),
     Case("mend", SEEING | {"part": "vision"}, gain=0.0),
     Case("oracle"),
+    Case("remember", {"encoder": "base"}, gain=ANY),
     Case("rome", WRITTEN, gain=0.1),
     Case("scopeedit", RECURSIVE | {"shared": 2}, gain=0.1),
     Case("serac", TOLD),

@@ -92,8 +92,8 @@ def same(one: State, other: State, name: str) -> bool:
 
 def test_each_editor_with_a_seed_has_a_row() -> None:
     assert list(dict.fromkeys(row.editor for row in DRAWN)) == drawing()
-    # Those without draw nothing: gradient descent, neurons found by their scores.
-    assert sorted(set(EDITORS) - set(drawing())) == ["ft", "ft-l", "ft-vision", "kn", "oracle"]
+    # Those without draw nothing: gradient descent, neurons found by their scores, and what is looked up.
+    assert sorted(set(EDITORS) - set(drawing())) == ["ft", "ft-l", "ft-vision", "kn", "oracle", "remember"]
 
 
 @pytest.mark.parametrize("drawn", DRAWN, ids=lambda one: f"{one.editor}: {one.thing}")

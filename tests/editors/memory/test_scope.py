@@ -89,7 +89,7 @@ def test_many_memories_are_compared_as_each_pair_is() -> None:
 
     queries, edits = ([place(number) for number in range(size)] for size in (7, 300))
     edits[17] = queries[2]
-    found = module._apart(queries, edits)
+    found = module.images_apart(queries, edits)
     assert found.shape == (7, 300)
     assert found[2, 17] == 0
     for row, one in zip(found[:, ::13], queries, strict=True):
