@@ -40,6 +40,7 @@ EDITORS = {
     "t-patcher": "editors.tpatcher:TPatcher",
     "ultraedit": "editors.ultraedit:UltraEdit",
     "wise": "editors.wise:WISE",
+    "visedit": "editors.visedit:VisEdit",
 }
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests;
 `python -m editors.listed` adds it to lists."""

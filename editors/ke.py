@@ -36,9 +36,9 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_sequence
 
+from editors.learning.exercise import Data
 from editors.learning.gradients import OuterProducts
 from editors.learning.hypernetworks import (
-    Data,
     Hypernetwork,
     HypernetworkConfig,
     HypernetworkEditor,

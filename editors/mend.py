@@ -27,8 +27,8 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
+from editors.learning.exercise import Data
 from editors.learning.hypernetworks import (
-    Data,
     Hypernetwork,
     HypernetworkConfig,
     HypernetworkEditor,

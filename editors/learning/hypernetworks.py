@@ -14,6 +14,7 @@ from torch import nn
 from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
+from editors.learning.exercise import Data
 from editors.learning.gradients import OuterProducts, gradients
 from editors.learning.seeing import seeing_gradients
 from editors.learning.training import Learning, Report, TrainingConfig, check_enough, seeded
@@ -25,8 +26,6 @@ from mmedit_build.mllm import MLLM, Below, Query
 CHUNK = 16
 """Edits whose gradients are computed at a time, if there is room."""
 
-Data = tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
-"""What is learned from, and what is held out of it to validate on."""
 EditedPart = Literal["language", "connector", "vision"]
 Shapes = Mapping[str, tuple[int, int]]
 """(out, in) of each edited weight by name, from the lowest layer up."""

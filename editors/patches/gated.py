@@ -36,6 +36,10 @@ class Held(Generic[Decision]):
         """For a pass over the last `width` columns of a batch."""
         if width == batch.valid.shape[1]:
             self._known = (batch.indices, decide())
+        return self.known(batch)
+
+    def known(self, batch: Batch) -> Decision:
+        """What was decided, maybe in a layer below."""
         # All passes over one batch have the same indices.
         if self._known is None or self._known[0] is not batch.indices:
             raise RuntimeError("a gate sees what is written after prompts that it has not seen")

@@ -39,6 +39,18 @@ def of_text(batch: Batch) -> Tensor:
     return _marked(batch, lambda row: set(range(row.prompt_length)).difference(row.image))
 
 
+def asking(batch: Batch) -> Tensor:
+    """Which columns hold a prompt's text behind the image, without one all but the first (rows, columns).
+
+    The last position of the prompt, which predicts the answer, is always one of them.
+    """
+    return _marked(batch, lambda row: range(_behind_image(row), row.prompt_length))
+
+
+def _behind_image(row: Row) -> int:
+    return min(max(row.image, default=0) + 1, row.prompt_length - 1)
+
+
 def _marked(batch: Batch, positions: Callable[[Row], Iterable[int]]) -> Tensor:
     marked = torch.zeros_like(batch.valid, dtype=torch.bool)
     # While generating there are columns behind the row itself.

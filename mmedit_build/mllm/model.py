@@ -299,6 +299,10 @@ class MLLM:
         """A decoder layer counted from the front; refuses layers that the model does not have."""
         return parts.layer_index(self._family, layer)
 
+    def layer_name(self, layer: int) -> str:
+        """The dotted name of a decoder layer; its first input and its output are hidden states."""
+        return f"{self._family.layers_path}.{self.layer_index(layer)}"
+
     def mlp(self, layer: int) -> parts.MLP:
         """The linear modules of a decoder layer's MLP, with their names."""
         return parts.mlp_of(self._family, layer)

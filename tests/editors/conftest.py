@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import PIL.Image
 import pytest
@@ -71,6 +72,20 @@ def edits(pictures: list[PIL.Image.Image]) -> list[Edit]:
 def probes(edits: list[Edit], mixture: list[Query]) -> list[Query]:
     """What patched models are asked: the edits, and queries of every sort."""
     return [*(edit.query for edit in edits), *mixture]
+
+
+@pytest.fixture
+def train(edits: list[Edit], pictures: list[PIL.Image.Image]) -> list[TrainEdit]:
+    """What of them can be learned: with rephrases and without, and some answers that shall stay."""
+    facts = (Query(None, "who wrote the book?", "the cat"), Query(None, "a", "small tree"))
+    asked = [replace(one.query, prompt=f"{one.prompt} a") for one in edits]
+    seen = [replace(one.query, image=pictures[(i + 1) % 3]) for i, one in enumerate(edits)]
+    kept = [(Query(pictures[i], "a photo of", "a boat"),) for i in range(3)]
+    return [
+        TrainEdit(edits[0], asked[0], seen[0], facts, kept[1]),
+        TrainEdit(edits[1], asked[1], None, facts[:1], kept[2] + kept[0]),
+        TrainEdit(edits[2], None, None, (), kept[0]),
+    ]
 
 
 @pytest.fixture(scope="session")

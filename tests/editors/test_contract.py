@@ -19,6 +19,7 @@ from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import Snapshot
 from tests.editors.contract import Case, answers, assert_equal, fitted, of
 
+ADAPTED = {"steps": 40, "validate_every": 40}
 CASES = [
     Case("alphaedit", {"samples": 50, "prefix_count": 2, "share": 0.3, "l2": 0.1}),
     Case("calinet", {"forms": ("{prompt}",)}),
@@ -44,6 +45,7 @@ CASES = [
     Case("t-patcher", {"memory": 400}),
     Case("ultraedit", {"lr": 3e-3}),
     Case("wise"),
+    Case("visedit", ADAPTED),
 ]
 TRAIN = 10
 

@@ -43,6 +43,7 @@ CASES = [
     Case("serac-image", FEW | {"mixing": "soft"}),
     Case("t-patcher", {"memory": 40, "steps": 30}),
     Case("ultraedit", {"samples": 4}),
+    Case("visedit", FEW | {"sampled": 4}),
 ]
 
 

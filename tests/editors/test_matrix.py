@@ -42,6 +42,7 @@ WRITTEN = {"samples": 60, "prefix_count": 0, "steps": 20, "lr": 0.1, "decay": 0.
 FREE = {"share": 0.5, "l2": 1e-2}
 RECURSIVE = {"known": 2, "rank": 8, "alpha": 16.0, "eta": 0.1}
 TOLD = {"steps": 12, "batch_size": 2, "lr": 1e-2, "layers": 2, "validate_every": 6}
+ADAPTED = {"steps": 10, "batch_size": 4, "lr": 1e-2, "middle": 16, "validate_every": 10}
 CASES = [
     # Where a subject stands, random weights do not tell its key from others as well as C does.
     Case("alphaedit", WRITTEN | {"edited": (1, 2), "lookup": "prompt", "clamp": 2.0} | FREE, gain=0.1),
@@ -70,6 +71,7 @@ CASES = [
     Case("t-patcher", {"memory": 40, "steps": 10, "lr": 0.1, "memory_weight": 0.1}, gain=0.1),
     Case("ultraedit", {"lr": 1e-2}, gain=0.1),
     Case("wise", {"lr": 0.1, "steps": 5}, gain=0.1),
+    Case("visedit", ADAPTED | {"sampled": 3}, gain=0.1),
 ]
 FAMILIES = dict.fromkeys([*MEMBERS, "aya_vision"], "float32") | {"llava in bfloat16": "bfloat16"}
 """Names in the zoo, and the precision in which they are loaded."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from editors.losses import locality_kl, target_nll
 from editors.mend import MEND, MENDConfig, MENDNetwork, MENDPractice
 from editors.patches.weights import LowRankPatch
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import MLLM, Query
+from mmedit_build.mllm import MLLM
 from tests.editors.conftest import Snapshot, deltas
 
 LAYERS = "language_model.model.decoder.layers"
@@ -28,19 +27,6 @@ LAYERS = "language_model.model.decoder.layers"
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
-
-
-@pytest.fixture
-def train(edits: list[Edit], pictures: list[Any]) -> list[TrainEdit]:
-    facts = (Query(None, "who wrote the book?", "the cat"), Query(None, "a", "small tree"))
-    asked = [replace(one.query, prompt=f"{one.prompt} a") for one in edits]
-    seen = [replace(one.query, image=pictures[(i + 1) % 3]) for i, one in enumerate(edits)]
-    kept = [(Query(pictures[i], "a photo of", "a boat"),) for i in range(3)]
-    return [
-        TrainEdit(edits[0], asked[0], seen[0], facts, kept[1]),
-        TrainEdit(edits[1], asked[1], None, facts[:1], kept[2] + kept[0]),
-        TrainEdit(edits[2], None, None, (), kept[0]),
-    ]
 
 
 def editor(**options: Any) -> MEND:

@@ -62,6 +62,7 @@ DRAWN = [
     Drawn("ultraedit", "train edits", "mean", {"samples": 2}),
     Drawn("wise", "what edits shall not touch", "text"),
     Drawn("wise", "masks", "side", {"steps": 1}, planned=True),
+    Drawn("visedit", "adaptor", "enter.weight", START),
 ]
 
 
