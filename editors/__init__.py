@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EDITORS = {
     "alphaedit": "editors.alphaedit:AlphaEdit",
     "calinet": "editors.calinet:CaliNET",
+    "dualedit": "editors.dualedit:DualEdit",
     "ft": "editors.ft:FT",
     "ft-dataset": "editors.ftdataset:FTDataset",
     "ft-l": "editors.ft:FTL",

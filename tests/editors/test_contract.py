@@ -23,6 +23,7 @@ ADAPTED = {"steps": 40, "validate_every": 40}
 CASES = [
     Case("alphaedit", {"samples": 50, "prefix_count": 2, "share": 0.3, "l2": 0.1}),
     Case("calinet", {"forms": ("{prompt}",)}),
+    Case("dualedit", ADAPTED | {"threshold": 0.5}),
     Case("ft", {"lr": 1e-3}),
     Case("ft-dataset", {"steps": 40, "lr": 1e-1}),
     Case("ft-l", {"norm": 2e-3}),

@@ -23,6 +23,7 @@ FEW: dict[str, Any] = {"steps": 2, "batch_size": 2}
 CASES = [
     Case("alphaedit", {"samples": 20, "prefix_count": 1, "steps": 3, "edited": (2, 3, 4)}),
     Case("calinet", {"forms": ("{prompt}",), "steps": 3}),
+    Case("dualedit", FEW | {"threshold": 0.5}),
     Case("ft", {"steps": 2, "part": "language"}),
     Case("ft-dataset", {"steps": 2}),
     Case("ft-l", {"steps": 2}),

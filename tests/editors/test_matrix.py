@@ -47,6 +47,7 @@ CASES = [
     # Where a subject stands, random weights do not tell its key from others as well as C does.
     Case("alphaedit", WRITTEN | {"edited": (1, 2), "lookup": "prompt", "clamp": 2.0} | FREE, gain=0.1),
     Case("calinet", {"forms": ("{prompt}",), "steps": 5}),
+    Case("dualedit", ADAPTED | {"threshold": -1.0}),
     Case("ft", {"lr": 1e-2, "steps": 3}),
     Case("ft-dataset", {"lr": 1e-1, "steps": 5}, gain=0.01),
     Case("ft-l", {"lr": 1e-2, "steps": 3, "norm": 1e-1}),

@@ -43,6 +43,7 @@ DRAWN = [
     Drawn("ft-dataset", "order", "", {"steps": 2, "batch_size": 1}, planned=True, edits=3),
     Drawn("grace", "values", "values", {"steps": 1}, planned=True),
     Drawn("grace", "images", "radii", {"radius": "balanced", "alpha": 1.0, "steps": 1}, planned=True),
+    Drawn("dualedit", "adaptors", "enter.weight", START),
     Drawn("ike", "types of demonstrations", "pieces", IKE, planned=True),
     Drawn("ke", "network", "lstm", START | {"warmup": 0}),
     Drawn("lora", "A", "right", {"lr": NOTHING_LEARNED, "steps": 1}, planned=True),
