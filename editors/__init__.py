@@ -30,6 +30,7 @@ EDITORS = {
     "kn": "editors.kn:KN",
     "lora": "editors.lora:LoRA",
     "m-ore": "editors.more:MORE",
+    "liveedit": "editors.liveedit:LiveEdit",
     "memit": "editors.memit:MEMIT",
     "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",

@@ -43,9 +43,9 @@ from mmedit_build.mllm import MLLM, Query
 class DualEditConfig(AdaptorConfig):
     """Where the adaptors are, and when they act."""
 
-    text_layer: int = -4
+    text_layer: int = -3
     """The decoder layer after which words are moved; negative ones count from the end."""
-    image_layer: int = -3
+    image_layer: int = -2
     """The decoder layer after which positions of images are moved, not the last one."""
     threshold: float | None = Field(default=None, ge=-1, le=1)
     """How much alike (cosine) the ends of a query's and of an edit's prompt have to be, after the lower one

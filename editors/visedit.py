@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from textwrap import shorten
 from typing import ClassVar
 
 import torch
@@ -39,6 +38,7 @@ from editors.adaptors.patch import Placed, What
 from editors.adaptors.practice import AdaptorPractice, Weighed
 from editors.base import Edit, TrainEdit
 from editors.learning.exercise import Data
+from editors.learning.images import check_images, with_images
 from editors.learning.lessons import Kept
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
@@ -48,7 +48,7 @@ from mmedit_build.recipe.fields import Count
 class VisEditConfig(AdaptorConfig):
     """Where the adaptor is, and how wide its gate."""
 
-    layer: int = -3
+    layer: int = -2
     """The decoder layer after which states are moved, not the last one; negative ones count from the end."""
     gate_middle: Count = 64
     """How wide the gate is inside."""
@@ -76,14 +76,10 @@ class VisEdit(AdaptorEditor):
         return [(layer, "image", self.config.gate_middle)]
 
     def usable(self, train: Sequence[TrainEdit]) -> list[TrainEdit]:
-        return [one for one in train if one.edit.image is not None]
+        return with_images(train)
 
-    def refuse(self, edit: Edit) -> None:
-        if edit.image is None:
-            raise UserError(
-                f"The edit of {shorten(edit.prompt, 60)!r} has no image, and VisEdit moves what images have "
-                "become: edit answers about images."
-            )
+    def check(self, edits: Sequence[Edit]) -> None:
+        check_images(edits)
 
     def make_practice(self, mllm: MLLM, placed: Sequence[Placed], data: Data) -> GatedPractice:
         return GatedPractice(mllm, placed, self.config, data)

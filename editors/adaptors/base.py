@@ -51,8 +51,8 @@ class AdaptorEditor(ABC):
         """The edits that adaptors can learn from."""
         return list(train)
 
-    def refuse(self, edit: Edit) -> None:  # noqa: B027  # not every editor does
-        """Raise a UserError if the adaptors cannot make the edit."""
+    def check(self, edits: Sequence[Edit]) -> None:  # noqa: B027  # not every editor refuses some
+        """Refuse edits that the adaptors cannot make."""
 
     def tuned(self, mllm: MLLM, validation: Sequence[TrainEdit]) -> float | None:  # noqa: ARG002
         """How much alike a query has to be for the patch to act, if that matters."""
@@ -125,7 +125,6 @@ class AdaptorEditor(ABC):
     def _told(self, model: Model, edits: Sequence[Edit]) -> tuple[Told, ...]:
         mllm = unwrapped(model)
         layers = [one.layer for one in self._known()]
-        for edit in edits:
-            self.refuse(edit)
+        self.check(edits)
         # Each by itself, so that an edit comes out the same whatever comes with it.
         return tuple(tell(mllm, [edit.query], layers)[0] for edit in edits)

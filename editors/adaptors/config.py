@@ -11,10 +11,12 @@ from mmedit_build.recipe.fields import Count
 class AdaptorConfig(TrainingConfig):
     """Numbers for small models; those published are in the modules' texts."""
 
-    steps: Count = 200
+    steps: Count = 600
     """The most updates that are made."""
     batch_size: Count = 8
     """Edits that are looked at together, each told to its own queries."""
+    patience: Count = 200
+    """Updates without a better validation after which training stops; the best one is kept."""
     lr: PositiveFloat = 1e-3
     """Learning rate of Adam."""
     middle: Count = 64

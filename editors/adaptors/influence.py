@@ -16,10 +16,12 @@ from editors.patches.hooks import Hook, hooked
 from editors.patches.layers import device_of
 from mmedit_build.mllm import MLLM, Batch, Below
 
+EPSILON = 1e-12
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Influence:
-    """Of some features of an image, by their numbers, in shares of 1."""
+    """Of some features of an image, by their numbers, in shares of 1; 0 where no layer looks so far back."""
 
     features: Tensor
     shares: Tensor
@@ -47,7 +49,8 @@ def sampled_influence(
     found = influence(mllm, below, layers, [row.image[one] for one in features], noises)
     # Where the gate stands, which is told of it.
     device = device_of(mllm, layers.start - 1)
-    return Influence(torch.tensor(features, device=device), (found / found.sum()).to(device))
+    shares = found / found.sum().clamp(min=EPSILON)
+    return Influence(torch.tensor(features, device=device), shares.to(device))
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from editors.adaptors.attention import Attention
+from editors.learning.attention import Attention
 from editors.learning.training import seeded
 
 

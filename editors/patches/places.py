@@ -47,6 +47,11 @@ def asking(batch: Batch) -> Tensor:
     return _marked(batch, lambda row: range(_behind_image(row), row.prompt_length))
 
 
+def of_answer(batch: Batch) -> Tensor:
+    """Which columns hold a target (rows, columns)."""
+    return _marked(batch, lambda row: range(row.prompt_length, row.length))
+
+
 def _behind_image(row: Row) -> int:
     return min(max(row.image, default=0) + 1, row.prompt_length - 1)
 

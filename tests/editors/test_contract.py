@@ -34,6 +34,7 @@ CASES = [
     Case("kn", {"share": 0.7, "steps": 3, "forms": ("{prompt}", "{question}")}),
     Case("lora"),
     Case("m-ore", {"known": 2}),
+    Case("liveedit", ADAPTED | {"margin": -100.0}),
     Case("memit", {"samples": 50, "prefix_count": 2}),
     Case("mend", {"steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 3e-5}),
     Case("mend", {"part": "connector", "steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 1e-4}),
@@ -47,6 +48,7 @@ CASES = [
     Case("ultraedit", {"lr": 3e-3}),
     Case("wise"),
     Case("visedit", ADAPTED),
+    Case("visedit", ADAPTED | {"layer": -3}),
 ]
 TRAIN = 10
 

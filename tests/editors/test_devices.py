@@ -34,6 +34,7 @@ CASES = [
     Case("kn", {"share": 0.5, "steps": 2, "forms": ("{prompt}",), "mode": "enhance"}),
     Case("lora", {"steps": 2}),
     Case("m-ore", {"known": 2, "steps": 2}),
+    Case("liveedit", FEW | {"margin": -100.0}),
     Case("memit", {"samples": 20, "prefix_count": 1, "steps": 3, "edited": (2, 3, 4)}),
     Case("mend", FEW),
     Case("mend", FEW | {"part": "vision"}),

@@ -49,6 +49,7 @@ DRAWN = [
     Drawn("lora", "A", "right", {"lr": NOTHING_LEARNED, "steps": 1}, planned=True),
     Drawn("m-ore", "bases", "right", {"locality": 0, "steps": 1}, planned=True),
     Drawn("m-ore", "train questions", "fc1", {"known": 2}),
+    Drawn("liveedit", "network", "slots", START),
     Drawn("memit", "contexts", "2", FEW),
     Drawn("memit", "texts", "prefixes", FEW),
     Drawn("mend", "network", "down", START | {"rates_lr": NOTHING_LEARNED}),

@@ -157,6 +157,8 @@ def test_influences_are_shares_of_some_features(mllm: MLLM, edits: list[Edit]) -
     assert float(shares[0].shares.sum()) == pytest.approx(1)
     assert torch.equal(shares[0].shares, shares[1].shares)
     assert not torch.equal(shares[0].shares, shares[2].shares)
+    still = sampled_influence(mllm, below, traced(mllm, 2), number=3, noise=0.0, rng=random.Random(0))
+    assert float(still.shares.sum()) <= 1
     # All but the last layer, unless there is no other.
     assert list(traced(mllm, 2)) == [3, 4]
     assert list(traced(mllm, 4)) == [5]
@@ -237,7 +239,7 @@ def test_of_equals_the_newest_counts() -> None:
 def test_what_cannot_be_edited_is_refused(
     mllm: MLLM, editor: VisEdit, train: list[TrainEdit], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="has no image"):
+    with pytest.raises(UserError, match="questions about images alone"):
         editor.plan(mllm, [Edit("text", None, "who wrote the book?", "the cat")])
     with pytest.raises(UserError, match="the last one"):
         fitted(mllm, train, tmp_path, layer=-1)
