@@ -28,9 +28,9 @@ EDITORS = {
     "ike": "editors.ike:IKE",
     "ke": "editors.ke:KE",
     "kn": "editors.kn:KN",
+    "liveedit": "editors.liveedit:LiveEdit",
     "lora": "editors.lora:LoRA",
     "m-ore": "editors.more:MORE",
-    "liveedit": "editors.liveedit:LiveEdit",
     "memit": "editors.memit:MEMIT",
     "mend": "editors.mend:MEND",
     "oracle": "editors.oracle:Oracle",
@@ -41,8 +41,8 @@ EDITORS = {
     "serac-image": "editors.serac:SERACImage",
     "t-patcher": "editors.tpatcher:TPatcher",
     "ultraedit": "editors.ultraedit:UltraEdit",
-    "wise": "editors.wise:WISE",
     "visedit": "editors.visedit:VisEdit",
+    "wise": "editors.wise:WISE",
 }
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests;
 `python -m editors.listed` adds it to lists."""
