@@ -9,12 +9,13 @@ from evaluation.cli import app
 
 def test_a_stream_from_the_command_line_and_its_report(long_dataset: Path, tmp_path: Path) -> None:
     words = [
-        *("--method", "ft", "--dataset", str(long_dataset), "--stream", "1,2", "--orders", "1"),
+        *("--method", "ft,ft-dataset", "--dataset", str(long_dataset), "--stream", "1,2", "--orders", "1"),
         *("--conflicts", "--protocol", "legacy", "--device", "cpu"),
         *("--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")),
     ]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
+    assert "Left out, as what makes all edits at once has no stream: ft-dataset." in result.output
     assert "edits one after the other" in result.output
     assert {path.name for path in (tmp_path / "out" / "vqa").iterdir()} == {"unedited", "streams"}
     assert (tmp_path / "out" / "streams.csv").exists()
