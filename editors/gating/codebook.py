@@ -150,12 +150,12 @@ class CodebookPatch(GatedPatch):
         held: Held[Tensor] = Held()
 
         def look_up(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-            steps = answer_steps(batch, x.shape[1])
+            # A model may lie on several devices, and what is known of a batch on its first.
+            steps = answer_steps(batch, x.shape[1]).to(x.device)
             if self.gate == "token":
                 chosen, steps = _at_each(book, x, steps >= 0), steps.clamp(max=0)
             else:
-                rows = torch.arange(len(x), device=x.device)
-                ends = held.of(batch, x.shape[1], lambda: book.chosen(x[rows, prompt_ends(batch)]))
+                ends = held.of(batch, x.shape[1], lambda: book.chosen(_at_ends(batch, x)))
                 chosen = ends[:, None].expand_as(steps)
             inside = (chosen >= 0) & (steps >= 0) & (steps < lengths[chosen])
             replaced = y.clone()
@@ -187,6 +187,11 @@ class CodebookPatch(GatedPatch):
         labels = tuple(map(tuple, cast("Sequence[Sequence[int]]", fields["labels"])))
         book = Codebook(state.tensors["keys"], state.tensors["radii"], values, labels)
         return cls(int(fields["layer"]), book, fields["gate"])
+
+
+def _at_ends(batch: Batch, x: Tensor) -> Tensor:
+    """What stands at the ends of prompts (rows, in)."""
+    return x[torch.arange(len(x), device=x.device), prompt_ends(batch).to(x.device)]
 
 
 def _at_each(book: Codebook, x: Tensor, where: Tensor) -> Tensor:

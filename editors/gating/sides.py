@@ -107,7 +107,8 @@ class SidePatch(GatedPatch):
 
         def route(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
             moved = torch.stack([distances(phi, beside(x, y, one.change), y) for one in sides])
-            steps = answer_steps(batch, x.shape[1])
+            # A model may lie on several devices, and what is known of a batch on its first.
+            steps = answer_steps(batch, x.shape[1]).to(x.device)
             rows = held.of(batch, x.shape[1], lambda: choose(_over(moved, self._where(batch, steps))))
             chosen = rows[:, None].expand_as(steps)
             if self.gate == "token":
@@ -122,7 +123,9 @@ class SidePatch(GatedPatch):
 
     def _where(self, batch: Batch, steps: Tensor) -> Tensor:
         """Which columns of whole prompts are scored."""
-        return of_text(batch) if self.scored == "text" else batch.valid & (steps <= 0)
+        if self.scored == "text":
+            return of_text(batch).to(steps.device)
+        return batch.valid.to(steps.device) & (steps <= 0)
 
     @property
     def changed(self) -> int:

@@ -82,7 +82,8 @@ def write(
     with hooked(mllm, {linear.name: side}):
         for _ in range(config.steps):
             with torch.enable_grad():
-                loss = target_nll(mllm.logits(wish.query)).mean() + margins(moving, wish, written, config)
+                nll = target_nll(mllm.logits(wish.query)).mean()
+                loss = nll.to(written.device) + margins(moving, wish, written, config)
             now = loss.item()
             if abs(now - before) <= SETTLED and now <= LOW:
                 break

@@ -28,17 +28,19 @@ CASES = [
     Case("ft-dataset", {"steps": 2}),
     Case("ft-l", {"steps": 2}),
     Case("ft-vision", {"steps": 2}),
+    Case("grace", {"steps": 3}),
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}),
     Case("ke", FEW | {"warmup": 0}),
     Case("kn", {"share": 0.5, "steps": 2, "forms": ("{prompt}",)}),
     Case("kn", {"share": 0.5, "steps": 2, "forms": ("{prompt}",), "mode": "enhance"}),
+    Case("liveedit", FEW | {"margin": -100.0}),
     Case("lora", {"steps": 2}),
     Case("m-ore", {"known": 2, "steps": 2}),
-    Case("liveedit", FEW | {"margin": -100.0}),
     Case("memit", {"samples": 20, "prefix_count": 1, "steps": 3, "edited": (2, 3, 4)}),
     Case("mend", FEW),
     Case("mend", FEW | {"part": "vision"}),
     Case("oracle"),
+    Case("remember", {"encoder": "base"}),
     Case("rome", {"samples": 20, "prefix_count": 1, "steps": 3, "layer": 4}),
     Case("scopeedit", {"known": 2, "steps": 2}),
     Case("serac", FEW),
@@ -46,6 +48,7 @@ CASES = [
     Case("t-patcher", {"memory": 40, "steps": 30}),
     Case("ultraedit", {"samples": 4}),
     Case("visedit", FEW | {"sampled": 4}),
+    Case("wise", {"steps": 3}),
 ]
 
 
