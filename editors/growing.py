@@ -2,8 +2,9 @@
 
 What it means to add differs by method, and decides what a step costs:
 
-- Memories grow (SERAC, T-Patcher), and so do sums (KE, MEND, KN). A patch that grew is that of all edits at
-  once: what is added does not depend on what is there, or does so within one `plan` too (T-Patcher).
+- Memories grow (SERAC, T-Patcher, VisEdit, DualEdit, LiveEdit), and so do sums (KE, MEND, KN). A patch that
+  grew is that of all edits at once: what is added does not depend on what is there, or does so within one
+  `plan` too (T-Patcher).
 - Weights move on (FT, MEMIT, AlphaEdit, UltraEdit, CaliNET, ROME): a step starts where the one before it
   ended, as these methods are run in publications. Of ROME, whose `plan` does so by itself, it is the patch of
   all edits at once.

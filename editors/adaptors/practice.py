@@ -48,7 +48,7 @@ class AdaptorPractice(Exercise):
         loss = target_nll(scored[: len(asked)]).sum() / len(lessons)
         if kept.numbers:
             loss = loss + self._locality(kept, scored[len(asked) :])
-        return loss + self.of_gates(weighed, asked)
+        return loss + torch.as_tensor(self.of_gates(weighed, asked)).to(loss)
 
     def of_gates(self, weighed: Sequence[Weighed], asked: Sequence[int]) -> Tensor | float:  # noqa: ARG002
         """What is learned of gates on a batch, of which the first queries ask about their edits."""

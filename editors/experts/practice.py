@@ -56,12 +56,14 @@ class ExpertPractice(Exercise):
         kept = self.drawn_locality(lessons, rng, texts=False)
         seen = self._seen(asked + kept.numbers)
         features = self._features(seen)
-        active = _active(len(lessons), kept.owners, rng)
-        loss = self._answers(lessons, asked, kept, shares_of(self._likeness(features, len(lessons)), active))
+        likeness = self._likeness(features, len(lessons))
+        active = _active(len(lessons), kept.owners, rng).to(likeness.device)
+        loss = self._answers(lessons, asked, kept, shares_of(likeness, active))
         drawn = rng or random.Random(0)
         alike_pairs = neighbours(len(lessons), kept, drawn)
         apart = strangers(len(lessons), kept, drawn)
-        return loss + soft_routing(features, alike_pairs) + hard_routing(features, alike_pairs, apart)
+        routing = soft_routing(features, alike_pairs) + hard_routing(features, alike_pairs, apart)
+        return loss + routing.to(loss)
 
     def _likeness(self, features: Features, number: int) -> Tensor:
         """Of all queries to the edits, which are the first ones."""
