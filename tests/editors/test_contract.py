@@ -32,9 +32,9 @@ CASES = [
     Case("ike", {"encoder": "base", "copies": 0, "updates": 0, "retains": 0, "self_copy": False}),
     Case("ke", {"steps": 20, "batch_size": 4, "warmup": 0, "lr": 1e-4}),
     Case("kn", {"share": 0.7, "steps": 3, "forms": ("{prompt}", "{question}")}),
+    Case("liveedit", ADAPTED | {"margin": -100.0}),
     Case("lora"),
     Case("m-ore", {"known": 2}),
-    Case("liveedit", ADAPTED | {"margin": -100.0}),
     Case("memit", {"samples": 50, "prefix_count": 2}),
     Case("mend", {"steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 3e-5}),
     Case("mend", {"part": "connector", "steps": 4, "batch_size": 4, "lr": 1e-6, "edit_lr": 1e-4}),
@@ -46,9 +46,9 @@ CASES = [
     Case("serac-image", {"steps": 30, "batch_size": 4, "lr": 1e-3, "mixing": "soft"}),
     Case("t-patcher", {"memory": 400}),
     Case("ultraedit", {"lr": 3e-3}),
-    Case("wise"),
     Case("visedit", ADAPTED),
     Case("visedit", ADAPTED | {"layer": -3}),
+    Case("wise"),
 ]
 TRAIN = 10
 

@@ -57,9 +57,9 @@ CASES = [
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}, gain=ANY),
     Case("ke", LEARNED | {"steps": 5, "warmup": 0, "lr": 1e-3, "scale": 1e-2}, gain=0.01),
     Case("kn", {"share": 0.5, "steps": 2, "tokens": 1, "forms": ("{prompt}", "{question}")}, gain=ANY),
+    Case("liveedit", ADAPTED | {"margin": -100.0}, gain=0.1),
     Case("lora", {"lr": 1e-2, "steps": 5}, gain=0.1),
     Case("m-ore", RECURSIVE, gain=0.1),
-    Case("liveedit", ADAPTED | {"margin": -100.0}, gain=0.1),
     Case("memit", WRITTEN | {"edited": (1, 2), "weight": 10.0, "clamp": 2.0}, gain=0.1),
     Case("mend", LEARNED | {"lr": 1e-6, "edit_lr": 1e-3}),
     Case("mend", SEEING | {"part": "connector"}, gain=0.0),
@@ -72,9 +72,8 @@ CASES = [
     Case("serac-image", TOLD | {"mixing": "soft"}),
     Case("t-patcher", {"memory": 40, "steps": 10, "lr": 0.1, "memory_weight": 0.1}, gain=0.1),
     Case("ultraedit", {"lr": 1e-2}, gain=0.1),
-    Case("wise", {"lr": 0.1, "steps": 5}, gain=0.1),
     Case("visedit", ADAPTED | {"sampled": 3}, gain=0.1),
-    Case("visedit", ADAPTED | {"sampled": 3}, gain=0.0),
+    Case("wise", {"lr": 0.1, "steps": 5}, gain=0.1),
 ]
 FAMILIES = dict.fromkeys([*MEMBERS, "aya_vision"], "float32") | {"llava in bfloat16": "bfloat16"}
 """Names in the zoo, and the precision in which they are loaded."""
