@@ -35,6 +35,7 @@ from editors.adaptors.base import AdaptorEditor
 from editors.adaptors.config import AdaptorConfig
 from editors.adaptors.patch import What
 from editors.base import TrainEdit
+from editors.learning.parting import parting
 from editors.patches.layers import leaving
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
@@ -82,16 +83,6 @@ class DualEdit(AdaptorEditor):
             inside.append(alike[: len(asked) - len(kept)])
             outside += [alike[len(asked) - len(kept) :], F.cosine_similarity(others, edits[number], dim=-1)]
         return parting(torch.cat(inside), torch.cat(outside))
-
-
-def parting(inside: Tensor, outside: Tensor) -> float:
-    """The number above which most of the inside lies and most of the outside does not, by shares."""
-    if not len(outside):
-        return float(inside.min())
-    known = torch.cat([inside, outside]).sort().values
-    between = (known[1:] + known[:-1]) / 2
-    right = (inside[:, None] >= between).double().mean(0) + (outside[:, None] < between).double().mean(0)
-    return float(between[right.argmax()])
 
 
 def _ends(mllm: MLLM, queries: Sequence[Query], layer: int) -> Tensor:

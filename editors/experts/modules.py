@@ -136,9 +136,13 @@ class Reader(nn.Module):
 
     def near(self, seen: Seen, experts: Experts, margin: float = 0.0) -> Tensor:
         """Which experts' images are nearer to a query's than the prototype, by a margin (rows, experts)."""
+        found: Tensor = (self.nearness(seen, experts) > margin) & seen.image.any(dim=1, keepdim=True)
+        return found
+
+    def nearness(self, seen: Seen, experts: Experts) -> Tensor:
+        """How much more like the experts' images they are than like the prototype (rows, experts)."""
         image = self.extract.image(seen)
-        nearer = alike(image, experts.image) > self.to_prototype(seen, image) + margin
-        found: Tensor = nearer & seen.image.any(dim=1, keepdim=True)
+        found: Tensor = alike(image, experts.image) - self.to_prototype(seen, image)
         return found
 
     def to_prototype(self, seen: Seen, image: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from editors.adaptors.patch import AdaptorPatch
 from editors.base import Edit, TrainEdit
-from editors.dualedit import DualEdit, DualEditConfig, parting
+from editors.dualedit import DualEdit, DualEditConfig
+from editors.learning.parting import parting
 from editors.patches.hooks import hooked
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query

@@ -28,7 +28,14 @@ from mmedit_build.mllm.rows import pad_left
 from tests.editors.contract import answers, assert_equal
 
 WIDTH = 32
-OPTIONS: dict[str, Any] = {"steps": 2, "batch_size": 2, "middle": 16, "layer": 2, "prototype": 6}
+OPTIONS: dict[str, Any] = {
+    "steps": 2,
+    "batch_size": 2,
+    "middle": 16,
+    "layer": 2,
+    "prototype": 6,
+    "margin": 0.0,
+}
 
 
 @pytest.fixture
@@ -250,6 +257,21 @@ def fitted_practice(mllm: MLLM, editor: LiveEdit, train: list[TrainEdit]) -> Exp
     again = LiveEdit(editor.config)
     again.restore(mllm, editor.fitted())
     return ExpertPractice(mllm, 2, again._known(), editor.config, (train, train))
+
+
+def test_the_margin_is_tuned_unless_one_is_given(
+    mllm: MLLM, train: list[TrainEdit], edits: list[Edit], tmp_path: Path
+) -> None:
+    tuned = fitted(mllm, train, tmp_path, margin=None)
+    again = LiveEdit(tuned.config)
+    again.restore(mllm, tuned.fitted())
+    patch = again.plan(mllm, edits)
+    assert patch.margin == tuned._margin != 0
+    # Half way between what the one edit held out asks and what shall stay.
+    reader, own = patch.reader, again.plan(mllm, [train[2].edit]).experts
+    inside = float(reader.nearness(seen(mllm, train[2].edit.query), own))
+    outside = float(reader.nearness(seen(mllm, train[2].image_locality[0]), own))
+    assert patch.margin == pytest.approx((inside + outside) / 2, abs=1e-4)
 
 
 def test_what_cannot_be_edited_is_refused(
