@@ -162,7 +162,8 @@ class _Run:
             number = report.step * config.accumulate + part
             loss = learning.loss(self._batch(number), random.Random(f"{config.seed}/batch {number}"))
             (loss / config.accumulate).backward()
-        norm = nn.utils.clip_grad_norm_(learning.module.parameters(), config.clip)
+        # One by one, as what is learned may lie on several devices.
+        norm = nn.utils.clip_grad_norm_(learning.module.parameters(), config.clip, foreach=False)
         if norm.isfinite():
             self._set_rates()
             learning.optimizer.step()
