@@ -20,7 +20,7 @@ from mmedit_build.miniature.train.autoencoder import KL_WEIGHT, pixels, thing_we
 from mmedit_build.miniature.train.drawings import Drawings, Rows
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 
-FINISHING = Stage("finishing", steps=5700, rate=6e-4, batch=12, decay=0.0, average=0.99)
+FINISHING = Stage("finishing", steps=6900, rate=6e-4, batch=12, decay=0.0, average=0.99)
 SIGHT_WEIGHT = 0.2
 """How much it counts what a vision tower makes of an image, against its pixels."""
 FARTHEST = 1.2
