@@ -34,6 +34,7 @@ Scenes = Mapping[str, Scene]
 """By the ids of images."""
 SAME_ANSWER = "paintings on which the edit's question has the same answer"
 STILL_TRUE = "paintings of which the target caption is true"
+RIGHT_HOPS = "portability probes that are right"
 QUIZZED = ("quiz", "target_seen")
 """Scores of a painting that was asked about."""
 
@@ -161,7 +162,7 @@ def _of_hops(finished: Sequence[EditRow]) -> Iterator[Measure]:
     probes = [(row, hop) for row in finished if row.portability for hop in row.portability.hops]
     if probes:
         right = (is_right(row.question, row.target, hop) for row, hop in probes)
-        yield share("extend", "portability probes that are right", right, 0.98)
+        yield share("extend", RIGHT_HOPS, right, 0.98)
 
 
 def _by_task(rows: Iterable[EditRow]) -> tuple[list[EditRow], list[EditRow]]:

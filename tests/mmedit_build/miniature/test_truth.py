@@ -17,14 +17,14 @@ from mmedit_build.console import silent
 from mmedit_build.engine.shards import read_rows, write_rows
 from mmedit_build.miniature import __main__ as command
 from mmedit_build.miniature.measure.base import shown
-from mmedit_build.miniature.truth import SAME_ANSWER, STILL_TRUE, drawn_anew, measure_truth
+from mmedit_build.miniature.truth import RIGHT_HOPS, STILL_TRUE, drawn_anew, measure_truth
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import ROWS, Work
 
 DOCS = Path(__file__).parents[3] / "docs"
 SEED, TRAIN, VAL = "small", 60, 100
-MISSED = {SAME_ANSWER, STILL_TRUE}
+MISSED = {STILL_TRUE, RIGHT_HOPS}
 """Bars that are known to be missed, and by how much: see docs/miniature.md."""
 Change = Callable[[EditRow], EditRow]
 
