@@ -50,7 +50,7 @@ def test_no_row_is_lost_and_none_paid_twice_on_a_bad_day(chat_server: Any, open_
     assert chat_server.most_at_once <= 8 + sum("hang" in fault for fault in script)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_alone_is_tried_again(chat_server: Any, open_chat: Any, fault: dict[str, Any]) -> None:
     chat_server.script.append(fault)
     assert texts(open_chat().ask([request("x")])) == ["reply to x"]
