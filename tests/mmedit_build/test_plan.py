@@ -23,7 +23,9 @@ def build(tmp_path: Path, make_edit: MakeEdit) -> Build:
     """Ten mined questions, to be rephrased by a model that cannot be reached."""
     recipe = load_recipe()
     model = Endpoint(model="chat", base_url="http://127.0.0.1:9/v1", price=Price(input=1.0, output=2.0))
-    rephrase = recipe.rephrase.model_copy(update={"model": model, "candidates": 3, "max_tokens": 50})
+    rephrase = recipe.rephrase.model_copy(
+        update={"model": model, "judge": None, "candidates": 3, "max_tokens": 50}
+    )
     work = Work(tmp_path)
     edits = [make_edit(number, question=f"How many cats are there, {number}?") for number in range(1, 11)]
     finish(work, "mine", edits, edits)
