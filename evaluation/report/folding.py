@@ -10,7 +10,7 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.report.board import Board, is_unedited
 from evaluation.report.runs import Run, by_family
 
-MANY = 12
+MANY = 16
 """Methods up to which all are shown."""
 FEW = 8
 """Those that are shown first of more than that, if there are no more families."""
