@@ -84,7 +84,7 @@ class AdaptorPatch(HookPatch):
         return adapting(mllm, self.placed, self.edits, choose)
 
     def touched(self, mllm: MLLM) -> Area:  # noqa: ARG002  # layers are counted from the front
-        return {f"{one.what} positions after the layer": (one.layer,) for one in self.placed}
+        return {f"output at {one.what} positions": (one.layer,) for one in self.placed}
 
     @property
     def changed(self) -> int:

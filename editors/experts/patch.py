@@ -44,7 +44,7 @@ class ExpertPatch(GatedPatch):
         return {mllm.layer_name(self.layer): add}
 
     def touched(self, mllm: MLLM) -> Area:  # noqa: ARG002  # the layer is counted from the front
-        return {"what leaves the layer": (self.layer,)}
+        return {"output": (self.layer,)}
 
     @property
     def changed(self) -> int:

@@ -132,8 +132,8 @@ def test_layers_may_be_the_same_and_not_the_last(
     editor = fitted(mllm, train, tmp_path, image_layer=1, threshold=-1.0)
     patch = editor.plan(mllm, edits[:1])
     assert patch.touched(mllm) == {
-        "text positions after the layer": (1,),
-        "image positions after the layer": (1,),
+        "output at text positions": (1,),
+        "output at image positions": (1,),
     }
     with patch.applied(mllm) as model:
         after = answers(model, [edits[0].query])
