@@ -84,7 +84,7 @@ class LiveEdit:
     def __init__(self, config: LiveEditConfig) -> None:
         self.config = config
         self._learned: tuple[Writer, Reader] | None = None
-        self._margin: float | None = None
+        self._margin = 0.0
         self._report = Report()
 
     # Learning
@@ -108,13 +108,12 @@ class LiveEdit:
         self._report = learn(practice, self.config, work=work, advance=advance)
         practice.module.requires_grad_(False)
         self._learned = learned
-        self._margin = self.config.margin
-        if self._margin is None:
-            self._margin = self._tuned(mllm, data[1])
+        margin = self.config.margin
+        self._margin = self._tuned(mllm, data[1]) if margin is None else margin
 
     def fitted(self) -> State:
-        fields = {"training": asdict(self._report), "margin": self._margin}
-        return State(nn.ModuleList(self._known()).state_dict(), fields)
+        known = nn.ModuleList(self._known()).state_dict()
+        return State(known, {"training": asdict(self._report), "margin": self._margin})
 
     def restore(self, mllm: MLLM, state: State) -> None:
         learned = self._new(mllm)
@@ -164,7 +163,7 @@ class LiveEdit:
         mllm = unwrapped(model)
         _, reader = self._known()
         experts = Experts.joined(self._written(mllm, edits))
-        return ExpertPatch(mllm.layer_index(self.config.layer), reader, experts, self._margin or 0.0)
+        return ExpertPatch(mllm.layer_index(self.config.layer), reader, experts, self._margin)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> ExpertPatch:
         """The experts of these edits stand beside those before them."""

@@ -21,7 +21,6 @@ import torch
 from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from editors.associations.lookup import layer_name
 from editors.base import Edit, Model, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
@@ -147,7 +146,7 @@ def linears(mllm: MLLM, wanted: Sequence[str], layers: Sequence[int] | None) -> 
 
 
 def _linears_of(mllm: MLLM, layer: int, wanted: Sequence[str]) -> Iterator[tuple[str, nn.Linear]]:
-    place, mlp = layer_name(mllm, layer), mllm.mlp(layer)
+    place, mlp = mllm.layer_name(layer), mllm.mlp(layer)
     roles = {"up": mlp.up, "down": mlp.down} | ({} if mlp.gate is None else {"gate": mlp.gate})
     patterns = [roles[one].name.removeprefix(f"{place}.") if one in roles else one for one in wanted]
     for name, module in mllm.layer(layer).named_modules():

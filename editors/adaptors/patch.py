@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -156,6 +157,11 @@ def adapting(
     """
     held: Held[Choice] = Held()
     lowest = placed[0].layer
+    here: dict[int, list[tuple[int, Placed]]] = defaultdict(list)
+    for number, one in enumerate(placed):
+        here[one.layer].append((number, one))
+        # Patches read from files lie in main memory, wherever the layer is.
+        one.adaptor.to(device_of(mllm, one.layer))
 
     def adapt(layer: int, batch: Batch, _: Tensor, y: Tensor) -> Tensor:
         if y.shape[1] != batch.valid.shape[1]:
@@ -164,9 +170,9 @@ def adapting(
             chosen, near = held.of(batch, y.shape[1], lambda: choose(batch, y))
         else:
             chosen, near = (one.to(y.device) for one in held.known(batch))
-        for number, one in enumerate(placed):
+        for number, one in here[layer]:
             columns = Columns(one.columns(batch).to(y.device) & near[:, None])
-            if one.layer == layer and columns.real.any():
+            if columns.real.any():
                 told = _signals([edits[i] for i in chosen.tolist()], number, one.adaptor.enter.weight)
                 change, logits = one.adaptor(columns.take(y).to(told.states.dtype), told)
                 y = columns.add(y, change)
@@ -174,10 +180,7 @@ def adapting(
                     see(logits, columns.real)
         return y
 
-    for one in placed:
-        # Patches read from files lie in main memory, wherever the layer is.
-        one.adaptor.to(device_of(mllm, one.layer))
-    return {mllm.layer_name(one.layer): partial(adapt, one.layer) for one in placed}
+    return {mllm.layer_name(layer): partial(adapt, layer) for layer in here}
 
 
 def _signals(edits: Sequence[Told], number: int, like: Tensor) -> Signals:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from editors.adaptors.config import AdaptorConfig
 from editors.adaptors.patch import Choice, Placed, Told, adapting, tell
-from editors.learning.exercise import Data, Exercise, Locality
+from editors.learning.exercise import Data, Exercise
 from editors.learning.lessons import Kept, Lesson
-from editors.losses import locality_kl, target_nll
+from editors.losses import target_nll
 from editors.patches.hooks import hooked
 from mmedit_build.mllm import MLLM, Batch, Scored
 
@@ -47,7 +47,7 @@ class AdaptorPractice(Exercise):
         scored, weighed = self._scored(edits, asked + kept.numbers, owners)
         loss = target_nll(scored[: len(asked)]).sum() / len(lessons)
         if kept.numbers:
-            loss = loss + self._locality(kept, scored[len(asked) :])
+            loss = loss + self.moved(kept, scored[len(asked) :])
         return loss + torch.as_tensor(self.of_gates(weighed, asked)).to(loss)
 
     def of_gates(self, weighed: Sequence[Weighed], asked: Sequence[int]) -> Tensor | float:  # noqa: ARG002
@@ -69,10 +69,6 @@ class AdaptorPractice(Exercise):
 
         with hooked(self._mllm, adapting(self._mllm, self._placed, edits, choose, see)):
             return self._mllm.logits(self._pool.below(numbers, self._placed[0].layer)), weighed
-
-    def _locality(self, kept: Locality, after: Sequence[Scored]) -> Tensor:
-        before = self.unedited(kept.numbers, "target")
-        return kept.mean([locality_kl([one], [other]) for one, other in zip(before, after, strict=True)])
 
     def _tell(self, numbers: Sequence[int]) -> list[Told]:
         layers = [one.layer for one in self._placed]

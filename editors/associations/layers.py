@@ -18,7 +18,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from editors.associations.base import AssociationConfig, as_patch, look_up, rewriting
-from editors.associations.lookup import Contexts, Places, layer_name
+from editors.associations.lookup import Contexts, Places
 from editors.associations.moments import in_float64
 from editors.associations.values import learn_values
 from editors.patches.weights import Factors, LowRankPatch
@@ -62,7 +62,7 @@ class Written:
 
     def patch(self, config: LayersConfig, write: Write) -> LowRankPatch:
         """What all layers together are changed by."""
-        mllm, top = self.mllm, layer_name(self.mllm, self.layers[-1])
+        mllm, top = self.mllm, self.mllm.layer_name(self.layers[-1])
         values = learn_values(mllm, self.contexts, self.layers[-1], top, config)
         wanted = in_float64(values.start + values.delta)
         written: list[LowRankPatch] = []

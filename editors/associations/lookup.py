@@ -134,13 +134,6 @@ def _looked(seen: Mapping[int, tuple[Tensor, Tensor]]) -> Looked:
     return Looked(torch.stack(inputs), torch.stack(outputs))
 
 
-def layer_name(mllm: MLLM, layer: int) -> str:
-    """The dotted name of a decoder layer."""
-    module = mllm.layer(layer)
-    names: list[str] = [name for name, one in mllm.model.named_modules() if one is module]
-    return names[0]
-
-
 def write_prefixes(mllm: MLLM, lengths: Sequence[int], seed: int) -> list[str]:
     """Texts drawn from the model, to stand before prompts: so many tokens of each after its first word."""
     random = torch.Generator().manual_seed(seed)

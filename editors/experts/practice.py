@@ -15,10 +15,10 @@ from editors.experts.patch import added
 from editors.learning.exercise import Data, Exercise, Locality
 from editors.learning.lessons import Kept, Lesson
 from editors.learning.training import TrainingConfig
-from editors.losses import locality_kl, target_nll
+from editors.losses import target_nll
 from editors.patches.hooks import hooked
 from editors.patches.layers import leaving
-from mmedit_build.mllm import MLLM, Batch, Scored
+from mmedit_build.mllm import MLLM, Batch
 from mmedit_build.mllm.rows import pad_left
 
 Pairs = list[tuple[int, int]]
@@ -80,11 +80,7 @@ class ExpertPractice(Exercise):
         with hooked(self._mllm, {self._mllm.layer_name(self._layer): add}):
             scored = self._mllm.logits(self._pool.below([*asked, *kept.numbers], self._layer))
         loss = target_nll(scored[: len(asked)]).sum() / len(lessons)
-        return loss + self._locality(kept, scored[len(asked) :]) if kept.numbers else loss
-
-    def _locality(self, kept: Locality, after: Sequence[Scored]) -> Tensor:
-        before = self.unedited(kept.numbers, "target")
-        return kept.mean([locality_kl([one], [other]) for one, other in zip(before, after, strict=True)])
+        return loss + self.moved(kept, scored[len(asked) :]) if kept.numbers else loss
 
     def _features(self, seen: Seen) -> Features:
         reader, writer = self._reader, self._writer

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from editors.base import TrainEdit
 from editors.learning.lessons import Lesson, Pool
 from editors.learning.training import TrainingConfig
+from editors.losses import locality_kl
 from mmedit_build.mllm import MLLM, Positions, Scored
 
 Data = tuple[Sequence[TrainEdit], Sequence[TrainEdit]]
@@ -78,6 +79,11 @@ class Exercise(ABC):
     def unedited(self, numbers: Sequence[int], positions: Positions) -> list[Scored]:
         """What the unedited model says to queries of the pool."""
         return self._mllm.score(self._pool.below(numbers, self._mllm.n_layers), positions=positions)
+
+    def moved(self, kept: Locality, after: Sequence[Scored]) -> Tensor:
+        """How far the answers that shall stay have moved, at their targets: KL(before || after)."""
+        before = self.unedited(kept.numbers, "target")
+        return kept.mean([locality_kl([one], [other]) for one, other in zip(before, after, strict=True)])
 
     def drawn_locality(
         self, lessons: Sequence[Lesson], rng: random.Random | None, *, texts: bool

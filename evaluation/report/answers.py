@@ -11,7 +11,7 @@ from evaluation.drawing.svg import clip
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board, is_unedited, percent
-from evaluation.report.folding import foremost, unfolding
+from evaluation.report.folding import unfolding
 from evaluation.report.runs import Run
 from evaluation.report.sections import swatch
 from evaluation.results.records import CaseResult, ProbeResult
@@ -77,7 +77,7 @@ def answers_table(judged: Judged) -> Html:
     probes = judged.probes
     heads = [_head(judged, probe) for probe in probes.values()]
     head = tag("thead", tag("tr", tag("td"), *heads))
-    named = foremost(judged.board)
+    named = judged.board.foremost
     edited = [(run, _row(judged, run, one)) for run, one in judged.results if not is_unedited(run)]
     before = [_before(judged)] if probes else []
     first = _table([head], [*before, *(row for run, row in edited if run.name in named)])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
@@ -28,6 +29,11 @@ NAMES = {
     "I-Loc near": "Image locality, near",
 }
 """The headline columns in words."""
+MANY = 16
+"""Methods up to which all are shown."""
+FEW = 8
+"""Those that are shown first of more than that, if there are no more families."""
+SANITY = "sanity"
 ABOUT = {
     "Rel": "the edited question itself",
     "Rel second": "the fact that is edited along with the image",
@@ -55,6 +61,8 @@ class Board:
     looks: Looks
     estimates: dict[tuple[ProtocolName, str, str], Estimate]
     """By protocol, column and run."""
+    foremost: frozenset[str]
+    """The names of runs to show first: all, or of very many the best."""
 
     def of(self, protocol: ProtocolName, column: str, run: str) -> Estimate | None:
         return self.estimates.get((protocol, column, run))
@@ -89,7 +97,32 @@ def make_board(task: Task, runs: Sequence[Run], looks: Looks | None = None) -> B
                 found = estimated(run.results, of)
                 if found is not None:
                     estimates[protocol, column, run.name] = found
-    return Board(task, runs, protocols, looks or make_looks(runs), estimates)
+    board = Board(task, runs, protocols, looks or make_looks(runs), estimates, frozenset())
+    return replace(board, foremost=_foremost(board))
+
+
+def _foremost(board: Board) -> frozenset[str]:
+    """Of very many runs the best of each family, then the best of the others.
+
+    The best have the highest mean of all headline numbers, of free answers if there are any. What tests the
+    evaluation is not among them, nor what is shown the answers.
+    """
+    if len(board.edited) <= MANY:
+        return frozenset(run.name for run in board.runs)
+    ranked = sorted(filter(_may_lead, board.edited), key=lambda run: _mean(board, run), reverse=True)
+    first = [*{run.family: run for run in reversed(ranked)}.values()]
+    chosen = first + [run for run in ranked if run not in first][: max(0, FEW - len(first))]
+    return frozenset(run.name for run in [*chosen, *filter(is_unedited, board.runs)])
+
+
+def _may_lead(run: Run) -> bool:
+    return run.family != SANITY and not (run.header.about and run.header.about.leaks)
+
+
+def _mean(board: Board, run: Run) -> float:
+    protocol = board.protocols[-1]
+    found = [one.mean for column in board.columns if (one := board.of(protocol, column, run.name))]
+    return fmean(found) if found else 0.0
 
 
 def percent(share: float) -> str:

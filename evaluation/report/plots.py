@@ -20,7 +20,6 @@ from evaluation.drawing.svg import (
 )
 from evaluation.protocols.base import ProtocolName
 from evaluation.report.board import NAMES, Board, in_words, percent
-from evaluation.report.folding import foremost
 from evaluation.report.looks import mark
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate
@@ -172,7 +171,6 @@ Axis = tuple[ProtocolName, str]
 
 
 def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:
-    named = foremost(board)
     points: list[Point] = []
     arms: list[Box] = []
     crosses: list[str] = []
@@ -184,7 +182,7 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
             continue
         point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, 22))
         tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
-        if run.name not in named:
+        if run.name not in board.foremost:
             pale.append(mark(point.x, point.y, board.looks[run.name], tip))
             continue
         points.append(point)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from editors.associations.lookup import layer_name
 from editors.associations.moments import Covariance
 from editors.associations.values import learn_values
 from editors.base import Edit, TrainEdit
@@ -99,7 +98,7 @@ def states(mllm: MLLM, edits: list[Edit], layer: int) -> Tensor:
 
 def test_each_layer_takes_its_share_of_what_is_missing(mllm: MLLM, edits: list[Edit], tmp_path: Path) -> None:
     memit = fitted(mllm, edits, tmp_path, edited=(4, 2, 3), weight=1e-3)
-    top = layer_name(mllm, 4)
+    top = mllm.layer_name(4)
     values = learn_values(mllm, memit.contexts(mllm, edits), 4, top, memit.config)
     wanted = (values.start + values.delta).mT
     patch = memit.plan(mllm, edits)
@@ -116,7 +115,7 @@ def test_each_layer_takes_its_share_of_what_is_missing(mllm: MLLM, edits: list[E
 
 def test_one_layer_takes_all(mllm: MLLM, edits: list[Edit], tmp_path: Path) -> None:
     memit = fitted(mllm, edits, tmp_path, edited=(3,), weight=1e-6, prefix_count=0)
-    values = learn_values(mllm, memit.contexts(mllm, edits), 3, layer_name(mllm, 3), memit.config)
+    values = learn_values(mllm, memit.contexts(mllm, edits), 3, mllm.layer_name(3), memit.config)
     with memit.plan(mllm, edits).applied(mllm):
         after = states(mllm, edits, 3)
     wanted = (values.start + values.delta).mT

@@ -11,7 +11,6 @@ import torch
 from editors.associations.lookup import (
     STARTS,
     Lookup,
-    layer_name,
     look,
     make_contexts,
     places,
@@ -93,13 +92,13 @@ def test_a_subject_that_is_not_in_the_prompt_is_told(mllm: MLLM, wish: Edit, sub
 def test_what_modules_take_in_and_give_out(mllm: MLLM, mixture: list[Query]) -> None:
     where = places(mllm, [(query, None) for query in mixture], 2)
     name = mllm.mlp(3).down.name
-    seen = look(mllm, where, [name, layer_name(mllm, 4)])
+    seen = look(mllm, where, [name, mllm.layer_name(4)])
     # One query at a time the rows have no padding, and the position can be told by hand.
     for number, query in enumerate(mixture):
         below = mllm.below([query], 5)
         last = below.rows[0].prompt_length - 1
         expected = below.hidden[0][last]
-        torch.testing.assert_close(seen[layer_name(mllm, 4)].outputs[number], expected)
+        torch.testing.assert_close(seen[mllm.layer_name(4)].outputs[number], expected)
     down = mllm.mlp(3).down.module
     torch.testing.assert_close(down(seen[name].inputs), seen[name].outputs)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from editors.associations.lookup import Contexts, layer_name, make_contexts
+from editors.associations.lookup import Contexts, make_contexts
 from editors.associations.values import ValueConfig, Values, learn_values
 from editors.base import Edit
 from mmedit_build.mllm import MLLM, Query
@@ -73,7 +73,7 @@ def test_it_descends_the_loss_of_the_paper(mllm: MLLM, contexts: list[Contexts])
 
 
 def test_the_start_is_what_comes_out_for_the_bare_prompt(mllm: MLLM, contexts: list[Contexts]) -> None:
-    layer = learn_values(mllm, contexts, LAYER, layer_name(mllm, LAYER), ValueConfig(steps=1))
+    layer = learn_values(mllm, contexts, LAYER, mllm.layer_name(LAYER), ValueConfig(steps=1))
     for start, one in zip(layer.start, contexts, strict=True):
         below = mllm.below([one.rewriting[0]], LAYER + 1)
         torch.testing.assert_close(start, below.hidden[0][below.rows[0].prompt_length - 1])

@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 
 from evaluation.drawing.markup import Html
-from evaluation.report.board import Board, make_board
-from evaluation.report.folding import FEW, MANY, folded, foremost, lead
+from evaluation.report.board import FEW, MANY, Board, make_board
+from evaluation.report.folding import folded, lead
 from evaluation.report.page import render
 from evaluation.report.runs import Run
 from evaluation.results.about import About
@@ -30,9 +30,9 @@ def names(board: Board) -> Html:
     return Html(" ".join(f"<i>{run.name}</i>" for run in board.runs))
 
 
-def test_a_dozen_methods_are_all_shown(make_runs: MakeRuns) -> None:
+def test_not_very_many_methods_are_all_shown(make_runs: MakeRuns) -> None:
     board = make_board("vqa", made(make_runs, MANY))
-    assert foremost(board) == {run.name for run in board.runs}
+    assert board.foremost == {run.name for run in board.runs}
     assert folded(board, names) == names(board)
     assert not lead(board)
 
@@ -42,7 +42,7 @@ def test_of_more_the_best_of_each_family_and_the_best_of_the_rest_are(make_runs:
     # The worst of all is alone in its family, and the best are what tests the evaluation.
     runs[1] = _of(runs[1], "locate and edit")
     board = make_board("vqa", runs)
-    first = foremost(board)
+    first = board.foremost
     assert len(first) == FEW + 1
     assert {"unedited", "m0", "m22", "m21", "m19", "m18", "m16", "m15", "m13"} == first
     assert "the others are folded" in lead(board)
