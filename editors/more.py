@@ -40,10 +40,10 @@ from torch import Tensor
 from editors.base import Edit, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
+from editors.patches.growing import GrowingPatch
 from editors.patches.weights import Factors
 from editors.recursive.config import RecursiveConfig
 from editors.recursive.looking import projector
-from editors.recursive.patch import RecursivePatch
 from editors.recursive.steps import Adapter, Steps, group_of, new
 from mmedit_build.mllm import MLLM, Query
 
@@ -118,12 +118,12 @@ class MORE:
 
     # Planning
 
-    def plan(self, model: Model, edits: Sequence[Edit]) -> RecursivePatch:
+    def plan(self, model: Model, edits: Sequence[Edit]) -> GrowingPatch:
         return self._made(self._steps(unwrapped(model), {}), edits)
 
-    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> RecursivePatch:
+    def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> GrowingPatch:
         """As edits that are planned together are: after those before them."""
-        assert isinstance(made.patch, RecursivePatch)
+        assert isinstance(made.patch, GrowingPatch)
         mllm = unwrapped(model)
         return self._made(self._steps(mllm, _adapters(mllm, made.patch)), edits)
 
@@ -134,15 +134,15 @@ class MORE:
         }
         return Steps(mllm, adapters, self.config)
 
-    def _made(self, steps: Steps, edits: Sequence[Edit]) -> RecursivePatch:
+    def _made(self, steps: Steps, edits: Sequence[Edit]) -> GrowingPatch:
         known = self._known()
         for edit in edits:
             moved = steps.make(edit.query)
             steps.recall(moved, self._kept(known, edit))
         there = {name: one for name, one in steps.adapters.items() if one.moved}
-        return RecursivePatch(
+        return GrowingPatch(
             {name: Factors(one.left, one.right) for name, one in there.items()},
-            {name: one.inverses for name, one in there.items()},
+            {f"{name}:{n}": of for name, one in there.items() for n, of in enumerate(one.inverses)},
         )
 
     def _kept(self, known: Mapping[str, Tensor], edit: Edit) -> dict[str, list[Tensor]]:
@@ -158,15 +158,21 @@ class MORE:
         return found
 
 
-def _adapters(mllm: MLLM, patch: RecursivePatch) -> dict[str, Adapter]:
+def _adapters(mllm: MLLM, patch: GrowingPatch) -> dict[str, Adapter]:
     """What edits have moved so far, where their modules lie."""
     found = {}
     for name, pair in patch.factors.items():
         device = mllm.model.get_parameter(name).device
-        inverses = tuple(one.to(device) for one in patch.inverses[name])
+        inverses = tuple(one.to(device) for one in inverses_of(patch, name))
         sides = (pair.left.to(device), pair.right.to(device))
         found[name] = Adapter(group_of(mllm, name), *sides, inverses, moved=True)
     return found
+
+
+def inverses_of(patch: GrowingPatch, weight: str) -> tuple[Tensor, ...]:
+    """P of a weight's own ranks, and of those that text and image share, if any."""
+    names = (f"{weight}:{number}" for number in range(2))
+    return tuple(patch.known[name] for name in names if name in patch.known)
 
 
 class ScopeEdit(MORE):

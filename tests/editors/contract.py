@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from editors import load_editor
-from editors.base import Editor, Learner, TrainEdit
+from editors.base import Edit, Editor, Learner, TrainEdit
 from editors.checking.duties import logits_of as answers
 from mmedit_build.mllm import MLLM, Query
 
-__all__ = ["Case", "answers", "assert_equal", "fitted", "of"]
+__all__ = ["Case", "answers", "assert_equal", "assert_takes_in_any_order", "fitted", "of"]
 
 
 @dataclass(frozen=True)
@@ -51,3 +51,15 @@ def of(one: TrainEdit) -> list[Query]:
 def assert_equal(one: list[Tensor], other: list[Tensor]) -> None:
     assert len(one) == len(other)
     assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def assert_takes_in_any_order(editor: Editor, mllm: MLLM, edits: Sequence[Edit]) -> None:
+    """A batch of edits makes all of them, whichever is named first."""
+    queries = [one.query for one in edits]
+    with editor.plan(mllm, edits).applied(mllm) as model:
+        one = model.score(queries)
+    with editor.plan(mllm, edits[::-1]).applied(mllm) as model:
+        other = model.score(queries)
+    for first, second, before in zip(one, other, mllm.score(queries), strict=True):
+        torch.testing.assert_close(first.logits, second.logits, rtol=0, atol=1e-2)
+        assert first.log_prob > before.log_prob + 1

@@ -17,6 +17,7 @@ from editors.growing import Made
 from editors.patches.growing import GrowingPatch
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import IN, OUT, deltas, drawn
+from tests.editors.contract import assert_takes_in_any_order
 
 EDITS, EARLIER, TAKEN = 3, 2, 5
 CPU = torch.device("cpu")
@@ -193,15 +194,7 @@ def last_rank(patch: GrowingPatch, name: str) -> Any:
 
 
 def test_a_batch_of_edits_takes_in_any_order(mllm: MLLM, edits: list[Edit], tmp_path: Path) -> None:
-    editor = fitted(mllm, edits, tmp_path)
-    queries = [one.query for one in edits]
-    with editor.plan(mllm, edits).applied(mllm) as model:
-        one = model.score(queries)
-    with editor.plan(mllm, edits[::-1]).applied(mllm) as model:
-        other = model.score(queries)
-    for first, second, before in zip(one, other, mllm.score(queries), strict=True):
-        torch.testing.assert_close(first.logits, second.logits, rtol=0, atol=1e-2)
-        assert first.log_prob > before.log_prob + 1
+    assert_takes_in_any_order(fitted(mllm, edits, tmp_path), mllm, edits)
 
 
 def test_without_a_step_nothing_is_missing(mllm: MLLM, edits: list[Edit], tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from editors.adaptors.patch import AdaptorPatch
 from editors.base import Edit, TrainEdit
 from editors.dualedit import DualEdit, DualEditConfig
 from editors.learning.parting import parting
-from editors.patches.hooks import hooked
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import MLLM, Batch, Query
+from mmedit_build.mllm import MLLM, Query
 from tests.editors.contract import answers, assert_equal
+from tests.editors.test_visedit import moved as positions_moved
 
 OPTIONS: dict[str, Any] = {"steps": 2, "batch_size": 2, "middle": 16, "text_layer": 1, "image_layer": 3}
 
@@ -32,16 +32,7 @@ def fitted(mllm: MLLM, train: Sequence[TrainEdit], folder: Path, **options: Any)
 def moved(mllm: MLLM, patch: AdaptorPatch, query: Query, number: int) -> list[int]:
     """The positions of a query that the adaptor of that number moves."""
     alone = AdaptorPatch(patch.placed[number : number + 1], _told(patch, number), patch.threshold)
-    kept: list[torch.Tensor] = []
-
-    def keep(batch: Batch, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-        kept.append(y.clone())
-        return y
-
-    layer = mllm.layer_name(alone.placed[0].layer)
-    with hooked(mllm, {layer: keep}), alone.applied(mllm), hooked(mllm, {layer: keep}):
-        mllm.score([query])
-    return (kept[0] != kept[1]).any(dim=-1)[0].nonzero()[:, 0].tolist()
+    return positions_moved(mllm, alone, query)
 
 
 def _told(patch: AdaptorPatch, number: int) -> Any:

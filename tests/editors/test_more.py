@@ -14,10 +14,10 @@ from editors import load_editor
 from editors.base import Edit, State, TrainEdit
 from editors.growing import Made, grow
 from editors.losses import target_nll
-from editors.more import MORE, ScopeEdit, ScopeEditConfig
+from editors.more import MORE, ScopeEdit, ScopeEditConfig, inverses_of
+from editors.patches.growing import GrowingPatch
 from editors.recursive.config import RecursiveConfig
 from editors.recursive.memory import recalled
-from editors.recursive.patch import RecursivePatch
 from editors.saving import kept_bytes
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
@@ -81,7 +81,7 @@ def test_steps_of_no_size_change_nothing(mllm: MLLM, edits: list[Edit]) -> None:
 
 def test_the_first_step_goes_along_the_gradient_and_recalls_its_key(mllm: MLLM, edits: list[Edit]) -> None:
     patch = more(layers=[-1], steps=1, ridge=2.0).plan(mllm, edits[:1])
-    pair, (inverse,) = patch.factors[FC1], patch.inverses[FC1]
+    pair, (inverse,) = patch.factors[FC1], inverses_of(patch, FC1)
     gradient = weight_gradient(mllm, FC1, edits[0].query)
     torch.testing.assert_close(pair.left, -0.1 * 2.0**2 * gradient @ pair.right.mT, rtol=1e-3, atol=1e-6)
     key = pair.right @ target_input(mllm, FC1, edits[0].query)
@@ -94,7 +94,7 @@ def test_a_second_step_keeps_off_the_first_ones_key(mllm: MLLM, edits: list[Edit
     second = editor.extend(mllm, Made((edits[0],), first), edits[1:2])
     with first.applied(mllm):
         gradient = weight_gradient(mllm, FC1, edits[1].query)
-    pair, (inverse,) = first.factors[FC1], first.inverses[FC1]
+    pair, (inverse,) = first.factors[FC1], inverses_of(first, FC1)
     expected = pair.left - 0.1 * 2.0**2 * gradient @ pair.right.mT @ inverse
     torch.testing.assert_close(second.factors[FC1].left, expected, rtol=1e-3, atol=1e-6)
 
@@ -106,7 +106,7 @@ def test_bases_stay_and_ranks_are_bounded(mllm: MLLM, edits: list[Edit]) -> None
     bases = {name: editor._bases[name].clone() for name in editor.edited(mllm)}
     for edit in (*edits[1:], *edits):
         made = grow(editor, mllm, made, [edit])
-    assert isinstance(made.patch, RecursivePatch)
+    assert isinstance(made.patch, GrowingPatch)
     for name, pair in made.patch.factors.items():
         assert torch.equal(pair.right, bases[name])
         assert int(torch.linalg.matrix_rank(pair.left.double() @ pair.right.double())) <= 4
@@ -146,9 +146,9 @@ def test_without_images_what_is_shared_stays(mllm: MLLM) -> None:
     other = more(rank=12, alpha=24.0, locality=0).plan(mllm, edits)
     for name, pair in one.factors.items():
         assert not pair.left[:, 12:].any()
-        assert torch.equal(one.inverses[name][1], torch.eye(4))
+        assert torch.equal(inverses_of(one, name)[1], torch.eye(4))
         torch.testing.assert_close(pair.left[:, :12], other.factors[name].left, rtol=0, atol=1e-5)
-        torch.testing.assert_close(one.inverses[name][0], other.inverses[name][0], rtol=0, atol=1e-5)
+        torch.testing.assert_close(inverses_of(one, name)[0], inverses_of(other, name)[0], rtol=0, atol=1e-5)
 
 
 def test_images_open_the_gate_in_some_of_the_groups(mllm: MLLM, edits: list[Edit]) -> None:
@@ -175,8 +175,9 @@ def test_keys_of_train_questions_are_recalled_after_an_edit(
     editor = MORE(RecursiveConfig(layers=(-1,), projector=False, rank=16, alpha=32.0, known=1))
     editor.fit(mllm, train_edits(edits[1:2]), [], work=tmp_path, advance=lambda _: None)
     patch, without = (one.plan(mllm, edits[:1]) for one in (editor, more(layers=(-1,))))
-    for name, (inverse,) in patch.inverses.items():
-        expected = without.inverses[name][0]
+    for name in patch.factors:
+        (inverse,) = inverses_of(patch, name)
+        expected = inverses_of(without, name)[0]
         for sort in ("text", "image"):
             (key,) = editor.fitted().tensors[f"{sort}:{name}"]
             expected = recalled(expected, key, 1.0)
@@ -214,11 +215,11 @@ def test_edits_in_sequence_are_the_authors(name: str, mllm: MLLM, edits: list[Ed
     patch = editor(**PUBLISHED[name]).plan(redrawn(mllm), edits)
     assert patch.factors.keys() == expected["weights"].keys()
     for weight, numbers in expected["weights"].items():
-        ranks = [len(one) for one in patch.inverses[weight]]
+        ranks = [len(one) for one in inverses_of(patch, weight)]
         lefts = [float(one.norm()) for one in patch.factors[weight].left.split(ranks, dim=1)]
         assert lefts == pytest.approx(numbers["left"], rel=1e-4)
         norms, traces = zip(
-            *((float(one.norm()), float(one.trace())) for one in patch.inverses[weight]), strict=True
+            *((float(one.norm()), float(one.trace())) for one in inverses_of(patch, weight)), strict=True
         )
         assert norms == pytest.approx(numbers["inverse"], rel=1e-5)
         assert traces == pytest.approx(numbers["trace"], rel=1e-5)
