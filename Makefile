@@ -1,5 +1,6 @@
 # make demo   builds the miniature benchmark, audits it, and judges thirteen editing methods on it; then
 #             some methods on another model and its own benchmark, side by side with the first
+# make table  every method on both bundled models: single edits and streams of a hundred, in less than an hour
 # make test   all tests, in as many processes as there are processors
 # make check  linters, types and tests
 # make rows   draws docs/rows.png anew; a test says when it must be
@@ -13,7 +14,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 BUILD := demo/miniature
 
-.PHONY: demo test lint check rows clean
+.PHONY: demo table table-mllm table-qwen test lint check rows clean
 
 demo: $(INSTALLED)
 	$(BIN)/mmedit-build run miniature --workers 2 --work $(BUILD)
@@ -29,6 +30,17 @@ demo: $(INSTALLED)
 		--out demo/eval-qwen --cache demo/cache
 	$(BIN)/mmedit-eval report demo/eval demo/eval-qwen --out demo/two-models
 
+table: $(INSTALLED)
+	$(MAKE) --jobs 2 table-mllm table-qwen
+	$(BIN)/mmedit-eval report table/eval-mllm table/eval-qwen --out table/report
+
+table-mllm table-qwen: table-%: $(INSTALLED)
+	$(BIN)/mmedit-build run $@ --work table/$*
+	$(BIN)/mmedit-eval --method all --model miniature/$* --dataset table/$*/dataset --limit 75 \
+		--out table/eval-$* --cache table/cache
+	$(BIN)/mmedit-eval --method all --model miniature/$* --dataset table/$*/dataset --stream 10,100 --orders 1 \
+		--out table/eval-$* --cache table/cache
+
 test: $(INSTALLED_DEV)
 	$(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
@@ -43,7 +55,7 @@ rows: $(INSTALLED)
 	$(BIN)/python -m mmedit_build.miniature picture --out docs/rows.png
 
 clean:
-	rm -rf build dist demo runs *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist demo runs table *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

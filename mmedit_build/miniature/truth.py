@@ -25,7 +25,7 @@ from mmedit_build.miniature.questions import answer
 from mmedit_build.miniature.sources import Sources
 from mmedit_build.miniature.world import Scene
 from mmedit_build.recipe import Draw, Recipe
-from mmedit_build.rows import EditRow, LocalityItem, Painting
+from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Painting
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.steps import STEPS
 from mmedit_build.work import Work
@@ -40,9 +40,10 @@ QUIZZED = ("quiz", "target_seen")
 
 
 def drawn_anew(recipe: Recipe, seed: str, train_images: int, val_images: int) -> Recipe:
-    """A recipe of the miniature on other drawings."""
+    """A recipe of the miniature on other drawings; all edits are taken further, as those of tests are few."""
     draw = Draw(seed=seed, train_images=train_images, val_images=val_images)
-    return recipe.model_copy(update={"seed": seed, "draw": draw})
+    extend = recipe.extend and recipe.extend.model_copy(update={"splits": SPLITS})
+    return recipe.model_copy(update={"seed": seed, "draw": draw, "extend": extend})
 
 
 def build_all(build: Build) -> None:

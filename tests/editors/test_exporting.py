@@ -1,4 +1,4 @@
-"""Patches as adapters of PEFT. What PEFT makes of them is looked at where it is installed."""
+"""Patches as adapters, which PEFT loads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file
 
 from editors import load_editor
@@ -69,14 +70,13 @@ def test_what_is_no_adapter_is_refused(mllm: MLLM, tmp_path: Path) -> None:
 def test_peft_answers_as_the_patch(
     mllm: MLLM, folder: str, edits: list[Edit], options: dict[str, object], tmp_path: Path
 ) -> None:
-    peft = pytest.importorskip("peft")
     patch = load_editor("lora", options).plan(mllm, edits[:1])
     export_adapter(patch, mllm, tmp_path)
     queries = [edit.query for edit in edits]
     with patch.applied(mllm) as model:
         expected = model.score(queries)
     other = MLLM.load(folder, device="cpu")
-    adapted = peft.PeftModel.from_pretrained(other.model, str(tmp_path))
+    adapted = PeftModel.from_pretrained(other.model, str(tmp_path))
     for one, two in zip(expected, other.score(queries), strict=True):
         torch.testing.assert_close(one.logits, two.logits, rtol=0, atol=1e-5)
     with adapted.disable_adapter():
