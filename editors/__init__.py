@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from editors.families import METHOD_FAMILIES
 from mmedit_build.errors import UserError, shortened
+from mmedit_build.plugins import load, with_added
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -51,39 +53,40 @@ REQUIRED = ("Config", "family", "touches", "batch", "plan")
 """What every editor's class has; see `editors.base.Editor`."""
 
 
+def known_editors() -> dict[str, str]:
+    """All editors by name: ours, and those that installed packages add (see `mmedit_build.plugins`)."""
+    return with_added("editors", EDITORS)
+
+
 def editor_class(name: str) -> type[Editor]:
     """The class of an editor."""
-    if name not in EDITORS:
-        raise UserError(f"There is no editor '{name}'{_hint(name, EDITORS)} Editors: {', '.join(EDITORS)}.")
-    module, _, attribute = EDITORS[name].partition(":")
-    return cast("type[Editor]", getattr(importlib.import_module(module), attribute))
+    known = known_editors()
+    if name not in known:
+        raise UserError(f"There is no editor '{name}'{_hint(name, known)} Editors: {', '.join(known)}.")
+    return _editor(known[name], load(known[name]))
 
 
-def parts_of(name: str) -> Mapping[str, str]:
+def parts_of(editor: type[Editor]) -> Mapping[str, str]:
     """Of an editor that can be told which part of a model to edit, its option `part` for each; else none."""
-    parts: Mapping[str, str] = getattr(editor_class(name), "parts", {})
+    parts: Mapping[str, str] = getattr(editor, "parts", {})
     return parts
 
 
-def makes_all(name: str) -> bool:
+def makes_all(editor: type[Editor]) -> bool:
     """Whether one patch of an editor makes all edits that are judged; see `editors.base.Whole`."""
-    return bool(getattr(editor_class(name), "whole", False))
+    return bool(getattr(editor, "whole", False))
 
 
 def load_editor(name: str, options: Mapping[str, object] | None = None) -> Editor:
     """An editor with its default configuration but for the options given."""
-    return _made(name, editor_class(name), options)
+    return make_editor(name, editor_class(name), options)
 
 
-def load_own_editor(place: str, options: Mapping[str, object] | None = None) -> Editor:
-    """An editor that is not of mmedit, by `package.module:Class`.
+def own_class(place: str) -> type[Editor]:
+    """The class of an editor that is no one's package, by `package.module:Class`.
 
     That module's code is run, so the place has to be the user's own word: no file may name one.
     """
-    return _made(place, _own_class(place), options)
-
-
-def _own_class(place: str) -> type[Editor]:
     name, _, attribute = place.partition(":")
     if not all(part.isidentifier() for part in name.split(".")) or not attribute:
         raise UserError(f"'{place}' is no place of an editor; give package.module:Class.")
@@ -100,6 +103,11 @@ def _own_class(place: str) -> type[Editor]:
         sys.path.pop()
     if not isinstance(found, type):
         raise UserError(f"The module {name} has no class '{attribute}'; give module:Class of an editor.")
+    return _editor(place, found)
+
+
+def _editor(place: str, found: type) -> type[Editor]:
+    """A class that has what an editor's class has."""
     missing = [one for one in REQUIRED if not hasattr(found, one)]
     if missing:
         raise UserError(
@@ -108,10 +116,16 @@ def _own_class(place: str) -> type[Editor]:
     editor = cast("type[Editor]", found)
     if not hasattr(editor.Config, "model_validate"):
         raise UserError(f"{place} has a Config that is no pydantic model; docs/editors.md says what one has.")
+    if editor.family not in METHOD_FAMILIES:
+        raise UserError(
+            f"{place} is of the family {shortened(repr(editor.family))}; there are "
+            f"{', '.join(METHOD_FAMILIES)}."
+        )
     return editor
 
 
-def _made(name: str, found: type[Editor], options: Mapping[str, object] | None) -> Editor:
+def make_editor(name: str, found: type[Editor], options: Mapping[str, object] | None = None) -> Editor:
+    """An editor of a class with its default configuration but for the options given."""
     # Imported here, as pydantic takes longer to load than the rest of a command that only lists names.
     from pydantic import ValidationError
 

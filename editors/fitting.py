@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from editors.base import Editor, Learner, TrainEdit
-from editors.keys import data_key, model_key
+from editors.keys import code_key, data_key, model_key
 from editors.saving import read_state, write_state
 from mmedit_build.mllm import MLLM
 from mmedit_build.store import locked
@@ -84,4 +84,6 @@ def fit_key(
 ) -> str:
     """A digest of the method, its whole configuration, the model and the data."""
     fields = [VERSION, name, editor.config.model_dump(mode="json"), model_key(mllm), *map(data_key, data)]
+    if (code := code_key(editor)) is not None:
+        fields.append(code)
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 
-from editors.base import TrainEdit
+from editors.base import Editor, TrainEdit
+from editors.saving import is_ours
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.images import image_key
 
@@ -25,6 +28,14 @@ def model_key(mllm: MLLM) -> str:
         digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype} ".encode())
         digest.update(sample.numpy().tobytes())
     return digest.hexdigest()
+
+
+def code_key(editor: Editor) -> str | None:
+    """A digest of the file with an editor that is not ours: none of its authors raises a version of ours."""
+    if is_ours(type(editor)):
+        return None
+    source = inspect.getsourcefile(type(editor))
+    return None if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()
 
 
 def data_key(edits: Iterable[TrainEdit]) -> str:

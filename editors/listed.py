@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from editors import EDITORS, editor_class
+from editors import EDITORS, editor_class, known_editors
 from editors.families import MethodFamily
 
 FILE = Path(__file__).parent / "listed.json"
@@ -42,9 +42,9 @@ class Listed:
 
 
 def listed() -> dict[str, Listed]:
-    """All editors by name, from the file; those that are not in it speak for themselves."""
+    """All editors by name, from the file; those of other packages speak for themselves."""
     known = {name: _of_json(content) for name, content in json.loads(FILE.read_text("utf-8")).items()}
-    return {name: known[name] if name in known else describe(name) for name in EDITORS}
+    return {name: known[name] if name in known else describe(name) for name in known_editors()}
 
 
 def describe(name: str) -> Listed:

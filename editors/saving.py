@@ -12,13 +12,23 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from editors.base import Patch, State
+from editors.base import Editor, Patch, State
 from mmedit_build.errors import UserError
 from mmedit_build.files import open_file
 from mmedit_build.store import write_atomic
 
-OURS = "editors."
-"""A file may name classes of this package only, so that no file decides what code is run."""
+OURS = "editors"
+"""A file may name classes of this package and of that of the editor at work: no file decides what code
+is run."""
+
+
+def is_ours(kind: type) -> bool:
+    """Whether a class is of mmedit."""
+    return _package(kind.__module__) == OURS
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def save_patch(patch: Patch, path: Path) -> None:
@@ -34,14 +44,14 @@ def kept_bytes(patch: Patch) -> int:
     return sum(tensor.nbytes for tensor in state.tensors.values()) + len(fields)
 
 
-def load_patch(path: Path, device: torch.device | None = None) -> Patch:
-    """The patch that `save_patch` wrote, on a device or in main memory."""
+def load_patch(path: Path, device: torch.device | None = None, editor: Editor | None = None) -> Patch:
+    """The patch that `save_patch` wrote, on a device or in main memory; it is ours or the editor's."""
     state, kind = read_state(path)
     if device is not None:
         state = replace(state, tensors={name: one.to(device) for name, one in state.tensors.items()})
     module, _, name = kind.partition(":")
     try:
-        if not module.startswith(OURS):
+        if _package(module) not in {OURS, _package(type(editor).__module__)}:
             raise ImportError(f"{module} is not of this package")
         found = cast("type[Patch]", getattr(importlib.import_module(module), name))
         return found.from_state(state)

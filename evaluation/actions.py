@@ -45,7 +45,7 @@ def experiment_of(method: str | None, config: Path | None, changes: dict[str, An
         if left_out:
             typer.echo(f"Left out, as they cannot be told which part to edit: {', '.join(left_out)}.")
     if experiment.stream:
-        whole = [name for name, one in methods.items() if makes_all(one.editor or name)]
+        whole = [name for name, one in methods.items() if makes_all(one.editor_class(name))]
         # Named alone, they are refused with a reason.
         if whole and len(whole) < len(methods):
             typer.echo(f"Left out, as what makes all edits at once has no stream: {', '.join(whole)}.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from rich.table import Column, Table
 from rich.text import Text
 
-from editors import load_own_editor
 from editors.base import Editor
 from editors.checking.duties import Checked, Trial, check
 from evaluation.data.cases import Case
@@ -18,7 +17,7 @@ from evaluation.data.pictures import check_there
 from evaluation.data.probes import ask_all, edit_of
 from evaluation.run.bench import Bench, Progress
 from evaluation.run.evaluate import load_editors, load_model
-from evaluation.run.experiment import Experiment, Method
+from evaluation.run.experiment import Experiment
 from mmedit_build.errors import UserError, shortened
 from mmedit_build.rows import TASKS
 
@@ -35,22 +34,12 @@ class Tried:
         return any(one.failure is not None for of in self.found.values() for one in of)
 
 
-def is_own(method: str) -> bool:
-    """Whether an editor is named by its place, as `package.module:Class`."""
-    return ":" in method
-
-
-def with_own(experiment: Experiment, place: str) -> Experiment:
-    """The experiment with a user's own editor for its method."""
-    return experiment.model_copy(update={"methods": {place: Method(editor=place)}})
-
-
 def check_method(experiment: Experiment, progress: Progress) -> Tried:
     """Try the one method of the experiment on the first edits of each task."""
     if len(experiment.methods) != 1:
         raise UserError(f"Name one method to check, not {', '.join(experiment.methods)}.")
     (name,) = experiment.methods
-    editor = load_own_editor(name) if is_own(name) else load_editors(experiment)[name]
+    editor = load_editors(experiment)[name]
     ensure_built(experiment.dataset)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     mllm = load_model(experiment)

@@ -222,7 +222,7 @@ def check(
     """
     from rich.console import Console
 
-    from evaluation.check_command import check_method, is_own, sentences, table, with_own
+    from evaluation.check_command import check_method, sentences, table
     from mmedit_build.console import progress, quiet_loading
 
     changes = {
@@ -238,10 +238,7 @@ def check(
         "cache": cache,
     }
     quiet_loading()
-    if is_own(method):
-        experiment = with_own(actions.on_what(config, changes), method)
-    else:
-        experiment = actions.experiment_of(method, config, changes)
+    experiment = actions.experiment_of(method, config, changes)
     tried = check_method(experiment, progress)
     Console().print(table(method, tried))
     for line in sentences(tried):

@@ -70,7 +70,7 @@ def _models() -> Table:
     # Imported here, as it takes the libraries of models.
     from evaluation.run.suited import bundled
     from mmedit_build.checkpoints import BUNDLED
-    from mmedit_build.mllm import FAMILIES
+    from mmedit_build.mllm.families import known_families
 
     experiments = bundled()
     columns = (Column("model", no_wrap=True), "options of its methods, in recipes/experiments/")
@@ -79,7 +79,7 @@ def _models() -> Table:
         if experiment.model in BUNDLED:
             role = "bundled, the default" if experiment.model == Experiment().model else "bundled"
             drawn.add_row(f"{experiment.model}, {role}", _files([name]))
-    for kind in FAMILIES:
+    for kind in known_families():
         files = [name for name in experiments if name == kind or name.startswith(f"{kind}-")]
         drawn.add_row(f"any of type {kind}", _files(files))
     drawn.caption = (

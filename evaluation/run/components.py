@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from editors import EDITORS, parts_of
+from editors import editor_class, known_editors, parts_of
 from evaluation.run.experiment import PARTS, Method, Part
 from mmedit_build.errors import UserError
 
@@ -17,15 +17,13 @@ def by_part(methods: Mapping[str, Method], parts: Sequence[Part]) -> tuple[dict[
     made: dict[str, Method] = {}
     left_out: list[str] = []
     for name, method in methods.items():
-        editor = method.editor or name
-        options = parts_of(editor)
+        options = parts_of(method.editor_class(name))
         left_out += [] if options else [name]
         for part in parts if options else ():
-            made[f"{name}{ON}{part}"] = Method(
-                editor=editor, options={**method.options, "part": options[part]}
-            )
+            changed = {"editor": method.editor or name, "options": {**method.options, "part": options[part]}}
+            made[f"{name}{ON}{part}"] = method.model_copy(update=changed)
     if not made:
-        able = ", ".join(name for name in EDITORS if parts_of(name))
+        able = ", ".join(name for name in known_editors() if parts_of(editor_class(name)))
         raise UserError(
             f"{', '.join(methods)} cannot be told which part of a model to edit: leave --part out, or give "
             f"methods that can, which are {able}."

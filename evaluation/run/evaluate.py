@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from editors import editor_class, load_editor
+from editors import make_editor
 from editors.base import Editor
 from editors.fitting import Fit
 from evaluation.data.dataset import load_cases
@@ -39,9 +39,9 @@ def load_editors(experiment: Experiment) -> dict[str, Editor]:
 
 def _editor(name: str, method: Method, seed: int) -> Editor:
     """An editor that draws by this seed, if it draws at all and its options name no seed of its own."""
-    editor = method.editor or name
-    drawing = {"seed": seed} if "seed" in editor_class(editor).Config.model_fields else {}
-    return load_editor(editor, drawing | method.options)
+    found = method.editor_class(name)
+    drawing = {"seed": seed} if "seed" in found.Config.model_fields else {}
+    return make_editor(method.editor or name, found, drawing | method.options)
 
 
 def evaluate(experiment: Experiment, progress: Progress) -> Settled[Path]:

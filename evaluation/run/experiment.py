@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from editors import EDITORS
+from editors import editor_class, known_editors, own_class
 from evaluation.data.cases import Prompts
 from evaluation.data.miniature import DATASET
 from evaluation.protocols.base import ProtocolName
@@ -22,6 +22,9 @@ from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Stri
 from mmedit_build.rows import Split, Task
 from mmedit_build.strict_yaml import read_file
 
+if TYPE_CHECKING:
+    from editors.base import Editor
+
 SANITY = ("oracle",)
 """Editors that test the evaluation; `all` does not mean them."""
 Part = Literal["vision", "connector", "language"]
@@ -30,6 +33,8 @@ UNEDITED = "unedited"
 """How results name the model without any edit."""
 ALL = "all"
 """Stands for every method in the lists that commands take."""
+OWN = ":"
+"""Stands in the places of editors that are the user's own, and in no name."""
 
 
 def _named(given: object) -> object:
@@ -57,6 +62,19 @@ class Method(Strict):
     """The editor's name; by default that of the method."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Fields of the editor's configuration that differ from its defaults."""
+
+    def editor_class(self, name: str) -> type[Editor]:
+        """The class of the editor, for a method of this name."""
+        return editor_class(self.editor or name)
+
+
+class OwnMethod(Method):
+    """An editor of the user's, who says where it is in the command; no file can."""
+
+    place: str
+
+    def editor_class(self, name: str) -> type[Editor]:  # noqa: ARG002  # the place says it
+        return own_class(self.place)
 
 
 class Experiment(Strict):
@@ -211,15 +229,22 @@ def _mistake(file: Path | None, error: ErrorDetails) -> str:
 
 
 def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
-    """The methods of a comma list; `all` stands for every one that does not test the evaluation itself."""
-    everything = {**{name: Method() for name in EDITORS if name not in SANITY}, **known}
+    """The methods of a comma list; `all` stands for every one that does not test the evaluation itself.
+
+    One of the user's own is there by its place, `package.module:Class`; results have dots in its name.
+    """
+    everything = {**{name: Method() for name in known_editors() if name not in SANITY}, **known}
     valid = {**everything, **{name: Method() for name in SANITY}}
-    chosen: list[str] = []
+    chosen: dict[str, Method] = {}
     for name in (name.strip() for name in names.split(",") if name.strip()):
-        if name != ALL:
+        if name == ALL:
+            chosen |= everything
+        elif OWN in name:
+            chosen[name.replace(OWN, ".")] = OwnMethod(place=name)
+        else:
             check_name("method", name, [*valid, ALL])
-        chosen += everything if name == ALL else [name]
-    return {name: valid[name] for name in dict.fromkeys(chosen)}
+            chosen[name] = valid[name]
+    return chosen
 
 
 def _parsed(file: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmedit_build.mllm.families import FAMILIES
+from mmedit_build.mllm.families import known_families
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.model import MLLM
 from mmedit_build.mllm.query import Query
@@ -52,7 +52,7 @@ def look_into(
     return Found(
         model_type=kind,
         family=type(family).__name__,
-        known=kind in FAMILIES,
+        known=kind in known_families(),
         dtype=str(mllm.dtype).removeprefix("torch."),
         parts={part: sum(one.numel() for one in mllm.part(part).values()) for part in family.parts},
         layers=mllm.n_layers,

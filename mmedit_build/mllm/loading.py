@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -16,12 +15,13 @@ from mmedit_build.checkpoints.files import CONFIG, Files, find_files
 from mmedit_build.checkpoints.tokenizers import check_ends, check_fits, check_words
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.errors import UserError, check_name
-from mmedit_build.mllm.families import CONVERTED, FAMILIES
+from mmedit_build.mllm.families import CONVERTED, known_families
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.generic import Generic
 from mmedit_build.mllm.families.own import register
 from mmedit_build.mllm.rendering import NAMED, parse_template
 from mmedit_build.mllm.spreading import ALL, SPREAD, check_resident, check_spread
+from mmedit_build.plugins import load
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MODEL = "a model"
@@ -153,7 +153,8 @@ def _model_type(files: Files) -> str:
 
 
 def _family_class(name: str, kind: str) -> type[Family]:
-    if kind not in FAMILIES:
+    known = known_families()
+    if kind not in known:
         if kind in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
             return Generic
         if kind in CONVERTED:
@@ -163,10 +164,9 @@ def _family_class(name: str, kind: str) -> type[Family]:
             )
         raise UserError(
             f"'{name}' holds a model of type '{kind}', which the installed transformers does not know as one "
-            f"for images and text: known for sure are {', '.join(sorted(FAMILIES))}."
+            f"for images and text: known for sure are {', '.join(sorted(known))}."
         )
-    module, _, attribute = FAMILIES[kind].partition(":")
-    return cast("type[Family]", getattr(importlib.import_module(module), attribute))
+    return cast("type[Family]", load(known[kind]))
 
 
 def _remedy(name: str) -> str:

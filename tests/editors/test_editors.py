@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from editors import load_editor, load_own_editor
+from editors import load_editor, make_editor, own_class
 from editors.base import mllm_of
 from editors.ft import FT
 from mmedit_build.errors import UserError
@@ -68,6 +68,9 @@ class Half:
 
 class Loose(FT):
     Config = dict
+
+class Strange(FT):
+    family = "magic"
 """
 
 
@@ -82,7 +85,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_an_editor_of_the_user_is_found_where_the_user_is(own: str) -> None:
     paths = list(sys.path)
-    editor = load_own_editor(f"{own}:Mine", {"lr": 0.5})
+    editor = make_editor("mine", own_class(f"{own}:Mine"), {"lr": 0.5})
     assert isinstance(editor, FT)
     assert type(editor).__name__ == "Mine"
     assert editor.config.lr == 0.5
@@ -97,6 +100,7 @@ def test_an_editor_of_the_user_is_found_where_the_user_is(own: str) -> None:
         ("{own}:OWN", "has no class 'OWN'"),
         ("{own}:Half", "mine_of_a_user:Half is no editor, as it has no touches; docs/editors.md says"),
         ("{own}:Loose", "mine_of_a_user:Loose has a Config that is no pydantic model; docs/editors.md says"),
+        ("{own}:Strange", "mine_of_a_user:Strange is of the family 'magic'; there are fine-tuning, memory"),
         (
             "no_such_module:Mine",
             "Python finds no module no_such_module; give module:Class of an editor in this",
@@ -108,7 +112,7 @@ def test_an_editor_of_the_user_is_found_where_the_user_is(own: str) -> None:
 )
 def test_what_is_no_editor_is_told(own: str, place: str, message: str) -> None:
     with pytest.raises(UserError) as raised:
-        load_own_editor(place.format(own=own))
+        own_class(place.format(own=own))
     assert message in str(raised.value)
 
 

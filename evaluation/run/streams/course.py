@@ -48,7 +48,7 @@ class Course:
     def run(self, done: Collection[int], advance: Advance) -> None:
         """Go on to the last checkpoint that is not done."""
         missing = [number for number in self.chain.asked if number not in done]
-        keeping = Keeping(self.folder.folder, self.chain.order, self.judging.mllm.device)
+        keeping = Keeping(self.folder.folder, self.chain.order, self.judging.mllm.device, self.editor)
         begun, patch = keeping.taken_up(self.online, before=missing[0])
         made = None if patch is None else Made(self._edits(begun), patch)
         advance(begun, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from editors.base import Patch
+from editors.base import Editor, Patch
 from editors.saving import load_patch, save_patch
 
 
@@ -19,6 +19,7 @@ class Keeping:
     folder: Path
     order: int
     device: torch.device
+    editor: Editor
 
     def taken_up(self, online: Collection[int], *, before: int) -> tuple[int, Patch | None]:
         """The patch of the most edits that are fewer than `before`, and of how many it is.
@@ -28,7 +29,7 @@ class Keeping:
         there = sorted(self._files(), key=_number, reverse=True)
         for path in there:
             if _number(path) < before and all(position in online for position in range(_number(path))):
-                return _number(path), load_patch(path, self.device)
+                return _number(path), load_patch(path, self.device, self.editor)
         return 0, None
 
     def keep(self, number: int, patch: Patch) -> Patch:
@@ -37,7 +38,7 @@ class Keeping:
         before = self._files()
         save_patch(patch, path)
         self._remove([one for one in before if one != path])
-        return load_patch(path, self.device)
+        return load_patch(path, self.device, self.editor)
 
     def end(self) -> None:
         """Nothing goes on from here."""

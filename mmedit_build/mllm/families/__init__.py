@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mmedit_build.plugins import with_added
+
 FAMILIES = {
     "blip-2": "mmedit_build.mllm.families.blip2:Blip2",
     "gemma3": "mmedit_build.mllm.families.gemma3:Gemma3",
@@ -25,3 +27,8 @@ CONVERTED = {
     "qwen": "qwen-vl",
 }
 """`model_type` of checkpoints that need their authors' code, to what `mmedit-build convert` calls them."""
+
+
+def known_families() -> dict[str, str]:
+    """Ours, and those that installed packages add (see `mmedit_build.plugins`)."""
+    return with_added("families", FAMILIES)

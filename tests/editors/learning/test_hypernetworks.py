@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from editors import load_editor, parts_of
+from editors import editor_class, load_editor, parts_of
 from editors.base import Edit, TrainEdit
 from editors.learning.hypernetworks import EditedPart, HypernetworkEditor
 from editors.losses import locality_kl, target_nll
@@ -160,10 +160,13 @@ def test_edits_planned_together_are_the_sum(mllm: MLLM, train: list[TrainEdit], 
 
 
 def test_methods_say_how_each_part_is_named(mllm: MLLM) -> None:
-    assert parts_of("mend") == {"language": "language", "connector": "connector", "vision": "vision"}
-    assert parts_of("ft-l") == {"vision": "vision", "connector": "connector", "language": "mlp.-1"}
-    assert parts_of("rome") == parts_of("ft-vision") == parts_of("serac") == {}
-    for part in parts_of("ft").values():
+    parts = {
+        name: parts_of(editor_class(name)) for name in ("mend", "ft", "ft-l", "ft-vision", "rome", "serac")
+    }
+    assert parts["mend"] == {"language": "language", "connector": "connector", "vision": "vision"}
+    assert parts["ft-l"] == {"vision": "vision", "connector": "connector", "language": "mlp.-1"}
+    assert parts["rome"] == parts["ft-vision"] == parts["serac"] == {}
+    for part in parts["ft"].values():
         assert mllm.part(part)
     with pytest.raises(UserError, match="Option 'part' of editor 'mend' cannot be 'conector'"):
         load_editor("mend", {"part": "conector"})

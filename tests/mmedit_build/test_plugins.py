@@ -1,0 +1,93 @@
+"""What other packages add: found by their entry points, never in the place of ours."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from editors import editor_class, known_editors, load_editor
+from editors.ft import FT
+from evaluation.cli import app
+from mmedit_build import plugins
+from mmedit_build.errors import UserError
+from mmedit_build.mllm.families import known_families
+
+CODE = """
+from editors.ft import FT, FTConfig
+
+class Theirs(FT):
+    \"\"\"Fine-tuning of somebody else.\"\"\"
+"""
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a package with these entry points where Python finds installed ones."""
+    (tmp_path / "a_package_of_theirs.py").write_text(CODE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def installed(name: str, points: str) -> None:
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(points)
+        plugins.added.cache_clear()
+
+    yield installed
+    plugins.added.cache_clear()
+    sys.modules.pop("a_package_of_theirs", None)
+
+
+def test_an_editor_of_another_package_is_one_of_the_methods(install: Install) -> None:
+    install("theirs", "[mmedit.editors]\ntheirs = a_package_of_theirs:Theirs\n")
+    assert list(known_editors())[-1] == "theirs"
+    assert issubclass(editor_class("theirs"), FT)
+    assert load_editor("theirs", {"lr": 0.5}).config.lr == 0.5  # type: ignore[attr-defined]
+    shown = CliRunner().invoke(app, ["list"]).stdout
+    assert "theirs" in shown
+    assert "Fine-tuning of somebody else." in CliRunner().invoke(app, ["list", "theirs"]).stdout
+
+
+def test_a_family_of_another_package_serves_its_type(install: Install) -> None:
+    install("theirs", "[mmedit.families]\ntheir_vl = a_package_of_theirs:Family\n")
+    assert known_families()["their_vl"] == "a_package_of_theirs:Family"
+
+
+@pytest.mark.parametrize(
+    ("packages", "message"),
+    [
+        (
+            {"theirs": "ft = a_package_of_theirs:Theirs"},
+            "adds 'ft' to mmedit.editors as a_package_of_theirs:T",
+        ),
+        (
+            {"theirs": "x = a_package_of_theirs:Theirs", "others": "x = a_package_of_theirs:Others"},
+            "Two installed packages add 'x' to mmedit.editors",
+        ),
+        (
+            {"theirs": "x = a_package_of_theirs:Nobody"},
+            "The module a_package_of_theirs has no class 'Nobody'.",
+        ),
+        (
+            {"theirs": "x = no_such_package:Theirs"},
+            "no_such_package:Theirs cannot be imported: No module named",
+        ),
+        (
+            {"theirs": "x = a_package_of_theirs:FTConfig"},
+            "a_package_of_theirs:FTConfig is no editor, as it has",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_package_is_told(
+    install: Install, packages: dict[str, str], message: str
+) -> None:
+    for name, points in packages.items():
+        install(name, f"[mmedit.editors]\n{points}\n")
+    with pytest.raises(UserError) as raised:
+        editor_class("x")
+    assert message in str(raised.value)
