@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mmedit_build.console import Advance
-from mmedit_build.engine.base import Failed, HasId, Rejected, Stage
-from mmedit_build.engine.local import Job, run
+from mmedit_build.engine.base import Engine, Failed, HasId, Rejected, Stage
+from mmedit_build.engine.local import HERE
+from mmedit_build.engine.run import Job, run
 from mmedit_build.engine.shards import NOTHING, Outcome, Shards, Tally, read_rows, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file, read_bytes
@@ -62,7 +63,9 @@ class Build:
     progress: Progress
     limit: int | None = None
     """Only the first so many rows of each stage; when mining, of questions and of captions."""
-    workers: int = 1
+    engine: Engine = HERE
+    most_workers: int | None = None
+    """More are not worth what it takes to start them."""
     retry_failed: bool = False
     tried: Container[str] = frozenset()
     """Ids of rows that the same command worked on before: where these fail, they are not tried again."""
@@ -86,19 +89,22 @@ class Build:
         beside: Mapping[str, Any] = NOTHING,
     ) -> list[Outcome[Row]]:
         """Run a stage over its rows, with a bar."""
-        job = Job(self.work.stage(name), stage, rows, row_type, settings, shard_rows, beside)
+        job = Job(
+            self.work.stage(name),
+            stage,
+            rows,
+            row_type,
+            settings,
+            shard_rows,
+            beside,
+            self.most_workers,
+        )
         with self.progress(name, len(rows)) as advance:
 
             def tell(number: int, tally: Tally) -> None:
                 advance(number, str(tally))
 
-            return run(
-                job,
-                workers=self.workers,
-                retry_failed=self.retry_failed,
-                advance=tell,
-                tried=self.tried,
-            )
+            return run(job, self.engine, retry_failed=self.retry_failed, advance=tell, tried=self.tried)
 
 
 def stages_of(recipe: Recipe) -> tuple[str, ...]:

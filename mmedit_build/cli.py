@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mmedit_build.converters.cli import app as converters
+from mmedit_build.engine.base import Engine
+from mmedit_build.engine.local import HERE, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.version import Version
 
@@ -22,7 +24,18 @@ WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the rows that failed.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes; each loads the models of a stage.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes; each loads the models of a stage, and has a GPU of its own if there are several.",
+        show_default="1, or one for each of --devices",
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(help="Devices of the workers, such as cuda:0,cuda:1; cuda:0+cuda:1 are two for one worker."),
+]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -50,9 +63,18 @@ def _stage(name: str, about: str) -> None:
         limit: Limit = None,
         dry_run: DryRun = False,
         retry_failed: RetryFailed = False,
-        workers: Workers = 1,
+        workers: Workers = None,
+        devices: Devices = None,
     ) -> None:
-        build(name, recipe, work, limit=limit, dry_run=dry_run, retry_failed=retry_failed, workers=workers)
+        build(
+            name,
+            recipe,
+            work,
+            limit=limit,
+            dry_run=dry_run,
+            retry_failed=retry_failed,
+            engine=open_engine(workers, devices),
+        )
 
 
 _stage("mine", "Find what the base model gets wrong.")
@@ -70,7 +92,8 @@ def publish(
     limit: Limit = None,
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
-    workers: Workers = 1,
+    workers: Workers = None,
+    devices: Devices = None,
     embed_source_images: Annotated[
         bool | None,
         typer.Option(
@@ -87,7 +110,7 @@ def publish(
         limit=limit,
         dry_run=dry_run,
         retry_failed=retry_failed,
-        workers=workers,
+        engine=open_engine(workers, devices),
         embed_source_images=embed_source_images,
     )
 
@@ -224,7 +247,7 @@ def build(  # one parameter for each option of a stage
     limit: int | None = None,
     dry_run: bool = False,
     retry_failed: bool = False,
-    workers: int = 1,
+    engine: Engine = HERE,
     embed_source_images: bool | None = None,
 ) -> None:
     """What the command of a stage does, or `run` for all of them."""
@@ -239,7 +262,7 @@ def build(  # one parameter for each option of a stage
         section = loaded.publish.model_copy(update={"embed_source_images": embed_source_images})
         loaded = loaded.model_copy(update={"publish": section})
     folder = _folder(loaded.name, work)
-    whole = Build(loaded, folder, progress, limit=limit, workers=workers, retry_failed=retry_failed)
+    whole = Build(loaded, folder, progress, limit=limit, engine=engine, retry_failed=retry_failed)
     quiet_loading()
     all_stages = (*stages_of(loaded), "publish")
     if stage not in (*all_stages, "run"):

@@ -62,8 +62,8 @@ def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -
     tried: set[str] = set()
 
     def ask(rows: list[Example]) -> list[Outcome[EditRow]]:
-        workers = max(1, min(build.workers, (len(rows) - len(tried)) // WORTH_A_PROCESS))
-        part = replace(build, workers=workers, tried=frozenset(tried))
+        worth = max(1, (len(rows) - len(tried)) // WORTH_A_PROCESS)
+        part = replace(build, most_workers=worth, tried=frozenset(tried))
         outcomes = part.run("mine", stage, rows, EditRow, settings, config.shard_rows)
         tried.update(row.id for row in rows)
         return outcomes

@@ -1,8 +1,9 @@
-"""The contract between stages and the engines that run them."""
+"""The contracts between what is done, in stages or in evaluations, and the engines that have it done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -43,8 +44,50 @@ class Stage(Protocol[In_contra, Out_co]):
     It is pickled and opened once in each worker, and knows nothing of shards, retries or workers.
     """
 
+    def devices(self) -> Sequence[str]:
+        """Where its models run, as a recipe names it; none if all are served."""
+        ...
+
     def open(self) -> None:
         """Load what is needed, once."""
         ...
 
     def __call__(self, rows: Sequence[In_contra]) -> Iterable[Out_co | Rejected[Any] | Failed]: ...
+
+
+class Craft(Protocol):
+    """What workers do with tasks. It is pickled, and opened once in each worker."""
+
+    def devices(self) -> Sequence[str]:
+        """As of stages."""
+        ...
+
+    def open(self) -> None:
+        """Load what is needed, once."""
+        ...
+
+    def __call__(self, task: Any, give: Callable[[Any], None]) -> None:
+        """Do a task, and give what comes of it piece by piece: what was given is safe, whatever follows."""
+        ...
+
+
+Take = Callable[[int, Any], None]
+"""Hears of what is given, and of which task, by its place among those that are dealt. Where a worker dies and
+its task is done again, pieces come again too."""
+
+
+class Crew(Protocol):
+    """Some workers that have opened one craft."""
+
+    def deal(self, tasks: Sequence[Any], take: Take) -> None:
+        """Have all tasks done, each by whoever is idle; an error of one ends this once those under way are
+        done."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to have workers."""
+
+    def crew(self, craft: Craft, most: int) -> AbstractContextManager[Crew]:
+        """At most so many workers, who end with the context however it ends."""
+        ...

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag
+from pydantic import BaseModel, Field, Tag
 
 from mmedit_build.recipe.fields import CHECKPOINT, Count, Dtype, Precision, Strict, Whole, by_kind
 
@@ -76,6 +77,20 @@ class Endpoint(Strict):
     """Needed for an estimate of the cost and for `max_cost`."""
     max_cost: float | None = Field(default=None, ge=0)
     """Ceiling for what this work folder may spend on this endpoint; no request is sent beyond it."""
+
+
+def devices_of(*sections: BaseModel | None) -> list[str]:
+    """The devices that models of some sections are told to run on; served ones have none."""
+    return [
+        device for section in sections if section is not None for device in _devices(section.model_dump())
+    ]
+
+
+def _devices(value: object) -> Iterator[str]:
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if key == "device":
+            yield inner
+        yield from _devices(inner)
 
 
 Model = Annotated[Annotated[Local, Tag("local")] | Annotated[Endpoint, Tag("endpoint")], by_kind("local")]

@@ -16,6 +16,7 @@ from functools import partial
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import AttachStage, VisionModel
+from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Locality, LocalityItem, Relation
 from mmedit_build.scoring.text import plain
 from mmedit_build.scoring.vqa import normalize
@@ -37,6 +38,9 @@ class Probing:
     base: VisionModel
     work: Work
     _asker: Asker | None = field(default=None, init=False, repr=False)
+
+    def devices(self) -> list[str]:
+        return devices_of(self.base)
 
     def open(self) -> None:
         self._asker = load_asker(self.base, self.work.requests)

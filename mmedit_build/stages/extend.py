@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import ExtendStage, Local, VisionModel
+from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Portability, Proposal
 from mmedit_build.services.asking import Asker, NoAnswer, Question
 from mmedit_build.services.chat import (
@@ -60,6 +61,9 @@ class Extending:
     work: Work
     _chat: Chat | None = field(default=None, init=False, repr=False)
     _asker: Asker | None = field(default=None, init=False, repr=False)
+
+    def devices(self) -> list[str]:
+        return devices_of(self.config.model, self.base)
 
     def open(self) -> None:
         """Load both models."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import ImagineStage, VisionModel
+from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Imagined, Painting
 from mmedit_build.services.asking import NoAnswer, model_name
 from mmedit_build.services.opening import load_asker
@@ -70,6 +71,9 @@ class Imagining:
     known: Known
     _painter: Painter | None = field(default=None, init=False, repr=False)
     _likeness: Likeness | None = field(default=None, init=False, repr=False)
+
+    def devices(self) -> list[str]:
+        return devices_of(self.config, self.base if self.config.quiz else None)
 
     def open(self) -> None:
         check_template(self.config)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.recipe import MineCaption, MineStage, MineVqa, VisionModel
+from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Example
 from mmedit_build.scoring.bounds import NoNumberError
 from mmedit_build.scoring.caption import Consensus
@@ -31,6 +32,9 @@ class Mining:
     consensus: Consensus | None
     """Frozen over all reference captions, whatever part of them is mined; None if captions are not mined."""
     _asker: Asker | None = field(default=None, init=False, repr=False)
+
+    def devices(self) -> list[str]:
+        return devices_of(self.base)
 
     def open(self) -> None:
         self._asker = load_asker(self.base, self.work.requests)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.prompts import load_prompt, prompt_id
 from mmedit_build.recipe import Local, RephraseStage, VisionModel
+from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Rephrase
 from mmedit_build.scoring.bounds import NoNumberError, within
 from mmedit_build.services.chat import NOT_NUMBERS, Chat, ChatRequest, NoReply, Reply, prompt_messages
@@ -64,6 +65,11 @@ class Rephrasing:
     sights: Sights
     """Where the base model can tell whether a rephrase means the same; empty: it is not asked."""
     _opened: _Opened | None = field(default=None, init=False, repr=False)
+
+    def devices(self) -> list[str]:
+        config = self.config
+        asked = config.answers_alike is not None and any(self.sights.values())
+        return devices_of(config.model, config.judge, config.similarity, self.base if asked else None)
 
     def open(self) -> None:
         """Load the models."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
-from mmedit_build.engine.local import Job
+from mmedit_build.engine.run import Job
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Doubling:
 
     seen: Path
     dies_at: int = -1
+
+    def devices(self) -> Sequence[str]:
+        return ()
 
     def open(self) -> None:
         self.seen.parent.mkdir(parents=True, exist_ok=True)

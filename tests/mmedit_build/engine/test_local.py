@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
-from mmedit_build.engine.local import Job, run
+from mmedit_build.engine.local import Local
+from mmedit_build.engine.run import Job, run
 from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
 from tests.mmedit_build.engine.conftest import Doubling, Number
@@ -21,8 +22,8 @@ def quiet(number: int, tally: Tally) -> None:
     pass
 
 
-def finished(job: Job[Any], **options: Any) -> list[Any]:
-    return run(job, **{"workers": 1, "retry_failed": False, "advance": quiet, **options})
+def finished(job: Job[Any], workers: int = 1, **options: Any) -> list[Any]:
+    return run(job, Local(workers), **{"retry_failed": False, "advance": quiet, **options})
 
 
 def seen(job: Job[Any]) -> list[str]:
@@ -62,10 +63,11 @@ def test_a_run_that_was_interrupted_goes_on_where_it_stopped(job: Job[Any]) -> N
     assert len(seen(job)) == 53
 
 
-def test_workers_in_processes_give_the_same_rows(job: Job[Any]) -> None:
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_in_processes_give_the_same_rows(job: Job[Any], workers: int) -> None:
     alone = finished(job)
     together = replace(job, folder=job.folder.with_name("other"))
-    assert finished(together, workers=3) == alone
+    assert finished(together, workers=workers) == alone
     names = [sorted(path.name for path in (one.folder / "shards").iterdir()) for one in (job, together)]
     assert names[0] == names[1]
 
@@ -144,6 +146,9 @@ def test_two_rows_of_one_id_are_refused(job: Job[Any]) -> None:
 
 def test_a_stage_that_loses_a_row_is_a_bug(job: Job[Any]) -> None:
     class Losing:
+        def devices(self) -> Any:
+            return ()
+
         def open(self) -> None: ...
 
         def __call__(self, rows: Any) -> Any:
@@ -168,6 +173,9 @@ def test_a_worker_that_is_killed_is_told(job: Job[Any]) -> None:
 
 
 class Deadly:
+    def devices(self) -> Any:
+        return ()
+
     def open(self) -> None: ...
 
     def __call__(self, rows: Any) -> Any:

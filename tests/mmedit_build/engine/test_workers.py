@@ -16,11 +16,14 @@ import pytest
 SLEEPING = """
 import sys, time
 from pathlib import Path
-from mmedit_build.engine.local import Job, run
+from mmedit_build.engine.local import Local
+from mmedit_build.engine.run import Job, run
 from mmedit_build.rows import Candidate
 from tests.mmedit_build.engine.conftest import Number
 
 class Sleeping:
+    def devices(self):
+        return ()
     def open(self):
         import os
         Path(sys.argv[1], str(os.getpid())).touch()
@@ -32,7 +35,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     job = Job(folder / "work", Sleeping(), [Number(str(n), n) for n in range(4)], Number, {}, 1)
     try:
-        run(job, workers=2, retry_failed=False, advance=lambda number, tally: None)
+        run(job, Local(2), retry_failed=False, advance=lambda number, tally: None)
     except KeyboardInterrupt:
         sys.exit("stopped")
 """

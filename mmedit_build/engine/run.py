@@ -1,0 +1,135 @@
+"""Runs a stage over shards: what is planned, what is known already, and what is written, on any engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic
+
+from mmedit_build.engine.base import Engine, Failed, HasId, Out, Rejected, Stage
+from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally, check_settings, plan
+
+logger = logging.getLogger(__name__)
+
+Advance = Callable[[int, Tally], None]
+"""Hears, after each shard, how many more rows are done, and the tally of all."""
+Task = tuple[Shard, Mapping[Key, Any]]
+"""A shard, and what is known of its rows."""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Out]):
+    """A stage, the rows to run it over, and where its outcomes go."""
+
+    folder: Path
+    stage: Stage[Any, Out]
+    rows: Sequence[HasId]
+    row_type: type[Out]
+    settings: Mapping[str, Any]
+    """All that decides about the outcomes besides the rows; other settings than before are refused."""
+    shard_rows: int
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """By row id, what else its outcome depends on; when that changes, the row is worked on anew."""
+    most_workers: int | None = None
+    """More are not worth what it takes to start them."""
+
+    @property
+    def shards(self) -> Shards[Out]:
+        return Shards(self.folder, self.row_type)
+
+
+def run(
+    job: Job[Out],
+    engine: Engine,
+    *,
+    retry_failed: bool,
+    advance: Advance,
+    tried: Container[str] = frozenset(),
+) -> list[Outcome[Out]]:
+    """Finish all shards that are not finished yet; the outcomes of all rows, in their order.
+
+    With `retry_failed`, rows that failed are worked on again but for those that are `tried`.
+    """
+    check_settings(job.folder, job.settings)
+    shards, planned = job.shards, plan(job.rows, job.shard_rows, job.beside)
+    known = _known(shards, planned, tried if retry_failed else None)
+    todo = [shard for shard in planned if any(key not in known for key in shard.keys)]
+    tally = Tally().add(known[key] for shard in planned for key in shard.keys if key in known)
+    logger.info("%s: %d of %d shards to do; %s", job.folder.name, len(todo), len(planned), tally)
+    advance(tally.total, tally)
+    if todo:
+        tasks = [(shard, {key: known[key] for key in shard.keys if key in known}) for shard in todo]
+        _finish_all(job, engine, tasks, tally, advance)
+    for shard in planned:
+        if not shards.path(shard).exists():
+            shards.write(shard, [known[key] for key in shard.keys])
+    shards.forget_repeats(planned)
+    return [outcome for shard in planned for outcome in shards.read(shard)]
+
+
+def _known(
+    shards: Shards[Out], planned: Sequence[Shard], tried: Container[str] | None
+) -> dict[Key, Outcome[Out]]:
+    """What is not worked on; failures stay if they are in `tried`, or that is None."""
+    wanted = {key for shard in planned for key in shard.keys}
+    return {
+        key: outcome
+        for key, outcome in shards.known().items()
+        if key in wanted and (tried is None or not isinstance(outcome, Failed) or outcome.id in tried)
+    }
+
+
+def _finish_all(job: Job[Out], engine: Engine, tasks: Sequence[Task], tally: Tally, advance: Advance) -> None:
+    logger.info("%s: %d rows in %d shards", job.folder.name, len(job.rows), len(tasks))
+    finished: set[int] = set()
+
+    def take(number: int, new: Tally) -> None:
+        # A shard whose worker died is done again, and may have been written before.
+        if number in finished:
+            return
+        finished.add(number)
+        tally.merge(new)
+        logger.info("%s: shard %d finished; %s", job.folder.name, tasks[number][0].number, tally)
+        advance(new.total, tally)
+
+    most = min(len(tasks), job.most_workers or len(tasks))
+    with engine.crew(Finishing(job.stage, job.shards), most) as crew:
+        crew.deal(tasks, take)
+
+
+@dataclass
+class Finishing(Generic[Out]):
+    """Finishes shards: runs a stage over their rows, and writes them."""
+
+    stage: Stage[Any, Out]
+    shards: Shards[Out]
+
+    def devices(self) -> Sequence[str]:
+        return self.stage.devices()
+
+    def open(self) -> None:
+        self.stage.open()
+
+    def __call__(self, task: Task, give: Callable[[Tally], None]) -> None:
+        """Run the stage over the rows of a shard that are not known yet, and save the whole shard."""
+        shard, known = task
+        todo = [row for row, key in zip(shard.rows, shard.keys, strict=True) if key not in known]
+        new = _by_id(self.stage(todo), todo)
+        for outcome in new.values():
+            if isinstance(outcome, Failed):
+                logger.warning("%s failed: %s", outcome.id, outcome.reason)
+        outcomes = [known[key] if key in known else new[key[0]] for key in shard.keys]
+        self.shards.write(shard, outcomes)
+        give(Tally().add(new.values()))
+
+
+def _by_id(
+    outcomes: Iterable[Out | Rejected[Any] | Failed], rows: Sequence[HasId]
+) -> dict[str, Outcome[Out]]:
+    listed = list(outcomes)
+    found: dict[str, Outcome[Out]] = {outcome.id: outcome for outcome in listed}
+    if len(listed) != len(rows) or set(found) != {row.id for row in rows}:
+        raise RuntimeError("a stage must give exactly one outcome for each row")
+    return found
