@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired
 
-from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
 from mmedit_build.image_files import image_path
 from mmedit_build.sources.images import Folders, subset_of
-from mmedit_build.sources.layout import Layout, read
+from mmedit_build.sources.layout import Layout, beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,13 @@ class _KarpathyFile(TypedDict):
 
 
 OFFICIAL = Layout(
-    TypeAdapter(_CaptionsFile),
+    _CaptionsFile,
     "COCO captions",
     '{"images": [{"id": 42, "file_name": "COCO_val2014_000000000042.jpg"}], '
     '"annotations": [{"image_id": 42, "caption": "A cat."}]}',
 )
 KARPATHY = Layout(
-    TypeAdapter(_KarpathyFile),
+    _KarpathyFile,
     "Karpathy captions",
     '{"images": [{"cocoid": 42, "filename": "COCO_val2014_000000000042.jpg", "filepath": "val2014", '
     '"split": "val", "sentences": [{"raw": "A cat."}]}]}',
@@ -75,16 +74,15 @@ KARPATHY = Layout(
 
 def read_captions(annotations: Path, images: Path, split: str | None = None) -> list[CaptionedImage]:
     """The images that have captions, in the order of the file; `split` is one of Karpathy's."""
-    data = read(annotations, "captions")
     # Karpathy calls ids of COCO by this name to tell them from ids of his own; the official file has no such.
-    if b'"cocoid"' in data:
-        rows = _of_karpathy(KARPATHY.parse(data, annotations), annotations, images, split)
+    if b'"cocoid"' in beginning(annotations, "captions"):
+        rows = _of_karpathy(KARPATHY.load(annotations), annotations, images, split)
     elif split is not None:
         raise UserError(
             f"{annotations} has no splits of its own, as it is not Karpathy's file; leave `split` out."
         )
     else:
-        rows = _of_official(OFFICIAL.parse(data, annotations), annotations, images)
+        rows = _of_official(OFFICIAL.load(annotations), annotations, images)
     if not rows:
         raise UserError(f"{annotations} holds no captions; give another file.")
     return rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
@@ -30,7 +29,7 @@ class _FactsFile(TypedDict):
 
 
 FACTS = Layout(
-    TypeAdapter(_FactsFile),
+    _FactsFile,
     "Natural Questions",
     '{"questions": ["who wrote hamlet"], "answers": [["William Shakespeare", "Shakespeare"]]}',
 )

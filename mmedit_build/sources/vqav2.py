@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, TypeAdapter
+from pydantic import BeforeValidator
 from typing_extensions import TypedDict
 
 from mmedit_build.errors import UserError
@@ -46,15 +46,17 @@ class _QuestionsFile(TypedDict):
     questions: list[_Question]
 
 
-def _text(answer: Any) -> Any:
-    """What the annotator wrote: OK-VQA alone tells it apart, and its `answer` is a stemmed form of it."""
-    return answer.get("raw_answer") or answer.get("answer") if isinstance(answer, dict) else answer
+def _texts(answers: Any) -> Any:
+    """What annotators wrote: OK-VQA alone tells it apart, and its `answer` is a stemmed form of it."""
+    if not isinstance(answers, list):
+        return answers
+    return [one.get("raw_answer") or one.get("answer") if isinstance(one, dict) else one for one in answers]
 
 
 class _Annotation(TypedDict):
     question_id: int
     question_type: str
-    answers: tuple[Annotated[str, BeforeValidator(_text)], ...]
+    answers: Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 
 class _AnnotationsFile(TypedDict):
@@ -62,12 +64,12 @@ class _AnnotationsFile(TypedDict):
 
 
 QUESTIONS = Layout(
-    TypeAdapter(_QuestionsFile),
+    _QuestionsFile,
     "VQAv2 questions",
     '{"data_subtype": "val2014", "questions": [{"question_id": 420, "image_id": 42, "question": "Is it?"}]}',
 )
 ANNOTATIONS = Layout(
-    TypeAdapter(_AnnotationsFile),
+    _AnnotationsFile,
     "VQAv2 annotations",
     '{"annotations": [{"question_id": 420, "question_type": "is it", "answers": ["yes", "yes"]}]}',
 )
@@ -85,16 +87,17 @@ def read_questions(
         raise UserError(f"{questions} holds no questions; give another file.")
     annotated = ANNOTATIONS.load(annotations)["annotations"]
     by_question = {row["question_id"]: row for row in annotated if row["answers"]}
-    rows = []
+    subset, rows = asked["data_subtype"], []
+    paths: dict[int, Path] = {}
     for row in asked["questions"][:limit]:
         if row["question_id"] not in by_question:
             raise UserError(
                 f"{annotations} has no answers to question {row['question_id']} of {questions}; "
                 "give the two files of the same split."
             )
-        rows.append(_joined(row, by_question[row["question_id"]], asked["data_subtype"], images))
-        if check_images:
-            _check_image(rows[-1].image)
+        image = paths.get(row["image_id"]) or _image(row, subset, images, check=check_images)
+        paths[row["image_id"]] = image
+        rows.append(_joined(row, by_question[row["question_id"]], subset, image))
     return rows
 
 
@@ -107,13 +110,11 @@ def check_answers(question_id: int, answers: Sequence[str]) -> None:
         )
 
 
-def _joined(question: _Question, annotation: _Annotation, subset: str, images: Path) -> VqaQuestion:
+def _joined(question: _Question, annotation: _Annotation, subset: str, image: Path) -> VqaQuestion:
     check_answers(question["question_id"], annotation["answers"])
     return VqaQuestion(
         question_id=question["question_id"],
-        image=image_path(
-            images, image_name(subset, question["image_id"]), f"Question {question['question_id']}"
-        ),
+        image=image,
         question=question["question"],
         question_type=annotation["question_type"],
         answers=annotation["answers"],
@@ -122,9 +123,12 @@ def _joined(question: _Question, annotation: _Annotation, subset: str, images: P
     )
 
 
-def _check_image(image: Path) -> None:
-    if not is_file(image):
+def _image(question: _Question, subset: str, images: Path, *, check: bool) -> Path:
+    """Looked for once for all questions about it."""
+    name = image_name(subset, question["image_id"])
+    image = image_path(images, name, f"Question {question['question_id']}")
+    if check and not is_file(image):
         raise UserError(
-            f"The image {image.name} is not in {image.parent}; give the folder that holds the images of "
-            "these questions."
+            f"The image {name} is not in {images}; give the folder that holds the images of these questions."
         )
+    return image
