@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evaluation.drawing.markup import Html, tag
+from evaluation.protocols.known import metric
 from evaluation.results.summary import Estimate, Measure
 from mmedit_build.rows import Task
 
@@ -28,9 +30,26 @@ def cell(found: Estimate | None, of: Measure) -> str:
     """A mean with its interval."""
     if found is None:
         return NO_VALUE
-    times, digits = (100, 1) if of.percent else (1, 3)
-    mean, low, high = (f"{times * number:.{digits}f}" for number in (found.mean, found.low, found.high))
-    return f"{mean} [{low}, {high}]"
+    low, high = (number(one, of) for one in (found.low, found.high))
+    return f"{mean(found, of)} [{low}, {high}]"
+
+
+def mean(found: Estimate, of: Measure) -> str:
+    """A mean without its interval."""
+    return number(found.mean, of)
+
+
+def number(found: float, of: Measure) -> str:
+    """In percent where that makes sense."""
+    return f"{100 * found:.1f}" if of.percent else f"{found:.3f}"
+
+
+def meaning(columns: Mapping[str, Measure]) -> str:
+    """What is counted, by the titles of columns."""
+    titles: dict[str, list[str]] = {}
+    for title, of in columns.items():
+        titles.setdefault(metric(of.protocol, of.metric).title, []).append(title)
+    return "; ".join(f"{', '.join(some)}: {name}" for name, some in titles.items())
 
 
 def as_markdown(table: Table) -> str:
@@ -72,32 +91,3 @@ def _below(text: str) -> list[str | Html]:
 def scrolled(table: Html, name: str) -> Html:
     """A table that scrolls by itself where it is too wide, also by keyboard."""
     return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=name)
-
-
-_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
-_TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}"}
-
-
-def latex(table: Table) -> str:
-    """A table for papers; it needs the package booktabs."""
-    lines = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in (table.header, *table.rows)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{_tex(table.title)}}}",
-            rf"\begin{{tabular}}{{l{('l' if table.words else 'r') * (len(table.header) - 1)}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            *([rf"\par {{\footnotesize {_tex(table.note)}}}"] if table.note else []),
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text)

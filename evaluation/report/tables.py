@@ -9,13 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from evaluation.protocols.base import ProtocolName
-from evaluation.protocols.known import PROTOCOLS, metric
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.distances import distance_tables
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, latex
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, meaning
 from evaluation.report.hops import hop_tables
 from evaluation.report.judged import CSV_COLUMNS as JUDGED_COLUMNS
 from evaluation.report.judged import csv_rows as judged_rows
 from evaluation.report.judged import judged_tables
+from evaluation.report.latex import latex, paper_tables
 from evaluation.report.localities import locality_tables
 from evaluation.report.overview import overview_table
 from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
@@ -61,7 +62,7 @@ def write_tables(
     whole = [*main_tables(runs), *_near_and_far(runs), *_judged(runs), *_of_streams(streams)]
     texts = {
         "tables.md": markdown(runs, streams),
-        "tables.tex": "\n".join(map(latex, [*whole, *overviews])),
+        "tables.tex": "\n".join([*_papers(runs), *map(latex, [*whole, *overviews])]),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
@@ -90,12 +91,8 @@ def main_table(task: Task, protocol: ProtocolName, runs: Sequence[Run], kind: st
     """Means in percent with their intervals; one row a method."""
     columns = _columns(task, protocol, runs)
     rows = [(run.name, *(cell(_of(run, of), of) for of in columns.values())) for run in runs]
-    scores: dict[str, list[str]] = {}
-    for title, of in columns.items():
-        scores.setdefault(metric(protocol, of.metric).title, []).append(title)
-    meaning = "; ".join(f"{', '.join(titles)}: {name}" for name, titles in scores.items())
     several = " One patch makes as many edits as follow the @." if kind else ""
-    note = f"{meaning}. In percent, with 95% intervals.{several}"
+    note = f"{meaning(columns)}. In percent, with 95% intervals.{several}"
     title = f"{TASK_TITLES[task]}{kind}, {protocol} protocol"
     return Table(title, ("method", *columns), tuple(rows), note)
 
@@ -107,6 +104,21 @@ def _columns(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> dict[st
         for title, of in headline(task, protocol).items()
         if title in USUAL or any(values(run.results, of) for run in runs)
     }
+
+
+def _papers(runs: dict[Task, list[Run]]) -> Iterator[str]:
+    """The means of single edits as papers show them."""
+    shown = {task: split(of_task)[0] for task, of_task in runs.items()}
+    for protocol in PROTOCOLS:
+        asked = {
+            task: [
+                run for run in of_task if protocol in run.header.settings.protocols and run.family != "sanity"
+            ]
+            for task, of_task in shown.items()
+        }
+        columns = {task: _columns(task, protocol, of_task) for task, of_task in asked.items() if of_task}
+        if columns:
+            yield from paper_tables(asked, columns)
 
 
 def _near_and_far(runs: dict[Task, list[Run]]) -> list[Table]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.report.formats import latex
+from evaluation.report.latex import latex
 from evaluation.report.page import render
 from evaluation.report.runs import Run, find_runs, notes
 from evaluation.report.tables import as_csv, main_tables, markdown, score_rows

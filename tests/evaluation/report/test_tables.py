@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.data.cases import Kind
-from evaluation.report.formats import latex
+from evaluation.report.latex import latex
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.screen import tables
 from evaluation.report.tables import difference_rows, main_table, main_tables, type_tables, write_tables

@@ -1,0 +1,163 @@
+"""Tables for papers: LaTeX with the packages booktabs and graphicx, in pages of one column or two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
+
+from evaluation.report.formats import TASK_TITLES, Table, mean, meaning
+from evaluation.report.runs import Run
+from evaluation.results.summary import Measure, estimated
+from evaluation.run.experiment import UNEDITED
+from mmedit_build.rows import Task
+
+PAPER_NAMES = {
+    "alphaedit": "AlphaEdit",
+    "calinet": "CaliNET",
+    "dualedit": "DualEdit",
+    "ft-dataset": "FT (dataset)",
+    "ft-vision": "FT (vision)",
+    "liveedit": "LiveEdit",
+    "lora": "LoRA",
+    "oracle": "Oracle",
+    "remember": "Remember",
+    "scopeedit": "ScopeEdit",
+    "serac-image": "SERAC (image)",
+    "t-patcher": "T-Patcher",
+    "ultraedit": "UltraEdit",
+    UNEDITED: "Unedited",
+    "visedit": "VisEdit",
+}
+"""How publications write methods that are no abbreviations; those of others keep their names."""
+ABBREVIATIONS = ("ft", "ft-l", "grace", "ike", "ke", "kn", "m-ore", "memit", "mend", "rome", "serac", "wise")
+IN_A_COLUMN = 4
+"""The most columns of numbers with intervals that a column of a page has room for."""
+MISSING = "--"
+FITTING = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Makes smaller what is too wide, and nothing else."""
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
+_TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}"}
+Columns = Mapping[str, Measure]
+"""What is in a table of means, by title."""
+
+
+def paper_tables(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) -> list[str]:
+    """The means of a protocol, whose columns are given: all tasks side by side, and each by itself."""
+    together = [list(columns)] if len(columns) > 1 else []
+    return [
+        _means({task: runs[task] for task in tasks}, {task: columns[task] for task in tasks})
+        for tasks in (*together, *([task] for task in columns))
+    ]
+
+
+def _means(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) -> str:
+    """Rows are methods; columns those of each task, one after the other."""
+    cells = {name: [name] for of_task in runs.values() for name in map(_paper_name, of_task)}
+    for task, of_task in runs.items():
+        for of in columns[task].values():
+            found = _column(of_task, of)
+            for name, row in cells.items():
+                row.append(found.get(name, MISSING))
+    titles = ["Method", *(title for of_task in columns.values() for title in of_task)]
+    (protocol,) = {of.protocol for of_task in columns.values() for of in of_task.values()}
+    names = " and ".join(TASK_TITLES[task] for task in columns)
+    return _environment(
+        "table*" if len(columns) > 1 else "table",
+        caption=f"{names}, {protocol} protocol. {_meanings(columns)}",
+        label="-".join(["mmedit", protocol, *columns]),
+        columns=f"l{'r' * (len(titles) - 1)}",
+        lines=[
+            *(_spanning(columns) if len(columns) > 1 else ()),
+            _line(map(_tex, titles)),
+            r"\midrule",
+            *map(_line, cells.values()),
+        ],
+    )
+
+
+def _spanning(columns: Mapping[Task, Columns]) -> Iterator[str]:
+    """The tasks above their columns."""
+    ends = list(accumulate((len(of) for of in columns.values()), initial=1))
+    spans = [rf"\multicolumn{{{len(of)}}}{{c}}{{{TASK_TITLES[task]}}}" for task, of in columns.items()]
+    yield _line(["", *spans])
+    yield "".join(rf"\cmidrule(lr){{{start + 1}-{end}}}" for start, end in pairwise(ends))
+
+
+def _meanings(columns: Mapping[Task, Columns]) -> str:
+    """What is counted; said once where it is the same for all tasks."""
+    told = {task: meaning(of_task) for task, of_task in columns.items()}
+    if len(set(told.values())) == 1:
+        return f"{next(iter(told.values()))}."
+    return " ".join(f"{TASK_TITLES[task]}: {text}." for task, text in told.items())
+
+
+def _column(runs: Sequence[Run], of: Measure) -> dict[str, str]:
+    """The means by name, the best of all methods in bold; one that sees answers is no match for others."""
+    found = {_paper_name(run): (run, estimated(run.results, of)) for run in runs}
+    means = {name: mean(one, of) for name, (_, one) in found.items() if one is not None}
+    competing = [name for name in means if _competes(found[name][0])]
+    best = max((float(means[name]) for name in competing), default=None)
+    winners = {name for name in competing if float(means[name]) == best}
+    return {name: rf"\textbf{{{text}}}" if name in winners else text for name, text in means.items()}
+
+
+def _competes(run: Run) -> bool:
+    about = run.header.about
+    return run.header.settings.method != UNEDITED and not (about and about.leaks)
+
+
+def _paper_name(run: Run) -> str:
+    method = run.header.settings.method
+    paper = PAPER_NAMES.get(method, method.upper() if method in ABBREVIATIONS else method)
+    # Of a method that makes all edits at once, nobody asks how many there were of each task.
+    return _tex(paper + ("" if run.whole else run.name.removeprefix(method)))
+
+
+def latex(table: Table) -> str:
+    """Any table of a report; one of many numbers with intervals takes a whole page's width."""
+    wide = len(table.header) - 1 > IN_A_COLUMN
+    rows = [_line(map(_tex, row)) for row in (table.header, *table.rows)]
+    return _environment(
+        "table*" if wide else "table",
+        caption=f"{table.title}. {table.note}" if table.note else table.title,
+        label=f"mmedit-{_slug(table.title)}",
+        columns="l" + ("l" if table.words else "r") * (len(table.header) - 1),
+        lines=[rows[0], r"\midrule", *rows[1:]],
+        size=r"\scriptsize",
+    )
+
+
+def _environment(
+    kind: str, *, caption: str, label: str, columns: str, lines: Sequence[str], size: str = r"\footnotesize"
+) -> str:
+    return "\n".join(
+        [
+            rf"\begin{{{kind}}}",
+            r"\centering",
+            rf"\caption{{{_tex(caption)}}}",
+            rf"\label{{tab:{label}}}",
+            size,
+            r"\setlength{\tabcolsep}{3pt}",
+            FITTING,
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            rf"\end{{{kind}}}",
+            "",
+        ]
+    )
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in text)
