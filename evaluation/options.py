@@ -12,8 +12,26 @@ from mmedit_build.files import is_folder
 from mmedit_build.places import named, place
 from mmedit_build.recipe.fields import Dtype
 
+
+def complete_methods(incomplete: str) -> list[str]:
+    """What a shell offers for a comma list of methods whose last name is begun."""
+    # Imported here, as it is wanted by shells alone.
+    from editors import known_editors
+
+    before, comma, begun = incomplete.rpartition(",")
+    named = before.split(",")
+    return [
+        f"{before}{comma}{name}" for name in known_editors() if name.startswith(begun) and name not in named
+    ]
+
+
 MethodNames = Annotated[
-    str | None, typer.Option("--method", help="A method, a comma list of them, or all; see list.")
+    str | None,
+    typer.Option(
+        "--method",
+        help="A method, a comma list of them, or all; see list.",
+        autocompletion=complete_methods,
+    ),
 ]
 PartNames = Annotated[
     str | None,

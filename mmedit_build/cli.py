@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from mmedit_build.work import Work
 
 
-RecipeName = Annotated[str, typer.Argument(help="A bundled recipe, or a YAML file.", metavar="RECIPE")]
+def _complete_recipes(incomplete: str) -> list[str]:
+    """What a shell offers besides files."""
+    # Imported here, as it is wanted by shells alone.
+    from mmedit_build.recipe.loading import bundled
+
+    return [name for name in bundled() if name.startswith(incomplete)]
+
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        help="A bundled recipe, or a YAML file.", metavar="RECIPE", autocompletion=_complete_recipes
+    ),
+]
 WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by default runs/RECIPE.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
@@ -37,7 +50,7 @@ Devices = Annotated[
     typer.Option(help="Devices of the workers, such as cuda:0,cuda:1; cuda:0+cuda:1 are two for one worker."),
 ]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
 def main() -> None:

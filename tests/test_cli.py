@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 import time
@@ -95,3 +96,25 @@ def test_the_version_is_told_without_a_heavy_library(module: str) -> None:
     after = f"loaded = set({HEAVY!r}) & set(sys.modules)\nassert not loaded, loaded"
     done = run(module, "--version", after=after)
     assert (done.returncode, done.stdout) == (0, f"mmedit {version('mmedit')}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "offered"),
+    [
+        ("mmedit-eval", "mmedit-eval --method ft-", ["ft-dataset", "ft-l", "ft-vision"]),
+        ("mmedit-eval", "mmedit-eval --method ft,mem", ["ft,memit"]),
+        ("mmedit-eval", "mmedit-eval rep", ["report"]),
+        ("mmedit-build", "mmedit-build run miniature", ["miniature", "miniature-qwen"]),
+    ],
+)
+def test_shells_complete_commands_methods_and_recipes(command: str, words: str, offered: list[str]) -> None:
+    asked = {
+        f"_{command.upper().replace('-', '_')}_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    script = Path(sys.executable).parent / command
+    done = subprocess.run(
+        [script], env=os.environ | asked, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split() == offered
