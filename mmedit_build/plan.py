@@ -75,7 +75,9 @@ def _mine(build: Build) -> list[str]:
     for when, part in (("at first", at_first), ("at most", todo)):
         costs = _cost(recipe.base, [_asking(row, limits[row.task]) for row in part])
         lines += [f"{when}: {line}" for line in costs]
-    if isinstance(recipe.base, Endpoint) and config.confirm:
+    if config.confirm_by is not None:
+        lines.append(f"asks {model_name(config.confirm_by)} again for each failure that it finds.")
+    elif isinstance(recipe.base, Endpoint) and config.confirm:
         lines.append("asks again for each failure that it finds, which is not in these numbers.")
     return lines
 

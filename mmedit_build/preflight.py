@@ -72,6 +72,8 @@ def _fault(look: Look) -> str | None:
 def _mine(build: Build) -> Iterator[Look]:
     sources = build.recipe.sources
     yield partial(_look_at_mllm, build.recipe.base)
+    if build.recipe.mine.confirm_by is not None:
+        yield partial(_look_at_mllm, build.recipe.mine.confirm_by)
     for source in (*sources.vqa, *sources.captions):
         yield partial(look_at_source, source, build.recipe.draw, build.work)
 

@@ -54,10 +54,12 @@ def mine(build: Build) -> Summary:
     stage = Mining(config, recipe.base, build.work, Consensus.of(references) if references else None)
     settings = {
         "base": _asked(recipe.base),
-        "mine": deciding(config, frozenset({"sizes", "spare"})),
+        "mine": deciding(config, frozenset({"sizes", "spare", "confirm_by"})),
         "sources": deciding(recipe.sources),
         "draw": deciding(recipe.draw),
     }
+    if config.confirm_by is not None:
+        settings["confirm_by"] = _asked(config.confirm_by)
     asked = ask_until_enough(build, stage, settings)
     write_rows(build.work.stage("mine") / KNOWN, _known(asked.outcomes))
     return finish(build.work, "mine", asked.outcomes, asked.edits, asked.left_out, choice(build, "mine"))

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mmedit_build.recipe.fields import Count, Share, Strict
-from mmedit_build.recipe.models import Local, Model, VisionModel
+from mmedit_build.recipe.models import Local, LocalMLLM, Model, VisionModel
 from mmedit_build.rows import Split
 
 
@@ -59,11 +59,20 @@ class MineStage(Strict):
     """Left out, no captions are mined."""
     confirm: bool = True
     """Ask for each failure again, alone, and keep it only if the answer still fails."""
+    confirm_by: LocalMLLM | None = None
+    """Who is asked then: a base model that is served may be confirmed by the same weights in this process, in
+    the precision that they are edited and judged in. Left out, the base model itself."""
     spare: float = Field(default=0.25, ge=0, le=10)
     """How many edits more than the sizes go on, as a share, since later stages reject some; `attach` drops
     what is left over."""
     shard_rows: Count = 512
     """Rows that are worked on and saved together."""
+
+    @model_validator(mode="after")
+    def _somebody_confirms(self) -> MineStage:
+        if self.confirm_by is not None and not self.confirm:
+            raise ValueError("confirm_by says who confirms failures, and confirm: false that nobody does")
+        return self
 
 
 class Similarity(Strict):

@@ -32,12 +32,16 @@ class Mining:
     consensus: Consensus | None
     """Frozen over all reference captions, whatever part of them is mined; None if captions are not mined."""
     _asker: Asker | None = field(default=None, init=False, repr=False)
+    _confirmer: Asker | None = field(default=None, init=False, repr=False)
+    """Who is asked again, if not the base model."""
 
     def devices(self) -> list[str]:
-        return devices_of(self.base)
+        return devices_of(self.base, self.config.confirm_by)
 
     def open(self) -> None:
         self._asker = load_asker(self.base, self.work.requests)
+        if self.config.confirm_by is not None:
+            self._confirmer = load_asker(self.config.confirm_by, self.work.requests)
 
     def __call__(self, rows: Sequence[Example]) -> Iterable[Mined]:
         for config, task in ((self.config.vqa, "vqa"), (self.config.caption, "caption")):
@@ -63,16 +67,23 @@ class Mining:
         config: MineVqa | MineCaption,
     ) -> None:
         """Ask for the failures again, and judge what is said then."""
-        assert self._asker is not None
         first = {
             i: answer
             for i, (answer, outcome) in enumerate(zip(answers, outcomes, strict=True))
             if isinstance(outcome, EditRow) and isinstance(answer, Answer)
         }
         asked = [questions[i] for i in first]
-        again = self._asker.ask_again(asked, list(first.values()), max_tokens=config.answer_tokens)
+        again = self._asked_again(asked, list(first.values()), config.answer_tokens)
         for (i, answer), alone in zip(first.items(), again, strict=True):
             outcomes[i] = self._judged(rows[i], alone, answer, config)
+
+    def _asked_again(
+        self, questions: Sequence[Question], answers: Sequence[Answer], max_tokens: int
+    ) -> list[Answer | NoAnswer]:
+        assert self._asker is not None
+        if self._confirmer is not None:
+            return self._confirmer.ask(questions, max_tokens=max_tokens)
+        return self._asker.ask_again(questions, answers, max_tokens=max_tokens)
 
     def _question(self, row: Example) -> Question:
         return Question(self.work.path(row.image), row.question, KIND_OF_TASK[row.task])

@@ -10,7 +10,7 @@ import pytest
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.mllm import Query
-from mmedit_build.recipe import LocalMLLM, MineCaption, MineStage, MineVqa, Sizes
+from mmedit_build.recipe import Endpoint, LocalMLLM, MineCaption, MineStage, MineVqa, Sizes
 from mmedit_build.recipe.sources import CaptionFiles, QuestionFiles, Sources
 from mmedit_build.rows import EditRow, Example
 from mmedit_build.scoring.caption import Consensus
@@ -20,6 +20,7 @@ from mmedit_build.sources.reading import read_examples
 from mmedit_build.stages.failures import RIGHT
 from mmedit_build.stages.mine import Mining
 from mmedit_build.work import Work
+from tests.mmedit_build.stages.conftest import Told
 
 SIZES = Sizes(train=10, test=10)
 IMAGES = 60
@@ -137,3 +138,24 @@ def test_mining_is_faster_than_asking_one_by_one(mining: Mining, examples: list[
     alone = (time.perf_counter() - start) / len(some)
     # docs/building.md has the measured ratio; half of what it must be is asked of a busy machine.
     assert alone > 2.5 * mined
+
+
+def test_what_a_served_model_gets_wrong_is_confirmed_by_its_weights(
+    drawn: Work, mining: Mining, examples: list[Example]
+) -> None:
+    """The served one says what it is told; what is kept is what the weights here say, and say wrong."""
+    asked = [row for row in examples if row.task == "vqa"][:40]
+    config = MineStage(vqa=MineVqa(sizes=SIZES), confirm_by=LocalMLLM(model="miniature/mllm"))
+    stage = Mining(config, Endpoint(model="told"), drawn, None)
+    stage._asker, stage._confirmer = Told({row.question: "nonsense" for row in asked}), mining._asker
+    kept = [one for one in stage(asked) if isinstance(one, EditRow)]
+    known = {one.id for one in mining(asked) if isinstance(one, EditRow)}
+    # "nonsense" is no answer to a question for yes or no, and no failure either.
+    assert set() < {one.id for one in kept} <= known
+    assert {(one.first_prediction, one.base) for one in kept} == {("nonsense", "told")}
+    assert all(one.prediction != "nonsense" for one in kept)
+
+
+def test_nobody_confirms_where_nothing_is_confirmed() -> None:
+    with pytest.raises(ValueError, match="confirm_by says who confirms failures"):
+        MineStage(confirm=False, confirm_by=LocalMLLM(model="miniature/mllm"))
