@@ -47,7 +47,7 @@ def fault(recipe: Recipe, folder: Path, first: str = "mine") -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("name", [name for name in bundled() if not name.startswith("miniature")])
+@pytest.mark.parametrize("name", [name for name in bundled() if load_recipe(name).draw is None])
 def test_a_recipe_for_real_data_tells_the_files_that_are_not_there(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
