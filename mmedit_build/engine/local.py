@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -151,6 +152,8 @@ def _gone() -> UserError:
 def _interrupts_held_back() -> Iterator[None]:
     """Ctrl-C, which a terminal sends to all processes, reaches this one afterwards, and those started inside
     never: the first to be told ends the others, in whatever they are."""
+    # Started with the first process otherwise, and that lets signals through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
