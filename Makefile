@@ -3,6 +3,7 @@
 # make table  every method on both bundled models: single edits and streams of a hundred, in less than an hour
 # make test   all tests, in as many processes as there are processors
 # make check  linters, types and tests
+# make docs   writes the documentation as a site into site/; a link that leads nowhere is an error
 # make rows   draws docs/rows.png anew; a test says when it must be
 # Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
 
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 BUILD := demo/miniature
 
-.PHONY: demo table table-mllm table-qwen test lint check rows clean
+.PHONY: demo table table-mllm table-qwen test lint check docs rows clean
 
 demo: $(INSTALLED)
 	$(BIN)/mmedit-build run miniature --workers 2 --work $(BUILD)
@@ -51,11 +52,14 @@ lint: $(INSTALLED_DEV)
 
 check: lint test
 
+docs: $(INSTALLED_DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 rows: $(INSTALLED)
 	$(BIN)/python -m mmedit_build.miniature picture --out docs/rows.png
 
 clean:
-	rm -rf build dist demo runs table *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist demo runs site table *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
