@@ -11,6 +11,7 @@ from mmedit_build.converters.cli import app as converters
 from mmedit_build.engine.base import Engine
 from mmedit_build.engine.local import HERE, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
+from mmedit_build.recipe_commands import app as recipes
 from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
@@ -243,6 +244,7 @@ def miniature(
 
 
 app.add_typer(converters, name="convert")
+app.add_typer(recipes, name="recipe")
 
 
 def _folder(name: str, work: Path | None) -> Work:

@@ -39,6 +39,16 @@ def load_recipe(name: str = MINIATURE) -> Recipe:
         raise UserError(f"The recipe {name} has mistakes: {'; '.join(mistakes[:SHOWN])}{more}.") from error
 
 
+def schema_of_files() -> dict[str, Any]:
+    """The JSON schema of a recipe as it is written: what another one says need not be said again."""
+    schema = Recipe.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        section.pop("required", None)
+    about = "The recipe, bundled or a file beside this one, that says whatever this one does not."
+    schema["properties"] = {EXTENDS: {"type": "string", "description": about}, **schema["properties"]}
+    return schema
+
+
 def merged(below: Any, above: Any) -> Any:
     """Sections key by key, the upper one's values where both have some; lists, and sections of another
     `kind`, are replaced as a whole."""
