@@ -14,7 +14,7 @@ from torch import Tensor
 from editors.areas import Area
 from editors.families import MethodFamily
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
+from mmedit_build.mllm import MLLM, Below, Generated, Positions, Query, Scored
 from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.model import BATCH_SIZE
 from mmedit_build.recipe.fields import Strict
@@ -212,6 +212,25 @@ class Editor(Protocol):
 
         It is made for the model under the patches that are applied: those that change its weights or what
         its modules give out always, and those that rewrite or route queries unless `unwrapped` refuses them.
+        """
+
+
+Lift = Callable[[Sequence[Query], int], Below]
+"""As `MLLM.below`: queries as they are known up to a layer of the model that nothing has changed yet."""
+
+
+@runtime_checkable
+class Grouping(Protocol):
+    """An editor that can plan several edits, each by itself, in the same passes."""
+
+    def begins(self, mllm: MLLM) -> int | None:
+        """The `first_layer` of its patches. None: edits are planned one by one, as what is kept of each would
+        take too much room, or as they have no pass in common."""
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[Patch]:
+        """What `plan` makes of the edits of each wish, but for rounding. The model stays bit for bit.
+
+        What `lift` is asked for may be known already.
         """
 
 

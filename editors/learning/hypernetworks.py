@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import nn
 
-from editors.base import Edit, Model, State, TrainEdit, unwrapped
+from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.exercise import Data
@@ -25,6 +25,9 @@ from mmedit_build.mllm import MLLM, Below, Query
 
 CHUNK = 16
 """Edits whose gradients are computed at a time, if there is room."""
+
+NETWORK_BYTES = 2**28
+"""How much of what a network is told of edits it goes through at a time; it holds some copies of it."""
 
 EditedPart = Literal["language", "connector", "vision"]
 Shapes = Mapping[str, tuple[int, int]]
@@ -140,20 +143,38 @@ class HypernetworkEditor(ABC):
 
     # Planning
 
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(self.edited(mllm))
+
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
+        return self.plan_each(model, [edits], unwrapped(model).below)[0]
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[LowRankPatch]:
         mllm = unwrapped(model)
-        network = self._known()
-        queries: Sequence[Query] = [edit.query for edit in edits]
-        layer = mllm.first_layer(self.edited(mllm))
+        network, layer = self._known(), self.begins(mllm)
+        queries: Sequence[Query] = [edit.query for edits in wishes for edit in edits]
         if layer is not None:
-            queries = mllm.below(queries, layer)
+            queries = lift(queries, layer)
         with torch.no_grad():
-            return together(network(self.told(mllm, queries)))
+            told = self.told(mllm, queries)
+            patches = iter([patch for part in _fitting(told) for patch in network(part)])
+        return [together([next(patches) for _ in edits]) for edits in wishes]
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
         """The sum with what the network makes of these edits, from gradients of the model as it was."""
         assert isinstance(made.patch, LowRankPatch)
         return folded(together([made.patch, self.plan(model, edits)]))
+
+
+def _fitting(told: Sequence[Inner]) -> Iterator[Sequence[Inner]]:
+    """What a network is told of edits, in portions that it has room for."""
+    start, size = 0, 0
+    for end, one in enumerate(told):
+        if end > start and size + one.nbytes > NETWORK_BYTES:
+            yield told[start:end]
+            start, size = end, 0
+        size += one.nbytes
+    yield told[start:]
 
 
 def edited(mllm: MLLM, layers: Sequence[int], part: EditedPart = "language") -> dict[str, tuple[int, int]]:

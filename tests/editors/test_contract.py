@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from editors import EDITORS, editor_class, load_editor
-from editors.base import Editor, Learner, Patch, TrainEdit
+from editors.base import Editor, Grouping, Learner, Patch, TrainEdit
 from editors.checking.duties import Trial, check
 from editors.oracle import OraclePatch
 from editors.patches.overlays import PromptPatch
@@ -119,6 +119,29 @@ def test_several_edits_take_together(miniature: MLLM, editor: Editor, world: lis
     with editor.plan(miniature, wishes).applied(miniature) as model:
         after = sum(float(one.log_prob) for one in model.score(queries))
     assert after > sum(float(one.log_prob) for one in miniature.score(queries))
+
+
+def test_edits_planned_together_are_as_each_by_itself(
+    miniature: MLLM, editor: Editor, world: list[TrainEdit], patches: list[Patch], queries: list[Query]
+) -> None:
+    if not isinstance(editor, Grouping):
+        pytest.skip("plans one by one")
+    layer = editor.begins(miniature)
+    if layer is None:
+        pytest.skip("plans one by one")
+    wishes = [[world[12].edit], [world[13].edit], [one.edit for one in world[14:16]]]
+    before = Snapshot(miniature)
+    found = editor.plan_each(miniature, wishes, miniature.below)
+    before.assert_unchanged(miniature)
+    assert [patch.first_layer(miniature) for patch in found] == [layer] * len(wishes)
+    for one, other in zip(found, [*patches, editor.plan(miniature, wishes[2])], strict=True):
+        assert one.state().tensors.keys() == other.state().tensors.keys()
+        with one.applied(miniature) as model:
+            together = answers(model, queries)
+        with other.applied(miniature) as model:
+            alone = answers(model, queries)
+        for pair in zip(together, alone, strict=True):
+            torch.testing.assert_close(*pair, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("around", [PromptPatch(("Look closely. ",)), OraclePatch({})])
