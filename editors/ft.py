@@ -20,9 +20,11 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from editors.base import Edit, Model, unwrapped
+from editors.base import Edit, Lift, Model, unwrapped
+from editors.descent import Descent, of_each
 from editors.families import MethodFamily
 from editors.growing import Made
+from editors.patches.copies import can_be_copied, copied
 from editors.patches.weights import WeightPatch, seen_afresh
 from editors.portions import CHUNK, backward, portions
 from mmedit_build.mllm import MLLM, Query
@@ -100,6 +102,33 @@ class FT:
                 queries = mllm.below(queries, layer)
             with _tunable(part) as start:
                 return WeightPatch(self._tuned(mllm, part, start, queries))
+
+    def begins(self, mllm: MLLM) -> int | None:
+        part = mllm.part(self.config.part)
+        return mllm.first_layer(part) if can_be_copied(mllm, part) else None
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[WeightPatch]:
+        mllm = unwrapped(model)
+        layer, norm = self.begins(mllm), self.config.norm
+        if layer is None:
+            return [self.plan(model, edits) for edits in wishes]
+        start = {name: one.data.float() for name, one in mllm.part(self.config.part).items()}
+        tuned = {name: torch.stack([one] * len(wishes)).requires_grad_() for name, one in start.items()}
+
+        def bound() -> None:
+            if norm is not None:
+                for name, one in start.items():
+                    tuned[name].data.clamp_(one - norm, one + norm)
+
+        descent = Descent(
+            mllm,
+            of_each(lift, wishes, layer),
+            tuned,
+            self._optimizer(list(tuned.values())),
+            lambda owners: copied(mllm, tuned, owners),
+        )
+        moved = descent.run(self.config.steps, self.config.stop_below, bound)
+        return [WeightPatch({name: one - start[name] for name, one in of.items()}) for of in moved]
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> WeightPatch:
         """The weights move on; an optimizer and the bounds of FT-L begin anew where they are."""

@@ -55,6 +55,10 @@ class FTDataset(FT):
         "language": FTDatasetConfig().part,
     }
 
+    def begins(self, mllm: MLLM) -> int | None:  # noqa: ARG002
+        """All edits are planned by one patch."""
+        return None
+
     def batches(
         self, mllm: MLLM, queries: Sequence[Query], layer: int
     ) -> Iterator[tuple[Sequence[Query], Sequence[range]]]:

@@ -54,5 +54,10 @@ class Columns:
         after = torch.where(self.real[..., None], (before + change).to(states.dtype), before)
         return states.scatter(1, self._places(states), after)
 
+    def put(self, taken: Tensor, width: int) -> Tensor:
+        """Of so many columns, the chosen ones as taken; the others hold nothing that means anything."""
+        states = taken.new_zeros(len(taken), width, taken.shape[-1])
+        return states.scatter(1, self._places(taken), taken)
+
     def _places(self, states: Tensor) -> Tensor:
         return self._order[..., None].expand(-1, -1, states.shape[-1])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from editors.base import Patch
+from editors.patches.copies import of_linear
 from editors.patches.hooks import Hook
 from editors.patches.side_by_side import Beside
 from editors.patches.weights import WeightPatch
@@ -50,15 +51,7 @@ def can_stand_beside(patch: Patch, mllm: MLLM, limit: int) -> bool:
     if sum(delta.nbytes for delta in patch.deltas.values()) > limit:
         return False
     inside = mllm.first_layer(patch.deltas)
-    return inside is not None and all(_is_of_linear(mllm, name) for name in patch.deltas)
-
-
-def _is_of_linear(mllm: MLLM, name: str) -> bool:
-    """Whether the parameter is one of a linear module of a decoder layer."""
-    module, _, kind = name.rpartition(".")
-    if mllm.layer_of(name) is None or kind not in ("weight", "bias"):
-        return False
-    return isinstance(mllm.model.get_submodule(module), nn.Linear)
+    return inside is not None and all(of_linear(mllm, name) for name in patch.deltas)
 
 
 def _adding(deltas: Mapping[int, Deltas], of_query: Tensor) -> Hook:
