@@ -36,7 +36,7 @@ from editors.associations.base import AssociationConfig, AssociationEditor
 from editors.associations.layers import LayersConfig, Written, edited_layers
 from editors.associations.moments import Moment
 from editors.associations.nullspace import NullSpace, taken_directions
-from editors.base import Edit, Model, unwrapped
+from editors.base import Edit, Lift, Model, unwrapped
 from editors.growing import Made
 from editors.patches.growing import GrowingPatch, went_on
 from editors.patches.weights import Factors
@@ -76,28 +76,41 @@ class AlphaEdit(AssociationEditor):
         self._spaces = {layer: NullSpace(taken, mllm.device) for layer, taken in kept.items()}
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> GrowingPatch:
-        return self._beside({}, unwrapped(model), edits)
+        return self._beside({}, unwrapped(model), [edits])[0]
+
+    def plan_each(
+        self,
+        model: Model,
+        wishes: Sequence[Sequence[Edit]],
+        lift: Lift,  # noqa: ARG002  # most of what is asked are prompts of its own
+    ) -> list[GrowingPatch]:
+        return self._beside({}, unwrapped(model), wishes)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> GrowingPatch:
         """The weights move on, and the keys of what was written before are kept."""
         assert isinstance(made.patch, GrowingPatch)
         with made.patch.applied(model) as moved:
-            further = self._beside(made.patch.known, unwrapped(moved), edits)
+            (further,) = self._beside(made.patch.known, unwrapped(moved), [edits])
         return went_on(made.patch, further)
 
-    def _beside(self, earlier: Mapping[str, Tensor], mllm: MLLM, edits: Sequence[Edit]) -> GrowingPatch:
-        """What these edits change, and the keys of all edits so far, by the weight that they go into."""
-        writing = Written(mllm, self.contexts(mllm, edits), self.layers(mllm))
+    def _beside(
+        self, earlier: Mapping[str, Tensor], mllm: MLLM, wishes: Sequence[Sequence[Edit]]
+    ) -> list[GrowingPatch]:
+        """What the edits of each wish change, and the keys of all so far, by the weight that they go into."""
+        contexts = [self.contexts(mllm, edits) for edits in wishes]
+        writing = Written(mllm, contexts, self.layers(mllm))
 
         def write(layer: int, residuals: Tensor, keys: Tensor) -> Factors:
             before = earlier.get(writing.weight(layer), keys[:, :0])
             return constrained(residuals, keys, before, self._spaces[layer], self.config.l2)
 
-        patch = writing.patch(self.config, write)
-        with patch.applied(mllm):
-            after = {writing.weight(layer): keys for layer, keys in writing.keys().items()}
-        known = {name: gathered(earlier.get(name, keys[:, :0]), keys) for name, keys in after.items()}
-        return GrowingPatch(patch.factors, known)
+        patches = writing.patches(self.config, write)
+        found = []
+        for patch, of in zip(patches, writing.keys(patches), strict=True):
+            after = {writing.weight(layer): keys for layer, keys in of.items()}
+            known = {name: gathered(earlier.get(name, keys[:, :0]), keys) for name, keys in after.items()}
+            found.append(GrowingPatch(patch.factors, known))
+        return found
 
 
 def constrained(

@@ -39,7 +39,7 @@ from editors.associations.covariances import CovarianceConfig, CovarianceEditor
 from editors.associations.lookup import Contexts
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
-from editors.base import Edit, Model, unwrapped
+from editors.base import Edit, Lift, Model, unwrapped
 from editors.growing import Made
 from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
@@ -65,6 +65,18 @@ class ROME(CovarianceEditor):
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
         return self._after([], unwrapped(model), edits)
 
+    def plan_each(
+        self,
+        model: Model,
+        wishes: Sequence[Sequence[Edit]],
+        lift: Lift,  # noqa: ARG002  # most of what is asked are prompts of its own
+    ) -> list[LowRankPatch]:
+        mllm = unwrapped(model)
+        if any(len(edits) > 1 for edits in wishes):
+            # Each edit of a wish is written into what those before it left.
+            return [self.plan(model, edits) for edits in wishes]
+        return self._written(mllm, self.contexts(mllm, [edit for (edit,) in wishes]))
+
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
         """As edits that are planned together are: into what those before them left."""
         assert isinstance(made.patch, LowRankPatch)
@@ -72,22 +84,24 @@ class ROME(CovarianceEditor):
 
     def _after(self, written: list[LowRankPatch], mllm: MLLM, edits: Sequence[Edit]) -> LowRankPatch:
         """What is written, and the edits after it."""
-        (layer,) = self.layers(mllm)
-        covariance = self.covariance(layer)
         for contexts in self.contexts(mllm, edits):
             # Those before it as one patch: each by itself would keep a copy of the whole weight.
             with together(written).applied(mllm) if written else nullcontext():
-                written.append(self._written(mllm, contexts, layer, covariance))
+                written += self._written(mllm, [contexts])
         return together(written)
 
-    def _written(self, mllm: MLLM, contexts: Contexts, layer: int, covariance: Covariance) -> LowRankPatch:
-        """One edit, written into the model as it now is."""
-        down = mllm.mlp(layer).down.name
-        values = learn_values(mllm, [contexts], layer, down, self.config)
-        (looked,) = look_up(mllm, [contexts], rewriting(mllm, [contexts], layer), [down])[down]
+    def _written(self, mllm: MLLM, contexts: Sequence[Contexts]) -> list[LowRankPatch]:
+        """Each of these edits by itself, written into the model as it now is."""
+        (layer,) = self.layers(mllm)
+        down, covariance = mllm.mlp(layer).down.name, self.covariance(layer)
+        values = learn_values(mllm, contexts, layer, down, self.config)
+        looked = look_up(mllm, contexts, rewriting(mllm, contexts, layer), [down])[down]
         # What comes out holds the bias, and v* with it: their difference, which is learned, does not.
-        pair = rank_one(in_float64(values.delta[0]), looked.inputs[0], looked.inputs.mean(dim=0), covariance)
-        return as_patch(f"{down}.weight", pair)
+        pairs = [
+            rank_one(in_float64(delta), one.inputs[0], one.inputs.mean(dim=0), covariance)
+            for delta, one in zip(values.delta, looked, strict=True)
+        ]
+        return [as_patch(f"{down}.weight", pair) for pair in pairs]
 
 
 def rank_one(residual: Tensor, key: Tensor, mean_key: Tensor, covariance: Covariance) -> Factors:

@@ -89,6 +89,9 @@ class AssociationEditor(ABC):
     def take_up(self, mllm: MLLM, kept: Mapping[int, Tensor]) -> None:
         """Make ready what was kept of each layer."""
 
+    def begins(self, mllm: MLLM) -> int | None:
+        return self.layers(mllm)[0]
+
     @abstractmethod
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch: ...
 

@@ -72,6 +72,11 @@ class _Portion:
     answers: int
     """How many ask for the answer."""
 
+    def take(self, chosen: Sequence[int]) -> _Portion:
+        """The chosen prompts, in their order."""
+        answers = sum(one < self.answers for one in chosen)
+        return _Portion(self.where.take(chosen), self.owners[list(chosen)], answers)
+
     def added(self, delta: Tensor) -> Hook:
         """Adds the vector of each prompt's edit where it is looked up."""
 
@@ -124,12 +129,25 @@ class _Lesson:
             with torch.no_grad():
                 delta.mul_((longest / delta.norm(dim=1, keepdim=True)).clamp(max=1.0))
                 delta[done] = kept[done]
+            self._leave(done)
         return Values(self._start, delta.detach())
+
+    def _leave(self, done: Tensor) -> None:
+        """Ask no more about edits that are done."""
+        for number, portion in enumerate(self._portions):
+            stay = (~done.to(portion.owners.device))[portion.owners].nonzero()[:, 0].tolist()
+            if len(stay) < len(portion.owners):
+                self._portions[number] = portion.take(stay)
+                if number in self._before:
+                    kept = [one - portion.answers for one in stay if one >= portion.answers]
+                    self._before[number] = self._before[number][kept]
 
     def _looked_at(self, delta: Tensor, *, moving: bool) -> tuple[Tensor, Tensor | None]:
         """The loss of each edit with its vector added and, while they move, the gradient by the vectors."""
         total, gradient = torch.zeros(self._number, device=delta.device), torch.zeros_like(delta)
-        for number in range(len(self._portions)):
+        for number, portion in enumerate(self._portions):
+            if number and not len(portion.owners):
+                continue
             with torch.set_grad_enabled(moving):
                 losses = self._losses(delta, number)
             total += losses.detach()

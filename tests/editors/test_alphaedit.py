@@ -15,6 +15,7 @@ from editors.associations.nullspace import NullSpace
 from editors.base import Edit, TrainEdit
 from editors.growing import Made
 from editors.patches.growing import GrowingPatch
+from editors.patches.weights import LowRankPatch
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import IN, OUT, deltas, drawn
 from tests.editors.contract import assert_takes_in_any_order
@@ -156,10 +157,9 @@ def test_keys_are_kept_as_the_edits_left_them(mllm: MLLM, edits: list[Edit], tmp
     editor = fitted(mllm, edits, tmp_path)
     patch = editor.plan(mllm, edits[:2])
     assert patch.known.keys() == patch.factors.keys()
-    writing = Written(mllm, editor.contexts(mllm, edits[:2]), editor.layers(mllm))
-    before = writing.keys()
-    with patch.applied(mllm):
-        after = writing.keys()
+    writing = Written(mllm, [editor.contexts(mllm, edits[:2])], editor.layers(mllm))
+    (before,) = writing.keys([LowRankPatch({})])
+    (after,) = writing.keys([patch])
     for layer in (2, 3, 4):
         torch.testing.assert_close(patch.known[writing.weight(layer)], after[layer].float())
     # The lowest layer's are as they were: nothing below it changes.
