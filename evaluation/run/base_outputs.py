@@ -20,6 +20,7 @@ from pathlib import Path
 
 from editors.base import Model
 from editors.keys import model_key
+from editors.patches.overlays import take
 from evaluation.data.pictures import key_of_image
 from evaluation.data.probes import Asked
 from evaluation.protocols.output import Output
@@ -30,6 +31,8 @@ from mmedit_build.mllm import MLLM, Query
 
 CHUNK = 128
 """Probes that are asked and saved together."""
+Lifting = Callable[[Sequence[Asked]], Sequence[Query]]
+"""The queries of probes, which may be known up to a layer."""
 
 
 @dataclass
@@ -69,9 +72,10 @@ class BaseOutputs:
         write: bool,
         batch_size: int,
         advance: Callable[[int], None],
+        lift: Lifting | None = None,
     ) -> None:
         """Ask for what the protocols need and is not known yet; `advance` hears of the probes done, known
-        ones at once."""
+        ones at once. `lift` gives what is known of queries that are asked."""
         missing = {key: probe for probe in probes if not self._has(key := key_of(probe), write)}
         advance(len(probes) - len(missing))
         measure = Measure(vocabulary(mllm), batch_size=batch_size)
@@ -79,7 +83,7 @@ class BaseOutputs:
         for start in range(0, len(keys), CHUNK):
             part = {key: missing[key] for key in keys[start : start + CHUNK]}
             try:
-                found = self._asked(mllm, measure, part, write)
+                found = self._asked(mllm, measure, part, write, lift or _queries)
             except UserError:
                 found = self._one_by_one(mllm, measure, part, write)
             if found:
@@ -101,29 +105,30 @@ class BaseOutputs:
         found: dict[str, Output] = {}
         for key, probe in part.items():
             try:
-                found.update(self._asked(mllm, measure, {key: probe}, write))
+                found.update(self._asked(mllm, measure, {key: probe}, write, _queries))
             except UserError as error:
                 self.failed[key] = str(error)
         return found
 
     def _asked(
-        self, mllm: MLLM, measure: Measure, probes: Mapping[str, Asked], write: bool
+        self, mllm: MLLM, measure: Measure, probes: Mapping[str, Asked], write: bool, lift: Lifting
     ) -> dict[str, Output]:
         """Outputs for probes, of which those known may only lack what the model writes."""
 
         def lend(_: Sequence[int]) -> AbstractContextManager[Model]:
             return nullcontext(mllm)
 
-        new = [probe for key, probe in probes.items() if key not in self.known]
-        scored = iter(measure.scored(lend, new, _queries(new)))
+        asked = list(probes.values())
+        queries = lift(asked)
+        new = [number for number, key in enumerate(probes) if key not in self.known]
+        scored = iter(measure.scored(lend, [asked[i] for i in new], take(queries, new)))
         outputs = [self.known[key] if key in self.known else next(scored) for key in probes]
         if write:
-            asked = list(probes.values())
-            outputs = measure.written(lend, asked, _queries(asked), outputs)
+            outputs = measure.written(lend, asked, queries, outputs)
         return dict(zip(probes, outputs, strict=True))
 
 
-def _queries(probes: Sequence[Asked]) -> list[Query]:
+def _queries(probes: Sequence[Asked]) -> Sequence[Query]:
     return [probe.query for probe in probes]
 
 

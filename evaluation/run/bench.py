@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from evaluation.data.probes import Asked, train_edit
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
 from evaluation.results.summary import count_skipped
+from evaluation.run.asking import ask_unedited
 from evaluation.run.attempts import Attempts
 from evaluation.run.base_outputs import BaseOutputs, folder_of
 from evaluation.run.batch import check_along, check_batch, check_dealt, run_batches
 from evaluation.run.experiment import UNEDITED, Experiment
 from evaluation.run.headers import in_words, new_header, with_fit
 from evaluation.run.judging import Judging
+from evaluation.run.lifting import States
 from evaluation.run.peak import peak, reset_peak
 from evaluation.run.scoring import Scorer
 from evaluation.run.single import run
@@ -48,6 +50,8 @@ class Bench:
     cases: Sequence[Case]
     """All of the split, of which the experiment may want only the first."""
     progress: Progress
+    states: States = field(default_factory=States, kw_only=True)
+    """What the methods hand on to each other."""
 
     @property
     def wanted(self) -> Sequence[Case]:
@@ -68,27 +72,25 @@ class Bench:
             prompts=experiment.prompts,
             batch_size=experiment.batch_size,
             seed=experiment.seed,
+            states=self.states,
         )
-        self._ask_unedited(judging, judging.asked_unedited(self.wanted))
+        probes = judging.asked_unedited(self.wanted)
+        with self._asking(len(probes)) as advance:
+            ask_unedited(judging, self.wanted, advance)
         return judging
 
     def ask_unedited(self, probes: Sequence[Asked]) -> None:
         """Have the unedited model asked of what no edit that is judged asks."""
-        self._ask_unedited(self.judging, probes)
+        judging = self.judging
+        with self._asking(len(probes)) as advance:
+            judging.ask_unedited(probes, advance)
+
+    def _asking(self, number: int) -> AbstractContextManager[Advance]:
+        return self.progress(f"{self.task}: asking the unedited model", number)
 
     def of_split(self, split: Split) -> list[Case]:
         """The edits of this task in a split."""
         return load_cases(self.experiment.dataset, self.task, split, self.experiment.images)
-
-    def _ask_unedited(self, judging: Judging, probes: Sequence[Asked]) -> None:
-        with self.progress(f"{self.task}: asking the unedited model", len(probes)) as advance:
-            judging.base.complete(
-                self.mllm,
-                probes,
-                write=judging.writes,
-                batch_size=self.experiment.batch_size,
-                advance=advance,
-            )
 
     @cached_property
     def train(self) -> tuple[list[TrainEdit], list[TrainEdit]]:

@@ -17,6 +17,8 @@ from evaluation.data.pictures import check_there
 from evaluation.run.attempts import Attempts, Settled
 from evaluation.run.bench import Bench, Progress
 from evaluation.run.experiment import Experiment, Method
+from evaluation.run.lifting import States, shared_layer
+from evaluation.run.room import room
 from evaluation.run.streams.bench import Streams
 from mmedit_build.checkpoints import locate
 from mmedit_build.console import log_to
@@ -89,10 +91,15 @@ def _judge_all(
     attempts: Attempts[Path],
 ) -> None:
     """The unedited model and the methods, each with so many edits at once, on one task."""
+    if way is bench:
+        # Streams have groups of their own.
+        single = [editors[name] for name, at_once in wanted if at_once == 1]
+        bench.states = States(shared_layer(single, bench.mllm), room(bench.mllm.device))
     attempts.done.append(bench.unedited())
     for name, at_once in wanted:
         with attempts.at(name, bench.task):
             attempts.done.append(way.judge(name, editors[name], at_once))
+    bench.states.clear()
 
 
 def fit(experiment: Experiment, progress: Progress) -> Settled[Fit]:

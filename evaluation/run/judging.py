@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
-from editors.base import Editor, Model, Patch
+from editors.base import Editor, Grouping, Lift, Model, Patch
 from editors.growing import Made, grow
 from evaluation.data.cases import Case, Prompts
 from evaluation.data.probes import Asked, ask_all, edit_of, edits_of, with_premise
 from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult, ProbeResult
-from evaluation.run.base_outputs import BaseOutputs, vocabulary
+from evaluation.run.base_outputs import BaseOutputs, Lifting, vocabulary
+from evaluation.run.lifting import Lifted, States
 from evaluation.run.outputs import Measure
 from evaluation.run.scoring import Scorer
 from mmedit_build.errors import UserError
@@ -60,6 +61,8 @@ class Judging:
     """Of what editors draw from torch's own generator; those of the project have a seed of their own."""
     seen: Callable[[Patch], None] | None = None
     """Shown each patch that is planned."""
+    states: States = field(default_factory=States)
+    """What the methods hand on to each other."""
 
     @property
     def measure(self) -> Measure:
@@ -85,6 +88,11 @@ class Judging:
         model, queries = self.lifted(model, probes, queries)
         return self.measure(lambda _: nullcontext(model), probes, queries, before)
 
+    def lifting(self, cases: Sequence[Case]) -> Lifted:
+        """The queries of a group of cases, to be known up to the layers where edits begin."""
+        probes = [(case, self.probes(case)) for case in cases]
+        return Lifted(self.mllm, probes, self.states, for_generation=self.writes, batch_size=self.batch_size)
+
     def most_kept(self, cases: Sequence[Case]) -> int:
         """Bytes that the queries of some cases can take at most, however long they are."""
         queries = sum(len(self.probes(case)) for case in cases)
@@ -97,6 +105,19 @@ class Judging:
         """All that the unedited model is asked about some cases: their probes, and what these build on."""
         return [one for case in cases for asked in self.probes(case) for one in with_premise(asked)]
 
+    def ask_unedited(
+        self, probes: Sequence[Asked], advance: Callable[[int], None], lift: Lifting | None = None
+    ) -> None:
+        """Have the unedited model asked of what is not known yet, see `BaseOutputs.complete`."""
+        self.base.complete(
+            self.mllm,
+            probes,
+            write=self.writes,
+            batch_size=self.batch_size,
+            advance=advance,
+            lift=lift,
+        )
+
     def plan(self, editor: Editor, case: Case) -> Planned:
         """The case with its patch."""
         return Planned(case, self.probes(case), *self.patch(editor, [case]))
@@ -106,17 +127,37 @@ class Judging:
         made, seconds = self.grown(editor, None, cases)
         return made.patch, seconds
 
+    def plan_each(self, editor: Grouping, cases: Sequence[Case], lift: Lift) -> list[Planned]:
+        """The cases with a patch each, planned together; they share the seconds."""
+        self._seed(cases)
+        with timed(self.mllm) as clock:
+            wishes = [edits_of(case, self.mllm, self.prompts) for case in cases]
+            patches = editor.plan_each(self.mllm, wishes, lift)
+        seconds = clock.seconds / len(cases)
+        for patch in patches:
+            self._show(patch)
+        return [
+            Planned(case, self.probes(case), patch, seconds)
+            for case, patch in zip(cases, patches, strict=True)
+        ]
+
     def grown(self, editor: Editor, made: Made | None, cases: Sequence[Case]) -> tuple[Made, float]:
         """What is made once the cases are, and the seconds; seeded by them, so that runs can be resumed."""
-        names = " ".join([str(self.seed), *(case.id for case in cases)])
-        seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
-        torch.manual_seed(int.from_bytes(seed, "big"))
+        self._seed(cases)
         with timed(self.mllm) as clock:
             edits = [edit for case in cases for edit in edits_of(case, self.mllm, self.prompts)]
             made = grow(editor, self.mllm, made, edits)
-        if self.seen is not None:
-            self.seen(made.patch)
+        self._show(made.patch)
         return made, clock.seconds
+
+    def _seed(self, cases: Sequence[Case]) -> None:
+        names = " ".join([str(self.seed), *(case.id for case in cases)])
+        seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
+        torch.manual_seed(int.from_bytes(seed, "big"))
+
+    def _show(self, patch: Patch) -> None:
+        if self.seen is not None:
+            self.seen(patch)
 
     def finish(self, planned: Planned) -> CaseResult:
         """The result of a case whose outputs are there."""

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from editors.base import Editor, Model, Patch
+from editors.base import Editor, Grouping, Model, Patch
 from editors.patches.side_by_side import Beside, SideBySide
 from editors.patches.weights import LowRankPatch, WeightPatch
 from editors.patches.whole_side_by_side import WholeSideBySide, can_stand_beside
@@ -22,8 +22,7 @@ from evaluation.protocols.output import Output
 from evaluation.results.records import CaseResult
 from evaluation.run.judging import FAULTS, Judging, Planned, skipped, timed
 from evaluation.run.room import GROUP, groups
-from mmedit_build.mllm import Below, Query
-from mmedit_build.mllm.below import joined
+from mmedit_build.mllm import Query
 
 WHOLE_BYTES = 2**28
 """How much the patches of whole matrices in a group may take; larger ones are judged one after the other."""
@@ -38,7 +37,8 @@ def run(
     off gives the same numbers to the last bit: batches of other shapes round differently.
     """
     for group in groups(judging, cases):
-        yield from _Group(judging, editor, group).results(known)
+        if any(case.id not in known for case in group):
+            yield from _Group(judging, editor, group).results(known)
 
 
 class _Group:
@@ -48,10 +48,12 @@ class _Group:
         self._judging = judging
         self._editor = editor
         self._cases = cases
-        self._lifted: tuple[int, dict[str, Below]] | None = None
+        self._lifted = judging.lifting([case for case in cases if judging.base.knows(judging.probes(case))])
+        self._plans: dict[str, Planned] = {}
 
     def results(self, known: Collection[str]) -> Iterator[CaseResult]:
         """The results of the cases that have none yet."""
+        self._plan_together()
         together: dict[str, Planned] = {}
         for case in self._cases:
             planned = None if case.id in known else self._planned(case)
@@ -77,10 +79,22 @@ class _Group:
             return patch.first_layer(mllm) is not None
         return can_stand_beside(patch, mllm, WHOLE_BYTES // GROUP)
 
+    def _plan_together(self) -> None:
+        """Plan all cases of the group, those that have results too, if the editor has something to gain."""
+        editor, judging = self._editor, self._judging
+        if not isinstance(editor, Grouping) or editor.begins(judging.mllm) is None or not self._lifted.cases:
+            return
+        try:
+            planned = judging.plan_each(editor, self._lifted.cases, self._lifted.lift)
+        except (*FAULTS, torch.OutOfMemoryError):
+            # One of them is at fault, or they are too many: each is planned on its own.
+            return
+        self._plans = {one.case.id: one for one in planned}
+
     def _planned(self, case: Case) -> Planned | CaseResult:
         try:
             before = self._judging.base.of(self._judging.probes(case))
-            planned = self._judging.plan(self._editor, case)
+            planned = self._plans.pop(case.id, None) or self._judging.plan(self._editor, case)
         except FAULTS as error:
             return skipped(case, error)
         planned.before = before
@@ -112,7 +126,8 @@ class _Group:
             yield from map(self._alone, together)
             return
         except torch.OutOfMemoryError:
-            self._lifted = None
+            self._judging.states.clear()
+            self._lifted = self._judging.lifting([])
             for planned in together:
                 # With nothing kept of the others it may have room.
                 yield _Group(self._judging, self._editor, [planned.case])._alone(planned)
@@ -142,27 +157,7 @@ class _Group:
         """The queries of some cases, known up to the layer if that is of use."""
         if layer is None:
             return [probe.query for probe in _probes(planned)]
-        if self._lifted is None or self._lifted[0] != layer:
-            self._lifted = layer, self._lift(layer)
-        parts = [self._lifted[1][one.case.id] for one in planned]
-        return parts[0] if len(parts) == 1 else joined(parts)
-
-    def _lift(self, layer: int) -> dict[str, Below]:
-        """The queries of all cases of the group that have unedited outputs, up to the layer, by case."""
-        judging = self._judging
-        probes = {case.id: judging.probes(case) for case in self._cases}
-        known = {name: of for name, of in probes.items() if judging.base.knows(of)}
-        below = judging.mllm.below(
-            [probe.query for of in known.values() for probe in of],
-            layer,
-            for_generation=judging.writes,
-            batch_size=judging.batch_size,
-        )
-        ends, end = {}, 0
-        for name, of in known.items():
-            end += len(of)
-            ends[name] = below[end - len(of) : end]
-        return ends
+        return self._lifted.of([one.case for one in planned], layer)
 
 
 def _beside(patches: Sequence[Patch]) -> Beside:

@@ -12,7 +12,8 @@ import PIL.Image
 import pytest
 import torch
 
-from editors.base import Edit, Editor, Model, unwrapped
+from editors import load_editor
+from editors.base import Edit, Editor, Lift, Model, unwrapped
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from evaluation.data.cases import Case, Kind, Probe, rephrases
@@ -268,7 +269,30 @@ class Failing(Noise):
         return patch
 
 
+class Grouped(Failing):
+    """Plans edits together, and none if one of them cannot be made."""
+
+    def __init__(self, config: NoConfig) -> None:
+        super().__init__(config)
+        self.planned: list[int] = []
+        """How many edits were planned together, each time."""
+
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.n_layers - 2
+
+    def plan_each(
+        self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift
+    ) -> list[LowRankPatch | WeightPatch]:
+        below = lift([edit.query for edits in wishes for edit in edits], unwrapped(model).n_layers - 2)
+        assert len(below) == len(wishes)
+        found = [self.plan(model, edits) for edits in wishes]
+        self.planned.append(len(found))
+        return found
+
+
 EDITORS: dict[str, Callable[[], Editor]] = {
+    "ft": lambda: load_editor("ft", {"steps": 3, "lr": 1e-3}),
+    "grouped": lambda: Grouped(NoConfig()),
     "low rank": lambda: Noise(NoConfig()),
     "whole": lambda: WholeNoise(NoConfig()),
     "vision": lambda: VisionNoise(NoConfig()),

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from benchmarks.speed.plain import run_plain
-from editors.base import Editor
+from editors import load_editor
+from editors.base import Editor, Patch
 from editors.patches.weights import LowRankPatch
 from evaluation.data.cases import Case
 from evaluation.results.records import CaseResult
+from evaluation.run.asking import ask_unedited
+from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.judging import Judging
+from evaluation.run.lifting import States, shared_layer
 from evaluation.run.single import run
 from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
@@ -40,7 +45,7 @@ def assert_same(one: list[CaseResult], other: list[CaseResult]) -> None:
             assert mine == pytest.approx(others, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["low rank", "whole", "vision", "seen", "failing"])
+@pytest.mark.parametrize("name", ["low rank", "whole", "vision", "seen", "failing", "ft"])
 def test_what_is_shared_gives_what_full_passes_give(
     name: str, cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
 ) -> None:
@@ -117,7 +122,7 @@ def test_patches_too_large_to_stand_side_by_side_are_judged_alone(
     assert len({result.probe_seconds for result in alone}) == len(cases)
 
 
-@pytest.mark.parametrize("name", ["low rank", "whole"])
+@pytest.mark.parametrize("name", ["low rank", "whole", "ft"])
 def test_a_run_goes_on_with_the_same_numbers(
     name: str, cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
 ) -> None:
@@ -157,15 +162,55 @@ def test_the_model_is_left_as_it_was(
     assert all(torch.equal(before[name], one) for name, one in mllm.model.named_parameters())
 
 
+@pytest.mark.parametrize("name", ["failing", "grouped"])
 def test_one_edit_that_fails_is_skipped_with_its_reason_and_costs_no_other(
-    cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
+    name: str, cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
 ) -> None:
-    found = {result.id: result for result in run(make_judging(), make_editor("failing"), cases)}
+    found = {result.id: result for result in run(make_judging(), make_editor(name), cases)}
     assert found["vqa/1"].skipped == "This edit cannot be made; try another."
     assert "not finite" in (found["vqa/2"].skipped or "")
     assert found["vqa/1"].probes == found["vqa/2"].probes == ()
     others = [found[case.id] for case in cases if case.id not in ("vqa/1", "vqa/2")]
     assert all(result.scored and result.probes for result in others)
+
+
+def test_a_group_is_planned_together_also_where_some_have_results_and_an_image_is_broken(
+    cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
+) -> None:
+    some = [cases[0], replace(cases[2], id="vqa/9", image=b"no image"), *cases[3:]]
+    judging, editor = make_judging(("legacy",)), make_editor("grouped")
+    ask_unedited(judging, some, lambda _: None)
+    patches: list[Patch] = []
+    results = list(run(replace(judging, seen=patches.append), editor, some, {"vqa/0"}))
+    assert [result.id for result in results if not result.scored] == ["vqa/9"]
+    assert editor.planned == [4]  # type: ignore[attr-defined]
+    assert len(patches) == 4
+    assert len({result.plan_seconds for result in results if result.scored}) == 1
+
+
+def test_what_methods_ask_for_is_known_from_the_pass_that_asks_the_unedited_model(
+    cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor, tmp_path: Path
+) -> None:
+    plain = make_judging()
+    mllm, layer = plain.mllm, plain.mllm.n_layers - 2
+    number = sum(len(plain.probes(case)) for case in cases)
+    expected = list(run(plain, make_editor("low rank"), cases))
+    for states in (States(layer, 2**30), States(layer, 0), States(layer - 1, 2**30)):
+        judging = replace(plain, base=BaseOutputs.open(tmp_path / f"{states}"), states=states)
+        ask_unedited(judging, cases, lambda _: None)
+        before, has_room = mllm.counts.layers, states.room > 0
+        below = judging.lifting(cases).of(cases, layer)
+        assert mllm.counts.layers - before == number * ((layer - states.layer) if has_room else layer)  # type: ignore[operator]
+        assert below.queries == tuple(probe.query for case in cases for probe in judging.probes(case))
+        assert_same(list(run(judging, make_editor("low rank"), cases)), expected)
+
+
+def test_states_are_kept_where_most_is_saved(make_editor: MakeEditor, mllm: MLLM) -> None:
+    grouped, tuned = make_editor("grouped"), make_editor("ft")
+    low = load_editor("rome", {"layer": 1})
+    assert shared_layer([make_editor("low rank")], mllm) is None
+    assert shared_layer([tuned], mllm) == mllm.n_layers - 1
+    assert shared_layer([low, tuned, grouped], mllm) == mllm.n_layers - 2
 
 
 def test_a_bug_of_an_editor_ends_the_run(
