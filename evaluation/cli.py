@@ -173,6 +173,23 @@ def report(
     actions.write_report(find_runs(folders), folders, out or folders[0], images)
 
 
+@app.command()
+def export(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
+    ],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.", parser=place, metavar="PATH")],
+) -> None:
+    """Write all that was asked and answered as one flat table: a row for each probe (Parquet)."""
+    from evaluation.report.flat import write_flat
+    from evaluation.report.runs import find_runs
+    from mmedit_build.console import show_path
+
+    write_flat(find_runs(folders), out)
+    show_path("Table", out)
+
+
 @app.command("judge")
 def judge_(
     folders: Annotated[

@@ -303,9 +303,8 @@ def _show_plan(build: Build, stages: tuple[str, ...]) -> None:
 
 
 def _run(build: Build, stages: tuple[str, ...]) -> None:
-    from mmedit_build.console import log_to
-    from mmedit_build.steps import STEPS
+    from mmedit_build.api import run_stages
 
-    with resumable(), build.work.locked(), log_to(build.work.log):
-        for stage in stages:
-            typer.echo(STEPS[stage](build).sentence())
+    with resumable():
+        for done in run_stages(build, stages):
+            typer.echo(done.sentence())

@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
+from mmedit_build.api import build
 from mmedit_build.build import Build
 from mmedit_build.console import silent
 from mmedit_build.engine.shards import read_rows, write_rows
@@ -46,6 +47,14 @@ def test_every_bar_holds_but_those_of_paintings(small: tuple[Work, list[dict[str
         assert row["value"] >= least - 1 / row["examples"], row
     assert (code == 0) == all(row["holds"] for row in measures)
     assert len(measures) in (11, 12)
+
+
+def test_python_builds_what_the_commands_build(small: tuple[Work, list[dict[str, Any]], int]) -> None:
+    work, measures, _ = small
+    release = build(drawn_anew(load_recipe("miniature"), SEED, TRAIN, VAL), work.folder)
+    assert release.edits == len(read_rows(work.stage("attach") / ROWS, EditRow))
+    assert (release.folder / "vqa").is_dir()
+    assert measures
 
 
 def test_rows_are_drawn_with_their_verdicts(small: tuple[Work, list[dict[str, Any]], int]) -> None:
