@@ -9,7 +9,8 @@ import typer
 
 from mmedit_build.converters.cli import app as converters
 from mmedit_build.engine.base import Engine
-from mmedit_build.engine.local import HERE, open_engine
+from mmedit_build.engine.local import HERE
+from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.recipe_commands import app as recipes
 from mmedit_build.version import Version
@@ -38,18 +39,6 @@ WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the rows that failed.")]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Processes; each loads the models of a stage, and has a GPU of its own if there are several.",
-        show_default="1, or one for each of --devices",
-    ),
-]
-Devices = Annotated[
-    str | None,
-    typer.Option(help="Devices of the workers, such as cuda:0,cuda:1; cuda:0+cuda:1 are two for one worker."),
-]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
@@ -79,6 +68,8 @@ def _stage(name: str, about: str) -> None:
         retry_failed: RetryFailed = False,
         workers: Workers = None,
         devices: Devices = None,
+        engine: EngineName = "local",
+        address: Address = None,
     ) -> None:
         build(
             name,
@@ -87,7 +78,7 @@ def _stage(name: str, about: str) -> None:
             limit=limit,
             dry_run=dry_run,
             retry_failed=retry_failed,
-            engine=open_engine(workers, devices),
+            engine=open_engine(engine, workers, devices, address),
         )
 
 
@@ -108,6 +99,8 @@ def publish(
     retry_failed: RetryFailed = False,
     workers: Workers = None,
     devices: Devices = None,
+    engine: EngineName = "local",
+    address: Address = None,
     embed_source_images: Annotated[
         bool | None,
         typer.Option(
@@ -124,7 +117,7 @@ def publish(
         limit=limit,
         dry_run=dry_run,
         retry_failed=retry_failed,
-        engine=open_engine(workers, devices),
+        engine=open_engine(engine, workers, devices, address),
         embed_source_images=embed_source_images,
     )
 

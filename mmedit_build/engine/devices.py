@@ -30,13 +30,9 @@ def devices_for(workers: int, given: Sequence[str], named: Sequence[str]) -> Seq
 
     `named` is where models are told to run: those that are told a certain GPU, or all of them, stay there.
     """
-    fixed = [one for one in named if one not in ANY]
-    if given and fixed:
-        raise UserError(
-            f"Each worker sees its own device only, so no model can be told to be on '{fixed[0]}': say auto "
-            "in its place, or leave out --devices."
-        )
-    if given or fixed or all(one == "cpu" for one in named):
+    if given:
+        check_unnamed(named)
+    if given or _fixed(named) or all(one == "cpu" for one in named):
         return given
     # Imported here, as commands that start no workers take no torch.
     import torch
@@ -55,6 +51,19 @@ def environment_for(device: str) -> dict[str, str]:
     if names is not None and max(numbers) >= len(names):
         raise UserError(f"There is no device '{device}' here: {VISIBLE} names {len(names)}.")
     return {VISIBLE: ",".join(str(number) if names is None else names[number] for number in numbers)}
+
+
+def check_unnamed(named: Sequence[str]) -> None:
+    """Refuse models that are told a GPU where workers have one of their own."""
+    for one in _fixed(named):
+        raise UserError(
+            f"Each worker sees its own device only, so no model can be told to be on '{one}': say auto "
+            "in its place."
+        )
+
+
+def _fixed(named: Sequence[str]) -> list[str]:
+    return [one for one in named if one not in ANY]
 
 
 def _number(name: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from mmedit_build.console import log_files
 from mmedit_build.engine.base import Craft, Crew, Take
-from mmedit_build.engine.devices import devices_for, environment_for, parse_devices
+from mmedit_build.engine.devices import devices_for, environment_for
 from mmedit_build.engine.serving import Ended, Raised, serve
 from mmedit_build.errors import UserError
 
@@ -47,14 +47,10 @@ class Local:
         crew.dismiss()
 
 
+SHARED = "MMEDIT_SHARED_THREADS"
+"""Set where the number of threads is a worker's share of the cores, and not the user's wish."""
 HERE = Local()
 """This process alone."""
-
-
-def open_engine(workers: int | None, devices: str | None) -> Local:
-    """What the options of a command ask for."""
-    named = parse_devices(devices)
-    return Local(workers or len(named) or 1, named)
 
 
 @dataclass(frozen=True)
@@ -165,6 +161,7 @@ def _share(workers: int) -> dict[str, str]:
     """What processes find of which this many are started: their share of the cores, and no bars that would
     cross ours."""
     return {
+        **({} if "OMP_NUM_THREADS" in os.environ else {SHARED: "1"}),
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers)),
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

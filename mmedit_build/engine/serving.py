@@ -16,6 +16,7 @@ from typing import Any
 
 from mmedit_build.console import log_to
 from mmedit_build.engine.base import Craft
+from mmedit_build.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +37,21 @@ def serve(pipe: Connection, craft: Craft, logs: Sequence[Path]) -> None:
     with ExitStack() as stack:
         for path in logs:
             stack.enter_context(log_to(path))
-        opened = _tried(craft.open)
+        opened = tried(craft.open)
         while True:
             try:
                 task = pipe.recv()
             except EOFError:
                 return
-            pipe.send(opened or _tried(craft, task, pipe.send) or Ended())
+            pipe.send(opened or tried(craft, task, pipe.send) or Ended())
 
 
-def _tried(call: Any, *given: Any) -> Raised | None:
-    """The error that a call ends in, with where it was as a note."""
+def tried(call: Any, *given: Any) -> Raised | None:
+    """The error that a call ends in; of a bug, with where it was as a note."""
     try:
         call(*given)
+    except UserError as error:
+        return Raised(error)
     except Exception as error:
         error.add_note("".join(traceback.format_exception(error)))
         return Raised(_travelling(error))

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from mmedit_build.services.chat import ChatRequest, NoReply, Reply
 from mmedit_build.services.served.cache import LEASE_SECONDS, Cache, Spent, request_key
 from mmedit_build.services.served.cost import tokens_cost
 from mmedit_build.services.served.health import Health, backoff
+from mmedit_build.services.served.keeping import open_cache
 from mmedit_build.services.served.keys import address, find_key, quiet_wires
 from mmedit_build.services.served.replies import RATE_LIMIT, Trouble, most_bytes
 from mmedit_build.services.served.sending import Sender, worst_tokens
@@ -44,7 +46,7 @@ class EndpointChat:
                 f"The recipe bounds the cost of {model.model} by `max_cost` and states no `price`: state "
                 "what a million tokens of input and of output cost."
             )
-        self._cache = Cache(cache)
+        self._cache = open_cache(cache)
         self._health = Health(model, self._key)
         self._logprobs = True
 
@@ -162,12 +164,7 @@ class _Run:
         return outcome
 
     def _claim(self, wanted: _Wanted) -> bool:
-        ceiling = self._model.max_cost
-
-        def allowed(spent: Spent) -> bool:
-            return tokens_cost(self._model, spent.input_tokens, spent.output_tokens) <= (ceiling or 0.0)
-
-        bound = None if ceiling is None else allowed
+        bound = None if self._model.max_cost is None else partial(_affordable, self._model)
         claimed = self._cache.claim(wanted.key, self._account, worst_tokens(wanted.request), bound)
         if claimed == "never":
             spent = self._cache.spent(self._account)
@@ -215,6 +212,10 @@ class _Run:
             await asyncio.wait_for(self._stopped.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _affordable(model: Endpoint, spent: Spent) -> bool:
+    return tokens_cost(model, spent.input_tokens, spent.output_tokens) <= (model.max_cost or 0.0)
 
 
 def _run_to_end(work: Coroutine[Any, Any, T]) -> T:

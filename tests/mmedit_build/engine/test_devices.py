@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mmedit_build.engine.devices import VISIBLE, devices_for, environment_for, parse_devices
-from mmedit_build.engine.local import Local, open_engine
+from mmedit_build.engine.local import Local
+from mmedit_build.engine.options import open_engine
 from mmedit_build.errors import UserError
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.recipe.models import devices_of
@@ -50,13 +51,21 @@ def test_workers_take_the_gpus_in_turn() -> None:
 
 @pytest.mark.usefixtures("two_gpus")
 def test_devices_can_be_told_for_one_worker_too() -> None:
-    assert seen_by(open_engine(None, "cuda:1"), 1) == {"1"}
+    assert seen_by(Local(1, ("cuda:1",)), 1) == {"1"}
 
 
 def test_a_worker_for_each_device_unless_it_is_told() -> None:
-    assert open_engine(None, "cuda:0, cuda:1+cuda:2") == Local(2, ("cuda:0", "cuda:1+cuda:2"))
-    assert open_engine(4, "cuda:0,cuda:1").workers == 4
-    assert open_engine(None, None) == Local()
+    two = open_engine("local", None, "cuda:0, cuda:1+cuda:2", None)
+    assert two == Local(2, ("cuda:0", "cuda:1+cuda:2"))
+    assert open_engine("local", 4, "cuda:0,cuda:1", None) == Local(4, ("cuda:0", "cuda:1"))
+    assert open_engine("local", None, None, None) == Local()
+
+
+def test_options_of_the_other_engine_are_told() -> None:
+    with pytest.raises(UserError, match="--address together with --engine ray"):
+        open_engine("local", 1, None, "auto")
+    with pytest.raises(UserError, match="leave out --devices"):
+        open_engine("ray", 1, "cuda:0", None)
 
 
 @pytest.mark.usefixtures("two_gpus")

@@ -1,0 +1,20 @@
+"""Who keeps the replies of served models: this process in a file, or another one for all of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mmedit_build.services.served.cache import Cache
+
+_keepers: list[Callable[[Path], Cache]] = [Cache]
+
+
+def open_cache(path: Path) -> Cache:
+    """The cache of that name, wherever it is."""
+    return _keepers[-1](path)
+
+
+def keep_replies(keeper: Callable[[Path], Cache]) -> None:
+    """From now on, have the caches of this process kept by another one."""
+    _keepers.append(keeper)

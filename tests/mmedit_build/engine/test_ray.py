@@ -1,0 +1,148 @@
+"""Actors of a Ray cluster of three nodes on this machine: the same rows, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmedit_build.engine.local import Local
+from mmedit_build.engine.ray import NAMESPACE, OnRay
+from mmedit_build.engine.run import Job, run
+from mmedit_build.engine.shards import Tally
+from mmedit_build.errors import UserError
+from tests.mmedit_build.engine.conftest import Number, numbers
+
+ray = pytest.importorskip("ray")
+NODES = 3
+# Seven processes of Ray take their time to start where others want the processors too.
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 * 2**20})
+    for _ in range(NODES - 1):
+        made.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    ray.init(made.address, namespace=NAMESPACE, logging_level=logging.ERROR, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def quiet(number: int, tally: Tally) -> None:
+    pass
+
+
+def finished(job: Job[Any], engine: Any) -> list[Any]:
+    return run(job, engine, retry_failed=False, advance=quiet)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_actors_give_the_same_rows_and_engines_can_be_changed(job: Job[Any]) -> None:
+    alone = finished(replace(job, folder=job.folder.with_name("alone")), Local())
+    half = replace(job, rows=job.rows[:20])
+    finished(half, OnRay(2))
+    assert finished(job, Local()) == alone
+    assert finished(replace(job, folder=job.folder.with_name("whole")), OnRay(2)) == alone
+
+
+@dataclass
+class Slow:
+    """Waits, and tells in a file who is at work."""
+
+    pids: Path
+    seconds: float = 0.05
+    deadly: str = ""
+    """The row at which its worker dies."""
+
+    def devices(self) -> Sequence[str]:
+        return ()
+
+    def open(self) -> None:
+        (self.pids / str(os.getpid())).touch()
+
+    def __call__(self, rows: Sequence[Number]) -> Iterator[Number]:
+        for row in rows:
+            time.sleep(self.seconds)
+            if row.id == self.deadly:
+                os.kill(os.getpid(), signal.SIGKILL)
+            with (self.pids / "seen").open("a") as file:
+                file.write(f"{row.id}\n")
+            yield Number(row.id, row.value + 1)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Job[Number]:
+    return Job(tmp_path / "slow", Slow(tmp_path), numbers(60), Number, {}, 4)
+
+
+def killing(slow: Job[Any], times: int) -> Callable[[int, Tally], None]:
+    """Kills a worker at random after each of the first shards."""
+    rng, left = random.Random(0), [times]
+
+    def advance(number: int, _: Tally) -> None:
+        alive = [path for path in slow.stage.pids.iterdir() if path.name.isdigit()]  # type: ignore[attr-defined]
+        if number and left[0] and alive:
+            left[0] -= 1
+            victim = rng.choice(alive)
+            victim.unlink()
+            os.kill(int(victim.name), signal.SIGKILL)
+
+    return advance
+
+
+def test_workers_and_machines_that_die_lose_nothing_and_repeat_only_their_shards(
+    slow: Job[Any], cluster: Any
+) -> None:
+    node, kill = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20), killing(slow, 3)
+    removed: list[Any] = []
+
+    def advance(number: int, tally: Tally) -> None:
+        kill(number, tally)
+        if tally.total >= 20 and not removed:
+            removed.append(cluster.remove_node(node, allow_graceful=False))
+
+    outcomes = run(slow, OnRay(3), retry_failed=False, advance=advance)
+    assert outcomes == [Number(row.id, row.value + 1) for row in numbers(60)]
+    seen = (slow.stage.pids / "seen").read_text().split()  # type: ignore[attr-defined]
+    assert set(seen) == {row.id for row in slow.rows}
+    # Of each of the four that died, one shard at most.
+    assert len(seen) <= 60 + 4 * slow.shard_rows
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_task_at_which_workers_die_is_given_up_and_the_others_are_kept(slow: Job[Any]) -> None:
+    deadly = replace(slow, stage=replace(slow.stage, deadly="n/58", seconds=0.0))  # type: ignore[type-var]
+    with pytest.raises(UserError, match="died 3 times at the same task"):
+        finished(deadly, OnRay(2))
+    assert len(finished(slow, Local())) == 60
+    seen = (slow.stage.pids / "seen").read_text().split()  # type: ignore[attr-defined]
+    assert len(seen) == 60 + 3
+
+
+class Broken:
+    def devices(self) -> Sequence[str]:
+        return ()
+
+    def open(self) -> None:
+        raise UserError("There is no such model.")
+
+    def __call__(self, rows: Any) -> Any:
+        return rows
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_mistake_in_an_actor_is_the_sentence_that_it_is(job: Job[Any]) -> None:
+    with pytest.raises(UserError, match=r"^There is no such model\.$"):
+        finished(replace(job, stage=Broken()), OnRay(2))
