@@ -14,6 +14,7 @@ from mmedit_build.errors import UserError
 if TYPE_CHECKING:
     from evaluation.report.runs import Run
     from evaluation.run.experiment import Experiment
+    from mmedit_build.engine.base import Engine
     from mmedit_build.rows import Task
 
 
@@ -69,7 +70,7 @@ def fit(experiment: Experiment) -> None:
         typer.echo(f"{', '.join(experiment.methods)}: nothing to learn.")
 
 
-def evaluate(experiment: Experiment) -> None:
+def evaluate(experiment: Experiment, engine: Engine) -> None:
     """Judge methods, and show what came of it."""
     from rich.console import Console
 
@@ -82,7 +83,7 @@ def evaluate(experiment: Experiment) -> None:
 
     quiet_loading()
     check_judge(experiment)
-    settled = evaluate_all(experiment, progress)
+    settled = evaluate_all(experiment, progress, engine)
     done, failed = settled.done, settled.failed
     if done and experiment.judge is not None:
         try:

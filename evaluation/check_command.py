@@ -15,9 +15,10 @@ from evaluation.data.dataset import load_cases
 from evaluation.data.miniature import ensure_built
 from evaluation.data.pictures import check_there
 from evaluation.data.probes import ask_all, edit_of
-from evaluation.run.bench import Bench, Progress
-from evaluation.run.evaluate import load_editors, load_model
+from evaluation.run.bars import Progress
+from evaluation.run.bench import Bench
 from evaluation.run.experiment import Experiment
+from evaluation.run.loading import load_editors, load_model
 from mmedit_build.errors import UserError, shortened
 from mmedit_build.rows import TASKS
 

@@ -28,6 +28,7 @@ from evaluation.options import (
     folder_of_results,
 )
 from evaluation.tracing.cli import trace
+from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.places import named, place
 from mmedit_build.version import Version
@@ -81,6 +82,10 @@ def evaluate(
         int | None, typer.Option(min=1, help="Queries at a time.", show_default="32")
     ] = None,
     cache: Cache = None,
+    workers: Workers = None,
+    devices: Devices = None,
+    engine: EngineName = "local",
+    address: Address = None,
     _version: Version = None,
 ) -> None:
     """Judge methods that edit multimodal models.
@@ -115,7 +120,9 @@ def evaluate(
         "cache": cache,
     }
     with resumable():
-        actions.evaluate(actions.experiment_of(method, config, changes))
+        actions.evaluate(
+            actions.experiment_of(method, config, changes), open_engine(engine, workers, devices, address)
+        )
 
 
 @app.command()
@@ -328,7 +335,8 @@ def base(
 
 def _refuse_options(context: typer.Context) -> None:
     """Options before a command would be lost without a word."""
-    given = [name for name, value in context.params.items() if value is not None]
+    usual = {one.name: one.default for one in context.command.params}
+    given = [name for name, value in context.params.items() if value != usual[name]]
     if given:
         option = "--" + given[0].replace("_", "-")
         raise UserError(f"Give {option} after the command {context.invoked_subcommand}, not before it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evaluation.run.bench import Progress
+from evaluation.run.bars import Progress
 from evaluation.run.grading import Graded, expected, grade, runs_in, wanted
 from mmedit_build.recipe import Endpoint, Model
 

@@ -10,7 +10,6 @@ also be given to `mmedit-eval`: `--model runs/reality/model --dataset runs/reali
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,18 +20,19 @@ from benchmarks.reality.dataset import write_dataset
 from benchmarks.reality.knowing import ask_all, known_facts, read_table
 from benchmarks.reality.locating import trace_facts
 from benchmarks.reality.model import ensure_model
-from benchmarks.reality.running import FactBench
+from benchmarks.reality.running import AtBench, FactBench
 from benchmarks.reality.table import table
-from editors.base import Editor
 from evaluation.data.dataset import load_cases
 from evaluation.data.facts import FILES
 from evaluation.report.formats import as_markdown
 from evaluation.run.attempts import Attempts
-from evaluation.run.evaluate import THREADS, load_editors
 from evaluation.run.experiment import UNEDITED, choose, make_experiment
+from evaluation.run.loading import THREADS, load_editors
+from evaluation.run.runs import Runs
 from evaluation.tracing.page import write_page, write_pictures
 from evaluation.tracing.screen import show
 from mmedit_build.console import progress, quiet_loading
+from mmedit_build.engine.local import Here
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.mllm import MLLM
@@ -90,7 +90,7 @@ def run(methods: str, limit: int, traced: int, out: Path) -> str:
         show({"text": trace_facts(mllm, train, traced, out / "trace", progress)})
         write_pictures(out / "trace")
         write_page(out / "trace")
-    judge(FactBench(experiment, mllm, "vqa", test, progress), editors)
+    judge(FactBench(experiment, mllm, "vqa", test, progress, editors))
     return as_markdown(table(experiment.out, [UNEDITED, *editors]))
 
 
@@ -110,15 +110,16 @@ def ensure_facts(mllm: MLLM, out: Path) -> None:
     )
 
 
-def judge(bench: FactBench, editors: Mapping[str, Editor]) -> None:
+def judge(bench: FactBench) -> None:
     """The unedited model and every method; what cannot run is told when the others are done."""
-    bench.unedited()
+    crew = Here(AtBench(bench))
+    runs = Runs(bench.experiment, "vqa", bench.cases, bench.editors, crew, progress)
+    runs.unedited()
     bench.measure_unedited()
     attempts = Attempts[Path]()
-    for name, editor in editors.items():
+    for name in bench.editors:
         with attempts.at(name, "vqa"):
-            own = FactBench(bench.experiment, bench.mllm, "vqa", bench.cases, progress, name)
-            attempts.done.append(own.judge(name, editor))
+            attempts.done.append(runs.judge(name))
     failed = attempts.settled().failed
     if failed is not None:
         typer.echo(f"Error: {failed}", err=True)

@@ -16,6 +16,7 @@ from evaluation.results.records import CaseResult
 from evaluation.run.bench import Bench
 from evaluation.run.experiment import UNEDITED
 from evaluation.run.judging import Judging
+from evaluation.run.orders import Give, Order
 
 _BESIDE = TypeAdapter(Beside)
 
@@ -49,7 +50,7 @@ class Watching(Judging):
 
 @dataclass
 class FactBench(Bench):
-    """Facts, edited one at a time by one method."""
+    """Facts, edited one at a time by one method after the other."""
 
     method: str = UNEDITED
 
@@ -63,8 +64,30 @@ class FactBench(Bench):
             if case.id not in kept.known:
                 kept.add(measure(self.mllm, None, case))
 
+    def judge(
+        self, name: str, cases: Sequence[Case], known: Collection[str], at_once: int, give: Give
+    ) -> None:
+        self.method = name
+        super().judge(name, cases, known, at_once, give)
+
     def _results(
-        self, judging: Judging, editor: Editor, known: Collection[str], at_once: int
+        self, judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str], at_once: int
     ) -> Iterator[CaseResult]:
         given = {one.name: getattr(judging, one.name) for one in fields(Judging)}
-        return super()._results(Watching(**given, kept=self.kept()), editor, known, at_once)
+        return super()._results(Watching(**given, kept=self.kept()), editor, cases, known, at_once)
+
+
+@dataclass(frozen=True)
+class AtBench:
+    """This process as the worker, with the model that it has."""
+
+    bench: FactBench
+
+    def devices(self) -> Sequence[str]:
+        return ()
+
+    def open(self) -> None:
+        """All is there."""
+
+    def __call__(self, task: Order, give: Give) -> None:
+        task.done(self.bench, give)

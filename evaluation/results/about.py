@@ -27,6 +27,13 @@ class About:
     area: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """What its patches touch, and in which decoder layers; see `editors.areas`."""
 
+    def with_what_was_known(self, earlier: About | None) -> About:
+        """This, with what other patches of the method showed."""
+        if earlier is None:
+            return self
+        area = dict(joined([earlier.area, self.area]))
+        return replace(self, preserves=self.preserves and earlier.preserves, area=area)
+
 
 @dataclass
 class Witness:
@@ -36,16 +43,14 @@ class Witness:
     about: About
 
     @classmethod
-    def of(cls, editor: Editor, mllm: MLLM, earlier: About | None) -> Witness:
-        """For an editor that has learned; `earlier` is what was known of its patches before."""
+    def of(cls, editor: Editor, mllm: MLLM) -> Witness:
+        """For an editor that has learned."""
         learned = None
         if isinstance(editor, Learner):
             learned = sum(tensor.numel() for tensor in editor.fitted().tensors.values())
         leaks = isinstance(editor, Leaking) and editor.leaks
         whole = isinstance(editor, Whole)
         about = About(family=editor.family, batch=editor.batch, learned=learned, leaks=leaks, whole=whole)
-        if earlier is not None:
-            about = replace(about, preserves=earlier.preserves, area=earlier.area)
         return cls(mllm, about)
 
     def see(self, patch: Patch) -> None:

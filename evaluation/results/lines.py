@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -43,6 +44,10 @@ class Lines(Generic[Line]):
                     f"({_reason(error)}); delete the line and run the same command again."
                 ) from error
         return lines
+
+    def write(self, lines: Iterable[Line]) -> None:
+        """These lines in the place of all that are there."""
+        write_atomic(self.path, b"".join(self.kind.dump_json(line) + b"\n" for line in lines))
 
     def add(self, line: Line) -> None:
         """Append one line; once this returns, it is on disk."""

@@ -6,7 +6,7 @@ same settings goes on after the last whole line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -224,6 +224,14 @@ class ResultFolder:
     def add(self, result: CaseResult) -> None:
         """Append one result; once this returns, it is on disk."""
         self._lines.add(result)
+
+    def arrange(self, ids: Sequence[str]) -> None:
+        """Put the results in this order, in which several workers need not have given them."""
+        places = {name: place for place, name in enumerate(ids)}
+        there = self._lines.read()
+        arranged = sorted(there, key=lambda result: places.get(result.id, len(places)))
+        if arranged != there:
+            self._lines.write(arranged)
 
     def write_header(self, header: RunResult) -> None:
         write_atomic(self._header, _RUNS.dump_json(header, indent=2) + b"\n")

@@ -43,14 +43,21 @@ class BaseOutputs:
     known: dict[str, Output] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     """Why there is no output for a probe, such as a broken image; tried again by the next run."""
+    _read: set[Path] = field(default_factory=set)
 
     @classmethod
     def open(cls, folder: Path) -> BaseOutputs:
         """Read what earlier runs left."""
         outputs = cls(folder)
-        for path in sorted(folder.glob("*.npz")):
-            outputs._add(read(path))
+        outputs.reread()
         return outputs
+
+    def reread(self) -> None:
+        """Read what other workers have added since."""
+        for path in sorted(self.folder.glob("*.npz")):
+            if path not in self._read:
+                self._read.add(path)
+                self._add(read(path))
 
     def of(self, probes: Sequence[Asked]) -> list[Output]:
         """The outputs for probes; a UserError if one of them failed."""
@@ -76,7 +83,7 @@ class BaseOutputs:
     ) -> None:
         """Ask for what the protocols need and is not known yet; `advance` hears of the probes done, known
         ones at once. `lift` gives what is known of queries that are asked."""
-        missing = {key: probe for probe in probes if not self._has(key := key_of(probe), write)}
+        missing = self.lacking(probes, write=write)
         advance(len(probes) - len(missing))
         measure = Measure(vocabulary(mllm), batch_size=batch_size)
         keys = list(missing)
@@ -90,6 +97,10 @@ class BaseOutputs:
                 save(self.folder, found)
             self._add(found)
             advance(len(part))
+
+    def lacking(self, probes: Sequence[Asked], *, write: bool) -> dict[str, Asked]:
+        """What is not known yet, by its keys."""
+        return {key: probe for probe in probes if not self._has(key := key_of(probe), write)}
 
     def _has(self, key: str, written: bool) -> bool:
         output = self.known.get(key)

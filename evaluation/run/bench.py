@@ -1,15 +1,15 @@
-"""One task of an experiment: its edits, the model, and the results of each method."""
+"""One task of an experiment where its edits are judged: in the process that holds the model."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
-from editors.base import Editor, Learner, TrainEdit, Whole
+import torch
+
+from editors.base import Editor, Learner, TrainEdit
 from editors.fitting import Fit, ensure_fitted
 from editors.keys import model_key
 from evaluation.data.cases import Case
@@ -17,27 +17,32 @@ from evaluation.data.dataset import digest, load_cases
 from evaluation.data.holdout import split_by_image
 from evaluation.data.probes import Asked, train_edit
 from evaluation.results.about import Witness
-from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
-from evaluation.results.summary import count_skipped
-from evaluation.run.asking import ask_unedited
-from evaluation.run.attempts import Attempts
-from evaluation.run.base_outputs import BaseOutputs, folder_of
-from evaluation.run.batch import check_along, check_batch, check_dealt, run_batches
-from evaluation.run.experiment import UNEDITED, Experiment
-from evaluation.run.headers import in_words, new_header, with_fit
+from evaluation.results.records import CaseResult
+from evaluation.run.bars import Progress
+from evaluation.run.base_outputs import BaseOutputs, folder_of, key_of
+from evaluation.run.batch import run_batches
+from evaluation.run.experiment import Experiment
+from evaluation.run.headers import Facts
 from evaluation.run.judging import Judging
-from evaluation.run.lifting import States
+from evaluation.run.lifting import States, shared_layer
 from evaluation.run.peak import peak, reset_peak
+from evaluation.run.room import room
 from evaluation.run.scoring import Scorer
 from evaluation.run.single import run
+from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.telling import tell
-from mmedit_build.console import Advance
-from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM
 from mmedit_build.rows import Split, Task
 
-logger = logging.getLogger(__name__)
-Progress = Callable[[str, int | None], AbstractContextManager[Advance]]
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What judging some edits took."""
+
+    peak_bytes: int
+    peak_of: Any
+    vision_passes: int
+    layer_passes: int
 
 
 @dataclass
@@ -50,8 +55,15 @@ class Bench:
     cases: Sequence[Case]
     """All of the split, of which the experiment may want only the first."""
     progress: Progress
+    editors: Mapping[str, Editor] = field(default_factory=dict)
+    """By the names of the methods that are judged."""
+    fixed: FixedSet | None = None
+    """What streams ask besides edits, once it is made."""
     states: States = field(default_factory=States, kw_only=True)
     """What the methods hand on to each other."""
+    _shared: tuple[str, ...] = ()
+    _ready: set[str] = field(default_factory=set)
+    """The methods that have learned and were told what they can be told."""
 
     @property
     def wanted(self) -> Sequence[Case]:
@@ -62,31 +74,52 @@ class Bench:
         return digest(self.cases)
 
     @cached_property
+    def facts(self) -> Facts:
+        """What results note of the model."""
+        device = ", ".join(map(str, self.mllm.devices))
+        dtype = str(self.mllm.dtype).removeprefix("torch.")
+        return Facts(model_key(self.mllm), self.digest, device, dtype, torch.get_num_threads())
+
+    @cached_property
     def judging(self) -> Judging:
-        """What all methods share; the unedited model is asked when it is first needed."""
+        """What all methods share."""
         experiment = self.experiment
-        judging = Judging(
+        folder = folder_of(experiment.cache, self.mllm, self.digest)
+        return Judging(
             mllm=self.mllm,
-            base=BaseOutputs.open(folder_of(experiment.cache, self.mllm, self.digest)),
+            base=BaseOutputs.open(folder),
             scorer=Scorer(self.cases, experiment.protocols),
             prompts=experiment.prompts,
             batch_size=experiment.batch_size,
             seed=experiment.seed,
             states=self.states,
         )
-        probes = judging.asked_unedited(self.wanted)
-        with self._asking(len(probes)) as advance:
-            ask_unedited(judging, self.wanted, advance)
-        return judging
+
+    @cached_property
+    def asked(self) -> dict[str, Asked]:
+        """All that the unedited model is asked, by the keys of its outputs."""
+        return {key_of(probe): probe for probe in self.judging.asked_unedited(self.wanted)}
+
+    def share(self, methods: tuple[str, ...]) -> None:
+        """Keep the states from which these methods go on, as far as there is room."""
+        if methods != self._shared:
+            self._shared = methods
+            editors = [self.editors[name] for name in methods]
+            self.states.keep(shared_layer(editors, self.mllm), room(self.mllm.device))
 
     def ask_unedited(self, probes: Sequence[Asked]) -> None:
-        """Have the unedited model asked of what no edit that is judged asks."""
+        """Have the unedited model asked what it was not asked before, here or by other workers."""
         judging = self.judging
-        with self._asking(len(probes)) as advance:
-            judging.ask_unedited(probes, advance)
+        if not judging.base.knows(probes):
+            judging.base.reread()
+        # What failed here fails again.
+        new = [probe for probe in probes if key_of(probe) not in judging.base.failed]
+        judging.ask_unedited(new, lambda _: None)
 
-    def _asking(self, number: int) -> AbstractContextManager[Advance]:
-        return self.progress(f"{self.task}: asking the unedited model", number)
+    def unedited(self, cases: Sequence[Case]) -> Iterator[CaseResult]:
+        """The results of no edit at all."""
+        self.ask_unedited(self.judging.asked_unedited(cases))
+        yield from map(self.judging.unedited, cases)
 
     def of_split(self, split: Split) -> list[Case]:
         """The edits of this task in a split."""
@@ -102,54 +135,6 @@ class Bench:
     def _train_edits(self, cases: Sequence[Case]) -> list[TrainEdit]:
         return [train_edit(case, self.mllm, self.experiment.prompts) for case in cases]
 
-    def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
-        """The methods, with how many edits at once, whose results may be added to what stands there."""
-        folder, new = self._run(UNEDITED)
-        folder.check(new.settings)
-        accepted: list[tuple[str, int]] = []
-        for name, editor in editors.items():
-            for at_once in self.sizes(editor):
-                with attempts.at(name, self.task):
-                    check_batch(editor, at_once)
-                    check_along(editor, self.wanted)
-                    folder, new = self._run(name, editor, at_once)
-                    check_dealt(self.wanted, at_once, folder.check(new.settings))
-                    accepted.append((name, at_once))
-        return accepted
-
-    def unedited(self) -> Path:
-        """The row of no edit at all."""
-        folder, new = self._run(UNEDITED)
-        with folder.locked():
-            header, results = folder.begin(new)
-            known = {result.id for result in results}
-            missing = [case for case in self.wanted if case.id not in known]
-            if missing:
-                header = folder.resume(header)
-            for case in missing:
-                folder.add(self.judging.unedited(case))
-            self._end(folder, header)
-        return folder.folder
-
-    def sizes(self, editor: Editor) -> list[int]:
-        """How many edits are made at once in each run of a method; never more than there are."""
-        if isinstance(editor, Whole):
-            return [len(self.wanted)]
-        return list(dict.fromkeys(min(number, len(self.wanted)) for number in self.experiment.at_once))
-
-    def judge(self, name: str, editor: Editor, at_once: int = 1) -> Path:
-        """The results of a method with so many edits at once, as far as they are not there yet."""
-        folder, new = self._run(name, editor, at_once)
-        with folder.locked():
-            header, results = folder.begin(new)
-            check_dealt(self.wanted, at_once, results)
-            known = {result.id for result in results}
-            if any(case.id not in known for case in self.wanted):
-                header = with_fit(header, self.fit(name, editor), folder.folder)
-                header = self._judge(editor, known, folder, folder.resume(header))
-            self._end(folder, header)
-        return folder.folder
-
     def fit(self, name: str, editor: Editor) -> Fit | None:
         """Let an editor learn, or take up what it learned; None if it does not learn."""
         if not isinstance(editor, Learner):
@@ -160,76 +145,40 @@ class Bench:
                 of, editor, self.mllm, self.train, cache=self.experiment.cache / "fitted", advance=advance
             )
 
-    def _judge(
-        self, editor: Editor, known: Collection[str], folder: ResultFolder, header: RunResult
-    ) -> RunResult:
-        tell(editor, self.judging, self.wanted)
-        witness = Witness.of(editor, self.mllm, header.about)
-        judging = replace(self.judging, seen=witness.see)
-        reset_peak(self.mllm.devices)
-        counts = replace(self.mllm.counts)
-        with self.progress(
-            f"{self.task}: {in_words(header.settings, len(self.wanted))}", len(self.wanted)
-        ) as advance:
-            advance(sum(case.id in known for case in self.wanted))
-            for result in self._results(judging, editor, known, header.settings.at_once):
-                if header.about != witness.about:
-                    header = replace(header, about=witness.about)
-                    folder.write_header(header)
-                folder.add(result)
-                if result.skipped is not None:
-                    reason = shortened(result.skipped)
-                    logger.warning("%s: %s skipped: %s", header.settings.name, result.id, reason)
-                advance(1, "" if result.scored else "some skipped")
-        size, of = peak(self.mllm.devices)
-        return replace(
-            header,
-            peak_bytes=max(size, header.peak_bytes),
-            peak_of=of,
-            vision_passes=header.vision_passes + self.mllm.counts.vision - counts.vision,
-            layer_passes=header.layer_passes + self.mllm.counts.layers - counts.layers,
-        )
+    def ready(self, name: str) -> Editor:
+        """The editor of a method, once it has learned and knows what it is to be told."""
+        editor = self.editors[name]
+        if name not in self._ready:
+            self.fit(name, editor)
+            tell(editor, self.judging, self.wanted)
+            self._ready.add(name)
+        return editor
+
+    def judge(
+        self,
+        name: str,
+        cases: Sequence[Case],
+        known: Collection[str],
+        at_once: int,
+        give: Callable[[Any], None],
+    ) -> None:
+        """Give the results of some edits that are judged together, but for those of known ids, and before
+        them what is known of the method, as often as more is known; at last, what it took."""
+        self.ask_unedited(self.judging.asked_unedited(cases))
+        editor, mllm = self.ready(name), self.mllm
+        witness = Witness.of(editor, mllm)
+        told, counts = None, replace(mllm.counts)
+        reset_peak(mllm.devices)
+        for result in self._results(replace(self.judging, seen=witness.see), editor, cases, known, at_once):
+            if told != witness.about:
+                give(told := witness.about)
+            give(result)
+        vision, layers = mllm.counts.vision - counts.vision, mllm.counts.layers - counts.layers
+        give(Effort(*peak(mllm.devices), vision, layers))
 
     def _results(
-        self, judging: Judging, editor: Editor, known: Collection[str], at_once: int
+        self, judging: Judging, editor: Editor, cases: Sequence[Case], known: Collection[str], at_once: int
     ) -> Iterator[CaseResult]:
         if at_once > 1:
-            return run_batches(judging, editor, self.wanted, at_once, known)
-        return run(judging, editor, self.wanted, known)
-
-    def _run(
-        self, name: str, editor: Editor | None = None, at_once: int = 1
-    ) -> tuple[ResultFolder, RunResult]:
-        """Where the results of a method are, and the header that they begin with."""
-        header = self.header(name, editor, at_once)
-        return ResultFolder(self.experiment.out / self.task / header.settings.name), header
-
-    def header(self, name: str, editor: Editor | None = None, at_once: int = 1) -> RunResult:
-        """What results of a method begin with."""
-        return new_header(
-            self.experiment,
-            self.task,
-            name,
-            {} if editor is None else editor.config.model_dump(mode="json"),
-            mllm=self.mllm,
-            digests=(self._model_digest, self.digest),
-            at_once=at_once,
-        )
-
-    @cached_property
-    def _model_digest(self) -> str:
-        return model_key(self.mllm)
-
-    def _end(self, folder: ResultFolder, header: RunResult) -> None:
-        """Count what is there now."""
-        results = read_results(folder.folder)[1]
-        folder.write_header(
-            replace(
-                header,
-                finished=True,
-                edits=len(self.wanted),
-                scored=sum(result.scored for result in results),
-                skipped=count_skipped(results),
-                seconds=sum(result.plan_seconds + result.probe_seconds for result in results),
-            )
-        )
+            return run_batches(judging, editor, cases, at_once, known)
+        return run(judging, editor, cases, known)

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import torch
-
-from editors import make_editor
-from editors.base import Editor
 from editors.fitting import Fit
+from evaluation.data.cases import Case
 from evaluation.data.dataset import load_cases
 from evaluation.data.miniature import ensure_built
 from evaluation.data.pictures import check_there
 from evaluation.run.attempts import Attempts, Settled
-from evaluation.run.bench import Bench, Progress
-from evaluation.run.experiment import Experiment, Method
-from evaluation.run.lifting import States, shared_layer
-from evaluation.run.room import room
-from evaluation.run.streams.bench import Streams
-from mmedit_build.checkpoints import locate
+from evaluation.run.bars import Progress
+from evaluation.run.bench import Bench
+from evaluation.run.experiment import Experiment
+from evaluation.run.loading import load_editors, load_model
+from evaluation.run.orders import Judges
+from evaluation.run.room import GROUP
+from evaluation.run.runs import Runs
+from evaluation.run.streams.runs import Streams
 from mmedit_build.console import log_to
-from mmedit_build.mllm import MLLM
+from mmedit_build.engine.base import Engine
+from mmedit_build.engine.local import HERE
 from mmedit_build.rows import TASKS
 from mmedit_build.store import IDLE, check_writable, sweep
 
-SMALL = 10**8
-"""Parameters of a model whose steps are so short that a second thread only makes them wait for each other."""
-THREADS = "OMP_NUM_THREADS"
-"""Where users say how many threads they want."""
 LOG = "log.txt"
 """Of what was done, in the folder of the results."""
 
 
-def load_editors(experiment: Experiment) -> dict[str, Editor]:
-    """The editors of the methods; mistakes in their names and options are told before any work."""
-    return {name: _editor(name, method, experiment.seed) for name, method in experiment.methods.items()}
-
-
-def _editor(name: str, method: Method, seed: int) -> Editor:
-    """An editor that draws by this seed, if it draws at all and its options name no seed of its own."""
-    found = method.editor_class(name)
-    drawing = {"seed": seed} if "seed" in found.Config.model_fields else {}
-    return make_editor(method.editor or name, found, drawing | method.options)
-
-
-def evaluate(experiment: Experiment, progress: Progress) -> Settled[Path]:
+def evaluate(experiment: Experiment, progress: Progress, engine: Engine = HERE) -> Settled[Path]:
     """Run the experiment, or go on with it; the folders of its results, the unedited model's first.
 
     A method that cannot run is told at the end, when the others have their results.
@@ -56,22 +39,29 @@ def evaluate(experiment: Experiment, progress: Progress) -> Settled[Path]:
     ensure_built(experiment.dataset)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     check_there(experiment.dataset, [case.image for case in cases])
-    mllm = load_model(experiment)
     attempts = Attempts[Path]()
     of_task = {task: [case for case in cases if case.task == task] for task in TASKS}
-    benches = [Bench(experiment, mllm, task, found, progress) for task, found in of_task.items() if found]
-    # Nothing is written before it is known what is refused: such a command leaves all as it was.
-    ways: list[Bench | Streams] = [Streams(bench) if experiment.stream else bench for bench in benches]
-    accepted = [
-        (bench, way, way.accepted(editors, attempts)) for bench, way in zip(benches, ways, strict=True)
-    ]
-    judged = [(bench, way, wanted) for bench, way, wanted in accepted if wanted or not editors]
-    if judged:
-        _sweep(experiment)
-        with log_to(experiment.out / LOG):
-            for bench, way, wanted in judged:
-                _judge_all(bench, way, editors, wanted, attempts)
+    with engine.crew(Judges(experiment, cases), _most_workers(experiment, of_task.values())) as crew:
+        runs = [
+            Runs(experiment, task, found, editors, crew, progress) for task, found in of_task.items() if found
+        ]
+        # Nothing is written before it is known what is refused: such a command leaves all as it was.
+        ways: list[Runs | Streams] = [Streams(one) if experiment.stream else one for one in runs]
+        accepted = [(one, way, way.accepted(editors, attempts)) for one, way in zip(runs, ways, strict=True)]
+        judged = [(one, way, wanted) for one, way, wanted in accepted if wanted or not editors]
+        if judged:
+            _sweep(experiment)
+            with log_to(experiment.out / LOG):
+                for one, way, wanted in judged:
+                    _judge_all(one, way, wanted, attempts)
     return attempts.settled()
+
+
+def _most_workers(experiment: Experiment, of_tasks: Iterable[Sequence[Case]]) -> int:
+    """How many workers have something to do at all."""
+    edits = max(len(cases[: experiment.limit]) for cases in of_tasks)
+    groups = -(-edits // GROUP)
+    return max(1, groups, experiment.orders if experiment.stream else 0)
 
 
 def _sweep(experiment: Experiment) -> None:
@@ -84,22 +74,16 @@ def _sweep(experiment: Experiment) -> None:
 
 
 def _judge_all(
-    bench: Bench,
-    way: Bench | Streams,
-    editors: Mapping[str, Editor],
-    wanted: Sequence[tuple[str, int]],
-    attempts: Attempts[Path],
+    runs: Runs, way: Runs | Streams, wanted: Sequence[tuple[str, int]], attempts: Attempts[Path]
 ) -> None:
     """The unedited model and the methods, each with so many edits at once, on one task."""
-    if way is bench:
+    if way is runs:
         # Streams have groups of their own.
-        single = [editors[name] for name, at_once in wanted if at_once == 1]
-        bench.states = States(shared_layer(single, bench.mllm), room(bench.mllm.device))
-    attempts.done.append(bench.unedited())
+        runs.shared = tuple(name for name, at_once in wanted if at_once == 1)
+    attempts.done.append(runs.unedited())
     for name, at_once in wanted:
-        with attempts.at(name, bench.task):
-            attempts.done.append(way.judge(name, editors[name], at_once))
-    bench.states.clear()
+        with attempts.at(name, runs.task):
+            attempts.done.append(way.judge(name, at_once))
 
 
 def fit(experiment: Experiment, progress: Progress) -> Settled[Fit]:
@@ -116,19 +100,3 @@ def fit(experiment: Experiment, progress: Progress) -> Settled[Fit]:
                 done = bench.fit(name, editor)
                 attempts.done += [] if done is None else [done]
     return attempts.settled()
-
-
-def load_model(experiment: Experiment) -> MLLM:
-    """The experiment's model, unedited."""
-    mllm = MLLM.load(
-        locate(experiment.model),
-        revision=experiment.revision,
-        device=experiment.device,
-        dtype=experiment.dtype,
-        template=experiment.rendering,
-        image_processor=experiment.image_processor,
-    )
-    size = sum(parameter.numel() for parameter in mllm.model.parameters())
-    if size < SMALL and THREADS not in os.environ:
-        torch.set_num_threads(1)
-    return mllm

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from evaluation.results.records import HEADER, ResultFolder, read_results
 from evaluation.results.verdicts import Said, Verdict, check_same, judged_of, verdict_lines
-from evaluation.run.bench import Progress
+from evaluation.run.bars import Progress
 from evaluation.run.experiment import Experiment
 from mmedit_build.errors import UserError
 from mmedit_build.prompts import prompt_id

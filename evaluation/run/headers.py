@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 from editors.fitting import Fit
 from evaluation.results.records import RunResult, Settings
 from evaluation.run.experiment import Experiment
 from mmedit_build.errors import UserError
-from mmedit_build.mllm import MLLM
 from mmedit_build.rows import Task
 
 LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What results note of a model that is loaded, and of the dataset."""
+
+    model_digest: str
+    dataset_digest: str
+    device: str
+    dtype: str
+    threads: int
 
 
 def new_header(
@@ -24,19 +32,18 @@ def new_header(
     method: str,
     config: dict[str, object],
     *,
-    mllm: MLLM,
-    digests: tuple[str, str],
+    facts: Facts,
     at_once: int,
 ) -> RunResult:
-    """What a run of a method is of, before it has begun; the digests are of the model and of the dataset."""
+    """What a run of a method is of, before it has begun."""
     revision = f"@{experiment.revision}" if experiment.revision else ""
     settings = Settings(
         method=method,
         config=config,
         model=experiment.model + revision,
-        model_digest=digests[0],
+        model_digest=facts.model_digest,
         dataset=experiment.dataset,
-        dataset_digest=digests[1],
+        dataset_digest=facts.dataset_digest,
         task=task,
         split=experiment.split,
         protocols=experiment.protocols,
@@ -49,9 +56,9 @@ def new_header(
     return RunResult(
         settings=settings,
         versions=versions,
-        device=", ".join(map(str, mllm.devices)),
-        dtype=str(mllm.dtype).removeprefix("torch."),
-        threads=torch.get_num_threads(),
+        device=facts.device,
+        dtype=facts.dtype,
+        threads=facts.threads,
     )
 
 

@@ -45,10 +45,14 @@ class States:
             self._known[group] = found
         return found
 
+    def keep(self, layer: int | None, room: int) -> None:
+        """Keep those of another layer from now on."""
+        self.layer, self.room = layer, room
+        self._known.clear()
+
     def clear(self) -> None:
         """Keep nothing from now on."""
-        self.layer = None
-        self._known.clear()
+        self.keep(None, 0)
 
 
 class Lifted:

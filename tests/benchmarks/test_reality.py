@@ -210,18 +210,22 @@ def test_methods_are_judged_on_facts_and_a_second_run_adds_nothing(mllm: MLLM, t
         },
     )
     cases = load_cases(str(tmp_path / "facts"))
-    bench = FactBench(experiment, mllm, "vqa", cases, progress)
-    command.judge(bench, {"ft": load_editor("ft", {"steps": 2})})
+
+    def judge(steps: int) -> None:
+        editors = {"ft": load_editor("ft", {"steps": steps})}
+        command.judge(FactBench(experiment, mllm, "vqa", cases, progress, editors))
+
+    judge(steps=2)
     found = table(experiment.out, [UNEDITED, "ft", "rome"])
     assert [row[:2] for row in found.rows] == [(UNEDITED, "2"), ("ft", "2")]
     assert all(len(row) == len(COLUMNS) for row in found.rows)
     kept = Kept(experiment.out / "beside", "ft").known
     assert list(kept) == [case.id for case in cases[:2]]
-    command.judge(bench, {"ft": load_editor("ft", {"steps": 2})})
+    judge(steps=2)
     assert table(experiment.out, [UNEDITED, "ft"]) == found
     # What is left of results that were deleted is no measure of the next ones.
     rmtree(experiment.out / "vqa" / "ft")
-    command.judge(bench, {"ft": load_editor("ft", {"steps": 3})})
+    judge(steps=3)
     again = Kept(experiment.out / "beside", "ft").known
     assert all(again[name].others != one.others for name, one in kept.items())
 

@@ -17,8 +17,8 @@ from evaluation.report.tables import write_tables
 from evaluation.results.records import CaseResult, ProbeResult, read_results
 from evaluation.results.summary import Measure, estimated
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import load_editors
 from evaluation.run.experiment import Experiment, Method
+from evaluation.run.loading import load_editors
 from mmedit_build.audit.report import audit
 from mmedit_build.build import finish
 from mmedit_build.console import Advance

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from evaluation.run.evaluate import load_editors
 from evaluation.run.experiment import make_experiment
+from evaluation.run.loading import load_editors
 from evaluation.run.suited import suited
 from mmedit_build.build import Build, stages_of
 from mmedit_build.console import silent

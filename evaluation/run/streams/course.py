@@ -6,8 +6,9 @@ was killed goes on from the last one and gives the same numbers to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from editors.base import Edit, Editor
 from editors.growing import Made
@@ -15,7 +16,7 @@ from editors.saving import kept_bytes
 from evaluation.data.cases import Case
 from evaluation.data.probes import edits_of
 from evaluation.results.records import CaseResult
-from evaluation.results.streams import Checkpoint, Kept, Placed, StreamFolder
+from evaluation.results.streams import Checkpoint, Kept, Placed
 from evaluation.run.batch import judged
 from evaluation.run.judging import FAULTS, Judging, Planned, reason_of, skipped
 from evaluation.run.peak import peak, reset_peak
@@ -23,7 +24,6 @@ from evaluation.run.room import groups
 from evaluation.run.streams.chains import Chain
 from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.streams.keeping import Keeping
-from mmedit_build.console import Advance
 
 EVERY = 50
 """After so many edits what is made is kept on disk."""
@@ -36,7 +36,10 @@ class Course:
     judging: Judging
     editor: Editor
     fixed: FixedSet | None
-    folder: StreamFolder
+    folder: Path
+    """Where patches are kept meanwhile."""
+    give: Callable[[Placed | Checkpoint | int], None]
+    """Hears what comes of it, and of how many edits nothing is to come as they were made before."""
     chain: Chain
     online: dict[int, Placed]
     """What is known of edits when they had just been made, by position."""
@@ -45,27 +48,26 @@ class Course:
     def cases(self) -> Sequence[Case]:
         return self.chain.cases
 
-    def run(self, done: Collection[int], advance: Advance) -> None:
+    def run(self, done: Collection[int]) -> None:
         """Go on to the last checkpoint that is not done."""
         missing = [number for number in self.chain.asked if number not in done]
-        keeping = Keeping(self.folder.folder, self.chain.order, self.judging.mllm.device, self.editor)
+        keeping = Keeping(self.folder, self.chain.order, self.judging.mllm.device, self.editor)
         begun, patch = keeping.taken_up(self.online, before=missing[0])
         made = None if patch is None else Made(self._edits(begun), patch)
-        advance(begun, "")
+        self.give(begun)
         reset_peak(self.judging.mllm.devices)
         for position in range(begun, missing[-1]):
             placed, made = self._step(position, made)
             self.online[position] = placed
-            self.folder.add_online(placed)
+            self.give(placed)
             number = position + 1
             if number in missing:
-                self.folder.add_checkpoint(self._checkpoint(number, made))
+                self.give(self._checkpoint(number, made))
                 reset_peak(self.judging.mllm.devices)
             if made is not None and (number in self.chain.kept or number % EVERY == 0):
                 made = Made(made.edits, keeping.keep(number, made.patch))
-            advance(1, "" if placed.result.scored else "some skipped")
         keeping.end()
-        advance(self.chain.last - missing[-1], "")
+        self.give(self.chain.last - missing[-1])
 
     def _edits(self, number: int) -> tuple[Edit, ...]:
         """Those of the first so many that were made."""

@@ -19,7 +19,7 @@ def patch(mllm: MLLM, layer: int) -> WeightPatch:
 
 
 def test_it_grows_with_each_patch(mllm: MLLM) -> None:
-    witness = Witness.of(load_editor("ft"), mllm, None)
+    witness = Witness.of(load_editor("ft"), mllm)
     assert witness.about == About(family="fine-tuning", batch=True)
     kept: list[bool] = []
     patches: list[Patch] = [PromptPatch(("Say red.",)), patch(mllm, 1), PromptPatch(("Say blue.",))]
@@ -28,10 +28,12 @@ def test_it_grows_with_each_patch(mllm: MLLM) -> None:
         kept.append(witness.about.preserves)
     assert kept == [True, False, False]
     assert witness.about.area == {"the prompt": (), "MLP": (1,)}
-    again = Witness.of(load_editor("ft"), mllm, witness.about)
-    again.see(patch(mllm, 0))
-    assert again.about.area == {"the prompt": (), "MLP": (0, 1)}
-    assert not again.about.preserves
+    later = Witness.of(load_editor("ft"), mllm)
+    later.see(patch(mllm, 0))
+    both = later.about.with_what_was_known(witness.about)
+    assert both.area == {"the prompt": (), "MLP": (0, 1)}
+    assert not both.preserves
+    assert later.about.with_what_was_known(None) == later.about
 
 
 def test_what_was_learned_is_counted(mllm: MLLM, tmp_path: Path) -> None:
@@ -39,15 +41,15 @@ def test_what_was_learned_is_counted(mllm: MLLM, tmp_path: Path) -> None:
     learner: object = editor
     assert isinstance(learner, Learner)
     learner.fit(mllm, [], [], work=tmp_path, advance=lambda _: None)
-    assert Witness.of(load_editor("oracle"), mllm, None).about.learned is None
-    assert Witness.of(editor, mllm, None).about.learned == 0
+    assert Witness.of(load_editor("oracle"), mllm).about.learned is None
+    assert Witness.of(editor, mllm).about.learned == 0
 
 
 def test_variants_that_are_shown_the_answers_say_so(mllm: MLLM) -> None:
     def leaks(router: str) -> bool:
         editor = load_editor("serac", {"router": router})
         editor.fitted = lambda: State()  # type: ignore[attr-defined]
-        return Witness.of(editor, mllm, None).about.leaks
+        return Witness.of(editor, mllm).about.leaks
 
     assert leaks("leaking")
     assert not leaks("prompt")

@@ -18,8 +18,9 @@ from evaluation.data.dataset import load_cases
 from evaluation.results.records import HEADER, LINES, CaseResult, read_results
 from evaluation.run import evaluate as whole
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import LOG, THREADS, load_editors, load_model
+from evaluation.run.evaluate import LOG
 from evaluation.run.experiment import Experiment, Method
+from evaluation.run.loading import THREADS, load_editors, load_model
 from evaluation.run.peak import peak, reset_peak
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError

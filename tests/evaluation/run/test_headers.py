@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import torch
-
 from evaluation.run.experiment import Experiment
-from evaluation.run.headers import new_header
-from mmedit_build.mllm import MLLM
+from evaluation.run.headers import Facts, new_header
 
 
-def test_a_header_says_of_which_revision_of_a_model_results_are(mllm: MLLM) -> None:
+def test_a_header_says_of_which_revision_of_a_model_results_are() -> None:
     for revision, told in ((None, "some/model"), ("abc", "some/model@abc")):
         experiment = Experiment(model="some/model", revision=revision, dataset="some/data", seed=3)
         header = new_header(
@@ -15,8 +12,7 @@ def test_a_header_says_of_which_revision_of_a_model_results_are(mllm: MLLM) -> N
             "vqa",
             "ft",
             {"lr": 1.0},
-            mllm=mllm,
-            digests=("of model", "of data"),
+            facts=Facts("of model", "of data", "cpu", "float32", 3),
             at_once=2,
         )
         settings = header.settings
@@ -24,5 +20,5 @@ def test_a_header_says_of_which_revision_of_a_model_results_are(mllm: MLLM) -> N
         assert (settings.dataset, settings.dataset_digest) == ("some/data", "of data")
         assert (settings.name, settings.config, settings.seed) == ("ft@2", {"lr": 1.0}, 3)
         assert (header.device, header.dtype) == ("cpu", "float32")
-        assert header.threads == torch.get_num_threads()
+        assert header.threads == 3
         assert "torch" in header.versions

@@ -14,7 +14,7 @@ from editors.base import Editor, Patch
 from editors.patches.weights import LowRankPatch
 from evaluation.data.cases import Case
 from evaluation.results.records import CaseResult
-from evaluation.run.asking import ask_unedited
+from evaluation.run.asking import ask_unedited, unknown
 from evaluation.run.base_outputs import BaseOutputs
 from evaluation.run.judging import Judging
 from evaluation.run.lifting import States, shared_layer
@@ -174,12 +174,19 @@ def test_one_edit_that_fails_is_skipped_with_its_reason_and_costs_no_other(
     assert all(result.scored and result.probes for result in others)
 
 
+def ask(judging: Judging, cases: Sequence[Case]) -> None:
+    """Have the unedited model asked all of some cases, which build on nothing."""
+    for portion in unknown(judging, cases):
+        asked = [case for case in cases if case.id in portion.ids]
+        ask_unedited(judging, asked, portion.keys, lambda _: None)
+
+
 def test_a_group_is_planned_together_also_where_some_have_results_and_an_image_is_broken(
     cases: list[Case], make_judging: Callable[..., Judging], make_editor: MakeEditor
 ) -> None:
     some = [cases[0], replace(cases[2], id="vqa/9", image=b"no image"), *cases[3:]]
     judging, editor = make_judging(("legacy",)), make_editor("grouped")
-    ask_unedited(judging, some, lambda _: None)
+    ask(judging, some)
     patches: list[Patch] = []
     results = list(run(replace(judging, seen=patches.append), editor, some, {"vqa/0"}))
     assert [result.id for result in results if not result.scored] == ["vqa/9"]
@@ -197,7 +204,7 @@ def test_what_methods_ask_for_is_known_from_the_pass_that_asks_the_unedited_mode
     expected = list(run(plain, make_editor("low rank"), cases))
     for states in (States(layer, 2**30), States(layer, 0), States(layer - 1, 2**30)):
         judging = replace(plain, base=BaseOutputs.open(tmp_path / f"{states}"), states=states)
-        ask_unedited(judging, cases, lambda _: None)
+        ask(judging, cases)
         before, has_room = mllm.counts.layers, states.room > 0
         below = judging.lifting(cases).of(cases, layer)
         assert mllm.counts.layers - before == number * ((layer - states.layer) if has_room else layer)  # type: ignore[operator]

@@ -21,8 +21,8 @@ from evaluation.results.presets import PresetName
 from evaluation.results.stream_summary import Stream
 from evaluation.results.streams import read_stream
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import load_editors, load_model
 from evaluation.run.experiment import Experiment, make_experiment
+from evaluation.run.loading import load_editors, load_model
 from evaluation.run.single import run
 from evaluation.run.streams import course
 from mmedit_build.engine.shards import write_rows

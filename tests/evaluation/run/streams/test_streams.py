@@ -14,12 +14,12 @@ from evaluation.data.probes import ask_all
 from evaluation.results.records import CaseResult, read_results
 from evaluation.results.streams import StreamFolder, read_stream
 from evaluation.run.bench import Bench
-from evaluation.run.evaluate import load_editors, load_model
 from evaluation.run.experiment import Experiment, Method
+from evaluation.run.loading import load_editors, load_model
 from evaluation.run.single import run
 from evaluation.run.streams import course
-from evaluation.run.streams.bench import Streams
 from evaluation.run.streams.dealing import ordered
+from evaluation.run.streams.plan import Plan
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 from tests.evaluation.run.streams.conftest import SMALL
@@ -114,7 +114,7 @@ def test_a_stream_of_one_edit_is_that_edit_bit_for_bit(experiment: Experiment) -
     some = change(experiment, "ft", "mend", "rome", "serac", "t-patcher", stream=(1,), orders=1)
     _, *folders = evaluate(some, progress)
     bench = Bench(some, load_model(some), "vqa", load_cases(some.dataset, "vqa"), progress)
-    streamed = Streams(bench).dealt.streamed
+    streamed = Plan(some, bench.wanted).dealt.streamed
     first = ordered(streamed, some.seed, 0)[0]
     for (name, editor), folder in zip(load_editors(some).items(), folders, strict=True):
         bench.fit(name, editor)
