@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mmedit_build.build import Build, stages_of
 from mmedit_build.console import log_to, progress
-from mmedit_build.engine.local import open_engine
+from mmedit_build.engine.base import Engine
+from mmedit_build.engine.local import HERE
 from mmedit_build.places import place
 from mmedit_build.preflight import check_ready
 from mmedit_build.recipe import Recipe
@@ -21,18 +22,18 @@ def build(
     recipe: str | Recipe = "miniature",
     work: Path | None = None,
     *,
-    workers: int = 1,
+    engine: Engine = HERE,
     limit: int | None = None,
     retry_failed: bool = False,
 ) -> Release:
     """All stages of a recipe, in a work folder; what is finished stays, so a call goes on where one stopped.
 
     `recipe` is a bundled one by its name, a YAML file by its path, or an object. The dataset that comes out
-    lies in the release's `folder`.
+    lies in the release's `folder`. `engine` has it done elsewhere: `Local(workers=2)` of `engine.local` in
+    two processes, what `engine.ray.connect` gives on a cluster.
     """
     loaded = load_recipe(recipe) if isinstance(recipe, str) else recipe
     folder = Work(place(work or Path("runs") / loaded.name))
-    engine = open_engine(workers, None)
     whole = Build(loaded, folder, progress, limit=limit, engine=engine, retry_failed=retry_failed)
     check_ready(whole, "mine")
     *_, release = run_stages(whole, (*stages_of(loaded), "publish"))
