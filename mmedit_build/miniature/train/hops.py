@@ -25,7 +25,7 @@ from mmedit_build.miniature.train.tokens import Row
 from mmedit_build.miniature.world import BACKGROUNDS, COLORS, CORNERS, KINDS
 from mmedit_build.prompts import chat_messages
 
-HOPS = Stage("hops", steps=2750, rate=2e-3, batch=16)
+HOPS = Stage("hops", steps=9000, rate=2e-3, batch=16)
 
 NONE = "none"
 """What is replied where there is nothing to ask one step further."""
