@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -20,12 +20,19 @@ def batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
 def in_batches(
     lengths: Sequence[int], batch_size: int, run: Callable[[Sequence[int]], Sequence[Result]]
 ) -> list[Result]:
-    """Run rows of these lengths batch by batch and put the results back in order.
+    """Run rows of these lengths batch by batch and put the results back in order."""
+    return run_batches(batches(lengths, batch_size), run)
+
+
+def run_batches(
+    chosen: Iterable[Sequence[int]], run: Callable[[Sequence[int]], Sequence[Result]]
+) -> list[Result]:
+    """Run batches of all rows, by number, and put the results in order.
 
     A batch that the device has no memory for is run in halves, and all after it in batches of that size.
     """
     results: dict[int, Result] = {}
-    waiting = list(batches(lengths, batch_size))[::-1]
+    waiting = [list(batch) for batch in chosen][::-1]
     while waiting:
         indices = waiting.pop()
         try:
@@ -38,4 +45,4 @@ def in_batches(
             waiting = [rest[start : start + half] for start in range(0, len(rest), half)][::-1]
             continue
         results.update(zip(indices, found, strict=True))
-    return [results[i] for i in range(len(lengths))]
+    return [results[i] for i in range(len(results))]

@@ -56,6 +56,12 @@ class Below(Sequence[Query]):
             None if self.keys_values is None else tuple(self.keys_values[i] for i in indices),
         )
 
+    def prompts(self) -> Below:
+        """The queries without their targets."""
+        hidden = tuple(one[: row.prompt_length] for one, row in zip(self.hidden, self.rows, strict=True))
+        rows = tuple(row.cut(0) for row in self.rows)
+        return Below(self.layer, self.queries, rows, hidden, self.deep, self.keys_values)
+
     def attended(self, kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """What later tokens attend to, once the next layers have given what is `kept` of each prompt."""
         self.check_attended()

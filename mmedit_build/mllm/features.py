@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -66,21 +67,34 @@ class Features:
         """What one call may use: the lasting cache, or an empty one of its own inside `fresh`."""
         return FeatureCache() if self._fresh else self._cache
 
+    def keys(self, queries: Sequence[Query]) -> list[str | None]:
+        """What is seen of the image of each query, by a name; None for those without one."""
+        known: dict[object, str] = {}
+        return [
+            None if query.image is None else self._key(query.image, query.prompt, known) for query in queries
+        ]
+
     def layouts(self, queries: Sequence[Query], cache: FeatureCache) -> list[Layout | None]:
         """How the image of each query lies in its row. No weight has a part in that, so it is kept."""
         fixed = self._family.fixed_layout
         if fixed is not None:
             return [None if query.image is None else fixed for query in queries]
-        keys = [None if query.image is None else image_key(query.image) for query in queries]
-        if any(key and key not in self._layouts for key in keys):
+        keys = self.keys(queries)
+        if any(key and _image_of(key) not in self._layouts for key in keys):
             # All of them, since images are encoded in the order of their queries.
-            self.of([query for query in queries if query.image is not None], cache)
-        return [None if key is None else self._layouts[key] for key in keys]
+            self.of(queries, cache, keys)
+        return [None if key is None else self._layouts[_image_of(key)] for key in keys]
 
-    def of(self, queries: Sequence[Query], cache: FeatureCache) -> list[Seen]:
-        """What is seen of the image of each of these queries, in order; all of them have one."""
-        pairs = [(query.image, query.prompt) for query in queries if query.image is not None]
-        keys = [self._key(*pair) for pair in pairs]
+    def of(
+        self, queries: Sequence[Query], cache: FeatureCache, known: Sequence[str | None] | None = None
+    ) -> list[Seen]:
+        """What is seen of the images of these queries, those that have one, in order; keys may be known."""
+        named = zip(queries, self.keys(queries) if known is None else known, strict=True)
+        pairs, keys = [], []
+        for query, key in named:
+            if query.image is not None and key is not None:
+                pairs.append((query.image, query.prompt))
+                keys.append(key)
         distinct = dict(zip(keys, pairs, strict=True))
         # Held here as well as in the cache, which may drop some of them before the call is done.
         found = {key: kept for key in distinct if (kept := cache.get(key)) is not None}
@@ -92,14 +106,22 @@ class Features:
                 found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
         for key in missing:
             cache.put(key, found[key])
-            self._layouts[key.partition(" ")[0]] = found[key].layout
+            self._layouts[_image_of(key)] = found[key].layout
         return [found[key] for key in keys]
 
-    def _key(self, image: Image, prompt: str) -> str:
-        key = image_key(image)
-        return f"{key} {prompt}" if self._family.sees_prompt else key
+    def _key(self, image: Image, prompt: str, known: dict[object, str]) -> str:
+        # By its path, or as the object it is: files are read once for all queries about them.
+        name = image if isinstance(image, Path) else id(image)
+        if name not in known:
+            known[name] = image_key(image)
+        return f"{known[name]} {prompt}" if self._family.sees_prompt else known[name]
 
     def _see(self, pairs: Sequence[tuple[Image, str]]) -> list[Seen]:
         pictures = [open_image(image) for image, _ in pairs]
         self._counts.vision += len(pictures)
         return self._family.see(pictures, [prompt for _, prompt in pairs])
+
+
+def _image_of(key: str) -> str:
+    """The part of a key that no prompt has a part in."""
+    return key.partition(" ")[0]

@@ -6,29 +6,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mmedit_build.mllm import parts
-from mmedit_build.mllm.batching import in_batches
+from mmedit_build.mllm.batching import run_batches
 from mmedit_build.mllm.below import Below
+from mmedit_build.mllm.calls import Call
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.features import FeatureCache, Features
 from mmedit_build.mllm.identity import identity
 from mmedit_build.mllm.loading import load_family
-from mmedit_build.mllm.passes import Batch, Counts, Passes
+from mmedit_build.mllm.passes import Batch, Counts, Passes, Prompted
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
 from mmedit_build.mllm.rendering import CHECKPOINT
 from mmedit_build.mllm.rows import Row, check_lengths
 from mmedit_build.mllm.selfcheck import check
 from mmedit_build.mllm.tokenizing import make_rows
+from mmedit_build.mllm.writing import Writer
 
 BATCH_SIZE = 32
-
-Result = TypeVar("Result")
 
 
 class MLLM:
@@ -86,22 +86,17 @@ class MLLM:
         self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
     ) -> list[Scored]:
         """Teacher-forced logits of each query, in order, in any mixture of images and lengths."""
-        cache = self._features.cache()
-        rows = self._rows(queries, cache)
-        return in_batches(
-            [row.length for row in rows],
-            batch_size,
-            lambda indices: self._passes.score(self._part(queries, rows, indices, cache), indices, positions),
-        )
+        call = self._call(queries)
+
+        def scored(indices: Sequence[int]) -> list[Scored]:
+            return self._passes.score(call.part(indices), indices, positions, call.alike(indices))
+
+        return run_batches(self._batches(call, batch_size), scored)
 
     def logits(self, queries: Sequence[Query], *, positions: Positions = "target") -> list[Scored]:
         """As `score`, but differentiable: one batch in the order given, in the caller's grad mode."""
-        cache, indices = self._features.cache(), range(len(queries))
-        rows = self._rows(queries, cache)
-        if not rows:
-            return []
-        part = self._part(queries, rows, indices, cache)
-        return self._passes.score(part, indices, positions)
+        call, indices = self._call(queries), range(len(queries))
+        return self._passes.score(call.part(indices), indices, positions) if call.rows else []
 
     def generate(
         self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
@@ -117,25 +112,26 @@ class MLLM:
         """As `generate`, with the probabilities of what was generated."""
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
-        cache = self._features.cache()
-        rows = self._rows(queries, cache, max_new_tokens)
-        stops = self.stop_ids
-        continued = in_batches(
-            [row.length for row in rows],
-            batch_size,
-            lambda indices: self._passes.greedy(
-                self._part(queries, rows, indices, cache), indices, max_new_tokens, stops
-            ),
+        call = self._call(queries, max_new_tokens)
+
+        def prompted(indices: Sequence[int]) -> Prompted:
+            return self._passes.prompted(call.part(indices), indices, max_new_tokens, call.alike(indices))
+
+        writer = Writer(
+            passes=self._passes,
+            prompted=prompted,
+            new_tokens=max_new_tokens,
+            stops=self.stop_ids,
+            fixed=self._hooked(),
         )
-        return [Generated(self._text(one.ids), one.log_probs) for one in continued]
+        found = writer.run(lambda portion: self._batches(call, portion), len(call.rows), batch_size)
+        return [Generated(self._text(one.ids), one.log_probs) for one in found]
 
     @torch.no_grad()
     def confirm(self, query: Query, text: str) -> Generated | None:
         """As `write` for one query alone, but in a single pass: None unless it would write this very text."""
         queries = [replace(query, target=text)]
-        cache = self._features.cache()
-        rows = self._rows(queries, cache)
-        (scored,) = self._passes.score(self._part(queries, rows, [0], cache), [0], "all")
+        (scored,) = self._passes.score(self._call(queries).part([0]), [0], "all")
         said = scored.argmax[scored.first :].tolist()
         if said[:-1] != scored.target_ids.tolist() or said[-1] not in self.stop_ids:
             return None
@@ -158,19 +154,18 @@ class MLLM:
         lowest = queries.layer if isinstance(queries, Below) else 0
         if not lowest <= layer <= self.n_layers:
             raise ValueError(f"layer must be from {lowest} to {self.n_layers}, not {layer}")
-        cache = self._features.cache()
-        rows = self._rows(queries, cache)
+        call = self._call(queries)
 
         def lifted(indices: Sequence[int]) -> list[Below]:
-            part = self._part(queries, rows, indices, cache)
-            whole = self._passes.lift(part, indices, layer, for_generation=for_generation)
+            part, images = call.part(indices), call.alike(indices)
+            whole = self._passes.lift(part, indices, layer, for_generation=for_generation, images=images)
             return [whole.take([i]) for i in range(len(whole))]
 
-        singles = in_batches([row.length for row in rows], batch_size, lifted)
+        singles = run_batches(self._batches(call, batch_size), lifted)
         kept = [single.keys_values[0] for single in singles if single.keys_values is not None]
         hidden = tuple(single.hidden[0] for single in singles)
         deep = tuple(single.deep[0] for single in singles)
-        return Below(layer, tuple(queries), tuple(rows), hidden, deep, tuple(kept) or None)
+        return Below(layer, tuple(queries), tuple(call.rows), hidden, deep, tuple(kept) or None)
 
     def lifted(
         self,
@@ -338,27 +333,32 @@ class MLLM:
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _rows(self, queries: Sequence[Query], cache: FeatureCache, new_tokens: int = 0) -> Sequence[Row]:
-        """Rows of the queries, checked; with `new_tokens` these take the place of the targets."""
-        if isinstance(queries, Below):
-            rows: Sequence[Row] = queries.rows
-        else:
-            rows = self._laid(queries, cache, targets=not new_tokens)
+    def _call(self, queries: Sequence[Query], new_tokens: int = 0) -> Call:
+        """The queries as rows, checked; with `new_tokens` these take the place of the targets."""
+        cache = self._features.cache()
+        known = isinstance(queries, Below)
+        rows = (
+            queries.rows if isinstance(queries, Below) else self._laid(queries, cache, targets=not new_tokens)
+        )
         lengths = [row.prompt_length if new_tokens else row.length for row in rows]
         check_lengths(lengths, [query.prompt for query in queries], new_tokens, self._family.max_positions)
-        return rows
+        shares = self._family.causal and len(rows) > 1 and not known and not self._hooked()
+        return Call(
+            family=self._family,
+            features=self._features,
+            cache=cache,
+            queries=queries,
+            rows=rows,
+            images=self._features.keys(queries) if shares else None,
+        )
+
+    def _batches(self, call: Call, batch_size: int) -> list[list[int]]:
+        return call.batches(batch_size, self._attended(self.n_layers) * self.dtype.itemsize)
+
+    def _hooked(self) -> bool:
+        """Whether something looks into the layers, which may tell rows and positions apart: then every row
+        runs whole, and beside the same others from its first position to its last."""
+        return any(one._forward_hooks or one._forward_pre_hooks for one in self._family.layers.modules())
 
     def _laid(self, queries: Sequence[Query], cache: FeatureCache, *, targets: bool) -> list[Row]:
         return make_rows(self._family, queries, self._features.layouts(queries, cache), targets=targets)
-
-    def _part(
-        self, queries: Sequence[Query], rows: Sequence[Row], indices: Sequence[int], cache: FeatureCache
-    ) -> Below:
-        """The chosen rows as far as they are known: from a Below, or embedded now."""
-        if isinstance(queries, Below):
-            return queries.take(indices)
-        chosen, taken = tuple(queries[i] for i in indices), tuple(rows[i] for i in indices)
-        views = iter(self._features.of([query for query in chosen if query.image is not None], cache))
-        seen = [None if query.image is None else next(views) for query in chosen]
-        hidden = tuple(self._family.embed(taken, seen))
-        return Below(0, chosen, taken, hidden, tuple(() if one is None else one.deep for one in seen))

@@ -89,6 +89,17 @@ class Row:
         """The position of what comes after the prompt."""
         return int(self.positions[..., : self.prompt_length].max()) + 1
 
+    def begun(self, length: int) -> Row:
+        """Its first positions alone, as a prompt that an image stands in whole or not at all."""
+        image = self.image if self.image and self.image[-1] < length else ()
+        return replace(
+            self,
+            ids=self.ids[:length],
+            prompt_length=length,
+            image=image,
+            positions=self.positions[..., :length],
+        )
+
     def cut(self, targets: int) -> Row:
         """The row with so many tokens of its target."""
         end = self.prompt_length + targets

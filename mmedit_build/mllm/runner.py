@@ -15,11 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmedit_build.mllm.caches import Keeper, Prompts
+from mmedit_build.mllm.caches import Cache
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.rows import Row
-
-Cache = Prompts | Keeper
 
 
 def run_layers(
@@ -37,7 +35,7 @@ def run_layers(
     Rows are padded on the left, as `valid` says. Where all layers have run, the norm after them has not:
     it belongs to the head.
     """
-    places = _places(rows, hidden, valid)
+    places = places_of(rows, valid).to(hidden.device)
     with _only(family, layers, hidden) as left:
         family.trunk(
             inputs_embeds=hidden,
@@ -50,30 +48,34 @@ def run_layers(
     return left[0]
 
 
-def run_next(family: Family, ids: Tensor, places: Tensor, valid: Tensor, cache: Cache) -> Tensor:
-    """All layers on one further token of each row; `places` (rows) are the positions of these."""
-    axes = family.axes
-    position_ids = places[:, None] if axes == 1 else places[None, :, None].expand(axes, -1, 1)
-    embedded = family.embed_tokens(ids)[:, None]
-    with _only(family, range(len(family.layers)), None) as left:
+def run_rest(
+    family: Family, hidden: Tensor, places: Tensor, valid: Tensor, layers: range, cache: Cache
+) -> Tensor:
+    """The same for the last positions of rows whose others are known to the cache, and that hold no image.
+
+    `places` are the positions of these (rows, columns), or (axes, rows, columns).
+    """
+    if family.axes > 1 and places.dim() == 2:
+        places = places.expand(family.axes, -1, -1)
+    with _only(family, layers, hidden) as left:
         family.trunk(
-            inputs_embeds=embedded,
-            attention_mask=valid.long().to(embedded.device),
-            position_ids=position_ids.to(embedded.device),
+            inputs_embeds=hidden,
+            attention_mask=valid.long().to(hidden.device),
+            position_ids=places.to(hidden.device),
             past_key_values=cache,
             use_cache=True,
         )
     return left[0]
 
 
-def _places(rows: Sequence[Row], hidden: Tensor, valid: Tensor) -> Tensor:
+def places_of(rows: Sequence[Row], valid: Tensor) -> Tensor:
     """The positions of all rows, zeros in the padding: (rows, width), or (axes, rows, width)."""
     shape = (*rows[0].positions.shape[:-1], *valid.shape)
     places = torch.zeros(shape, dtype=torch.long)
     width = valid.shape[1]
     for i, row in enumerate(rows):
         places[..., i, width - row.length :] = row.positions
-    return places.to(hidden.device)
+    return places
 
 
 @contextmanager

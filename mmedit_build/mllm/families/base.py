@@ -69,6 +69,8 @@ class Family:
     """What the image processor gives that the encoder of images takes."""
     sees_prompt = False
     """Whether what is seen of an image depends on the prompt."""
+    causal = True
+    """Whether what is computed at a position depends on nothing behind it, but for the rest of its image."""
     axes = 1
     """Along how many axes positions are counted."""
 

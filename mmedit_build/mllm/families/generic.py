@@ -31,6 +31,9 @@ LOADED = ("image_processor", "tokenizer", "video_processor", "feature_extractor"
 class Generic(Family):
     """What signatures ask for is given; whether that was right is for the check at load to say."""
 
+    # Nobody has looked.
+    causal = False
+
     def __init__(self, model: PreTrainedModel, *parts: Any) -> None:
         found = find_structure(model)
         self.text_path, self.layers_name, self.norm_name = found.text, found.layers, found.norm

@@ -18,6 +18,7 @@ class PaliGemma(Family):
     """PaliGemma 1 and 2. The whole model is called, as it and not its text trunk makes the masks."""
 
     trunk_path = "model"
+    causal = False
     towers: Mapping[str, Tower] = {
         "vision": Tower("model.vision_tower.encoder.layers", ("mlp.fc1", "mlp.fc2"), last=3),
         "connector": Tower("model.multi_modal_projector", ("linear",)),
