@@ -85,6 +85,8 @@ class Bench:
         """What all methods share."""
         experiment = self.experiment
         folder = folder_of(experiment.cache, self.mllm, self.digest)
+        # In a place of their own, as all datasets of a model may share images.
+        self.mllm.keep_features(experiment.cache / "features" / model_key(self.mllm)[:16])
         return Judging(
             mllm=self.mllm,
             base=BaseOutputs.open(folder),

@@ -66,7 +66,7 @@ def _most_workers(experiment: Experiment, of_tasks: Iterable[Sequence[Case]]) ->
 
 def _sweep(experiment: Experiment) -> None:
     """Remove what commands that were killed left half written; others may be at work in the same folders."""
-    folders = [experiment.cache / name for name in ("unedited", "fitted")]
+    folders = [experiment.cache / name for name in ("unedited", "features", "fitted")]
     for folder in (*folders, *(experiment.out / task for task in TASKS)):
         sweep(folder, idle=IDLE)
     # What else lies in this folder is the user's, so no look is taken deeper into it.

@@ -12,6 +12,7 @@ import torch
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.images import Image, image_key, open_image
+from mmedit_build.mllm.kept import KeptFeatures
 from mmedit_build.mllm.passes import Counts
 from mmedit_build.mllm.query import Query
 from mmedit_build.mllm.rows import Layout
@@ -23,19 +24,29 @@ VISION_BATCH = 32
 
 
 class FeatureCache:
-    """What was seen, by image; the least recently used goes when `limit` bytes are full."""
+    """What was seen, by image; the least recently used goes when `limit` bytes are full, if not from disk."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit = limit
         self._nbytes = 0
         self._kept: OrderedDict[str, Seen] = OrderedDict()
+        self.disk: KeptFeatures | None = None
 
     def get(self, key: str) -> Seen | None:
         if key in self._kept:
             self._kept.move_to_end(key)
-        return self._kept.get(key)
+            return self._kept[key]
+        seen = None if self.disk is None else self.disk.get(key)
+        if seen is not None:
+            self._hold(key, seen)
+        return seen
 
     def put(self, key: str, seen: Seen) -> None:
+        self._hold(key, seen)
+        if self.disk is not None:
+            self.disk.put(key, seen)
+
+    def _hold(self, key: str, seen: Seen) -> None:
         self._kept[key] = seen
         self._nbytes += seen.nbytes
         while self._nbytes > self._limit:
@@ -62,6 +73,10 @@ class Features:
             yield
         finally:
             self._fresh, self._apart = before
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep what the lasting cache has on disk, too, and look there first."""
+        self._cache.disk = KeptFeatures(folder, self._family.model.device)
 
     def cache(self) -> FeatureCache:
         """What one call may use: the lasting cache, or an empty one of its own inside `fresh`."""
@@ -106,7 +121,7 @@ class Features:
                 found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
         for key in missing:
             cache.put(key, found[key])
-            self._layouts[_image_of(key)] = found[key].layout
+        self._layouts.update((_image_of(key), seen.layout) for key, seen in found.items())
         return [found[key] for key in keys]
 
     def _key(self, image: Image, prompt: str, known: dict[object, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -222,6 +223,10 @@ class MLLM:
         Equal images are encoded once.
         """
         return [seen.features for seen in self._features.of(queries, self._features.cache())]
+
+    def keep_features(self, folder: Path) -> None:
+        """Keep features on disk, in a folder for this very model, and encode no image that is known there."""
+        self._features.keep_in(folder)
 
     def fresh_features(self, *, apart: bool = False) -> AbstractContextManager[None]:
         """Needed around any use of a model whose vision tower or connector is changed or being trained.
