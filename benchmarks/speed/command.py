@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
+from benchmarks.speed.models import DEMONSTRATIONS, LONG, MINIATURE, Setting, Shape, write_model
 from benchmarks.speed.modes import Comparison, Footprint, compare
 from benchmarks.speed.training import BATCH, Training, compare_training
 from evaluation.data.miniature import DATASET
@@ -28,10 +28,12 @@ from mmedit_build.console import quiet_loading
 from mmedit_build.errors import run_app
 from mmedit_build.store import write_atomic
 
-Name = Literal["miniature", "deep"]
+Name = Literal["miniature", "deep", "long"]
+SHAPES: dict[Name, Shape] = {"deep": Shape(), "long": LONG}
 METHODS: dict[Name, tuple[str, ...]] = {
     "miniature": ("mend", "ft", "ke", "ft-vision", "serac", "ike"),
     "deep": ("mend", "ft"),
+    "long": ("ike, 32",),
 }
 
 
@@ -50,9 +52,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 @app.command()
 def speed(
     model: Annotated[
-        Literal["miniature", "deep", "both"],
-        typer.Option(help="The bundled model, one of random weights with 24 layers, or both."),
-    ] = "both",
+        Literal["miniature", "deep", "long", "all"],
+        typer.Option(help="The bundled model, one of random weights with 24 layers, one with room, or all."),
+    ] = "all",
     dataset: Annotated[str, typer.Option(help="Where the edits come from.")] = str(DATASET),
     edits: Annotated[int, typer.Option(min=1, help="Edits that are judged.")] = 16,
     repeats: Annotated[int, typer.Option(min=1, help="How often both modes take turns.")] = 3,
@@ -61,7 +63,7 @@ def speed(
     """Measure evaluation and MEND's training steps with and without reuse."""
     torch.set_num_threads(1)
     quiet_loading()
-    names: tuple[Name, ...] = ("miniature", "deep") if model == "both" else (model,)
+    names: tuple[Name, ...] = tuple(METHODS) if model == "all" else (model,)
     measured = []
     for name in names:
         measured.append(measure(name, dataset, edits, repeats))
@@ -74,7 +76,7 @@ def speed(
 def measure(name: Name, dataset: str, edits: int, repeats: int) -> Measured:
     """Every method of a model, then training."""
     with _model(name) as folder:
-        setting = Setting.load(folder, dataset, edits, train=repeats * BATCH)
+        setting = Setting.load(folder, dataset, edits, train=max(repeats * BATCH, DEMONSTRATIONS))
         methods = [compare(method, setting, repeats) for method in METHODS[name]]
         return Measured(name, methods, compare_training(setting, repeats))
 
@@ -85,15 +87,15 @@ def _model(name: Name) -> Iterator[str]:
         yield locate(MINIATURE)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            yield write_model(Path(folder), Shape())
+            yield write_model(Path(folder), SHAPES[name])
 
 
 def evaluation_table(measured: Measured) -> Table:
     """One row for each method."""
     first = measured.methods[0]
     table = Table(title=f"{measured.model}: {first.edits} edits, {first.probes} probes, per edit")
-    titles = ("reusing (s)", "plain (s)", "ratio", "of repeats", "legacy scores", "answers", "log p apart")
-    table.add_column("method")
+    times = ("reusing (s)", "plain (s)", "ratio", "of repeats", "floor (s)", "reached")
+    titles = (*times, "legacy scores", "answers", "log p apart")
     for title in titles:
         table.add_column(title, justify="right")
     for one in measured.methods:
@@ -103,13 +105,16 @@ def evaluation_table(measured: Measured) -> Table:
             f"{one.plain.seconds:.3f}",
             f"{one.ratio:.1f}",
             _spread(one.ratios),
+            f"{one.floor:.4f}",
+            f"{one.reached:.0%}",
             *("equal" if equal else "DIFFER" for equal in (one.legacy_equal, one.answers_equal)),
             f"{one.apart:.0e}",
         )
     asked = first.unedited
     table.caption = (
         f"Asking the unedited model, once for all methods: {asked.seconds:.3f} s, {asked.vision:.1f} vision "
-        f"and {asked.layers:.0f} layer passes per edit."
+        f"and {asked.layers:.0f} layer passes per edit. The floor is what the reusing mode's products of "
+        "matrices take at the rate of a linear module of this model."
     )
     return table
 

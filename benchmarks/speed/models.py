@@ -14,6 +14,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from editors import load_editor
 from editors.base import Editor, Learner, State, TrainEdit
+from editors.ike import IKE
 from evaluation.data.cases import Case
 from evaluation.data.dataset import load_cases
 from evaluation.data.probes import train_edit
@@ -32,8 +33,11 @@ STEPS = 2
 OPTIONS: dict[str, dict[str, object]] = {
     **{name: {"steps": STEPS, "validate_every": STEPS} for name in ("mend", "ke", "serac")},
     "ike": {"encoder": "base", "copies": 1, "updates": 2, "retains": 1},
+    "ike, 32": {"editor": "ike", "encoder": "base"},
 }
-"""Those of IKE are the miniature's."""
+"""By method, which may be an `editor` with other options. IKE's are the miniature's and the paper's."""
+DEMONSTRATIONS = 40
+"""Train edits that are there to be shown, where so many are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Shape:
     patch: int = 14
     """Together 257 positions in the vision tower."""
     query_tokens: int = 32
+    positions: int = 512
+
+
+LONG = Shape(layers=4, width=128, vision_layers=3, positions=2048)
+"""Small, with room for the 32 demonstrations of IKE's paper."""
 
 
 def write_model(folder: Path, shape: Shape, seed: int = 0) -> str:
@@ -58,6 +67,7 @@ def write_model(folder: Path, shape: Shape, seed: int = 0) -> str:
     tower: dict[str, Any] = {"num_attention_heads": 4, "hidden_size": shape.width}
     tower |= {"intermediate_size": 4 * shape.width, "num_hidden_layers": shape.vision_layers}
     language = {"word_embed_proj_dim": shape.width, "ffn_dim": 4 * shape.width, "hidden_size": shape.width}
+    language |= {"max_position_embeddings": shape.positions}
     size = {"image_size": shape.side, "patch_size": shape.patch, "initializer_range": 0.02}
     config = Blip2Config(
         vision_config=tower | size,
@@ -105,7 +115,7 @@ class Setting:
 
 def make_editor(name: str, state: State | None, mllm: MLLM) -> Editor:
     """A method that has learned what the state holds."""
-    editor = load_editor(name, OPTIONS.get(name))
+    editor = _loaded(name)
     if state is not None:
         assert isinstance(editor, Learner)
         editor.restore(mllm, state)
@@ -114,10 +124,15 @@ def make_editor(name: str, state: State | None, mllm: MLLM) -> Editor:
 
 def learn(name: str, setting: Setting) -> State | None:
     """What a method learns in a few steps; None if it does not learn."""
-    mllm, editor = setting.mllm(), load_editor(name, OPTIONS.get(name))
+    mllm, editor = setting.mllm(), _loaded(name)
     if not isinstance(editor, Learner):
         return None
-    train_edits = setting.train_edits(mllm)[:LEARNED]
+    train_edits = setting.train_edits(mllm)[: DEMONSTRATIONS if isinstance(editor, IKE) else LEARNED]
     with tempfile.TemporaryDirectory() as work:
         editor.fit(mllm, train_edits[:-2], train_edits[-2:], work=Path(work), advance=lambda _: None)
     return editor.fitted()
+
+
+def _loaded(name: str) -> Editor:
+    options = dict(OPTIONS.get(name, {}))
+    return load_editor(str(options.pop("editor", name)), options)

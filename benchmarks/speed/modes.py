@@ -15,10 +15,12 @@ from typing import Any
 
 import torch
 
+from benchmarks.speed.floor import operations, rate
 from benchmarks.speed.models import Setting, learn, make_editor
 from benchmarks.speed.plain import run_plain
 from editors.base import State
 from evaluation.results.records import CaseResult
+from evaluation.run.judging import Judging
 from evaluation.run.peak import peak, reset_peak
 from evaluation.run.single import run
 from mmedit_build.mllm import MLLM, Below, Query
@@ -70,6 +72,10 @@ class Comparison:
     plain: Work
     ratios: tuple[float, ...]
     """Processor time of the plain mode over that of the reusing one, in each repeat."""
+    operations: float
+    """Floating-point operations of the reusing mode, for each edit."""
+    floors: tuple[float, ...]
+    """Seconds that these take at the rate of a linear module, measured before and after the reusing mode."""
     legacy_equal: bool
     answers_equal: bool
     apart: float
@@ -81,12 +87,22 @@ class Comparison:
     def ratio(self) -> float:
         return median(self.ratios)
 
+    @property
+    def floor(self) -> float:
+        return median(self.floors)
+
+    @property
+    def reached(self) -> float:
+        """Which share of the time that judging takes is the arithmetic's."""
+        return self.floor / self.reusing.seconds
+
 
 def compare(method: str, setting: Setting, repeats: int, *, memory: bool = True) -> Comparison:
     """Judge the edits in both modes, one after the other, as often as `repeats` says."""
     state = learn(method, setting)
     rounds = [_round(method, setting, state) for _ in range(repeats)]
-    results, plain = (_sorted(one) for one in rounds[0][3])
+    results, plain = (_sorted(one) for one in rounds[0][4])
+    done = _operations(method, setting, state) / len(setting.cases)
     return Comparison(
         method=method,
         edits=len(setting.cases),
@@ -95,6 +111,8 @@ def compare(method: str, setting: Setting, repeats: int, *, memory: bool = True)
         reusing=_median([one[1] for one in rounds]),
         plain=_median([one[2] for one in rounds]),
         ratios=tuple(one[2].seconds / one[1].seconds for one in rounds),
+        operations=done,
+        floors=tuple(done / one[3] for one in rounds),
         **_differences(results, plain),
         reusing_memory=footprint_of(method, setting, state, plain=False) if memory else None,
         plain_memory=footprint_of(method, setting, state, plain=True) if memory else None,
@@ -115,28 +133,43 @@ def working(mllm: MLLM, edits: int) -> Iterator[list[Work]]:
 
 def _round(
     method: str, setting: Setting, state: State | None
-) -> tuple[Work, Work, Work, tuple[list[CaseResult], list[CaseResult]]]:
+) -> tuple[Work, Work, Work, float, tuple[list[CaseResult], list[CaseResult]]]:
     """Both modes once, with models that know no image and outputs that are not known yet."""
     number = len(setting.cases)
     with tempfile.TemporaryDirectory() as folder:
         mllm = setting.mllm()
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
-        probes = judging.asked_unedited(setting.cases)
         with working(mllm, number) as unedited:
-            judging.base.complete(
-                mllm,
-                probes,
-                write=judging.writes,
-                batch_size=judging.batch_size,
-                advance=lambda _: None,
-            )
+            ask_unedited(judging, setting)
+        before = rate(mllm)
         with working(mllm, number) as reusing:
             results = list(run(judging, editor, setting.cases))
+        rates = (before + rate(mllm)) / 2
         mllm = setting.mllm()
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
         with working(mllm, number) as plain:
             others = list(run_plain(judging, editor, setting.cases))
-    return unedited[0], reusing[0], plain[0], (results, others)
+    return unedited[0], reusing[0], plain[0], rates, (results, others)
+
+
+def _operations(method: str, setting: Setting, state: State | None) -> int:
+    """What the reusing mode computes."""
+    with tempfile.TemporaryDirectory() as folder:
+        mllm = setting.mllm()
+        judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
+        ask_unedited(judging, setting)
+        return operations(lambda: list(run(judging, editor, setting.cases)))
+
+
+def ask_unedited(judging: Judging, setting: Setting) -> None:
+    """Have all known of the unedited model that judging compares with."""
+    judging.base.complete(
+        judging.mllm,
+        judging.asked_unedited(setting.cases),
+        write=judging.writes,
+        batch_size=judging.batch_size,
+        advance=lambda _: None,
+    )
 
 
 def _sorted(results: Sequence[CaseResult]) -> list[CaseResult]:
@@ -192,14 +225,7 @@ def footprint_of(method: str, setting: Setting, state: State | None, *, plain: b
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=context) as pool:
         mllm = setting.mllm()
         judging = setting.judging(mllm, Path(folder))
-        probes = judging.asked_unedited(setting.cases)
-        judging.base.complete(
-            mllm,
-            probes,
-            write=judging.writes,
-            batch_size=judging.batch_size,
-            advance=lambda _: None,
-        )
+        ask_unedited(judging, setting)
         del mllm, judging
         return pool.submit(_remembered, method, setting, state, Path(folder), plain).result()
 

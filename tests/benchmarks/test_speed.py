@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import benchmarks.speed.command
 from benchmarks.speed.command import Measured, app, cost_table, evaluation_table, training_table
-from benchmarks.speed.models import MINIATURE, Setting, Shape, write_model
+from benchmarks.speed.floor import operations, rate
+from benchmarks.speed.mining import chosen, compare_mining, load_plain, table_of
+from benchmarks.speed.models import LONG, MINIATURE, Setting, Shape, make_editor, write_model
 from benchmarks.speed.modes import compare, footprint_of
 from benchmarks.speed.training import compare_training
+from editors.ike import IKE
 from mmedit_build.checkpoints import locate
+from mmedit_build.mllm import MLLM
+from mmedit_build.sources.vqav2 import VqaQuestion
 
 TINY = Shape(layers=4, width=32, vision_layers=1, side=28, query_tokens=3)
 
@@ -38,6 +45,7 @@ def test_both_modes_give_the_same_scores_for_the_passes_they_should_take(
     assert found.plain.vision == 2 * 2 * 5 + steps
     assert found.reusing.layers < found.plain.layers / 1.9
     assert found.ratios == (found.plain.seconds / found.reusing.seconds,)
+    assert 0 < found.reached < 1
 
 
 def test_training_steps_are_the_same_and_skip_what_does_not_change(setting: Setting) -> None:
@@ -74,6 +82,36 @@ def test_the_command_tells_and_keeps_what_it_measured(
     assert kept["training"]["reusing"]["layers"] == measured.training.reusing.layers
     for table in (evaluation_table(measured), cost_table(measured), training_table(measured)):
         assert table.row_count
+
+
+def test_both_ways_of_mining_give_the_same_answers(setting: Setting) -> None:
+    asked = [
+        VqaQuestion(number, case.image, f"what is {word}?", "what", (), number, "val2014")
+        for number, case in enumerate(setting.cases)
+        for word in ("it", "there", "red")
+        if isinstance(case.image, Path)
+    ]
+    assert len(chosen(asked, 9, 2)) == 4
+    plain = load_plain(setting.model, asked)
+    found = compare_mining(plain, "tiny", 3, batch=4, tokens=3, repeats=1)
+    assert (found.questions, found.equal, found.vision) == (6, 6, 2 / 6)
+    assert 1 < found.plain_flops / found.flops < 6
+    assert table_of([found]).row_count == 1
+
+
+def test_operations_are_counted_and_a_rate_is_measured(setting: Setting) -> None:
+    x = torch.randn(1, 2, 5, 8)
+    both = operations(lambda: torch.nn.functional.scaled_dot_product_attention(x, x, x))
+    assert both == 2 * 2 * 2 * 5 * 5 * 8
+    assert operations(lambda: x @ x.mT) == both // 2
+    assert rate(setting.mllm()) > 10**6
+
+
+def test_demonstrations_of_the_paper_fit_into_the_long_model() -> None:
+    editor = make_editor("ike, 32", None, cast("MLLM", None))
+    assert isinstance(editor, IKE)
+    assert editor.config.number == 32
+    assert LONG.positions > 32 * 40
 
 
 def test_the_default_shape_is_the_one_that_is_published() -> None:
