@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from mmedit_build.mllm.ahead import Ahead
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.images import Image, image_key, open_image
@@ -31,6 +32,9 @@ class FeatureCache:
         self._nbytes = 0
         self._kept: OrderedDict[str, Seen] = OrderedDict()
         self.disk: KeptFeatures | None = None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept or (self.disk is not None and key in self.disk)
 
     def get(self, key: str) -> Seen | None:
         if key in self._kept:
@@ -63,6 +67,28 @@ class Features:
         self._layouts: dict[str, Layout] = {}
         self._fresh = False
         self._apart = False
+        self._opening: Ahead | None = None
+
+    @contextmanager
+    def ahead(
+        self, queries: Sequence[Query], keys: Sequence[str | None], cache: FeatureCache
+    ) -> Iterator[None]:
+        """Inside, images that are not known yet are opened in the order of these queries before they are
+        encoded."""
+        # Decoded pictures are there already; of one that is opened lazily two threads would read.
+        files = {
+            key: query.image
+            for key, query in zip(keys, queries, strict=True)
+            if key is not None and isinstance(query.image, Path | bytes) and key not in cache
+        }
+        if len(files) < 2:
+            yield
+            return
+        with Ahead(files.items()) as self._opening:
+            try:
+                yield
+            finally:
+                self._opening = None
 
     @contextmanager
     def fresh(self, *, apart: bool = False) -> Iterator[None]:
@@ -118,7 +144,7 @@ class Features:
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
             for start in range(0, len(missing), size):
                 chunk = missing[start : start + size]
-                found.update(zip(chunk, self._see([distinct[key] for key in chunk]), strict=True))
+                found.update(zip(chunk, self._see({key: distinct[key] for key in chunk}), strict=True))
         for key in missing:
             cache.put(key, found[key])
         self._layouts.update((_image_of(key), seen.layout) for key, seen in found.items())
@@ -131,10 +157,11 @@ class Features:
             known[name] = image_key(image)
         return f"{known[name]} {prompt}" if self._family.sees_prompt else known[name]
 
-    def _see(self, pairs: Sequence[tuple[Image, str]]) -> list[Seen]:
-        pictures = [open_image(image) for image, _ in pairs]
+    def _see(self, asked: Mapping[str, tuple[Image, str]]) -> list[Seen]:
+        open_one = self._opening.take if self._opening is not None else lambda _, image: open_image(image)
+        pictures = [open_one(key, image) for key, (image, _) in asked.items()]
         self._counts.vision += len(pictures)
-        return self._family.see(pictures, [prompt for _, prompt in pairs])
+        return self._family.see(pictures, [prompt for _, prompt in asked.values()])
 
 
 def _image_of(key: str) -> str:

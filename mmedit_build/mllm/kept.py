@@ -35,6 +35,9 @@ class KeptFeatures:
         self._device = device
         self._room = limit - sum(path.stat().st_size for path in folder.glob("*/*.safetensors"))
 
+    def __contains__(self, key: str) -> bool:
+        return self._path(key).is_file()
+
     def get(self, key: str) -> Seen | None:
         """What is known of an image."""
         try:

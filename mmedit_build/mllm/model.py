@@ -92,7 +92,9 @@ class MLLM:
         def scored(indices: Sequence[int]) -> list[Scored]:
             return self._passes.score(call.part(indices), indices, positions, call.alike(indices))
 
-        return run_batches(self._batches(call, batch_size), scored)
+        chosen = self._batches(call, batch_size)
+        with call.ahead(chosen):
+            return run_batches(chosen, scored)
 
     def logits(self, queries: Sequence[Query], *, positions: Positions = "target") -> list[Scored]:
         """As `score`, but differentiable: one batch in the order given, in the caller's grad mode."""
@@ -125,7 +127,8 @@ class MLLM:
             stops=self.stop_ids,
             fixed=self._hooked(),
         )
-        found = writer.run(lambda portion: self._batches(call, portion), len(call.rows), batch_size)
+        with call.ahead(self._batches(call, batch_size)):
+            found = writer.run(lambda portion: self._batches(call, portion), len(call.rows), batch_size)
         return [Generated(self._text(one.ids), one.log_probs) for one in found]
 
     @torch.no_grad()
@@ -162,7 +165,9 @@ class MLLM:
             whole = self._passes.lift(part, indices, layer, for_generation=for_generation, images=images)
             return [whole.take([i]) for i in range(len(whole))]
 
-        singles = run_batches(self._batches(call, batch_size), lifted)
+        chosen = self._batches(call, batch_size)
+        with call.ahead(chosen):
+            singles = run_batches(chosen, lifted)
         kept = [single.keys_values[0] for single in singles if single.keys_values is not None]
         hidden = tuple(single.hidden[0] for single in singles)
         deep = tuple(single.deep[0] for single in singles)
@@ -354,7 +359,8 @@ class MLLM:
             cache=cache,
             queries=queries,
             rows=rows,
-            images=self._features.keys(queries) if shares else None,
+            images=[None] * len(rows) if known else self._features.keys(queries),
+            shares=shares,
         )
 
     def _batches(self, call: Call, batch_size: int) -> list[list[int]]:

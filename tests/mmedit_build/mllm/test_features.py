@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import PIL.Image
+import pytest
 import torch
 from transformers import Blip2ForConditionalGeneration
 
-from mmedit_build.mllm import MLLM, Query
+from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Query, ahead
 from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.features import FeatureCache
 from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.rows import Layout
+from tests.mmedit_build.mllm.conftest import make_image
 
 
 def test_features_equal_plain_ones(
@@ -104,3 +108,30 @@ def test_the_cache_forgets_the_least_recently_used() -> None:
     assert cache.get("c") is not None
     cache.put("huge", seen(100))
     assert cache.get("huge") is None
+
+
+def test_files_are_opened_before_their_turn(
+    mllm: MLLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "MOST", 2)
+    files = [tmp_path / f"{seed}.png" for seed in range(5)]
+    for seed, file in enumerate(files):
+        make_image(seed).save(file)
+    queries = [Query(file, "a", "tree") for file in (*files, files[0])]
+    alone = [mllm.score([query])[0].logits for query in queries]
+    with mllm.fresh_features():
+        together = mllm.score(queries, batch_size=2)
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one.logits, other, rtol=0, atol=1e-5)
+    assert not [one for one in threading.enumerate() if one.name.startswith("images")]
+
+
+def test_a_broken_file_is_told_and_ends_the_thread(mllm: MLLM, tmp_path: Path) -> None:
+    files = [tmp_path / f"{seed}.png" for seed in range(3)]
+    for seed, file in enumerate(files):
+        make_image(seed).save(file)
+    files[1].write_bytes(files[1].read_bytes()[:200])
+    with pytest.raises(UserError, match=r"1\.png"):
+        mllm.score([Query(file, "a", "tree") for file in files])
+    assert not [one for one in threading.enumerate() if one.name.startswith("images")]
+    assert len(mllm.score([Query(file, "a", "tree") for file in files[::2]])) == 2
