@@ -37,6 +37,7 @@ NOT_DECIDING = {
     "batch_size",
     "shard_rows",
     "concurrency",
+    "requests_per_minute",
     "timeout",
     "retries",
     "price",

@@ -68,7 +68,10 @@ class Endpoint(Strict):
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; it may be unset for servers that want none."""
     concurrency: Count = 8
-    """Requests under way at the same time."""
+    """Requests that each worker has under way at the same time."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """Requests that all workers together begin in a minute, on whatever machines they are; left out, as many
+    as `concurrency` lets each of them."""
     timeout: float = Field(default=120.0, gt=0)
     """Seconds after which a request is tried again."""
     retries: Whole = 6

@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS claims (
     input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+PACES = "CREATE TABLE IF NOT EXISTS paces (endpoint TEXT PRIMARY KEY, next REAL NOT NULL) WITHOUT ROWID"
+CATCHING_UP = 1.0
+"""Seconds of a pace that may be made up for, since whoever waits for its turn looks only every so often."""
 SUMS = "SELECT COUNT(*), COALESCE(SUM(input_tokens), 0), COALESCE(SUM(output_tokens), 0) FROM"
 LOSE = "INSERT INTO losses SELECT endpoint, 'unfinished', input_tokens, output_tokens FROM claims"
 Claimed = Literal["mine", "wait", "never"]
@@ -133,10 +136,16 @@ class Cache:
             return self._sum("replies", endpoint) + self._sum("losses", endpoint)
 
     def claim(
-        self, key: str, endpoint: str, worst: Spent, allowed: Callable[[Spent], bool] | None = None
+        self,
+        key: str,
+        endpoint: str,
+        worst: Spent,
+        allowed: Callable[[Spent], bool] | None = None,
+        per_minute: float | None = None,
     ) -> Claimed:
         """Ask to send a request. `worst` is the most it can take, and `allowed` says whether so much may be
-        spent; requests under way count with their worst case, and may turn out cheaper."""
+        spent; requests under way count with their worst case, and may turn out cheaper. At most `per_minute`
+        are begun, by whoever shares this file."""
         with self._change() as change:
             self._drop_expired(change)
             holder = self._file.execute("SELECT owner FROM claims WHERE key = ?", (key,)).fetchone()
@@ -149,10 +158,22 @@ class Cache:
                     return "never"
                 if not allowed(spent + self._sum("claims", endpoint) + worst):
                     return "wait"
+            if per_minute is not None and not self._in_turn(change, endpoint, 60 / per_minute):
+                return "wait"
             until = time.time() + LEASE_SECONDS
             row = (key, endpoint, self._owner, until, worst.input_tokens, worst.output_tokens)
             change("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)", row)
         return "mine"
+
+    def _in_turn(self, change: Callable[..., Any], endpoint: str, seconds: float) -> bool:
+        """Whether a request may begin so many seconds after the one before."""
+        now = time.time()
+        row = self._file.execute("SELECT next FROM paces WHERE endpoint = ?", (endpoint,)).fetchone()
+        if row is not None and row[0] > now:
+            return False
+        begun = now if row is None else max(row[0], now - CATCHING_UP)
+        change("INSERT OR REPLACE INTO paces VALUES (?, ?)", (endpoint, begun + seconds))
+        return True
 
     def renew(self) -> None:
         """Hold this cache's claims for another while."""
@@ -183,6 +204,7 @@ class Cache:
         self._file.execute("PRAGMA synchronous = FULL")
         if version == 0:
             self._file.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        self._file.execute(PACES)
 
     def _has(self, key: str) -> bool:
         return self._file.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone() is not None

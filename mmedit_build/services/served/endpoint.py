@@ -165,7 +165,9 @@ class _Run:
 
     def _claim(self, wanted: _Wanted) -> bool:
         bound = None if self._model.max_cost is None else partial(_affordable, self._model)
-        claimed = self._cache.claim(wanted.key, self._account, worst_tokens(wanted.request), bound)
+        claimed = self._cache.claim(
+            wanted.key, self._account, worst_tokens(wanted.request), bound, self._model.requests_per_minute
+        )
         if claimed == "never":
             spent = self._cache.spent(self._account)
             raise self._health.too_dear(tokens_cost(self._model, spent.input_tokens, spent.output_tokens))

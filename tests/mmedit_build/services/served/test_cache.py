@@ -46,6 +46,20 @@ def test_a_reply_comes_back_marked_as_paid_before(cache: Cache) -> None:
     assert Cache(cache.path).get("k") == Reply(REPLY.text, 0.5, 10, 5, cached=True)
 
 
+def test_all_who_share_a_cache_keep_one_pace(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("mmedit_build.services.served.cache.time.time", lambda: clock[0])
+    both, begun = (cache, Cache(cache.path)), 0
+    for tick in range(601):
+        clock[0] = 1000.0 + tick / 10
+        begun += both[tick % 2].claim(f"k{tick}", "e", WORST, per_minute=120) == "mine"
+    assert begun == 121
+    assert both[0].claim("other", "another endpoint", WORST, per_minute=120) == "mine"
+    # Who was away for long does not catch up with all of it.
+    clock[0] += 3600
+    assert sum(cache.claim(f"late {n}", "e", WORST, per_minute=120) == "mine" for n in range(10)) == 3
+
+
 def test_every_part_of_a_request_is_in_its_key() -> None:
     message = REQUEST.messages[0]
     others = [
