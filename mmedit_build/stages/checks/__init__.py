@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Callable[[Trial], bool]] = {
     "said of something else": scope.changes_scope,
     "says the opposite": opposites.turns_round,
     "roles exchanged": roles.exchanges_roles,
+    "compares something else": roles.compares_another,
 }
 """Reasons and their checks, in the order in which they are made."""
 

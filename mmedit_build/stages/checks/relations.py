@@ -41,6 +41,8 @@ class Relation:
     """The axis of its word: also "higher" can say more."""
     one: Side
     other: Side
+    compares: bool = False
+    """Whether it is said by "than"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,13 @@ def _compares(word: str) -> bool:
 def _relation(said: Sequence[str], marker: _Marker) -> Relation:
     axis, pole = PLACES.get(marker.word, (marker.word, 0))
     one, other = _sides(said, marker)
-    word_axis = axis
-    if said[marker.end - 1] == "than":
+    word_axis, compares = axis, said[marker.end - 1] == "than"
+    if compares:
         one |= content(said[marker.start + 1 : marker.end - 1])
         if _COUNTS & (one | other):
             axis = _AMOUNT
         one, other = one - _COUNTS, other - _COUNTS
-    return Relation(axis, word_axis, *((one, other) if pole == 0 else (other, one)))
+    return Relation(axis, word_axis, *((one, other) if pole == 0 else (other, one)), compares)
 
 
 def _sides(said: Sequence[str], marker: _Marker) -> tuple[Side, Side]:

@@ -25,6 +25,22 @@ def exchanges_roles(trial: Trial) -> bool:
     return _all_crosswise(pairs) or _all_crosswise(acts) or any(_is_alone(*pair) for pair in pairs)
 
 
+def compares_another(trial: Trial) -> bool:
+    """Whether one of two things that are compared is another one: cats with dogs, and cats with birds.
+
+    A synonym is refused as well, which costs a candidate.
+    """
+    asked, said = relations(trial.question), relations(trial.candidate)
+    pairs = [(one, other) for one in asked for other in said if one.compares and other.compares]
+    return bool(pairs) and all(_replaces(*pair) for pair in pairs)
+
+
+def _replaces(asked: Relation, said: Relation) -> bool:
+    kept = [bool(one & other) for one, other in ((asked.one, said.one), (asked.other, said.other))]
+    crosswise = [bool(one & other) for one, other in ((asked.one, said.other), (asked.other, said.one))]
+    return sorted(kept) == [False, True] and not any(crosswise)
+
+
 def keeps_roles(asked: Relation, said: Relation) -> bool:
     """Whether each thing stands on its side."""
     return _straight(asked, said) > _crossed(asked, said)

@@ -78,6 +78,13 @@ FAULTS = [
         "egg",
     ),
     ("roles exchanged", "What is on the left of the star?", "What has the star on its left?", "cat"),
+    (
+        "compares something else",
+        "Are there fewer cats than keys?",
+        "Are keys more numerous than dogs?",
+        "yes",
+    ),
+    ("compares something else", "Is the dog bigger than the man?", "Is the dog larger than the boy?", "yes"),
     ("alternatives lost", "Is the man young or old?", "What is the age of the man?", "old"),
     ("alternatives lost", "Is the red cat or the blue cat big?", "Which is big, red or green cat?", "red"),
 ]
