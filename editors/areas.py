@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
+from weakref import WeakKeyDictionary
 
 from mmedit_build.mllm import MLLM
 
@@ -13,6 +14,9 @@ WHOLE = ""
 PARTS = {"vision": "vision tower", "connector": "connector", "language": "language model"}
 MODULES = {"qformer": "Q-Former"}
 """What is called by a name of its own, by the first step of its parameters' names."""
+
+_known: WeakKeyDictionary[MLLM, dict[frozenset[str], Area]] = WeakKeyDictionary()
+"""Of each model what was told before: each patch of a method is asked, and most name the same parameters."""
 
 
 def joined(areas: Iterable[Area]) -> Area:
@@ -32,7 +36,14 @@ def layers_of(mllm: MLLM, names: Iterable[str]) -> tuple[int, ...]:
 
 def area_of(mllm: MLLM, names: Iterable[str]) -> Area:
     """Where parameters lie."""
-    own = set(names)
+    own = frozenset(names)
+    known = _known.setdefault(mllm, {})
+    if own not in known:
+        known[own] = _area_of(mllm, own)
+    return known[own]
+
+
+def _area_of(mllm: MLLM, own: Set[str]) -> Area:
     parts = {title: mllm.part(part).keys() for part, title in PARTS.items()}
     whole = [title for title, of in parts.items() if own == of]
     if whole:
