@@ -29,17 +29,19 @@ import torch
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from editors.base import Edit, Model, State, TrainEdit, unwrapped
+from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
+from editors.descent import of_each
 from editors.families import MethodFamily
 from editors.gating.codebook import Codebook, CodebookPatch, Gate
+from editors.gating.learning import keys_of, learned
 from editors.gating.surroundings import moved, on_black
 from editors.growing import Made
 from editors.learning.training import edit_seed
-from editors.losses import target_nll
 from editors.patches.hooks import hooked
 from editors.patches.places import prompt_ends
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Below, Query
+from mmedit_build.mllm.below import joined
 from mmedit_build.recipe.fields import Count, Share, Strict
 
 COMPARED = 256
@@ -138,12 +140,35 @@ class GRACE:
 
     # Planning
 
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.layer_index(self.config.layer)
+
     def plan(self, model: Model, edits: Sequence[Edit]) -> CodebookPatch:
         mllm = unwrapped(model)
+        return self._grown(mllm, self._empty(mllm), edits)
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[CodebookPatch]:
+        mllm = unwrapped(model)
+        if any(len(edits) > 1 for edits in wishes):
+            # Each edit of a wish is placed beside those before it.
+            return [self.plan(model, edits) for edits in wishes]
+        layer, edits = mllm.layer_index(self.config.layer), [edit for (edit,) in wishes]
+        queries = of_each(lift, wishes, layer)
+        empty, keys = self._empty(mllm), keys_of(mllm, joined(queries), layer)
+        books = [
+            self._placed(mllm, layer, empty, *placed)[0] for placed in zip(edits, queries, keys, strict=True)
+        ]
+        values = learned(mllm, layer, queries, self._starts(mllm, layer, edits, joined(queries)), self.config)
+        return [
+            CodebookPatch(layer, book.with_value(0, value), self.config.gate)
+            for book, value in zip(books, values, strict=True)
+        ]
+
+    def _empty(self, mllm: MLLM) -> Codebook:
         weight = mllm.mlp(self.config.layer).down.module.weight
         # In float32 whatever the model is kept in.
         like = torch.empty(0, dtype=torch.promote_types(weight.dtype, torch.float32), device=weight.device)
-        return self._grown(mllm, Codebook.empty(weight.shape[1], like), edits)
+        return Codebook.empty(weight.shape[1], like)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> CodebookPatch:
         """As edits that are planned together are: after those before them."""
@@ -157,18 +182,17 @@ class GRACE:
         for edit in edits:
             # Each by itself, so that an edit comes out the same whatever comes after it.
             below = mllm.below([edit.query], layer)
-            book, number = self._placed(mllm, layer, book, edit, below)
+            book, number = self._placed(mllm, layer, book, edit, below, keys_of(mllm, below, layer)[0])
             # An edit at a key that is there goes on from what it learned.
             value = book.values[number]
-            start = value if len(value) else self._start(mllm, layer, edit, below)
-            book = book.with_value(number, self._learned(mllm, layer, below, start))
+            start = [value] if len(value) else self._starts(mllm, layer, [edit], below)
+            book = book.with_value(number, learned(mllm, layer, [below], start, self.config)[0])
         return CodebookPatch(layer, book, self.config.gate)
 
     def _placed(
-        self, mllm: MLLM, layer: int, book: Codebook, edit: Edit, below: Below
+        self, mllm: MLLM, layer: int, book: Codebook, edit: Edit, below: Below, key: Tensor
     ) -> tuple[Codebook, int]:
         """The codebook with a key for the edit."""
-        (key,) = keys_of(mllm, below, layer)
         label = below.rows[0].target_ids
         if self.config.radius != "balanced":
             fixed = self.config.radius == "fixed"
@@ -182,61 +206,35 @@ class GRACE:
         radius = balanced(float((key - positive).norm()), float((key - negative).norm()), self.config.alpha)
         return book.with_key(key, radius, label)
 
-    def _start(self, mllm: MLLM, layer: int, edit: Edit, below: Below) -> Tensor:
-        """Where the value of an edit starts (steps, out)."""
-        row = below.rows[0]
-        steps = len(row.target_ids) if self.config.value == "sequence" else 1
+    def _starts(self, mllm: MLLM, layer: int, edits: Sequence[Edit], below: Below) -> list[Tensor]:
+        """Where the value of each edit starts (steps, out)."""
+        sequence = self.config.value == "sequence"
+        steps = [len(row.target_ids) if sequence else 1 for row in below.rows]
         down = mllm.mlp(layer).down.module
         dtype = torch.promote_types(down.weight.dtype, torch.float32)
         if self.config.start == "cold":
             # Drawn on the CPU, so that a seed means the same everywhere.
-            random = torch.Generator().manual_seed(edit_seed(self.config.seed, edit.id))
-            cold = torch.rand(steps, down.out_features, generator=random, dtype=dtype)
-            return cold.to(down.weight.device)
-        kept: list[Tensor] = []
+            seeds = [edit_seed(self.config.seed, edit.id) for edit in edits]
+            cold = [
+                torch.rand(
+                    size, down.out_features, generator=torch.Generator().manual_seed(seed), dtype=dtype
+                )
+                for size, seed in zip(steps, seeds, strict=True)
+            ]
+            return [one.to(down.weight.device) for one in cold]
+        kept: dict[int, Tensor] = {}
 
         def keep(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001
-            kept.append(y[0, row.prompt_length - 1 :][:steps].to(dtype))
+            ends = prompt_ends(batch).tolist()
+            for row, index in enumerate(batch.indices):
+                kept[index] = y[row, ends[row] :][: steps[index]].to(dtype)
             return y
 
         with hooked(mllm, {mllm.mlp(layer).down.name: keep}):
             mllm.score(below)
-        return kept[0]
-
-    def _learned(self, mllm: MLLM, layer: int, below: Below, start: Tensor) -> Tensor:
-        """The value that makes the model give the answer."""
-        value = nn.Parameter(start.clone())
-        first = below.rows[0].prompt_length - 1
-
-        def put(batch: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001
-            here = value.to(y.dtype)[None]
-            return torch.cat([y[:, :first], here, y[:, first + len(value) :]], dim=1)
-
-        optimizer = torch.optim.Adam([value], lr=self.config.lr)
-        with hooked(mllm, {mllm.mlp(layer).down.name: put}):
-            for _ in range(self.config.steps):
-                optimizer.zero_grad()
-                with torch.enable_grad():
-                    target_nll(mllm.logits(below)).mean().backward()
-                optimizer.step()
-        return value.detach()
+        return [kept[index] for index in range(len(below))]
 
 
 def balanced(positive: float, negative: float, alpha: float) -> float:
     """BalancEdit's radius, from the distances of a key to what is in its scope and to what is not."""
     return (1 - alpha) * negative + alpha * positive
-
-
-def keys_of(mllm: MLLM, queries: Sequence[Query], layer: int) -> Tensor:
-    """What leads out of the layer's MLP is given at the end of each prompt (queries, in)."""
-    kept: dict[int, Tensor] = {}
-
-    def keep(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-        ends = prompt_ends(batch).tolist()
-        kept.update((index, x[row, ends[row]].clone()) for row, index in enumerate(batch.indices))
-        return y
-
-    with hooked(mllm, {mllm.mlp(layer).down.name: keep}):
-        mllm.score(queries)
-    found = torch.stack([kept[index] for index in range(len(queries))])
-    return found.to(torch.promote_types(found.dtype, torch.float32))

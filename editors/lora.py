@@ -14,6 +14,7 @@ factors on with a new optimizer, as EasyEdit's sequential editing does: their ra
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal
 
@@ -21,11 +22,13 @@ import torch
 from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
-from editors.base import Edit, Model, unwrapped
+from editors.base import Edit, Lift, Model, unwrapped
+from editors.descent import Descent, of_each
 from editors.families import MethodFamily
 from editors.growing import Made
-from editors.patches.weights import Factors, LowRankPatch, added_outputs
-from editors.portions import CHUNK, backward, portions
+from editors.patches.hooks import hooked
+from editors.patches.side_by_side import adding
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe.fields import Count, Strict
@@ -92,14 +95,21 @@ class LoRA:
     def __init__(self, config: LoRAConfig) -> None:
         self.config = config
 
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(linears(mllm, self.config.modules, self.config.layers))
+
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
+        return self.plan_each(model, [edits], unwrapped(model).below)[0]
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[LowRankPatch]:
         mllm = unwrapped(model)
-        return self._learned(mllm, self._start(mllm), edits)
+        return self._learned(mllm, self._start(mllm), wishes, lift)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:
         """The factors move on; an optimizer begins anew where they are."""
         assert isinstance(made.patch, LowRankPatch)
-        return self._learned(unwrapped(model), made.patch.factors, edits)
+        mllm = unwrapped(model)
+        return self._learned(mllm, made.patch.factors, [edits], mllm.below)[0]
 
     def _start(self, mllm: MLLM) -> dict[str, Factors]:
         """Factors that add nothing."""
@@ -108,25 +118,32 @@ class LoRA:
         found = linears(mllm, self.config.modules, self.config.layers)
         return {name: _drawn(module, self.config.rank, random) for name, module in found.items()}
 
-    def _learned(self, mllm: MLLM, start: Mapping[str, Factors], edits: Sequence[Edit]) -> LowRankPatch:
+    def _learned(
+        self, mllm: MLLM, start: Mapping[str, Factors], wishes: Sequence[Sequence[Edit]], lift: Lift
+    ) -> list[LowRankPatch]:
+        """Factors of its own for each wish."""
         scale = self.config.alpha / self.config.rank
-        pairs = {name: _tunable(mllm, name, pair, scale) for name, pair in start.items()}
-        layer = mllm.first_layer(start) or 0
-        queries = mllm.below([edit.query for edit in edits], layer)
-        together = list(portions(mllm, [row.length for row in queries.rows], layer, CHUNK))
-        optimizer = self._optimizer([side for pair in pairs.values() for side in (pair.left, pair.right)])
+        pairs = {name: _tunable(mllm, name, pair, scale, len(wishes)) for name, pair in start.items()}
+
+        def applied(owners: Sequence[int]) -> AbstractContextManager[None]:
+            of_query = torch.tensor(owners)
+            hooks = {
+                name: adding(scale * pair.left, pair.right, of_query.to(pair.left.device))
+                for name, pair in pairs.items()
+            }
+            return hooked(mllm, {name.removesuffix(".weight"): hook for name, hook in hooks.items()})
+
+        lefts = {f"{name}:left": pair.left for name, pair in pairs.items()}
+        sides = lefts | {f"{name}:right": pair.right for name, pair in pairs.items()}
+        optimizer = self._optimizer(list(sides.values()))
         falling = torch.optim.lr_scheduler.ExponentialLR(optimizer, self.config.lr_factor)
-        with added_outputs(mllm, pairs, scale):
-            for _ in range(self.config.steps):
-                loss = backward(mllm, queries, together, "What is adapted")
-                if self.config.stop_below is not None and loss < self.config.stop_below:
-                    break
-                optimizer.step()
-                optimizer.zero_grad()
-                falling.step()
-        return LowRankPatch(
-            {name: Factors(scale * pair.left.detach(), pair.right.detach()) for name, pair in pairs.items()}
-        )
+        queries = of_each(lift, wishes, mllm.first_layer(start) or 0)
+        descent = Descent(mllm, queries, sides, optimizer, applied)
+        found = descent.run(self.config.steps, self.config.stop_below, falling.step)
+        return [
+            LowRankPatch({name: Factors(scale * of[f"{name}:left"], of[f"{name}:right"]) for name in pairs})
+            for of in found
+        ]
 
     def _optimizer(self, tensors: Collection[Tensor]) -> torch.optim.Optimizer:
         kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.SGD
@@ -161,8 +178,8 @@ def _drawn(module: nn.Linear, rank: int, random: torch.Generator) -> Factors:
     return Factors(torch.zeros(module.out_features, rank), right)
 
 
-def _tunable(mllm: MLLM, name: str, pair: Factors, scale: float) -> Factors:
-    """B and A of their own, beside the module, that take gradients."""
+def _tunable(mllm: MLLM, name: str, pair: Factors, scale: float, number: int) -> Factors:
+    """So many copies of B and A, beside the module, that take gradients."""
     device = mllm.model.get_parameter(name).device
-    left, right = (side.to(device, copy=True) for side in (pair.left / scale, pair.right))
+    left, right = (torch.stack([side] * number).to(device) for side in (pair.left / scale, pair.right))
     return Factors(left.requires_grad_(), right.requires_grad_())

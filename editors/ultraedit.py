@@ -39,7 +39,7 @@ from pydantic import Field
 from torch import Tensor
 
 from editors.associations.moments import in_float64
-from editors.base import Edit, Model, State, TrainEdit, unwrapped
+from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.gradients import Gradient, OuterProducts, gradients
@@ -106,7 +106,7 @@ class UltraEdit:
         drawn = [one.edit.query for one in self._drawn(train)]
         for start in range(0, len(drawn), CHUNK):
             chunk = drawn[start : start + CHUNK]
-            statistics.see(self._rows(mllm, chunk).values())
+            statistics.see(all_rows(self._gradients(mllm, chunk, mllm.below)).values())
             advance(len(chunk))
         self._start = statistics.tensors()
 
@@ -127,19 +127,31 @@ class UltraEdit:
     # Planning
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> GrowingPatch:
-        return self._beside(self._known(), unwrapped(model), edits)
+        return self.plan_each(model, [edits], unwrapped(model).below)[0]
+
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.first_layer(self._weights(mllm))
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[GrowingPatch]:
+        return self._beside(self._known(), unwrapped(model), wishes, lift)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> GrowingPatch:
         """The weights move on, and the statistics with them."""
         assert isinstance(made.patch, GrowingPatch)
         with made.patch.applied(model) as moved:
-            further = self._beside(made.patch.known, unwrapped(moved), edits)
+            mllm = unwrapped(moved)
+            (further,) = self._beside(made.patch.known, mllm, [edits], mllm.below)
         return went_on(made.patch, further)
 
-    def _beside(self, known: Mapping[str, Tensor], mllm: MLLM, edits: Sequence[Edit]) -> GrowingPatch:
-        """What one batch of edits changes, and the statistics after it."""
+    def _beside(
+        self, known: Mapping[str, Tensor], mllm: MLLM, wishes: Sequence[Sequence[Edit]], lift: Lift
+    ) -> list[GrowingPatch]:
+        """What each batch of edits changes, and the statistics after it."""
+        found = iter(self._gradients(mllm, [edit.query for edits in wishes for edit in edits], lift))
+        return [self._patch(known, all_rows([next(found) for _ in edits])) for edits in wishes]
+
+    def _patch(self, known: Mapping[str, Tensor], rows: Mapping[str, OuterProducts]) -> GrowingPatch:
         statistics = Statistics(known)
-        rows = self._rows(mllm, [edit.query for edit in edits])
         statistics.see(rows.values())
         factors = {}
         for name, of in rows.items():
@@ -147,15 +159,17 @@ class UltraEdit:
             factors[name] = Factors(pair.left.float(), pair.right.float())
         return GrowingPatch(factors, statistics.tensors())
 
-    def _rows(self, mllm: MLLM, queries: Sequence[Query]) -> dict[str, OuterProducts]:
-        """Inputs and gradients of all edits at each weight that is edited, in float64."""
-        weights = [f"{linear.name}.weight" for linear in self._linears(mllm)]
-        layer = mllm.first_layer(weights) or 0
-        below = mllm.below(queries, layer)
+    def _gradients(self, mllm: MLLM, queries: Sequence[Query], lift: Lift) -> list[Gradient]:
+        """Inputs and gradients of each query at each weight that is edited."""
+        weights = self._weights(mllm)
+        below = lift(queries, mllm.first_layer(weights) or 0)
         found: list[Gradient] = []
-        for part in portions(mllm, [row.length for row in below.rows], layer, CHUNK):
+        for part in portions(mllm, [row.length for row in below.rows], below.layer, CHUNK):
             found += gradients(mllm, below[part.start : part.stop], weights, self._chosen)
-        return {name: _together([gradient[name] for gradient in found]) for name in weights}
+        return found
+
+    def _weights(self, mllm: MLLM) -> list[str]:
+        return [f"{linear.name}.weight" for linear in self._linears(mllm)]
 
     def _linears(self, mllm: MLLM) -> list[NamedLinear]:
         mlps = [mllm.mlp(layer) for layer in sorted({mllm.layer_index(one) for one in self.config.layers})]
@@ -169,6 +183,11 @@ class UltraEdit:
             return list(predicting)
         seen = set(row.image) if self.config.positions == "text" else set()
         return [place for place in range(predicting.stop) if place not in seen]
+
+
+def all_rows(found: Sequence[Gradient]) -> dict[str, OuterProducts]:
+    """The rows of some edits at each weight, in float64."""
+    return {name: _together([gradient[name] for gradient in found]) for name in found[0]}
 
 
 def _together(parts: Sequence[OuterProducts]) -> OuterProducts:

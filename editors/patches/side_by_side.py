@@ -62,7 +62,7 @@ class SideBySide(Beside):
             # Patches read from files lie in main memory, wherever the module is.
             device = mllm.model.get_parameter(name).device
             tensors = (tensor.to(device) for tensor in (*pair, of_query))
-            found[name.removesuffix(".weight")] = _adding(*tensors)
+            found[name.removesuffix(".weight")] = adding(*tensors)
         return found
 
 
@@ -96,7 +96,8 @@ class _Owned(Overlay):
             raise ValueError(f"{len(queries)} queries were given to {self._number} owners")
 
 
-def _adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
+def adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
+    """Adds to query i what factors `of_query[i]` make, of (patches, out, rank) and (patches, rank, in)."""
     known: list[tuple[Sequence[int], _Sorted]] = []
 
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:

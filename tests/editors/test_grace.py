@@ -14,8 +14,9 @@ import torch
 from editors import load_editor
 from editors.base import Edit, TrainEdit
 from editors.gating.codebook import CodebookPatch
+from editors.gating.learning import keys_of
 from editors.gating.surroundings import BEFORE, moved, on_black
-from editors.grace import GRACE, GRACEConfig, keys_of
+from editors.grace import GRACE, GRACEConfig
 from editors.growing import Made
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query

@@ -14,7 +14,7 @@ from editors.base import Edit, TrainEdit
 from editors.growing import Made, grow
 from editors.learning.gradients import OuterProducts
 from editors.patches.growing import GrowingPatch
-from editors.ultraedit import Statistics, UltraEdit, UltraEditConfig, ridge, wished
+from editors.ultraedit import Statistics, UltraEdit, UltraEditConfig, all_rows, ridge, wished
 from mmedit_build.mllm import MLLM, Query
 from tests.editors.conftest import IN, OUT, deltas, drawn
 
@@ -198,7 +198,7 @@ def test_a_step_goes_on_with_weights_and_statistics_and_keeps_no_more(mllm: MLLM
     first = editor.plan(mllm, edits[:1])
     both = editor.extend(mllm, Made((edits[0],), first), edits[1:2])
     with first.applied(mllm):
-        rows = editor._rows(mllm, [edits[1].query])
+        rows = all_rows(editor._gradients(mllm, [edits[1].query], mllm.below))
     statistics = Statistics(first.known)
     statistics.see(rows.values())
     assert all(torch.equal(both.known[name], one) for name, one in statistics.tensors().items())

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from editors.gating.codebook import GAP, Codebook, CodebookPatch, Gate, Label
-from editors.grace import balanced, keys_of
+from editors.gating.learning import keys_of
+from editors.grace import balanced
 from editors.patches.hooks import hooked
 from editors.patches.places import answer_steps
 from editors.saving import load_patch, save_patch
