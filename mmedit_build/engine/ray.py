@@ -24,7 +24,7 @@ from mmedit_build.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-MOST_TRIES = 3
+MOST_TRIES = 5
 """How often a task is begun whose workers die at it."""
 MOST_RESTARTS = 20
 """How often a worker is started anew."""

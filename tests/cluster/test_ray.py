@@ -14,11 +14,15 @@ from typing import Any
 
 import pytest
 
+from mmedit_build.engine.base import Failed
 from mmedit_build.engine.local import Local
 from mmedit_build.engine.ray import NAMESPACE, OnRay
 from mmedit_build.engine.run import Job, run
 from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint, Price
+from mmedit_build.services.chat import ChatRequest, Message, Reply
+from mmedit_build.services.served.endpoint import EndpointChat
 from tests.mmedit_build.engine.conftest import Number, numbers
 
 ray = pytest.importorskip("ray")
@@ -54,7 +58,6 @@ def test_actors_give_the_same_rows_and_engines_can_be_changed(job: Job[Any]) -> 
     half = replace(job, rows=job.rows[:20])
     finished(half, OnRay(2))
     assert finished(job, Local()) == alone
-    assert finished(replace(job, folder=job.folder.with_name("whole")), OnRay(2)) == alone
 
 
 @dataclass
@@ -122,13 +125,16 @@ def test_workers_and_machines_that_die_lose_nothing_and_repeat_only_their_shards
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_task_at_which_workers_die_is_given_up_and_the_others_are_kept(slow: Job[Any]) -> None:
+def test_a_task_at_which_workers_die_is_given_up_and_the_others_are_kept(
+    slow: Job[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmedit_build.engine.ray.MOST_TRIES", 2)
     deadly = replace(slow, stage=replace(slow.stage, deadly="n/58", seconds=0.0))  # type: ignore[type-var]
-    with pytest.raises(UserError, match="died 3 times at the same task"):
-        finished(deadly, OnRay(2))
+    with pytest.raises(UserError, match="died 2 times at the same task"):
+        finished(deadly, OnRay(1))
     assert len(finished(slow, Local())) == 60
     seen = (slow.stage.pids / "seen").read_text().split()  # type: ignore[attr-defined]
-    assert len(seen) == 60 + 3
+    assert len(seen) == 60 + 2
 
 
 class Broken:
@@ -145,4 +151,39 @@ class Broken:
 @pytest.mark.usefixtures("cluster")
 def test_a_mistake_in_an_actor_is_the_sentence_that_it_is(job: Job[Any]) -> None:
     with pytest.raises(UserError, match=r"^There is no such model\.$"):
-        finished(replace(job, stage=Broken()), OnRay(2))
+        finished(replace(job, stage=Broken()), OnRay(1))
+
+
+@dataclass
+class Asking:
+    """Asks a served model."""
+
+    model: Endpoint
+    cache: Path
+
+    def devices(self) -> Sequence[str]:
+        return ()
+
+    def open(self) -> None:
+        self._chat = EndpointChat(self.model, self.cache)
+
+    def __call__(self, rows: Sequence[Number]) -> Iterator[Number | Failed]:
+        asked = [ChatRequest((Message("user", f"text {row.value % 6}"),), 1.0, 64) for row in rows]
+        for row, reply in zip(rows, self._chat.ask(asked), strict=True):
+            yield row if isinstance(reply, Reply) else Failed(row.id, reply.reason)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_no_reply_is_paid_twice_and_the_ceiling_holds_for_all_workers(
+    chat_server: Any, tmp_path: Path
+) -> None:
+    # A reply costs 600, a request at worst 6,590 or so.
+    price = Price(input=10e6, output=100e6)
+    model = Endpoint(model="m", base_url=chat_server.url, price=price, max_cost=1e6)
+    asking = Job(tmp_path / "asking", Asking(model, tmp_path / "replies"), numbers(24), Number, {}, 3)
+    assert finished(asking, OnRay(2)) == numbers(24)
+    assert chat_server.billed == {f"text {number}": 1 for number in range(6)}
+    poor = Asking(model.model_copy(update={"max_cost": 8_000}), tmp_path / "others")
+    with pytest.raises(UserError, match="`max_cost: 8000` USD for m is reached"):
+        finished(replace(asking, folder=tmp_path / "poor", stage=poor), OnRay(1))
+    assert (sum(chat_server.billed.values()) - 6) * 600 <= 8_000
