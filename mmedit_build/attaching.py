@@ -29,10 +29,10 @@ def probe_pools(
     while True:
         part = drawn(pools, asked, recipe.seed)
         outcomes = build.run("probe", stage, part, LocalityItem, settings, config.shard_rows)
-        right = kept(outcomes)
+        right = list(kept(outcomes))
         more = next_round(asked, right, edits, pools, config, recipe.seed)
         if more == asked:
-            summarize("probe", outcomes).write(build.work.stage("probe"))
+            summarize("probe", outcomes.tally).write(build.work.stage("probe"))
             return right
         asked = more
 
@@ -54,7 +54,7 @@ def add_blind(
     recipe = build.recipe
     stage = Probing(recipe.attach, recipe.base, build.work)
     outcomes = build.run("blind", stage, rows, LocalityItem, settings, recipe.attach.shard_rows)
-    summarize("blind", outcomes).write(build.work.stage("blind"))
+    summarize("blind", outcomes.tally).write(build.work.stage("blind"))
     said = {item.id.removesuffix(SUFFIX): item for item in kept(outcomes)}
     return [_with_blind(edit, said.get(edit.id)) for edit in edits]
 

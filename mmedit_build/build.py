@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Engine, Failed, HasId, Rejected, Stage
+from mmedit_build.engine.known import Outcomes, ends_of
 from mmedit_build.engine.local import HERE
 from mmedit_build.engine.run import Job, run
 from mmedit_build.engine.shards import NOTHING, Outcome, Shards, Tally, read_rows, write_rows
@@ -73,7 +74,7 @@ class Build:
 
     def rows_of(self, stage: str, name: str = ROWS) -> list[EditRow]:
         """The rows that a stage ended with, as many as the build wants."""
-        return rows_of(self.work, stage, name)[: self.limit]
+        return list(islice(stored_rows(self.work, stage, name), self.limit))
 
     def finished(self) -> list[EditRow]:
         """The rows of the last stage that makes any."""
@@ -88,7 +89,7 @@ class Build:
         settings: Mapping[str, Any],
         shard_rows: int,
         beside: Mapping[str, Any] = NOTHING,
-    ) -> list[Outcome[Row]]:
+    ) -> Outcomes[Row]:
         """Run a stage over its rows, with a bar."""
         job = Job(
             self.work.stage(name),
@@ -115,6 +116,11 @@ def stages_of(recipe: Recipe) -> tuple[str, ...]:
 
 def rows_of(work: Work, stage: str, name: str = ROWS) -> list[EditRow]:
     """The rows that a stage ended with, made of what the stages before it have now."""
+    return list(stored_rows(work, stage, name))
+
+
+def stored_rows(work: Work, stage: str, name: str = ROWS) -> Iterator[EditRow]:
+    """The same, one by one."""
     check_chain(work, stage)
     path = work.stage(stage) / name
     if not is_file(path):
@@ -151,14 +157,17 @@ def check_chain(work: Work, stage: str) -> None:
 def fingerprint(work: Work, stage: str) -> str | None:
     """A digest of the rows that a stage ended with; None if it has none."""
     path = work.stage(stage) / ROWS
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() if is_file(path) else None
+    if not is_file(path):
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 def finish(
     work: Work,
     stage: str,
-    outcomes: Sequence[Outcome[Any]],
-    rows: Sequence[EditRow],
+    tally: Tally,
+    rows: Iterable[EditRow],
     left_out: Sequence[Rejected[Any]] = (),
     chosen_by: Mapping[str, Any] | None = None,
 ) -> Summary:
@@ -168,19 +177,19 @@ def finish(
         folder / LEFT_OUT,
         b"".join(_LEFT_OUT.dump_json({one.reason: one.row}) + b"\n" for one in left_out if one.row),
     )
-    summary = summarize(stage, outcomes, left_out)
+    summary = summarize(stage, tally, left_out)
     before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
     made_of = before and fingerprint(work, before)
     summary = summary.model_copy(update={"made_of": made_of, "chosen_by": chosen_by})
     write_rows(folder / ROWS, rows)
     summary.write(folder)
-    logger.info("%s: finished with %d rows", stage, len(rows))
+    logger.info("%s: finished; %s", stage, tally)
     return summary
 
 
-def kept(outcomes: Iterable[Outcome[Row]]) -> list[Row]:
+def kept(outcomes: Iterable[Outcome[Row]]) -> Iterator[Row]:
     """The rows that a stage passes on."""
-    return [one for one in outcomes if not isinstance(one, Rejected | Failed)]
+    return (one for one in outcomes if not isinstance(one, Rejected | Failed))
 
 
 def deciding(section: BaseModel | Iterable[BaseModel] | None, besides: frozenset[str] = frozenset()) -> Any:
@@ -200,5 +209,5 @@ def _without(value: Any, names: Iterable[str]) -> Any:
 
 def unfinished(work: Work, stage: str, row_type: type[HasId]) -> Summary | None:
     """Counts of a stage that is under way, from its shards; None if it has not begun."""
-    outcomes = Shards(work.stage(stage), row_type).known().values()
-    return summarize(stage, outcomes, finished=False) if outcomes else None
+    tally = ends_of(Shards(work.stage(stage), row_type))
+    return summarize(stage, tally, finished=False) if tally.total else None

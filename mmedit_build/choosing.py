@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmedit_build.build import Build
-from mmedit_build.engine.shards import differences
+from mmedit_build.engine.settings import differences
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Recipe, Sizes
 from mmedit_build.recipe.attach import BY_NEARNESS

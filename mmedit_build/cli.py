@@ -203,6 +203,7 @@ def import_(
     """Make a work folder from files in the JSON layout of MMEdit and EasyEdit, or of VLKEB."""
     from mmedit_build.build import finish
     from mmedit_build.console import show_path
+    from mmedit_build.engine.shards import Tally
     from mmedit_build.formats.exchange import import_rows
     from mmedit_build.work import Work
 
@@ -211,7 +212,7 @@ def import_(
         if place.stage("mine").exists() or place.stage("attach").exists():
             raise UserError(f"{work} holds a build already; choose another folder with --work.")
         edits = import_rows(folder, place, images)
-        typer.echo(finish(place, "attach", edits, edits).sentence())
+        typer.echo(finish(place, "attach", Tally().add(edits), edits).sentence())
     show_path("Work folder", work)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mmedit_build.build import Build, kept
 from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import Rejected
-from mmedit_build.engine.shards import Outcome
+from mmedit_build.engine.known import Outcomes
 from mmedit_build.rows import EditRow, Example
 from mmedit_build.sources.reading import read_examples
 from mmedit_build.stages.mine import Mining
@@ -51,7 +51,7 @@ def quotas(build: Build, examples: list[Example]) -> Quotas:
 class Asked:
     """All that was asked, the edits among it, and the other failures."""
 
-    outcomes: list[Outcome[EditRow]]
+    outcomes: Outcomes[EditRow]
     edits: list[EditRow]
     left_out: list[Rejected[EditRow]]
 
@@ -61,7 +61,7 @@ def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -
     recipe, config = build.recipe, build.recipe.mine
     tried: set[str] = set()
 
-    def ask(rows: list[Example]) -> list[Outcome[EditRow]]:
+    def ask(rows: list[Example]) -> Outcomes[EditRow]:
         worth = max(1, (len(rows) - len(tried)) // WORTH_A_PROCESS)
         part = replace(build, most_workers=worth, tried=frozenset(tried))
         outcomes = part.run("mine", stage, rows, EditRow, settings, config.shard_rows)
@@ -70,10 +70,10 @@ def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -
 
     drawn = quotas(build, examples_to_mine(build))
     asked = drawn.first()
-    found = kept(ask(drawn.drawn(asked)))
+    found = list(kept(ask(drawn.drawn(asked))))
     while (more := drawn.next(asked, found)) != asked:
         asked = more
-        found = kept(ask(drawn.drawn(asked)))
+        found = list(kept(ask(drawn.drawn(asked))))
     edits, left_out = select(found, sizes_of(recipe), recipe.seed, config.spare)
     known = {row.id for row in found}
     outcomes = ask(drawn.with_company(asked, edits))

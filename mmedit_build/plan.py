@@ -9,7 +9,8 @@ from mmedit_build.attaching import blind_rows
 from mmedit_build.build import Build, rows_of, stages_of
 from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import HasId, Out
-from mmedit_build.engine.shards import NOTHING, Shards, keys_of
+from mmedit_build.engine.known import unknown
+from mmedit_build.engine.shards import NOTHING, Shards
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.mining import examples_to_mine, quotas
 from mmedit_build.preflight import pending
@@ -217,8 +218,7 @@ def _publish(build: Build) -> list[str]:
 def _todo(
     build: Build, stage: str, rows: Sequence[Out], row_type: type[HasId], beside: Mapping[str, Any] = NOTHING
 ) -> list[Out]:
-    known = Shards(build.work.stage(stage), row_type).known()
-    return [row for row, key in zip(rows, keys_of(rows, beside), strict=True) if key not in known]
+    return unknown(Shards(build.work.stage(stage), row_type), rows, beside)
 
 
 def _cost(

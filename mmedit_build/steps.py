@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,8 @@ from mmedit_build.audit.targets import from_edits
 from mmedit_build.build import Build, deciding, finish, kept, rows_of
 from mmedit_build.choosing import DEALING, check_chosen, choice, sizes_of
 from mmedit_build.engine.base import Rejected
-from mmedit_build.engine.shards import Outcome, read_settings, write_rows
+from mmedit_build.engine.settings import read_settings
+from mmedit_build.engine.shards import Outcome, Tally, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import is_drawn, write_sources
 from mmedit_build.mining import ask_until_enough
@@ -62,7 +63,9 @@ def mine(build: Build) -> Summary:
         settings["confirm_by"] = _asked(config.confirm_by)
     asked = ask_until_enough(build, stage, settings)
     write_rows(build.work.stage("mine") / KNOWN, _known(asked.outcomes))
-    return finish(build.work, "mine", asked.outcomes, asked.edits, asked.left_out, choice(build, "mine"))
+    return finish(
+        build.work, "mine", asked.outcomes.tally, asked.edits, asked.left_out, choice(build, "mine")
+    )
 
 
 def rephrase(build: Build) -> Summary:
@@ -78,7 +81,7 @@ def rephrase(build: Build) -> Summary:
         "base": _asked(build.recipe.base) if config.answers_alike else None,
     }
     outcomes = build.run("rephrase", stage, edits, EditRow, settings, config.shard_rows, seen)
-    return finish(build.work, "rephrase", outcomes, kept(outcomes))
+    return finish(build.work, "rephrase", outcomes.tally, kept(outcomes))
 
 
 def imagine(build: Build) -> Summary:
@@ -93,7 +96,7 @@ def imagine(build: Build) -> Summary:
         settings["second"] = _asked(config.quiz.second)
     outcomes = build.run("imagine", stage, edits, EditRow, settings, config.shard_rows, asked)
     _check_images(build.work, kept(outcomes))
-    return finish(build.work, "imagine", outcomes, kept(outcomes))
+    return finish(build.work, "imagine", outcomes.tally, kept(outcomes))
 
 
 def attach(build: Build) -> Summary:
@@ -106,10 +109,10 @@ def attach(build: Build) -> Summary:
     known = rows_of(build.work, "mine", KNOWN)
     assigned = assign(edits, items, known, config, recipe.seed)
     left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
-    served = add_blind(build, kept(assigned), known, settings)
+    served = add_blind(build, list(kept(assigned)), known, settings)
     # Those that the items were dealt by, of edits that got none, too.
     finished = add_near(build, served, Borders(edits, items, recipe.seed), known)
-    return finish(build.work, "attach", painted, finished, left_out, choice(build, "attach"))
+    return finish(build.work, "attach", Tally().add(painted), finished, left_out, choice(build, "attach"))
 
 
 def extend(build: Build) -> Summary:
@@ -129,7 +132,7 @@ def extend(build: Build) -> Summary:
     rows = to_extend(config, edits)[: build.limit]
     outcomes = build.run("extend", stage, rows, EditRow, settings, config.shard_rows)
     extended = {edit.id: edit for edit in kept(outcomes)}
-    return finish(build.work, "extend", outcomes, [extended.get(edit.id, edit) for edit in edits])
+    return finish(build.work, "extend", outcomes.tally, [extended.get(edit.id, edit) for edit in edits])
 
 
 def publish(build: Build) -> Release:
@@ -199,7 +202,7 @@ def _draw(build: Build) -> None:
             write_sources(build.work.sources, **made_from)
 
 
-def _check_images(work: Work, edits: Sequence[EditRow]) -> None:
+def _check_images(work: Work, edits: Iterable[EditRow]) -> None:
     """Painted images are named by their digests, so a file that is not what it was can be told."""
     for edit in edits:
         path = work.path(edit.imagined.image) if edit.imagined else None
@@ -210,11 +213,11 @@ def _check_images(work: Work, edits: Sequence[EditRow]) -> None:
             )
 
 
-def _known(outcomes: Sequence[Outcome[EditRow]]) -> list[EditRow]:
+def _known(outcomes: Iterable[Outcome[EditRow]]) -> Iterator[EditRow]:
     """Questions that the model answers as most annotators do."""
-    rejected = [one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT]
-    rows = [one.row for one in rejected if one.row is not None and one.row.task == "vqa"]
-    return [row for row in rows if normalize(row.prediction) == normalize(row.target)]
+    rejected = (one for one in outcomes if isinstance(one, Rejected) and one.reason == RIGHT)
+    rows = (one.row for one in rejected if one.row is not None and one.row.task == "vqa")
+    return (row for row in rows if normalize(row.prediction) == normalize(row.target))
 
 
 def _asked(model: VisionModel) -> dict[str, Any]:

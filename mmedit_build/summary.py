@@ -60,10 +60,9 @@ class Summary(BaseModel):
 
 
 def summarize(
-    stage: str, outcomes: Iterable[Any], left_out: Iterable[Rejected[Any]] = (), *, finished: bool = True
+    stage: str, tally: Tally, left_out: Iterable[Rejected[Any]] = (), *, finished: bool = True
 ) -> Summary:
-    """Count outcomes; `left_out` are rows that a stage had kept and that were dropped when all were known."""
-    tally = Tally().add(outcomes)
+    """The counts; `left_out` are rows that a stage had kept and that were dropped when all were known."""
     dropped = Counter(one.reason for one in left_out)
     failed: Counter[str] = Counter()
     for reason, number in tally.failed.items():

@@ -79,9 +79,9 @@ its task is done again, pieces come again too."""
 class Crew(Protocol):
     """Some workers that have opened one craft."""
 
-    def deal(self, tasks: Sequence[Any], take: Take) -> None:
-        """Have all tasks done, each by whoever is idle; an error of one ends this once those under way are
-        done."""
+    def deal(self, tasks: Iterable[Any], take: Take) -> None:
+        """Have all tasks done, each by whoever is idle, who alone has it made; an error of one ends this once
+        those under way are done."""
         ...
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -59,7 +58,7 @@ class Here:
 
     craft: Craft
 
-    def deal(self, tasks: Sequence[Any], take: Take) -> None:
+    def deal(self, tasks: Iterable[Any], take: Take) -> None:
         for number, task in enumerate(tasks):
             self.craft(task, partial(take, number))
 
@@ -76,8 +75,8 @@ class Processes:
             with _interrupts_held_back(), _environment({**_share(workers), **own}, forced=own):
                 self._workers.append(_Worker(context, craft))
 
-    def deal(self, tasks: Sequence[Any], take: Take) -> None:
-        waiting, errors = deque(enumerate(tasks)), list[BaseException]()
+    def deal(self, tasks: Iterable[Any], take: Take) -> None:
+        waiting, errors = enumerate(tasks), list[BaseException]()
         for worker in self._workers:
             worker.begin(waiting)
         while busy := {worker.pipe: worker for worker in self._workers if worker.task is not None}:
@@ -86,7 +85,7 @@ class Processes:
                 given = worker.hear()
                 if isinstance(given, Raised):
                     errors.append(given.error)
-                    waiting.clear()
+                    waiting = enumerate(())
                 if isinstance(given, Raised | Ended):
                     worker.begin(waiting)
                 elif worker.task is not None:
@@ -119,11 +118,10 @@ class _Worker:
         theirs.close()
         self.task: int | None = None
 
-    def begin(self, waiting: deque[tuple[int, Any]]) -> None:
+    def begin(self, waiting: Iterator[tuple[int, Any]]) -> None:
         """Take the next task, if there is one."""
-        self.task = None
-        if waiting:
-            self.task, task = waiting.popleft()
+        self.task, task = next(waiting, (None, None))
+        if self.task is not None:
             try:
                 self.pipe.send(task)
             except OSError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
 
 from mmedit_build.engine.base import Engine, Failed, HasId, Out, Rejected, Stage
-from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally, check_settings, plan
+from mmedit_build.engine.known import Known, Outcomes
+from mmedit_build.engine.planning import Planned, parts, plan
+from mmedit_build.engine.settings import check_settings
+from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +28,8 @@ class Job(Generic[Out]):
 
     folder: Path
     stage: Stage[Any, Out]
-    rows: Sequence[HasId]
+    rows: Iterable[HasId]
+    """Gone through once to plan, and once more for shards that are not done; in the same order each time."""
     row_type: type[Out]
     settings: Mapping[str, Any]
     """All that decides about the outcomes besides the rows; other settings than before are refused."""
@@ -47,54 +51,57 @@ def run(
     retry_failed: bool,
     advance: Advance,
     tried: Container[str] = frozenset(),
-) -> list[Outcome[Out]]:
+) -> Outcomes[Out]:
     """Finish all shards that are not finished yet; the outcomes of all rows, in their order.
 
     With `retry_failed`, rows that failed are worked on again but for those that are `tried`.
     """
     check_settings(job.folder, job.settings)
     shards, planned = job.shards, plan(job.rows, job.shard_rows, job.beside)
-    known = _known(shards, planned, tried if retry_failed else None)
-    todo = [shard for shard in planned if any(key not in known for key in shard.keys)]
-    tally = Tally().add(known[key] for shard in planned for key in shard.keys if key in known)
+    known = Known(shards, planned, tried if retry_failed else None)
+    todo, tally = known.todo(), known.tally
     logger.info("%s: %d of %d shards to do; %s", job.folder.name, len(todo), len(planned), tally)
     advance(tally.total, tally)
     if todo:
-        tasks = [(shard, {key: known[key] for key in shard.keys if key in known}) for shard in todo]
-        _finish_all(job, engine, tasks, tally, advance)
-    for shard in planned:
-        if not shards.path(shard).exists():
-            shards.write(shard, [known[key] for key in shard.keys])
-    shards.forget_repeats(planned)
-    return [outcome for shard in planned for outcome in shards.read(shard)]
+        _finish_all(job, engine, _tasks(job, planned, known, todo), len(todo), tally, advance)
+    for number in known.scattered():
+        _write_known(shards, planned[number], known.of(number))
+    known.forget_repeats()
+    return Outcomes(shards, planned, tally)
 
 
-def _known(
-    shards: Shards[Out], planned: Sequence[Shard], tried: Container[str] | None
-) -> dict[Key, Outcome[Out]]:
-    """What is not worked on; failures stay if they are in `tried`, or that is None."""
-    wanted = {key for shard in planned for key in shard.keys}
-    return {
-        key: outcome
-        for key, outcome in shards.known().items()
-        if key in wanted and (tried is None or not isinstance(outcome, Failed) or outcome.id in tried)
-    }
+def _tasks(
+    job: Job[Out], planned: Sequence[Planned], known: Known[Out], todo: Sequence[int]
+) -> Iterator[Task]:
+    """The shards to do, each made when it is asked for."""
+    wanted = set(todo)
+    for number, rows in enumerate(parts(job.rows, job.shard_rows)):
+        if number in wanted:
+            yield Shard(planned[number].name, rows, planned[number].texts), known.of(number)
 
 
-def _finish_all(job: Job[Out], engine: Engine, tasks: Sequence[Task], tally: Tally, advance: Advance) -> None:
-    logger.info("%s: %d rows in %d shards", job.folder.name, len(job.rows), len(tasks))
+def _write_known(shards: Shards[Out], planned: Planned, known: Mapping[Key, Outcome[Out]]) -> None:
+    """A shard of which nothing is left to do."""
+    ids = {of: row_id for row_id, of in known}
+    keys = [(ids[of], of) for of in planned.texts]
+    shards.write(planned.name, keys, (known[key] for key in keys))
+
+
+def _finish_all(
+    job: Job[Out], engine: Engine, tasks: Iterator[Task], number: int, tally: Tally, advance: Advance
+) -> None:
     finished: set[int] = set()
 
-    def take(number: int, new: Tally) -> None:
+    def take(place: int, new: Tally) -> None:
         # A shard whose worker died is done again, and may have been written before.
-        if number in finished:
+        if place in finished:
             return
-        finished.add(number)
+        finished.add(place)
         tally.merge(new)
-        logger.info("%s: shard %d finished; %s", job.folder.name, tasks[number][0].number, tally)
+        logger.info("%s: %d of %d shards finished; %s", job.folder.name, len(finished), number, tally)
         advance(new.total, tally)
 
-    most = min(len(tasks), job.most_workers or len(tasks))
+    most = min(number, job.most_workers or number)
     with engine.crew(Finishing(job.stage, job.shards), most) as crew:
         crew.deal(tasks, take)
 
@@ -121,7 +128,7 @@ class Finishing(Generic[Out]):
             if isinstance(outcome, Failed):
                 logger.warning("%s failed: %s", outcome.id, outcome.reason)
         outcomes = [known[key] if key in known else new[key[0]] for key in shard.keys]
-        self.shards.write(shard, outcomes)
+        self.shards.write(shard.name, shard.keys, outcomes)
         give(Tally().add(new.values()))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmedit_build.engine.shards import digest
+from mmedit_build.engine.planning import digest
 from mmedit_build.files import read_bytes
 from mmedit_build.store import write_atomic
 

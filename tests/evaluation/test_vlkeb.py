@@ -22,6 +22,7 @@ from evaluation.run.loading import load_editors
 from mmedit_build.audit.report import audit
 from mmedit_build.build import finish
 from mmedit_build.console import Advance
+from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
 from mmedit_build.formats.exchange import import_rows
 from mmedit_build.miniature.drawing import draw
@@ -289,7 +290,7 @@ def test_what_was_imported_is_judged_and_audited_as_what_was_released(
 ) -> None:
     work = Work(tmp_path / "work")
     edits = import_rows(vlkeb, work, vlkeb / "VLKEB_images")
-    finish(work, "attach", edits, edits)
+    finish(work, "attach", Tally().add(edits), edits)
     imported = experiment.model_copy(
         update={"dataset": str(work.folder), "images": None, "out": tmp_path / "out", "cache": tmp_path}
     )

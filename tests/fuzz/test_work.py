@@ -10,7 +10,9 @@ from typing import Any
 from evaluation.data.dataset import digest, load_cases
 from mmedit_build.audit.run import run_audit
 from mmedit_build.build import finish, rows_of
-from mmedit_build.engine.shards import Shards, check_settings, plan
+from mmedit_build.engine.planning import keys_of
+from mmedit_build.engine.settings import check_settings
+from mmedit_build.engine.shards import Shards, Tally
 from mmedit_build.miniature.sources import MANIFEST, is_drawn
 from mmedit_build.rows import EditRow
 from mmedit_build.services.chat import ChatRequest, Message, Reply
@@ -35,7 +37,10 @@ def read(folder: Path) -> None:
     work = Work(folder)
     table(work)
     check_settings(work.stage("attach"), SETTINGS)
-    Shards(work.stage("attach"), EditRow).known()
+    shards = Shards(work.stage("attach"), EditRow)
+    for path in shards.files():
+        shards.skim(path)
+        shards.read(path)
     is_drawn(work.sources, **DRAWN)
     stored_keys(work.requests)
     rows_of(work, "attach")
@@ -48,16 +53,15 @@ def test_work_folders(tmp_path: Path, fuzz_one: Fuzz) -> None:
     world = World(seed)
     stage, edits = world.work.stage("attach"), world.edits
     check_settings(stage, SETTINGS)
-    (shard,) = plan(edits, len(edits))
     shards = Shards(stage, EditRow)
-    shards.write(shard, edits)
-    finish(world.work, "attach", edits, edits)
+    shards.write("00000.jsonl", keys_of(edits), edits)
+    finish(world.work, "attach", Tally().add(edits), edits)
     (seed / "sources" / MANIFEST).write_text(json.dumps({**DRAWN, "complete": True}))
     cache = Cache(world.work.requests)
     request = ChatRequest((Message("user", "a"),), 0.0, 8)
     cache.put("key", "somewhere", request, Reply("b", 0.5, 1, 1, cached=False))
     cache.close()
-    lines = [ROWS, str(shards.path(shard).relative_to(seed))]
+    lines = [ROWS, str(shards.path("00000.jsonl").relative_to(seed))]
     picked = [case for name in (*lines, *TREES, REPLIES) for case in on_file(name)]
     odd = edited_lines(lines[1], lambda rows: rows[0].update(of={}))
     picked.append(Case("the digest of a row is none", odd, "refused"))

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from mmedit_build.build import finish
 from mmedit_build.cli import app, miniature
+from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import write_sources
 from mmedit_build.rows import EditRow
@@ -87,7 +88,7 @@ def test_a_mistake_is_one_sentence(
 def test_source_images_can_be_left_out_by_an_option(tmp_path: Path) -> None:
     edits: list[EditRow] = []
     for stage in ("attach", "extend"):
-        finish(Work(tmp_path), stage, edits, edits)
+        finish(Work(tmp_path), stage, Tally().add(edits), edits)
     arguments = ["publish", "--dry-run", "--work", str(tmp_path)]
     assert "with their source images" in CliRunner().invoke(app, arguments).output
     assert (
@@ -133,7 +134,7 @@ def test_export_and_import_give_the_same_rows(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     edits = [make_edit(number) for number in range(1, 4)]
-    finish(Work(tmp_path / "work"), "attach", edits, edits)
+    finish(Work(tmp_path / "work"), "attach", Tally().add(edits), edits)
     run = CliRunner()
     assert run.invoke(app, ["export", "--work", "work", "--out", "one"]).exit_code == 0
     assert run.invoke(app, ["import", "one", "--work", "again"]).exit_code == 0

@@ -9,7 +9,7 @@ import pytest
 
 from mmedit_build.build import Build, finish
 from mmedit_build.console import silent
-from mmedit_build.engine.shards import write_rows
+from mmedit_build.engine.shards import Tally, write_rows
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Endpoint, ExtendStage, Price
 from mmedit_build.recipe.loading import load_recipe
@@ -28,7 +28,7 @@ def build(tmp_path: Path, make_edit: MakeEdit) -> Build:
     )
     work = Work(tmp_path)
     edits = [make_edit(number, question=f"How many cats are there, {number}?") for number in range(1, 11)]
-    finish(work, "mine", edits, edits)
+    finish(work, "mine", Tally().add(edits), edits)
     known = [make_edit(number, question="How many cats are there, 1?") for number in range(20, 22)]
     write_rows(work.stage("mine") / KNOWN, known)
     return Build(recipe.model_copy(update={"rephrase": rephrase}), work, silent)
@@ -70,7 +70,7 @@ def test_without_a_price_there_is_no_cost(build: Build) -> None:
 def test_publishing_says_where_to(build: Build, make_edit: MakeEdit) -> None:
     edits = [make_edit(1)]
     for stage in ("attach", "extend"):
-        finish(build.work, stage, edits, edits)
+        finish(build.work, stage, Tally().add(edits), edits)
     config = build.recipe.publish.model_copy(update={"repository": "someone/set", "tag": "v1"})
     lines = plan(replace(build, recipe=build.recipe.model_copy(update={"publish": config})), "publish")
     assert "writes 1 edits, with their source images" in lines[0]
@@ -79,7 +79,7 @@ def test_publishing_says_where_to(build: Build, make_edit: MakeEdit) -> None:
 
 def test_going_one_step_further_is_estimated_as_far_as_it_can_be(build: Build, make_edit: MakeEdit) -> None:
     edits = [make_edit(number, question=f"How many cats are there, {number}?") for number in (1, 2, 3)]
-    finish(build.work, "attach", edits, [*edits, make_edit(4, split="train")])
+    finish(build.work, "attach", Tally().add(edits), [*edits, make_edit(4, split="train")])
     model = build.recipe.rephrase.model
     recipe = build.recipe.model_copy(update={"extend": ExtendStage(model=model, max_tokens=100)})
     first, cost = plan(replace(build, recipe=recipe), "extend")

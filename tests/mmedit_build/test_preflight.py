@@ -17,6 +17,7 @@ from mmedit_build.build import Build, finish
 from mmedit_build.choosing import check_chosen, choice, overwriting
 from mmedit_build.cli import app
 from mmedit_build.console import silent
+from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
 from mmedit_build.preflight import check_ready, pending
 from mmedit_build.recipe import Recipe
@@ -148,7 +149,7 @@ def finished(tmp_path: Path, make_edit: MakeEdit) -> Build:
     edits = [make_edit(1)]
     for stage in STAGES:
         chosen = choice(build, stage) if stage in ("mine", "attach") else None
-        finish(build.work, stage, edits, edits, chosen_by=chosen)
+        finish(build.work, stage, Tally().add(edits), edits, chosen_by=chosen)
     return build
 
 
@@ -158,7 +159,7 @@ def test_what_stands_needs_nothing_any_more(finished: Build, make_edit: MakeEdit
     (finished.work.stage("imagine") / "rows.jsonl").unlink()
     assert pending(finished, "mine") == ["imagine", "attach", "extend", "publish"]
     edits = [make_edit(2)]
-    finish(finished.work, "mine", edits, edits, chosen_by=choice(finished, "mine"))
+    finish(finished.work, "mine", Tally().add(edits), edits, chosen_by=choice(finished, "mine"))
     assert pending(finished, "mine") == ["rephrase", "imagine", "attach", "extend", "publish"]
 
 

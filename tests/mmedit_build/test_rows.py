@@ -36,4 +36,4 @@ def test_ids_of_images_that_are_neither_are_refused(tmp_path: Path, make_edit: A
     path = tmp_path / "rows.jsonl"
     _rewritten(path, make_edit(), image_id)
     with pytest.raises(UserError, match="does not hold rows of this version of mmedit"):
-        read_rows(path, EditRow)
+        list(read_rows(path, EditRow))

@@ -16,7 +16,7 @@ from datasets import load_dataset
 from mmedit_build.audit.report import audit, faults
 from mmedit_build.build import Build, finish, rows_of
 from mmedit_build.console import quiet_loading, silent
-from mmedit_build.engine.shards import Shards
+from mmedit_build.engine.shards import Shards, Tally
 from mmedit_build.errors import UserError
 from mmedit_build.mining import examples_to_mine
 from mmedit_build.plan import plan
@@ -144,10 +144,10 @@ def test_a_stage_is_said_to_be_finished_once_its_rows_are_there(tmp_path: Path) 
     work = Work(tmp_path)
     (work.stage("mine") / "rows.jsonl" / "in the way").mkdir(parents=True)
     with pytest.raises(UserError, match=r"rows\.jsonl"):
-        finish(work, "mine", [], [])
+        finish(work, "mine", Tally(), [])
     assert summaries(work) == []
     shutil.rmtree(work.stage("mine") / "rows.jsonl")
-    finish(work, "mine", [], [])
+    finish(work, "mine", Tally(), [])
     assert [one.finished for one in summaries(work)] == [True]
 
 
@@ -265,8 +265,8 @@ def test_questions_and_caption_of_an_image_are_asked_together(built: Build) -> N
 
 
 def test_all_about_the_images_of_edits_is_asked(built: Build) -> None:
-    stored = Shards(built.work.stage("mine"), EditRow).known().values()
-    asked = {one.id for one in stored}
+    shards = Shards(built.work.stage("mine"), EditRow)
+    asked = {one.id for path in shards.files() for one in shards.skim(path)}
     images = {row.image for row in rows_of(built.work, "mine")}
     about = [row.id for row in examples_to_mine(built) if row.image in images]
     assert set(about) <= asked

@@ -12,7 +12,7 @@ import pytest
 from evaluation.data.cases import Case, Kind, Premise, Probe
 from evaluation.data.dataset import digest, load_cases
 from mmedit_build.build import finish
-from mmedit_build.engine.shards import write_rows
+from mmedit_build.engine.shards import Tally, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.rows import (
@@ -206,9 +206,9 @@ def test_columns_of_another_type_are_told(work: Path) -> None:
 
 def test_edits_made_of_other_rows_than_there_are_now_are_refused(work: Path) -> None:
     for stage in STAGES:
-        finish(Work(work), stage, [], EDITS)
+        finish(Work(work), stage, Tally(), EDITS)
     assert len(load_cases(str(work))) == 2
-    finish(Work(work), "rephrase", [], EDITS[:3])
+    finish(Work(work), "rephrase", Tally(), EDITS[:3])
     with pytest.raises(UserError, match=r"rows of rephrase .* have changed since imagine was made of them"):
         load_cases(str(work))
 

@@ -12,7 +12,7 @@ from PIL import Image
 from mmedit_build.audit.judgments import image_items, text_items
 from mmedit_build.audit.targets import open_target
 from mmedit_build.build import finish
-from mmedit_build.engine.shards import write_rows
+from mmedit_build.engine.shards import Tally, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.formats.exchange import to_row
 from mmedit_build.formats.files import dump
@@ -41,9 +41,9 @@ def test_a_work_folder_is_read_with_all_that_edits_have(tmp_path: Path, make_edi
 def test_a_stage_made_of_other_rows_than_there_are_now_is_refused(tmp_path: Path, make_edit: Any) -> None:
     work = Work(tmp_path)
     for stage in ("mine", "rephrase"):
-        finish(work, stage, [], [make_edit(42)])
+        finish(work, stage, Tally(), [make_edit(42)])
     assert len(open_target(str(tmp_path)).edits) == 1
-    finish(work, "mine", [], [make_edit(43)])
+    finish(work, "mine", Tally(), [make_edit(43)])
     with pytest.raises(UserError, match=r"rows of mine .* have changed since rephrase was made of them"):
         open_target(str(tmp_path))
 

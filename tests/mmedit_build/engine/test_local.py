@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mmedit_build.engine import planning
 from mmedit_build.engine.base import Failed, Rejected
+from mmedit_build.engine.known import ends_of, unknown
 from mmedit_build.engine.local import Local
 from mmedit_build.engine.run import Job, run
 from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
-from tests.mmedit_build.engine.conftest import Doubling, Number
+from tests.mmedit_build.engine.conftest import Doubling, Number, numbers
 
 
 def quiet(number: int, tally: Tally) -> None:
@@ -23,7 +26,7 @@ def quiet(number: int, tally: Tally) -> None:
 
 
 def finished(job: Job[Any], workers: int = 1, **options: Any) -> list[Any]:
-    return run(job, Local(workers), **{"retry_failed": False, "advance": quiet, **options})
+    return list(run(job, Local(workers), **{"retry_failed": False, "advance": quiet, **options}))
 
 
 def seen(job: Job[Any]) -> list[str]:
@@ -38,7 +41,7 @@ def test_each_row_has_its_outcome_in_order(job: Job[Any]) -> None:
         "Number", "Number", "Rejected", "Number", "Failed", "Rejected",
     ]  # fmt: skip
     assert outcomes[0].value == 2
-    assert outcomes[2] == Rejected("n/3", "three", job.rows[2])
+    assert outcomes[2] == Rejected("n/3", "three", numbers(50)[2])
     assert outcomes[4] == Failed("n/5", "five")
     assert len(seen(job)) == 50
 
@@ -100,13 +103,13 @@ def test_rows_that_changed_cost_only_themselves(job: Job[Any]) -> None:
 
 def test_a_smaller_plan_costs_nothing_that_a_larger_one_had_done(job: Job[Any]) -> None:
     whole = finished(job)
-    assert finished(replace(job, rows=job.rows[:10])) == whole[:10]
+    assert finished(replace(job, rows=numbers(10))) == whole[:10]
     assert finished(job) == whole
     assert len(seen(job)) == 50
 
 
 def test_shards_that_are_repeated_by_the_present_plan_are_removed(job: Job[Any]) -> None:
-    finished(replace(job, rows=job.rows[:10]))
+    finished(replace(job, rows=numbers(10)))
     finished(job)
     assert len(list((job.folder / "shards").iterdir())) == 7
 
@@ -141,7 +144,7 @@ def test_a_long_setting_is_shown_in_part(job: Job[Any]) -> None:
 
 def test_two_rows_of_one_id_are_refused(job: Job[Any]) -> None:
     with pytest.raises(UserError, match="n/1"):
-        finished(replace(job, rows=[job.rows[0], job.rows[0]]))
+        finished(replace(job, rows=numbers(1) * 2))
 
 
 def test_a_stage_that_loses_a_row_is_a_bug(job: Job[Any]) -> None:
@@ -196,3 +199,49 @@ def test_what_stands_beside_a_row_decides_with_it(job: Job[Any]) -> None:
     assert seen(job)[50:] == ["n/7"]
     finished(replace(job, beside={"n/7": "new"}))
     assert len(seen(job)) == 51
+
+
+class Streamed:
+    """Rows that no list holds: only their number is known beforehand."""
+
+    def __iter__(self) -> Iterator[Number]:
+        return iter(numbers(50))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_may_be_streamed(job: Job[Any], workers: int) -> None:
+    whole = finished(job)
+    streamed = replace(job, folder=job.folder.with_name("other"), rows=Streamed())
+    assert finished(streamed, workers=workers) == whole
+    assert finished(streamed) == whole
+
+
+def test_ids_are_told_apart_whatever_their_hashes(job: Job[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "hash", lambda row_id: len(row_id), raising=False)
+    assert len(finished(job)) == 50
+
+
+def test_what_is_known_is_found_wherever_it_stands(job: Job[Any]) -> None:
+    whole = finished(job)
+    first = {path.name for path in (job.folder / "shards").iterdir()}
+    assert finished(replace(job, shard_rows=7)) == whole
+    assert not first & {path.name for path in (job.folder / "shards").iterdir()}
+    assert finished(replace(job, rows=numbers(50)[::-1], shard_rows=20)) == whole[::-1]
+    assert len(seen(job)) == 50
+
+
+def test_outcomes_are_read_again_and_counted(job: Job[Any]) -> None:
+    outcomes = run(job, Local(1), retry_failed=False, advance=quiet)
+    assert [*outcomes] == [*outcomes]
+    assert len(outcomes) == 50
+    assert outcomes.tally == Tally().add(outcomes)
+
+
+def test_rows_without_an_outcome_are_told(job: Job[Any]) -> None:
+    finished(replace(job, rows=numbers(20)))
+    assert unknown(job.shards, numbers(25), {"n/3": "new"}) == [numbers(3)[2], *numbers(25)[20:]]
+    assert ends_of(job.shards) == Tally().add(finished(replace(job, rows=numbers(20))))
+
+
+def test_no_rows_are_no_shards(job: Job[Any]) -> None:
+    assert finished(replace(job, rows=[])) == []
