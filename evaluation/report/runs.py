@@ -11,6 +11,7 @@ from editors.families import METHOD_FAMILIES
 from evaluation.report.names import names
 from evaluation.results.differences import differences
 from evaluation.results.records import HEADER, CaseResult, RunResult, read_results
+from evaluation.results.summary import Results
 from evaluation.results.verdicts import Verdict, verdict_lines
 from evaluation.run.experiment import UNEDITED
 from evaluation.tracing.records import find_traces
@@ -63,8 +64,9 @@ def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     # The same folder may be named in several ways.
     found = {path.parent.resolve(): path.parent for path in _headers(folders)}
     runs = [
-        Run("", *read_results(folder), (folder,), verdict_lines(folder).read())
+        Run("", header, Results(results), (folder,), verdict_lines(folder).read())
         for folder in sorted(found.values())
+        for header, results in [read_results(folder)]
     ]
     # One that has only begun, or could not be, has nothing to show.
     runs = [run for run in runs if run.results]

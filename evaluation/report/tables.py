@@ -23,16 +23,15 @@ from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
 from evaluation.report.preset_tables import preset_csv_rows, preset_tables
 from evaluation.report.runs import Run, notes, split
 from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
+from evaluation.results.batches import differences, estimates
 from evaluation.results.summary import (
     Estimate,
     Measure,
-    all_values,
+    Results,
     by_question_type,
-    difference,
-    estimate,
     estimated,
     headline,
-    images_of,
+    together,
     values,
 )
 from mmedit_build.rows import Task
@@ -219,15 +218,25 @@ def as_csv(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
 def score_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
     """Every measure of every method, over all edits and for each type of question."""
     for task, of_task in runs.items():
-        for run in of_task:
-            groups = {"all": run.results, **by_question_type(run.results)}
-            ids = {name: {result.id for result in results} for name, results in groups.items()}
-            for of, by_id in all_values(run.results).items():
-                for name in groups:
-                    values_of_type = {one: value for one, value in by_id.items() if one in ids[name]}
-                    found = estimate(values_of_type, images_of(run.results), share=of.percent)
-                    if found is not None:
-                        yield (task, run.name, *_place(of), name, *_numbers(found))
+        for run, found in zip(of_task, _by_type([together(run.results) for run in of_task]), strict=True):
+            for of in found["all"]:
+                for name in found:
+                    if of in found[name]:
+                        yield (task, run.name, *_place(of), name, *_numbers(found[name][of]))
+
+
+def _by_type(known: Sequence[Results]) -> list[dict[str, dict[Measure, Estimate]]]:
+    """The estimates of each run, of all edits and of each type of question.
+
+    Type by type, as the images that are drawn for a type of one run are those for others.
+    """
+    groups = [{"all": results, **results.by_type} for results in known]
+    found: list[dict[str, dict[Measure, Estimate]]] = [{} for _ in groups]
+    for name in dict.fromkeys(name for of_run in groups for name in of_run):
+        for of_run, done in zip(groups, found, strict=True):
+            if (of := of_run.get(name)) is not None:
+                done[name] = estimates(of.scores, [one.image_id for one in of], differ=False)
+    return found
 
 
 def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
@@ -236,20 +245,18 @@ def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
     Edits of other datasets may have the same ids, but are not the same.
     """
     for task, of_task in runs.items():
-        known = [all_values(run.results) for run in of_task]
+        known = [together(run.results) for run in of_task]
         digests = [run.header.settings.dataset_digest for run in of_task]
         pairs = [(i, j) for i in range(len(of_task)) for j in range(i) if digests[i] == digests[j]]
         for i, j in pairs:
-            one, other, images = of_task[i], of_task[j], images_of(of_task[i].results)
-            for of, by_id in known[i].items():
-                found = difference(by_id, known[j].get(of, {}), images)
-                if found is not None:
-                    yield (task, one.name, other.name, *_place(of), *_numbers(found))
+            for of, found in differences(known[i], known[j]).items():
+                yield (task, of_task[i].name, of_task[j].name, *_place(of), *_numbers(found))
 
 
 def _of(run: Run, measure: Measure, question_type: str | None = None) -> Estimate | None:
-    results = [one for one in run.results if question_type in (None, one.question_type)]
-    return estimated(results, measure)
+    if question_type is None:
+        return estimated(run.results, measure)
+    return estimated(by_question_type(run.results).get(question_type, ()), measure)
 
 
 def _place(of: Measure) -> tuple[str, ...]:

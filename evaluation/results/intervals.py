@@ -49,14 +49,22 @@ def effective_number(sums: Floats, counts: Floats) -> float:
 
 def bootstrap(sums: Floats, counts: Floats, seed: int) -> Interval:
     """The interval of any mean: percentiles of those of as many images, drawn with replacement many times."""
-    times = _times(len(sums), seed)
-    means = (times @ sums) / (times @ counts)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return bootstraps(sums[None], counts, seed)[0]
 
 
-@lru_cache(maxsize=8)
-def _times(number: int, seed: int) -> Floats:
-    """How often each image is drawn, in each of the draws; the same for all measures."""
+def bootstraps(sums: Floats, counts: Floats, seed: int) -> list[Interval]:
+    """The intervals of several means over the same edits (means, images), whose images are drawn together."""
+    times = _times(len(counts), seed).astype(np.float64)
+    means = (times @ sums.T) / (times @ counts)[:, None]
+    lows, highs = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return list(zip(lows.tolist(), highs.tolist(), strict=True))
+
+
+@lru_cache(maxsize=32)
+def _times(number: int, seed: int) -> NDArray[np.uint8]:
+    """How often each image is drawn, in each of the draws; the same for all measures.
+
+    In a byte: that one of thousands of images is drawn 256 times does not happen.
+    """
     drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=DRAWS)
-    return drawn.astype(np.float64)
+    return drawn.astype(np.uint8)

@@ -31,8 +31,15 @@ HEADER = "run.json"
 LINES = "results.jsonl"
 
 
+_KNOWN: dict[tuple[tuple[str, float], ...], dict[str, float]] = {}
+_MOST_KNOWN = 4096
+
+
 def _check_scores(scores: dict[ProtocolName, dict[str, float]]) -> dict[ProtocolName, dict[str, float]]:
-    """Refuse scores that there are not, and numbers that no score can be."""
+    """Refuse scores that there are not, and numbers that no score can be.
+
+    Most are 0 or 1, and equal ones are one object: they would be most of what results take in memory.
+    """
     for protocol, found in scores.items():
         for name, score in found.items():
             metric = PROTOCOLS[protocol].metrics.get(name)
@@ -40,7 +47,14 @@ def _check_scores(scores: dict[ProtocolName, dict[str, float]]) -> dict[Protocol
                 raise ValueError(f"there is no score {name} of the {protocol} protocol")
             if not 0 <= score <= (1 if metric.percent else inf):
                 raise ValueError(f"{protocol} {name} cannot be {score}")
-    return scores
+    return {protocol: _shared(found) for protocol, found in scores.items()}
+
+
+def _shared(found: dict[str, float]) -> dict[str, float]:
+    key = tuple(found.items())
+    if key not in _KNOWN and len(_KNOWN) >= _MOST_KNOWN:
+        return found
+    return _KNOWN.setdefault(key, found)
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import isnan
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from evaluation.data.cases import KINDS, LOCALITY, Kind, Relative, Steps
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
-from evaluation.results.intervals import bootstrap, wilson
+from evaluation.results.intervals import Floats, bootstrap, wilson
 from evaluation.results.records import CaseResult, ProbeResult
 from mmedit_build.rows import Task
 
@@ -61,8 +63,34 @@ class Estimate:
     images: int
 
 
+class Results(tuple[CaseResult, ...]):
+    """The results of a run, whose numbers are found once, in one pass, however often they are asked for."""
+
+    @cached_property
+    def scores(self) -> dict[Measure, Floats]:
+        """By measure, the value of each edit, in their order; NaN where it has none."""
+        places = {result.id: place for place, result in enumerate(self)}
+        found: dict[Measure, Floats] = {}
+        for measure, of in all_values(self).items():
+            found[measure] = np.full(len(self), np.nan)
+            found[measure][[places[name] for name in of]] = list(of.values())
+        return found
+
+    @cached_property
+    def by_type(self) -> dict[str, Results]:
+        """Those of each type of question, in alphabetical order."""
+        types: dict[str, list[CaseResult]] = {}
+        for result in self:
+            types.setdefault(result.question_type, []).append(result)
+        return {name: Results(types[name]) for name in sorted(types)}
+
+
 def values(results: Sequence[CaseResult], measure: Measure) -> dict[str, float]:
     """The value of each edit that has it, by id."""
+    if isinstance(results, Results):
+        known = results.scores.get(measure)
+        pairs = () if known is None else zip(results, known.tolist(), strict=True)
+        return {result.id: value for result, value in pairs if not isnan(value)}
     found: dict[str, float] = {}
     for result in results:
         scores = [
@@ -116,13 +144,6 @@ def estimated(results: Sequence[CaseResult], measure: Measure) -> Estimate | Non
     return estimate(values(results, measure), images_of(results), share=measure.percent)
 
 
-def difference(
-    one: Mapping[str, float], other: Mapping[str, float], images: Mapping[str, str], *, seed: int = 0
-) -> Estimate | None:
-    """How much higher the first is, over the edits that both have."""
-    return estimate({name: one[name] - other[name] for name in one if name in other}, images, seed=seed)
-
-
 def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
     """How many edits were skipped for each reason."""
     reasons: dict[str, int] = {}
@@ -137,10 +158,14 @@ def images_of(results: Sequence[CaseResult]) -> dict[str, str]:
     return {result.id: result.image_id for result in results}
 
 
-def by_question_type(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
+def by_question_type(results: Sequence[CaseResult]) -> dict[str, Results]:
     """The results of each type of question, in alphabetical order."""
-    types = sorted({result.question_type for result in results})
-    return {name: [result for result in results if result.question_type == name] for name in types}
+    return together(results).by_type
+
+
+def together(results: Sequence[CaseResult]) -> Results:
+    """Results whose numbers are remembered."""
+    return results if isinstance(results, Results) else Results(results)
 
 
 def headline(task: Task, protocol: ProtocolName) -> dict[str, Measure]:
@@ -188,7 +213,12 @@ def _by_image(
     found: Mapping[str, float], images: Mapping[str, str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum and number of the values of each image."""
-    numbers: dict[str, int] = {}
-    places = [numbers.setdefault(images[name], len(numbers)) for name in found]
+    places = numbered([images[name] for name in found])
     sums = np.bincount(places, weights=list(found.values())).astype(np.float64)
     return sums, np.bincount(places).astype(np.float64)
+
+
+def numbered(images: Sequence[str]) -> list[int]:
+    """Images as numbers, in the order in which they come up."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(image, len(numbers)) for image in images]

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from evaluation.data.cases import LOCALITY, Kind, Relative
+from evaluation.results.batches import differences, estimates
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.results.summary import (
     Group,
     Measure,
+    Results,
     all_values,
     by_question_type,
-    difference,
     estimate,
     estimated,
     headline,
@@ -52,6 +53,11 @@ def result(number: int, *probes: ProbeResult, kind: str = "color", image: int | 
 
 
 RELIABILITY = Measure("legacy", "reliability", "exact_match")
+
+
+def of_scores(scores: dict[int, float]) -> Results:
+    """Edits of these scores, each about an image of its own."""
+    return Results(result(number, probe("reliability", score)) for number, score in scores.items())
 
 
 def test_the_mean_is_over_edits_and_not_over_images() -> None:
@@ -114,20 +120,17 @@ def test_numbers_that_are_no_share_have_their_own_range() -> None:
 
 
 def test_differences_are_those_of_the_edits_that_both_have() -> None:
-    one = {"a": 1.0, "b": 1.0, "c": 0.5}
-    other = {"b": 0.0, "c": 0.5, "d": 1.0}
-    found = difference(one, other, {name: name for name in "abcd"})
-    assert found is not None
+    one = of_scores({1: 1.0, 2: 1.0, 3: 0.5})
+    found = differences(one, of_scores({4: 1.0, 3: 0.5, 2: 0.0}))[RELIABILITY]
     assert (found.mean, found.edits) == (0.5, 2)
+    assert differences(one, of_scores({4: 1.0})) == {}
 
 
 def test_a_paired_difference_is_surer_than_two_means() -> None:
     rng = np.random.default_rng(0)
-    one = {str(i): float(rng.random()) for i in range(100)}
-    other = {name: score - 0.01 for name, score in one.items()}
-    images = {name: name for name in one}
-    found, first = difference(one, other, images), estimate(one, images)
-    assert found is not None
+    scores = {number: 0.01 + 0.99 * float(rng.random()) for number in range(100)}
+    one, other = of_scores(scores), of_scores({number: score - 0.01 for number, score in scores.items()})
+    found, first = differences(one, other)[RELIABILITY], estimated(one, RELIABILITY)
     assert first is not None
     assert found.low == pytest.approx(0.01)
     assert first.high - first.low > 0.1
@@ -223,3 +226,28 @@ def test_only_the_usual_near_items_make_the_near_column() -> None:
     }
     assert found.pop("near") == 0.5
     assert found == scores
+
+
+def test_many_numbers_at_once_are_what_each_is_alone() -> None:
+    """Also of edits that lack some, and of scores that are no shares."""
+    rng = np.random.default_rng(0)
+    results = [
+        result(
+            number,
+            probe("reliability", float(rng.random() < 0.5)),
+            replace(probe("text_locality", 0.0, "far"), scores={"wild": {"kl": float(rng.random())}}),
+            *[probe("image_locality", float(rng.random() < 0.7), "far")] * (number % 3),
+            kind=("color", "number")[number % 2],
+            image=number // 4,
+        )
+        for number in range(60)
+    ]
+    known = Results([*results, result(99)])
+    found = estimates(known.scores, [one.image_id for one in known], differ=False)
+    assert {*found} == {*all_values(results)}
+    for of, one in found.items():
+        alone = estimated(results, of)
+        assert alone is not None
+        assert (one.edits, one.images, one.mean) == (alone.edits, alone.images, alone.mean)
+        assert (one.low, one.high) == pytest.approx((alone.low, alone.high), rel=1e-12)
+        assert values(known, of) == values(results, of)
