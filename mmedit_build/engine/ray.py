@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +131,7 @@ class Actors:
     def _open(self, worker: _Worker) -> None:
         worker.heard = worker.actor.opened.remote(self._shared, self._keeper, Path.cwd(), log_files())
 
-    def deal(self, tasks: Sequence[Any], take: Take) -> None:
+    def deal(self, tasks: Iterable[Any], take: Take) -> None:
         dealing = _Dealing(tasks, take)
         while dealing.waiting or any(worker.task is not None for worker in self._workers):
             for worker in self._workers:
@@ -192,29 +192,52 @@ class Actors:
 class _Dealing:
     """Some tasks on their way."""
 
-    def __init__(self, tasks: Sequence[Any], take: Take) -> None:
-        self._tasks = tasks
+    def __init__(self, tasks: Iterable[Any], take: Take) -> None:
+        self._fresh: Iterator[tuple[int, Any]] | None = enumerate(tasks)
+        """None once there is none left."""
+        self._again: deque[int] = deque()
+        self._begun: dict[int, Any] = {}
+        """Tasks that are not done, as whoever is at one may die."""
         self._take = take
         self._tries: Counter[int] = Counter()
-        self.waiting = deque(range(len(tasks)))
         self.errors: list[BaseException] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there may be tasks that nobody is at."""
+        return bool(self._again) or self._fresh is not None
 
     def begin(self, worker: _Worker) -> None:
         """Give a worker the next task, if there is one."""
-        if not self.waiting:
-            worker.heard = None
-            return
-        worker.task = self.waiting.popleft()
-        self._tries[worker.task] += 1
-        worker.heard = worker.actor.do.options(num_returns="streaming").remote(self._tasks[worker.task])
+        worker.task, worker.heard = self._next(), None
+        if worker.task is not None:
+            self._tries[worker.task] += 1
+            do = worker.actor.do.options(num_returns="streaming")
+            worker.heard = do.remote(self._begun[worker.task])
+
+    def _next(self) -> int | None:
+        if self._again:
+            return self._again.popleft()
+        number, task = next(self._fresh or iter(()), (None, None))
+        if number is None:
+            self._fresh = None
+        else:
+            self._begun[number] = task
+        return number
+
+    def _stop(self) -> None:
+        """Begin nothing more."""
+        self._again.clear()
+        self._fresh = None
 
     def hear(self, worker: _Worker, said: Any) -> None:
         if isinstance(said, Raised):
             self.errors.append(said.error)
-            self.waiting.clear()
+            self._stop()
         if worker.task is None:
             worker.opened, worker.heard = not isinstance(said, Raised), None
         elif isinstance(said, Raised | Ended):
+            del self._begun[worker.task]
             worker.task = worker.heard = None
         else:
             self._take(worker.task, said)
@@ -225,9 +248,9 @@ class _Dealing:
         if number is None or self.errors:
             return
         if self._tries[number] < MOST_TRIES:
-            self.waiting.appendleft(number)
+            self._again.append(number)
             return
-        self.waiting.clear()
+        self._stop()
         self.errors.append(
             UserError(
                 f"A worker died {MOST_TRIES} times at the same task, perhaps for lack of memory; what was "

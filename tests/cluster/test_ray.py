@@ -49,13 +49,13 @@ def quiet(number: int, tally: Tally) -> None:
 
 
 def finished(job: Job[Any], engine: Any) -> list[Any]:
-    return run(job, engine, retry_failed=False, advance=quiet)
+    return list(run(job, engine, retry_failed=False, advance=quiet))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_actors_give_the_same_rows_and_engines_can_be_changed(job: Job[Any]) -> None:
     alone = finished(replace(job, folder=job.folder.with_name("alone")), Local())
-    half = replace(job, rows=job.rows[:20])
+    half = replace(job, rows=list(job.rows)[:20])
     finished(half, OnRay(2))
     assert finished(job, Local()) == alone
 
@@ -117,7 +117,7 @@ def test_workers_and_machines_that_die_lose_nothing_and_repeat_only_their_shards
             removed.append(cluster.remove_node(node, allow_graceful=False))
 
     outcomes = run(slow, OnRay(3), retry_failed=False, advance=advance)
-    assert outcomes == [Number(row.id, row.value + 1) for row in numbers(60)]
+    assert list(outcomes) == [Number(row.id, row.value + 1) for row in numbers(60)]
     seen = (slow.stage.pids / "seen").read_text().split()  # type: ignore[attr-defined]
     assert set(seen) == {row.id for row in slow.rows}
     # Of each of the four that died, one shard at most.

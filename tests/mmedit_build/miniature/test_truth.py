@@ -52,7 +52,7 @@ def test_every_bar_holds_but_those_of_paintings(small: tuple[Work, list[dict[str
 def test_python_builds_what_the_commands_build(small: tuple[Work, list[dict[str, Any]], int]) -> None:
     work, measures, _ = small
     release = build(drawn_anew(load_recipe("miniature"), SEED, TRAIN, VAL), work.folder)
-    assert release.edits == len(read_rows(work.stage("attach") / ROWS, EditRow))
+    assert release.edits == len(list(read_rows(work.stage("attach") / ROWS, EditRow)))
     assert (release.folder / "vqa").is_dir()
     assert measures
 
