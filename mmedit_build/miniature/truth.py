@@ -6,6 +6,7 @@ scenes judge what they passed, and a critic that no stage knows what paintings s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from PIL import Image
@@ -17,7 +18,7 @@ from mmedit_build.miniature.captions import falsehood, lacks
 from mmedit_build.miniature.critic import NAME as CRITIC
 from mmedit_build.miniature.critic import load_critic
 from mmedit_build.miniature.facts import facts
-from mmedit_build.miniature.grammar import parse, same
+from mmedit_build.miniature.grammar import Meaning, parse, same
 from mmedit_build.miniature.hops import is_right
 from mmedit_build.miniature.knowledge import askable_knowledge
 from mmedit_build.miniature.measure.base import Measure, share
@@ -35,6 +36,7 @@ Scenes = Mapping[str, Scene]
 SAME_ANSWER = "paintings on which the edit's question has the same answer"
 STILL_TRUE = "paintings of which the target caption is true"
 RIGHT_HOPS = "portability probes that are right"
+_IN_THE_PICTURE = re.compile(r" in (?:the|this) (?:picture|image|drawing)\?$")
 QUIZZED = ("quiz", "target_seen")
 """Scores of a painting that was asked about."""
 
@@ -90,9 +92,17 @@ def _is_wrong(row: EditRow, scene: Scene) -> bool:
 
 def _of_rephrases(mined: Sequence[EditRow], rephrased: Sequence[EditRow]) -> Iterator[Measure]:
     (asked, _), (kept, _) = _by_task(mined), _by_task(rephrased)
-    true = (row.rephrase is not None and same(parse(row.rephrase.text), parse(row.question)) for row in kept)
+    true = (
+        row.rephrase is not None and same(_meaning(row.rephrase.text), parse(row.question)) for row in kept
+    )
     yield share("rephrase", "rephrases that ask for the same", true, 0.995)
     yield _yield("rephrase", "questions that get a rephrase", asked, kept, 0.95)
+
+
+def _meaning(text: str) -> Meaning | None:
+    """What a question in any words means; all that it can ask about is in the picture, whether it says so or
+    not."""
+    return parse(text) or parse(_IN_THE_PICTURE.sub("?", text))
 
 
 def _of_paintings(
