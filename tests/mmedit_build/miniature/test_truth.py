@@ -25,8 +25,10 @@ from mmedit_build.work import ROWS, Work
 
 DOCS = Path(__file__).parents[3] / "docs"
 SEED, TRAIN, VAL = "small", 60, 100
-MISSED = {STILL_TRUE, RIGHT_HOPS}
+MISSED = {RIGHT_HOPS}
 """Bars that are known to be missed, and by how much: see docs/miniature.md."""
+FEW = {STILL_TRUE, RIGHT_HOPS}
+"""Of which a small build has so few that their shares say little."""
 Change = Callable[[EditRow], EditRow]
 
 
@@ -43,7 +45,7 @@ def test_every_bar_holds_but_those_of_paintings(small: tuple[Work, list[dict[str
     """Of so few rows one is more than some bars leave."""
     _, measures, code = small
     for row in measures:
-        least = 0.75 if row["name"] in MISSED else row["least"] or 0
+        least = 0.75 if row["name"] in FEW else row["least"] or 0
         assert row["value"] >= least - 1 / row["examples"], row
     assert (code == 0) == all(row["holds"] for row in measures)
     assert len(measures) in (11, 12)
