@@ -13,7 +13,7 @@ from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.caches import Begun, Cache, Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.query import Positions, Scored
-from mmedit_build.mllm.rows import Row, pad_left
+from mmedit_build.mllm.rows import Row, cells, pad_left
 from mmedit_build.mllm.runner import places_of, run_layers, run_rest
 from mmedit_build.mllm.sharing import Beginnings
 
@@ -82,12 +82,12 @@ class Passes:
         """Logits from the layers above `part`; gradients flow when grad mode is on."""
         left = self._through(part, indices, range(part.layer, self.n_layers), None, images)
         ends, firsts = [], []
-        for (_, rest), row, one in zip(left, part.rows, left, strict=True):
+        for one, row in zip(left, part.rows, strict=True):
             # Position t predicts token t+1: the last target token predicts nothing that is asked for.
             first = row.prompt_length - 1
             if positions == "target":
-                first -= row.length - len(rest)
-                ends.append(rest[first : first + len(row.target_ids)])
+                start = first - len(one.beginning)
+                ends.append(one.rest[start : start + len(row.target_ids)])
                 firsts.append(0)
             else:
                 ends.append(one.whole)
@@ -119,7 +119,7 @@ class Passes:
         prompts = part.prompts()
         cache = Prompts.of(prompts, self.n_layers, new_tokens)
         left = self._through(prompts, indices, range(part.layer, self.n_layers), cache, images)
-        _, valid = pad_left(prompts.hidden)
+        valid = cells([row.length for row in prompts.rows], prompts.hidden[0].device)
         return Prompted(prompts.rows, valid, cache, torch.stack([one.rest[-1] for one in left]))
 
     def next(self, ids: Tensor, places: Tensor, batch: Batch, cache: Prompts) -> Tensor:

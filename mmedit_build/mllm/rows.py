@@ -120,6 +120,11 @@ def check_lengths(lengths: Sequence[int], prompts: Sequence[str], new_tokens: in
 def pad_left(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Stack rows (L_i, ...) as (B, T, ...), aligned at their ends, and say which cells (B, T) are real."""
     stacked = pad_sequence(list(rows), batch_first=True, padding_side="left")
-    width = stacked.shape[1]
-    starts = torch.tensor([width - len(row) for row in rows], device=stacked.device)
-    return stacked, torch.arange(width, device=stacked.device) >= starts[:, None]
+    return stacked, cells([len(row) for row in rows], stacked.device)
+
+
+def cells(lengths: Sequence[int], device: torch.device) -> Tensor:
+    """Which cells (B, T) of rows that end in the same column are real."""
+    width = max(lengths)
+    starts = torch.tensor([width - length for length in lengths], device=device)
+    return torch.arange(width, device=device) >= starts[:, None]
