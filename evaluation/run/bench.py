@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -171,10 +173,12 @@ class Bench:
         witness = Witness.of(editor, mllm)
         told, counts = None, replace(mllm.counts)
         reset_peak(mllm.devices)
-        for result in self._results(replace(self.judging, seen=witness.see), editor, cases, known, at_once):
-            if told != witness.about:
-                give(told := witness.about)
-            give(result)
+        judging = replace(self.judging, seen=witness.see)
+        with _settled():
+            for result in self._results(judging, editor, cases, known, at_once):
+                if told != witness.about:
+                    give(told := witness.about)
+                give(result)
         vision, layers = mllm.counts.vision - counts.vision, mllm.counts.layers - counts.layers
         give(Effort(*peak(mllm.devices), vision, layers))
 
@@ -184,3 +188,14 @@ class Bench:
         if at_once > 1:
             return run_batches(judging, editor, cases, at_once, known)
         return run(judging, editor, cases, known)
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Inside, no garbage is looked for in what is there by now: going through all of the libraries and the
+    model takes as long as judging several edits of a small one."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
