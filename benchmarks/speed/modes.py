@@ -18,10 +18,14 @@ import torch
 from benchmarks.speed.floor import operations, rate
 from benchmarks.speed.models import Setting, learn, make_editor
 from benchmarks.speed.plain import run_plain
-from editors.base import State
+from editors.base import Editor, State
 from evaluation.results.records import CaseResult
+from evaluation.run import asking
+from evaluation.run.base_outputs import key_of
 from evaluation.run.judging import Judging
+from evaluation.run.lifting import shared_layer
 from evaluation.run.peak import peak, reset_peak
+from evaluation.run.room import room
 from evaluation.run.single import run
 from mmedit_build.mllm import MLLM, Below, Query
 
@@ -139,6 +143,7 @@ def _round(
     with tempfile.TemporaryDirectory() as folder:
         mllm = setting.mllm()
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
+        _share(judging, editor)
         with working(mllm, number) as unedited:
             ask_unedited(judging, setting)
         before = rate(mllm)
@@ -157,19 +162,22 @@ def _operations(method: str, setting: Setting, state: State | None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         mllm = setting.mllm()
         judging, editor = setting.judging(mllm, Path(folder)), make_editor(method, state, mllm)
+        _share(judging, editor)
         ask_unedited(judging, setting)
         return operations(lambda: list(run(judging, editor, setting.cases)))
 
 
+def _share(judging: Judging, editor: Editor) -> None:
+    """Keep what the unedited model's pass leaves for the editor, as commands do."""
+    judging.states.keep(shared_layer([editor], judging.mllm), room(judging.mllm.device))
+
+
 def ask_unedited(judging: Judging, setting: Setting) -> None:
     """Have all known of the unedited model that judging compares with."""
-    judging.base.complete(
-        judging.mllm,
-        judging.asked_unedited(setting.cases),
-        write=judging.writes,
-        batch_size=judging.batch_size,
-        advance=lambda _: None,
-    )
+    asked = judging.asked_unedited(setting.cases)
+    asking.ask_unedited(judging, setting.cases, {key_of(probe) for probe in asked}, lambda _: None)
+    # What probes build on is left.
+    judging.ask_unedited(asked, lambda _: None)
 
 
 def _sorted(results: Sequence[CaseResult]) -> list[CaseResult]:
