@@ -9,13 +9,13 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from benchmarks.reality.fluency import Beside, measure
-from editors.base import Editor, Patch
+from editors.base import Editor, Grouping, Lift, Patch
 from evaluation.data.cases import Case
 from evaluation.results.lines import Lines
 from evaluation.results.records import CaseResult
 from evaluation.run.bench import Bench
 from evaluation.run.experiment import UNEDITED
-from evaluation.run.judging import Judging
+from evaluation.run.judging import Judging, Planned
 from evaluation.run.orders import Give, Order
 
 _BESIDE = TypeAdapter(Beside)
@@ -46,6 +46,12 @@ class Watching(Judging):
         # Whatever is there: it may be of results that were deleted since, under other options.
         self.kept.add(measure(self.mllm, patch, case))
         return patch, seconds
+
+    def plan_each(self, editor: Grouping, cases: Sequence[Case], lift: Lift) -> list[Planned]:
+        planned = Judging.plan_each(self, editor, cases, lift)
+        for one in planned:
+            self.kept.add(measure(self.mllm, one.patch, one.case))
+        return planned
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
@@ -24,7 +25,7 @@ from mmedit_build.console import Advance
 from mmedit_build.errors import UserError
 from tests.evaluation.run.streams.conftest import SMALL
 from tests.evaluation.run.streams.reading import numbers, timeless
-from tests.evaluation.whole import evaluate
+from tests.evaluation.whole import evaluate, rounded
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def test_an_editor_that_does_nothing_is_as_the_unedited_model(experiment: Experi
         assert kept.knows == kept.knew
 
 
-def test_a_stream_of_one_edit_is_that_edit_bit_for_bit(experiment: Experiment) -> None:
+def test_a_stream_of_one_edit_is_that_edit_but_for_rounding(experiment: Experiment) -> None:
     some = change(experiment, "ft", "mend", "rome", "serac", "t-patcher", stream=(1,), orders=1)
     _, *folders = evaluate(some, progress)
     bench = Bench(some, load_model(some), "vqa", load_cases(some.dataset, "vqa"), progress)
@@ -120,7 +121,7 @@ def test_a_stream_of_one_edit_is_that_edit_bit_for_bit(experiment: Experiment) -
         bench.fit(name, editor)
         (single,) = run(bench.judging, editor, [first])
         (checkpoint,), (online,) = numbers(folder)
-        assert checkpoint.retention[0].result == timeless(single)
+        assert rounded(checkpoint.retention[0].result) == asdict(timeless(single))
         assert online.result.probes[0].after == single.probes[0].after
 
 
