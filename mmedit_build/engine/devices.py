@@ -31,7 +31,8 @@ def devices_for(workers: int, given: Sequence[str], named: Sequence[str]) -> Seq
     `named` is where models are told to run: those that are told a certain GPU, or all of them, stay there.
     """
     if given:
-        check_unnamed(named)
+        # All are those that a worker sees.
+        check_unnamed([one for one in named if one != "all"])
     if given or _fixed(named) or all(one == "cpu" for one in named):
         return given
     # Imported here, as commands that start no workers take no torch.

@@ -86,6 +86,7 @@ def test_a_model_that_is_told_its_gpu_stays_there(named: list[str], found: list[
 def test_a_model_cannot_be_told_a_gpu_that_its_worker_does_not_see() -> None:
     with pytest.raises(UserError, match="told to be on 'cuda:1': say auto"):
         devices_for(2, ("cuda:0", "cuda:2"), ["auto", "cuda:1"])
+    assert devices_for(1, ("cuda:0+cuda:1",), ["all"]) == ("cuda:0+cuda:1",)
 
 
 def test_gpus_are_counted_among_those_that_are_to_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
