@@ -7,7 +7,7 @@ from math import ceil, log10
 
 from benchmarks.growth.measuring import Measured
 from evaluation.drawing.markup import Html, join, tag
-from evaluation.drawing.svg import WIDTH, Scale, dot, line, panel, text
+from evaluation.drawing.svg import WIDTH, Scale, dot, line, text
 
 KINDS = {"first": "first run", "again": "all done", "cut": "cut anew"}
 COLORS = {"first": "#1f6f8b", "again": "#c46210", "cut": "#6b4c9a"}
@@ -63,7 +63,7 @@ def _panel(measured: Sequence[Measured], title: str, field: str, most: float) ->
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         parts.append(tag("polyline", points=points, fill="none", stroke=COLORS[kind]))
         parts += [dot(x, y, 3, fill=COLORS[kind]) for x, y in places]
-    return panel(title, BOTTOM + 40, *parts, _names(found, up))
+    return join([text(0, 13, title, "head"), *parts, _names(found, up)])
 
 
 def _names(found: dict[str, list[float]], up: Scale) -> Html:
