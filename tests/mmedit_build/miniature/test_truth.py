@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 from typer.testing import CliRunner
 
+from evaluation.data.dataset import load_cases
 from mmedit_build.api import build
 from mmedit_build.build import Build
 from mmedit_build.console import silent
@@ -55,7 +56,7 @@ def test_python_builds_what_the_commands_build(small: tuple[Work, list[dict[str,
     work, measures, _ = small
     release = build(drawn_anew(load_recipe("miniature"), SEED, TRAIN, VAL), work.folder)
     assert release.edits == len(list(read_rows(work.stage("attach") / ROWS, EditRow)))
-    assert (release.folder / "vqa").is_dir()
+    assert load_cases(str(release.folder), "vqa")
     assert measures
 
 

@@ -25,7 +25,7 @@ PARTS = ("vision", "connector", "language")
 @pytest.fixture
 def unknown(monkeypatch: pytest.MonkeyPatch, zoo: Zoo) -> Callable[[str], MLLM]:
     """Loads checkpoints as if their types had no file."""
-    monkeypatch.setattr("mmedit_build.mllm.loading.FAMILIES", {})
+    monkeypatch.setattr("mmedit_build.mllm.families.FAMILIES", {})
     return lambda name: MLLM.load(zoo(name), device="cpu")
 
 
