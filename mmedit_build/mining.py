@@ -10,6 +10,7 @@ from mmedit_build.build import Build, kept
 from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import Rejected
 from mmedit_build.engine.known import Outcomes
+from mmedit_build.recipe import Endpoint, Recipe
 from mmedit_build.rows import EditRow, Example
 from mmedit_build.sources.reading import read_examples
 from mmedit_build.stages.mine import Mining
@@ -18,6 +19,15 @@ from mmedit_build.stages.select import select, with_spare
 
 WORTH_A_PROCESS = 4096
 """Rows of a round for each process that works on it: one that is started imports and loads all anew."""
+
+WAVES = 40
+"""How many times over a shard fills what a server may have under way: at the end of a shard it idles."""
+
+
+def shard_rows(recipe: Recipe) -> int:
+    """Rows that are asked together: more of a server, whose replies are kept one by one anyway."""
+    base, rows = recipe.base, recipe.mine.shard_rows
+    return max(rows, WAVES * base.concurrency) if isinstance(base, Endpoint) else rows
 
 
 def examples_to_mine(build: Build) -> list[Example]:
@@ -64,7 +74,7 @@ def ask_until_enough(build: Build, stage: Mining, settings: Mapping[str, Any]) -
     def ask(rows: list[Example]) -> Outcomes[EditRow]:
         worth = max(1, (len(rows) - len(tried)) // WORTH_A_PROCESS)
         part = replace(build, most_workers=worth, tried=frozenset(tried))
-        outcomes = part.run("mine", stage, rows, EditRow, settings, config.shard_rows)
+        outcomes = part.run("mine", stage, rows, EditRow, settings, shard_rows(recipe))
         tried.update(row.id for row in rows)
         return outcomes
 
