@@ -36,7 +36,7 @@ from editors.associations.base import AssociationConfig, AssociationEditor
 from editors.associations.layers import LayersConfig, Written, edited_layers
 from editors.associations.moments import Moment
 from editors.associations.nullspace import NullSpace, taken_directions
-from editors.base import Edit, Lift, Model, unwrapped
+from editors.base import Edit, Model, unwrapped
 from editors.growing import Made
 from editors.patches.growing import GrowingPatch, went_on
 from editors.patches.weights import Factors
@@ -76,15 +76,10 @@ class AlphaEdit(AssociationEditor):
         self._spaces = {layer: NullSpace(taken, mllm.device) for layer, taken in kept.items()}
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> GrowingPatch:
-        return self._beside({}, unwrapped(model), [edits])[0]
+        return self.written(unwrapped(model), [edits])[0]
 
-    def plan_each(
-        self,
-        model: Model,
-        wishes: Sequence[Sequence[Edit]],
-        lift: Lift,  # noqa: ARG002  # most of what is asked are prompts of its own
-    ) -> list[GrowingPatch]:
-        return self._beside({}, unwrapped(model), wishes)
+    def written(self, mllm: MLLM, wishes: Sequence[Sequence[Edit]]) -> list[GrowingPatch]:
+        return self._beside({}, mllm, wishes)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> GrowingPatch:
         """The weights move on, and the keys of what was written before are kept."""

@@ -32,7 +32,7 @@ from editors.associations.base import AssociationConfig
 from editors.associations.covariances import CovarianceConfig, CovarianceEditor
 from editors.associations.layers import LayersConfig, Written, edited_layers
 from editors.associations.moments import Covariance
-from editors.base import Edit, Lift, Model, unwrapped
+from editors.base import Edit, Model, unwrapped
 from editors.growing import Made
 from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
@@ -56,17 +56,9 @@ class MEMIT(CovarianceEditor):
         return edited_layers(mllm, self.config)
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
-        return self._written(unwrapped(model), [edits])[0]
+        return self.written(unwrapped(model), [edits])[0]
 
-    def plan_each(
-        self,
-        model: Model,
-        wishes: Sequence[Sequence[Edit]],
-        lift: Lift,  # noqa: ARG002  # most of what is asked are prompts of its own
-    ) -> list[LowRankPatch]:
-        return self._written(unwrapped(model), wishes)
-
-    def _written(self, mllm: MLLM, wishes: Sequence[Sequence[Edit]]) -> list[LowRankPatch]:
+    def written(self, mllm: MLLM, wishes: Sequence[Sequence[Edit]]) -> list[LowRankPatch]:
         def write(layer: int, residuals: Tensor, keys: Tensor) -> Factors:
             return spread(residuals, keys, self.covariance(layer), self.config.weight)
 

@@ -39,7 +39,7 @@ from editors.associations.covariances import CovarianceConfig, CovarianceEditor
 from editors.associations.lookup import Contexts
 from editors.associations.moments import Covariance, in_float64
 from editors.associations.values import learn_values
-from editors.base import Edit, Lift, Model, unwrapped
+from editors.base import Edit, Model, unwrapped
 from editors.growing import Made
 from editors.patches.weights import Factors, LowRankPatch, folded, together
 from mmedit_build.mllm import MLLM
@@ -65,16 +65,10 @@ class ROME(CovarianceEditor):
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch:
         return self._after([], unwrapped(model), edits)
 
-    def plan_each(
-        self,
-        model: Model,
-        wishes: Sequence[Sequence[Edit]],
-        lift: Lift,  # noqa: ARG002  # most of what is asked are prompts of its own
-    ) -> list[LowRankPatch]:
-        mllm = unwrapped(model)
+    def written(self, mllm: MLLM, wishes: Sequence[Sequence[Edit]]) -> list[LowRankPatch]:
         if any(len(edits) > 1 for edits in wishes):
             # Each edit of a wish is written into what those before it left.
-            return [self.plan(model, edits) for edits in wishes]
+            return [self._after([], mllm, edits) for edits in wishes]
         return self._written(mllm, self.contexts(mllm, [edit for (edit,) in wishes]))
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> LowRankPatch:

@@ -30,7 +30,7 @@ from editors.associations.moments import (
     second_moments,
 )
 from editors.associations.values import ValueConfig
-from editors.base import Edit, Model, State, TrainEdit
+from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
 from editors.families import MethodFamily
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
@@ -94,6 +94,18 @@ class AssociationEditor(ABC):
 
     @abstractmethod
     def plan(self, model: Model, edits: Sequence[Edit]) -> LowRankPatch: ...
+
+    def plan_each(
+        self,
+        model: Model,
+        wishes: Sequence[Sequence[Edit]],
+        lift: Lift,  # noqa: ARG002  # most of what is asked are prompts of its own
+    ) -> Sequence[LowRankPatch]:
+        return self.written(unwrapped(model), wishes)
+
+    @abstractmethod
+    def written(self, mllm: MLLM, wishes: Sequence[Sequence[Edit]]) -> Sequence[LowRankPatch]:
+        """What the edits of each wish come to, each wish by itself, in the model as it now is."""
 
     # Learning
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
+from editors import EDITORS
 from evaluation.report.formats import TASK_TITLES, Table, mean, meaning
 from evaluation.report.runs import Run
 from evaluation.results.summary import Measure, estimated
@@ -13,24 +14,15 @@ from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
 
 PAPER_NAMES = {
-    "alphaedit": "AlphaEdit",
-    "calinet": "CaliNET",
-    "dualedit": "DualEdit",
     "ft-dataset": "FT (dataset)",
+    "ft-l": "FT-L",
     "ft-vision": "FT (vision)",
-    "liveedit": "LiveEdit",
-    "lora": "LoRA",
-    "oracle": "Oracle",
-    "remember": "Remember",
-    "scopeedit": "ScopeEdit",
+    "m-ore": "M-ORE",
     "serac-image": "SERAC (image)",
     "t-patcher": "T-Patcher",
-    "ultraedit": "UltraEdit",
     UNEDITED: "Unedited",
-    "visedit": "VisEdit",
 }
-"""How publications write methods that are no abbreviations; those of others keep their names."""
-ABBREVIATIONS = ("ft", "ft-l", "grace", "ike", "ke", "kn", "m-ore", "memit", "mend", "rome", "serac", "wise")
+"""How publications write methods that are not called as their classes here are."""
 IN_A_COLUMN = 4
 """The most columns of numbers with intervals that a column of a page has room for."""
 MISSING = "--"
@@ -109,7 +101,8 @@ def _competes(run: Run) -> bool:
 
 def _paper_name(run: Run) -> str:
     method = run.header.settings.method
-    paper = PAPER_NAMES.get(method, method.upper() if method in ABBREVIATIONS else method)
+    # Those of others keep their names.
+    paper = PAPER_NAMES.get(method) or EDITORS.get(method, method).rpartition(":")[2]
     # Of a method that makes all edits at once, nobody asks how many there were of each task.
     return _tex(paper + ("" if run.whole else run.name.removeprefix(method)))
 

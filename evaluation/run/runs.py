@@ -44,6 +44,7 @@ class Runs:
     progress: Progress
     shared: tuple[str, ...] = ()
     """The methods that go on from the same states, in which the unedited model is asked."""
+    _asked: bool = False
 
     @property
     def wanted(self) -> Sequence[Case]:
@@ -70,16 +71,15 @@ class Runs:
         return given[-1]
 
     def ask_unedited(self) -> None:
-        """Have the unedited model asked whatever methods are compared with."""
-        return self._asked
-
-    @cached_property
-    def _asked(self) -> None:
+        """Have the unedited model asked whatever methods are compared with, once."""
+        if self._asked:
+            return
         total, portions = self._done(Unknown(self.task))
         orders = [Ask(self.task, portion, self.shared) for portion in portions]
         with self.progress(f"{self.task}: asking the unedited model", total) as advance:
             advance(total - sum(len(portion.keys) for portion in portions))
             self.crew.deal(orders, lambda _, number: advance(number))
+        self._asked = True
 
     def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
         """The methods, with how many edits at once, whose results may be added to what stands there."""

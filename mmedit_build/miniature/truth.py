@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from PIL import Image
 
+from mmedit_build.api import run_stages
 from mmedit_build.build import Build, rows_of, stages_of
 from mmedit_build.checkpoints import WEIGHTS
 from mmedit_build.miniature.annotators import SYNONYMS
@@ -28,7 +29,6 @@ from mmedit_build.miniature.world import Scene
 from mmedit_build.recipe import Draw, Recipe
 from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Painting
 from mmedit_build.scoring.vqa import normalize
-from mmedit_build.steps import STEPS
 from mmedit_build.work import Work
 
 Scenes = Mapping[str, Scene]
@@ -49,9 +49,9 @@ def drawn_anew(recipe: Recipe, seed: str, train_images: int, val_images: int) ->
 
 
 def build_all(build: Build) -> None:
-    """Run all stages; what is finished stays."""
-    for stage in stages_of(build.recipe):
-        STEPS[stage](build)
+    """Run all stages that make rows; what is finished stays."""
+    for _ in run_stages(build, stages_of(build.recipe)):
+        """Only the last one matters."""
 
 
 def measure_truth(build: Build) -> list[Measure]:

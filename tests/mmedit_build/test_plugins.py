@@ -14,7 +14,8 @@ from editors.ft import FT
 from evaluation.cli import app
 from mmedit_build import plugins
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.families import known_families
+from mmedit_build.mllm.families.blip2 import Blip2
+from mmedit_build.mllm.loading import _family_class
 
 CODE = """
 from editors.ft import FT, FTConfig
@@ -54,8 +55,10 @@ def test_an_editor_of_another_package_is_one_of_the_methods(install: Install) ->
 
 
 def test_a_family_of_another_package_serves_its_type(install: Install) -> None:
-    install("theirs", "[mmedit.families]\ntheir_vl = a_package_of_theirs:Family\n")
-    assert known_families()["their_vl"] == "a_package_of_theirs:Family"
+    with pytest.raises(UserError, match="a model of type 'their_vl', which the installed transformers"):
+        _family_class("x", "their_vl")
+    install("theirs", "[mmedit.families]\ntheir_vl = mmedit_build.mllm.families.blip2:Blip2\n")
+    assert _family_class("x", "their_vl") is Blip2
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from mmedit_build.services.served.cache import Cache
 
-_keepers: list[Callable[[Path], Cache]] = [Cache]
+_keeper: Callable[[Path], Cache] = Cache
 
 
 def open_cache(path: Path) -> Cache:
     """The cache of that name, wherever it is."""
-    return _keepers[-1](path)
+    return _keeper(path)
 
 
 def keep_replies(keeper: Callable[[Path], Cache]) -> None:
     """From now on, have the caches of this process kept by another one."""
-    _keepers.append(keeper)
+    global _keeper
+    _keeper = keeper
