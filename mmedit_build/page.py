@@ -7,8 +7,8 @@ import hashlib
 from html import escape
 
 BASE_STYLE = """
-:root {
-  color-scheme: light dark;
+:root { color-scheme: light dark; }
+:root, .light {
   --paper: #faf9f6; --card: #ffffff; --ink: #1f2328; --soft: #646a73; --line: #e3e0d8; --track: #ece9e2;
   --never: #b4372d; --fault: #a3640a; --number: #4a6785; --clean: #2c7a4f;
   --never-wash: #f9e9e6; --fault-wash: #f8efdd; --clean-wash: #e6f2ea;

@@ -1,4 +1,9 @@
-"""Where names go beside points, so that they hide neither each other nor the points."""
+"""Where names go beside points, so that they hide neither each other nor the points.
+
+A point that stands by itself has its name beside it. Points that crowd, as good methods do in the corner
+where all scores are 100, have theirs in a column at the right of the plot, one below the other, each with a
+line that leads to its point.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 NEAR = 9.0
-"""Points closer than this share one label."""
+"""Points closer than this crowd."""
 LETTER = 6.4
 """About how wide a letter is."""
 HEIGHT = 14.0
 GAP = 9.0
-AWAY = 4
-"""Lines that a label may be away from its point; a thin line then leads to it."""
-LINE = 30
-"""Letters in a line; a label of many names has several lines."""
-LINES = 4
-"""Names beyond these are counted."""
-HIDDEN = 0.2
-"""How much of a label others may hide; without a better place it is left out, as points tell their names."""
 
 Anchor = Literal["start", "middle", "end"]
 Box = tuple[float, float, float, float]
@@ -35,95 +32,98 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Lines of text; `y` is the first one's baseline."""
+    """The name of a point; `y` is its baseline."""
 
+    point: Point
     x: float
     y: float
     anchor: Anchor
-    lines: tuple[str, ...]
-    leader: Box | None = None
-    """From the point to a label that is not beside it."""
+    aside: bool = False
+    """Whether it stands in the column rather than beside its point."""
 
 
-def place(points: Sequence[Point], area: Box, arms: Sequence[Box] = ()) -> list[Label]:
-    """A label for each group of points, where it hides no point, no other label, and few of the arms; none
-    where that cannot be."""
-    taken = [(5.0, (one.x - 6, one.y - 6, one.x + 6, one.y + 6)) for one in points]
-    taken += [(1.0, arm) for arm in arms]
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where names stand that have no room in the plot; as many as there are, beyond the bottom if need be."""
+
+    x: float
+    top: float
+    bottom: float
+
+
+def place(
+    points: Sequence[Point],
+    area: Box,
+    column: Column,
+    *,
+    arms: Sequence[Box] = (),
+    nameless: Sequence[Point] = (),
+) -> list[Label]:
+    """A label for each point, in its area or in the column.
+
+    Labels hide no point, be it one of the `nameless`, and no other label; of the arms as little as can be.
+    """
+    dots = [(one.x - 6, one.y - 6, one.x + 6, one.y + 6) for one in (*points, *nameless)]
     labels: list[Label] = []
-    boxes: list[Box] = []
-    for group in sorted(_groups(points), key=len, reverse=True):
-        x, y = (sum(values) / len(group) for values in zip(*((one.x, one.y) for one in group), strict=True))
-        candidates = enumerate(_candidates(x, y, _lines([one.name for one in group])))
-        best = min(candidates, key=lambda one: one[0] + _cost(_box(one[1]), taken, area))[1]
-        box = _box(best)
-        if sum(_overlap(box, other) for other in boxes) > HIDDEN * _overlap(box, box):
-            continue
-        taken.append((4.0, box))
-        boxes.append(box)
-        labels.append(best)
-    return labels
-
-
-def _groups(points: Sequence[Point]) -> list[list[Point]]:
-    """Points that are near any other of their group."""
-    groups: list[list[Point]] = []
+    crowd: list[Point] = []
     for point in points:
-        near = [group for group in groups if any(_distance(point, other) < NEAR for other in group)]
-        merged = [other for group in near for other in group] + [point]
-        groups = [group for group in groups if group not in near] + [merged]
-    return groups
-
-
-def _distance(one: Point, other: Point) -> float:
-    return float(((one.x - other.x) ** 2 + (one.y - other.y) ** 2) ** 0.5)
-
-
-def _lines(names: Sequence[str]) -> tuple[str, ...]:
-    lines = [names[0]]
-    for name in names[1:]:
-        longer = f"{lines[-1]}, {name}"
-        if len(longer) <= LINE:
-            lines[-1] = longer
+        taken = [*dots, *map(_box, labels)]
+        free = [one for one in _beside(point) if _is_free(_box(one), taken, area)]
+        if not free or any(_are_near(point, other) for other in (*points, *nameless) if other is not point):
+            crowd.append(point)
         else:
-            lines[-1] += ","
-            lines.append(name)
-    if len(lines) > LINES:
-        shown = sum(line.count(", ") + 1 for line in lines[: LINES - 1])
-        lines[LINES - 1 :] = [f"and {len(names) - shown} more"]
-    return tuple(lines)
+            labels.append(min(free, key=lambda one: sum(_overlap(_box(one), arm) for arm in arms)))
+    # Of points of one height the rightmost comes first: lines that lead down do not cross.
+    crowd.sort(key=lambda one: (one.y, -one.x))
+    places = spread([one.y for one in crowd], column.top, column.bottom, HEIGHT)
+    aside = [Label(one, column.x, y + 4, "start", aside=True) for one, y in zip(crowd, places, strict=True)]
+    return labels + aside
 
 
-def _candidates(x: float, y: float, lines: tuple[str, ...]) -> list[Label]:
-    """Around the point and farther away, the best places first."""
-    tall = HEIGHT * (len(lines) - 1)
-    middle, above, below = y + 4 - tall / 2, y - GAP - 2 - tall, y + GAP + 9
-    sides: tuple[tuple[float, Anchor], ...] = ((0, "middle"), (4, "start"), (-4, "end"))
-    near = [Label(x + GAP, middle, "start", lines), Label(x - GAP, middle, "end", lines)]
-    near += [Label(x + shift, top, anchor, lines) for shift, anchor in sides for top in (above, below)]
-    far = [
-        Label(x + 3 * shift, top, anchor, lines, (x, y, x + 2 * shift, end))
-        for step in range(1, AWAY + 1)
+def spread(places: Sequence[float], top: float, bottom: float, step: float) -> list[float]:
+    """The places, from the top down, moved as far as it takes to keep a step between them.
+
+    Those that would overlap stand evenly around their middle, those that are too many end below the bottom.
+    """
+
+    def start(group: Sequence[float]) -> float:
+        size = step * (len(group) - 1)
+        return max(top, min(sum(group) / len(group) - size / 2, bottom - size))
+
+    groups: list[list[float]] = []
+    for one in places:
+        groups.append([one])
+        while len(groups) > 1 and start(groups[-1]) - start(groups[-2]) < step * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [start(group) + step * number for group in groups for number in range(len(group))]
+
+
+def _are_near(one: Point, other: Point) -> bool:
+    return (one.x - other.x) ** 2 + (one.y - other.y) ** 2 < NEAR**2
+
+
+def _beside(point: Point) -> list[Label]:
+    """Around the point, the best places first."""
+    x, y = point.x, point.y
+    sides: tuple[tuple[float, Anchor], ...] = ((0, "middle"), (-4, "start"), (4, "end"))
+    level = [Label(point, x + GAP, y + 4, "start"), Label(point, x - GAP, y + 4, "end")]
+    return level + [
+        Label(point, x + shift, line, anchor)
         for shift, anchor in sides
-        for top, end in (
-            (below + step * HEIGHT, below + step * HEIGHT - 10),
-            (above - step * HEIGHT, above - step * HEIGHT + tall + 3),
-        )
+        for line in (y - GAP - 2, y + GAP + 9)
     ]
-    return near + far
 
 
 def _box(label: Label) -> Box:
-    width = LETTER * max(map(len, label.lines))
+    width = LETTER * len(label.point.name)
     left = label.x - {"start": 0.0, "middle": width / 2, "end": width}[label.anchor]
     top = label.y - 10
-    return left - 2, top, left + width + 2, top + HEIGHT * len(label.lines)
+    return left - 2, top, left + width + 2, top + HEIGHT
 
 
-def _cost(box: Box, taken: Sequence[tuple[float, Box]], area: Box) -> float:
-    """What is hidden, by its weight; being outside costs most."""
-    outside = (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, area)
-    return 10 * outside + sum(weight * _overlap(box, other) for weight, other in taken)
+def _is_free(box: Box, taken: Sequence[Box], area: Box) -> bool:
+    inside = area[0] <= box[0] and area[1] <= box[1] and box[2] <= area[2] and box[3] <= area[3]
+    return inside and not any(_overlap(box, other) for other in taken)
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -8,7 +8,7 @@ each has a contrast of at least 3 with the page.
 from __future__ import annotations
 
 STYLE = """
-:root {
+:root, .light {
   --m00: #2b5f83; --m01: #1877c8; --m02: #189ac9; --m10: #8f0920; --m11: #c65809; --m12: #db7161;
   --m20: #144310; --m21: #405a43; --m22: #709480; --m30: #652342; --m31: #961870; --m32: #cb289c;
   --m40: #804a04; --m41: #817341; --m42: #ad8b39; --m50: #323886; --m51: #6e3ae9; --m52: #9474fc;
@@ -39,7 +39,16 @@ nav a { padding: 4px 0; }
 th { font-weight: 600; }
 th span, td span { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
 thead th { color: var(--soft); font-size: 13px; vertical-align: bottom; }
-td b { font-weight: 600; }
+td b { font-weight: 700; }
+thead button {
+  all: unset; cursor: pointer; text-align: inherit; font: inherit; color: inherit; display: inline-block;
+}
+thead button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
+thead button:hover, th[aria-sort] button { color: var(--accent); }
+th[aria-sort] button::after { content: "\\2191"; padding-left: 2px; }
+th[aria-sort="descending"] button::after { content: "\\2193"; }
+tr[hidden] { display: none; }
+.sorter { display: none; }
 .swatch { width: 14px; height: 14px; margin: 0 7px -2px 0; }
 .main th, .main td { padding: 9px 5px; }
 .main th:first-child { padding-left: 0; white-space: nowrap; }
@@ -49,7 +58,7 @@ td b { font-weight: 600; }
 .main .group { color: var(--ink); }
 .main .first, .main .group { padding-left: 18px; }
 .family th { padding: 16px 0 4px; color: var(--soft); font-size: 12px; letter-spacing: 0.02em; }
-.main .unedited td b { font-weight: 400; color: var(--soft); }
+.main .unedited td { color: var(--soft); }
 
 .more { margin-top: 16px; }
 summary { cursor: pointer; color: var(--soft); font-size: 14px; padding: 3px 0; width: fit-content; }
@@ -60,6 +69,13 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 
 .plot { margin-top: 40px; }
 .plot figcaption { font-size: 14px; margin: 0 0 14px; max-width: 84ch; }
+.save { margin: 6px 0 0; display: flex; flex-wrap: wrap; gap: 6px 8px; align-items: center; font-size: 13px; }
+.save select { width: auto; max-width: 220px; margin: 0; height: 28px; padding: 2px 6px; font-size: 13px; }
+.save button {
+  font: inherit; color: var(--accent); background: none; border: 1px solid var(--line); border-radius: 6px;
+  padding: 3px 9px; cursor: pointer;
+}
+.aside { position: absolute; left: -9999px; top: 0; width: 1100px; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .panels { gap: 28px 26px; align-items: start; }
 .panels.small { grid-template-columns: repeat(auto-fill, minmax(155px, 1fr)); gap: 18px; }
@@ -82,7 +98,6 @@ svg .value.legacy { fill: var(--soft); }
 .shape.legacy { stroke-dasharray: 3 3; }
 .cross { stroke-width: 1.4; opacity: 0.4; }
 .course { stroke-width: 1.8; opacity: 0.75; } .course.thin { stroke-width: 1; opacity: 0.45; }
-.leader { stroke: var(--soft); stroke-width: 1; }
 .mark { stroke: var(--paper); stroke-width: 1.2; }
 .edit { opacity: 0.5; }
 .pale { opacity: 0.35; }
@@ -159,6 +174,7 @@ small { font-size: 11px; color: var(--soft); white-space: nowrap; }
   .main thead, .costs thead, .settings thead, .answers thead { display: none; }
   .main, .costs, .settings, .answers { display: block; }
   .main tbody, .costs tbody, .settings tbody, .answers tbody { display: block; }
+  .sorter { display: block; margin-top: 14px; }
   .main tr, .costs tr, .settings tr, .answers tr { display: block; padding: 10px 0; }
   .main tr, .costs tr, .settings tr, .answers tr { border-bottom: 1px solid var(--line); }
   .main th, .main td, .costs th, .costs td { padding: 2px 0; border: 0; }
@@ -178,5 +194,5 @@ small { font-size: 11px; color: var(--soft); white-space: nowrap; }
   .answers .before td::before { content: attr(data-label) ": " attr(data-asked); }
   td > div { min-width: 0; }
 }
-@media print { article, .plot, tr { break-inside: avoid; } }
+@media print { .save { display: none; } article, .plot, tr { break-inside: avoid; } }
 """

@@ -9,7 +9,7 @@ from statistics import fmean
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.looks import Looks, make_looks
-from evaluation.report.runs import Run
+from evaluation.report.runs import Run, competes, setup
 from evaluation.results.summary import Estimate, estimated, headline
 from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
@@ -33,7 +33,6 @@ MANY = 16
 """Methods up to which all are shown."""
 FEW = 8
 """Those that are shown first of more than that, if there are no more families."""
-SANITY = "sanity"
 ABOUT = {
     "Rel": "the edited question itself",
     "Rel second": "the fact that is edited along with the image",
@@ -66,6 +65,16 @@ class Board:
 
     def of(self, protocol: ProtocolName, column: str, run: str) -> Estimate | None:
         return self.estimates.get((protocol, column, run))
+
+    def is_best(self, protocol: ProtocolName, column: str, run: Run) -> bool:
+        """Whether no other run on the same questions has a higher number, as it is shown."""
+        rivals = [one for one in self.runs if competes(one) and setup(one) == setup(run)]
+        shown = {
+            one.name: float(percent(found.mean))
+            for one in rivals
+            if (found := self.of(protocol, column, one.name)) is not None
+        }
+        return run.name in shown and shown[run.name] == max(shown.values())
 
     @property
     def columns(self) -> list[str]:
@@ -109,14 +118,10 @@ def _foremost(board: Board) -> frozenset[str]:
     """
     if len(board.edited) <= MANY:
         return frozenset(run.name for run in board.runs)
-    ranked = sorted(filter(_may_lead, board.edited), key=lambda run: _mean(board, run), reverse=True)
+    ranked = sorted(filter(competes, board.runs), key=lambda run: _mean(board, run), reverse=True)
     first = [*{run.family: run for run in reversed(ranked)}.values()]
     chosen = first + [run for run in ranked if run not in first][: max(0, FEW - len(first))]
     return frozenset(run.name for run in [*chosen, *filter(is_unedited, board.runs)])
-
-
-def _may_lead(run: Run) -> bool:
-    return run.family != SANITY and not (run.header.about and run.header.about.leaks)
 
 
 def _mean(board: Board, run: Run) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from evaluation.drawing.labels import spread
 from evaluation.drawing.markup import Html
 from evaluation.drawing.svg import TICKS, Scale, clip_name, line, text
 from evaluation.report.board import in_words
@@ -48,29 +49,7 @@ def names(
 ) -> Iterator[Html]:
     """What runs are called, at the ends of their lines, none over another."""
     order = sorted(((x, height(of.mean), run) for x, of, run in ends), key=lambda one: one[1])
-    for (x, y, run), place in zip(order, spread([y for _, y, _ in order]), strict=True):
+    places = spread([y for _, y, _ in order], TOP, BOTTOM, LINE)
+    for (x, y, run), place in zip(order, places, strict=True):
         yield line(x + 8, y, _NAMES - 4, place, "course thin", stroke=looks[run.name].paint)
         yield text(_NAMES, place + 4, clip_name(called(run), 14), "name")
-
-
-def spread(places: Sequence[float]) -> list[float]:
-    """The places, from the top down, moved as far as it takes to keep a line's height between them.
-
-    Those that would overlap stand evenly around their middle.
-    """
-    groups: list[list[float]] = []
-    for place in places:
-        groups.append([place])
-        while len(groups) > 1 and _top(groups[-1]) - _bottom(groups[-2]) < LINE:
-            groups[-2:] = [groups[-2] + groups[-1]]
-    return [_top(group) + LINE * number for group in groups for number in range(len(group))]
-
-
-def _top(group: Sequence[float]) -> float:
-    middle = sum(group) / len(group)
-    half = LINE * (len(group) - 1) / 2
-    return min(max(middle - half, TOP), BOTTOM - 2 * half)
-
-
-def _bottom(group: Sequence[float]) -> float:
-    return _top(group) + LINE * (len(group) - 1)

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 from editors import EDITORS
 from evaluation.report.formats import TASK_TITLES, Table, mean, meaning
-from evaluation.report.runs import Run
+from evaluation.report.runs import Run, competes
 from evaluation.results.summary import Measure, estimated
 from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
@@ -88,15 +88,10 @@ def _column(runs: Sequence[Run], of: Measure) -> dict[str, str]:
     """The means by name, the best of all methods in bold; one that sees answers is no match for others."""
     found = {_paper_name(run): (run, estimated(run.results, of)) for run in runs}
     means = {name: mean(one, of) for name, (_, one) in found.items() if one is not None}
-    competing = [name for name in means if _competes(found[name][0])]
+    competing = [name for name in means if competes(found[name][0])]
     best = max((float(means[name]) for name in competing), default=None)
     winners = {name for name in competing if float(means[name]) == best}
     return {name: rf"\textbf{{{text}}}" if name in winners else text for name, text in means.items()}
-
-
-def _competes(run: Run) -> bool:
-    about = run.header.about
-    return run.header.settings.method != UNEDITED and not (about and about.leaks)
 
 
 def _paper_name(run: Run) -> str:

@@ -43,6 +43,7 @@ from mmedit_build.store import write_atomic
 
 NAME = "report.html"
 TITLE = "Evaluation of edits"
+MEANS = "Means in percent with 95% intervals over images; the best are bold."
 
 
 def write_page(
@@ -107,7 +108,11 @@ def _contents(boards: Sequence[Board], traces: Sequence[Path]) -> Html:
 def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[StreamRun]) -> Html:
     parts = [
         tag("h2", TASK_TITLES[board.task]),
-        tag("p", f"Means in percent with 95% intervals over images. {lead(board)}".strip(), class_="lead"),
+        tag(
+            "p",
+            f"{MEANS} {lead(board)}".strip(),
+            class_="lead",
+        ),
         warnings(board),
         main_table(board),
         meanings(board),

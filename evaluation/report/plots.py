@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import cos, pi, sin
 
-from evaluation.drawing.labels import HEIGHT, Box, Point, place
+from evaluation.drawing.labels import Box, Column, Label, Point, place
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import (
     Scale,
@@ -20,7 +20,7 @@ from evaluation.drawing.svg import (
 )
 from evaluation.protocols.base import ProtocolName
 from evaluation.report.board import NAMES, Board, in_words, percent
-from evaluation.report.looks import mark
+from evaluation.report.looks import Look, mark
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate
 
@@ -31,9 +31,11 @@ NAME = 14
 """Letters of a method's name that fit beside a bar."""
 BAR = Scale(0, 100, 96, 296)
 """From percent to places along a bar."""
-_X = Scale(0, 100, 40, 328)
+_X = Scale(0, 100, 40, 218)
 _Y = Scale(0, 100, 226, 60)
-_AREA = (30.0, 37.0, 340.0, 230.0)
+_AREA = (30.0, 37.0, 232.0, 230.0)
+_ASIDE = Column(252.0, 40.0, 258.0)
+"""For the names of points that crowd, each behind its point's mark."""
 _SHORT = {"I-Loc": "I-Loc far"}
 
 
@@ -171,7 +173,8 @@ Axis = tuple[ProtocolName, str]
 
 
 def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:
-    points: list[Point] = []
+    points: dict[Point, Look] = {}
+    nameless: list[Point] = []
     arms: list[Box] = []
     crosses: list[str] = []
     marks: list[str] = []
@@ -180,31 +183,39 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
         x, y = board.of(*across, run.name), board.of(*up, run.name)
         if x is None or y is None:
             continue
-        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, 22))
+        look = board.looks[run.name]
+        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, NAME))
         tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
         if run.name not in board.foremost:
-            pale.append(mark(point.x, point.y, board.looks[run.name], tip))
+            nameless.append(point)
+            pale.append(mark(point.x, point.y, look, tip))
             continue
-        points.append(point)
+        points[point] = look
         here = _arms(point, x, y)
         arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
-        crosses += [line(*arm, "cross", stroke=board.looks[run.name].paint) for arm in here]
-        marks.append(mark(point.x, point.y, board.looks[run.name], tip))
-    labels = place(points, _AREA, arms)
-    leaders = [line(*label.leader, "leader") for label in labels if label.leader]
-    names = [
-        text(label.x, label.y + HEIGHT * number, words, "name halo", label.anchor)
-        for label in labels
-        for number, words in enumerate(label.lines)
-    ]
+        crosses += [line(*arm, "cross", stroke=look.paint) for arm in here]
+        marks.append(mark(point.x, point.y, look, tip))
+    labels = place([*points], _AREA, _ASIDE, arms=arms, nameless=nameless)
+    names = [_named(label, points[label.point]) for label in labels]
     axes = [
         text(_X(50), 262, _title(across, diagonal), "axis", "middle"),
         text(0, 29, _title(up, diagonal), "axis"),
     ]
     middle = [line(_X(0), _Y(0), _X(100), _Y(100), "diagonal")] if diagonal else []
     behind = [tag("g", *pale, class_="pale")] if pale else []
-    shown = [*middle, *axes, *behind, *crosses, *leaders, *marks, *names]
-    return panel(title, 268, percent_grid(_X, _Y), *shown)
+    shown = [*middle, *axes, *behind, *crosses, *marks, *names]
+    height = max([268, *(label.y + 8 for label in labels)])
+    return panel(title, height, percent_grid(_X, _Y), *shown)
+
+
+def _named(label: Label, look: Look) -> Html:
+    """A name; one in the column with its point's mark, and a line to the point."""
+    name = text(label.x, label.y, label.point.name, "name halo", label.anchor)
+    if not label.aside:
+        return name
+    left, middle = label.x - 9, label.y - 4
+    leader = line(label.point.x, label.point.y, left - 5, middle, "course thin", stroke=look.paint)
+    return join([leader, mark(left, middle, look, label.point.name), name])
 
 
 def _arms(point: Point, x: Estimate, y: Estimate) -> list[Box]:

@@ -22,6 +22,10 @@ SINGLE = " (single)"
 """What the names of methods that make one edit at a time end with, among those that make several."""
 
 
+SANITY = "sanity"
+"""The family of methods that test the evaluation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One method on one task."""
@@ -144,6 +148,12 @@ def setup(run: Run) -> tuple[str, ...]:
     """What runs share whose edits are the same questions to the same model."""
     settings = run.header.settings
     return (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
+
+
+def competes(run: Run) -> bool:
+    """Whether a run may be the best: it edits, is meant to, and is not shown the answers that are scored."""
+    edits = run.header.settings.method != UNEDITED and run.family != SANITY
+    return edits and not (run.header.about and run.header.about.leaks)
 
 
 def _place(run: Run) -> tuple[bool, int, str, int, str]:

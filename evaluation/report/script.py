@@ -1,8 +1,14 @@
-"""The script of the page: it chooses which edits are shown, and keeps the choice in the page's address."""
+"""The script of the page: it chooses which edits are shown, and keeps the choice in the page's address.
+
+Tables that sort and figures that are saved have scripts of their own, which come after it.
+"""
 
 from __future__ import annotations
 
-SCRIPT = """
+from evaluation.report.saving import SAVING
+from evaluation.report.sorting import SORTING
+
+FILTERS = """
 "use strict";
 const form = document.getElementById("filters");
 const count = document.getElementById("count");
@@ -74,3 +80,5 @@ const linked = recall();
 show();
 if (linked) document.getElementById("cases").scrollIntoView();
 """
+
+SCRIPT = FILTERS + SORTING + SAVING

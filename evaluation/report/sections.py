@@ -77,9 +77,9 @@ def _main_cell(board: Board, protocol: ProtocolName, column: str, run: Run) -> H
         return tag("td", NO_VALUE, data_label=label, class_=_first(column))
     interval = tag("span", f"[{bound(found.low)}, {bound(found.high)}]")
     tip = f"{run.name}, {NAMES[column]}, {protocol}: {in_words(found)} of {found.images} images"
-    return tag(
-        "td", tag("b", percent(found.mean)), interval, data_label=label, title=tip, class_=_first(column)
-    )
+    mean = percent(found.mean)
+    best = tag("b", mean) if board.is_best(protocol, column, run) else mean
+    return tag("td", best, interval, data_label=label, title=tip, class_=_first(column))
 
 
 def _first(column: str) -> str | None:

@@ -21,7 +21,7 @@ from evaluation.report.localities import locality_tables
 from evaluation.report.overview import overview_table
 from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
 from evaluation.report.preset_tables import preset_csv_rows, preset_tables
-from evaluation.report.runs import Run, notes, split
+from evaluation.report.runs import SANITY, Run, notes, split
 from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
 from evaluation.results.batches import differences, estimates
 from evaluation.results.summary import (
@@ -111,7 +111,7 @@ def _papers(runs: dict[Task, list[Run]]) -> Iterator[str]:
     for protocol in PROTOCOLS:
         asked = {
             task: [
-                run for run in of_task if protocol in run.header.settings.protocols and run.family != "sanity"
+                run for run in of_task if protocol in run.header.settings.protocols and run.family != SANITY
             ]
             for task, of_task in shown.items()
         }

@@ -27,7 +27,7 @@ STYLE = """
 svg .cell { font-size: 9.5px; fill: var(--ink); } svg .cell.dark { fill: var(--paper); }
 svg .tiny { font-size: 9px; }
 .advice { margin: 12px 0 0; max-width: 74ch; }
-:root { --heat: #0b5c97; } @media (prefers-color-scheme: dark) { :root { --heat: #6cb8ef; } }
+:root, .light { --heat: #0b5c97; } @media (prefers-color-scheme: dark) { :root { --heat: #6cb8ef; } }
 """
 """For pages; the other colors are those of all pages."""
 _ALONE = """

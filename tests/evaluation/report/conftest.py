@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from evaluation.data.cases import Kind
 from evaluation.protocols.base import ProtocolName
@@ -146,6 +147,45 @@ class Seen:
     dom: str
     log: str
     """With what the page's console was told."""
+
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--disable-sync", "--no-first-run"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A real browser that tests use one after the other."""
+    if BROWSER is None:
+        pytest.skip("no Chromium on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Look(Protocol):
+    def __call__(self, path: Path, **context: Any) -> Page: ...
+
+
+@pytest.fixture
+def look(chromium: Browser) -> Iterator[Look]:
+    """Opens a page of a file, which may say nothing on its console."""
+    said: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def open_page(path: Path, **context: Any) -> Page:
+        contexts.append(chromium.new_context(**context))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for one in contexts:
+        one.close()
+    assert said == []
 
 
 class Browse(Protocol):

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from evaluation.drawing.labels import spread
 from evaluation.report.at_once import at_once
 from evaluation.report.board import make_board
-from evaluation.report.courses import BOTTOM, LINE, TOP, spread
+from evaluation.report.courses import BOTTOM, LINE, TOP
 from evaluation.report.page import render
 from evaluation.report.runs import Run, by_family, split
 from evaluation.report.tables import main_tables, markdown
@@ -118,11 +119,11 @@ def test_numbers_are_told_on_a_logarithmic_scale(make_runs: Any) -> None:
 
 def test_names_at_the_ends_of_lines_do_not_overlap() -> None:
     for places in ([100.0], [40.0] * 5, [32.0] * 14, [222.0] * 3, [50.0, 55.0, 60.0, 150.0, 151.0]):
-        found = spread(places)
+        found = spread(places, TOP, BOTTOM, LINE)
         assert all(low - high >= LINE - 1e-9 for high, low in pairwise(found))
         assert found[0] >= TOP
         assert found[-1] <= BOTTOM
-    assert spread([40.0, 90.0]) == [40.0, 90.0]
+    assert spread([40.0, 90.0], TOP, BOTTOM, LINE) == [40.0, 90.0]
 
 
 def test_page_and_tables_have_all_runs(make_runs: Any) -> None:
