@@ -26,7 +26,7 @@ from mmedit_build.miniature.measure.base import Measure, share
 from mmedit_build.miniature.questions import answer
 from mmedit_build.miniature.sources import Sources
 from mmedit_build.miniature.world import Scene
-from mmedit_build.recipe import Draw, Recipe
+from mmedit_build.recipe import Draw, MineStage, Recipe, Sizes
 from mmedit_build.rows import SPLITS, EditRow, LocalityItem, Painting
 from mmedit_build.scoring.vqa import normalize
 from mmedit_build.work import Work
@@ -42,10 +42,25 @@ QUIZZED = ("quiz", "target_seen")
 
 
 def drawn_anew(recipe: Recipe, seed: str, train_images: int, val_images: int) -> Recipe:
-    """A recipe of the miniature on other drawings; all edits are taken further, as those of tests are few."""
+    """A recipe of the miniature on other drawings, with as many more edits as there are more drawings; all
+    edits are taken further, as those of tests are few."""
     draw = Draw(seed=seed, train_images=train_images, val_images=val_images)
+    assert recipe.draw is not None
+    times = max(1.0, val_images / recipe.draw.val_images)
     extend = recipe.extend and recipe.extend.model_copy(update={"splits": SPLITS})
-    return recipe.model_copy(update={"seed": seed, "draw": draw, "extend": extend})
+    return recipe.model_copy(
+        update={"seed": seed, "draw": draw, "mine": _larger(recipe.mine, times), "extend": extend}
+    )
+
+
+def _larger(stage: MineStage, times: float) -> MineStage:
+    """The same with so many times the edits."""
+    larger = {}
+    for task in ("vqa", "caption"):
+        if (of_task := getattr(stage, task)) is not None:
+            train, test = (round(size * times) for size in (of_task.sizes.train, of_task.sizes.test))
+            larger[task] = of_task.model_copy(update={"sizes": Sizes(train=train, test=test)})
+    return stage.model_copy(update=larger)
 
 
 def build_all(build: Build) -> None:

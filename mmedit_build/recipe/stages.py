@@ -235,6 +235,9 @@ class ExtendStage(Strict):
     """The longest proposal in tokens."""
     answer_tokens: Count = 16
     """The longest answer of the base model in tokens."""
+    least_confidence: float = Field(default=0.25, ge=0, le=1)
+    """How sure the base model must be of the answer in words, by the mean probability of its tokens: what it
+    is less sure of it guesses. One that tells no probabilities is believed."""
     shard_rows: Count = 128
     """Rows that are worked on and saved together."""
 

@@ -16,7 +16,7 @@ from mmedit_build.prompts import prompt_id
 from mmedit_build.recipe import ExtendStage, Local, VisionModel
 from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Portability, Proposal
-from mmedit_build.services.asking import Asker, NoAnswer, Question
+from mmedit_build.services.asking import Answer, Asker, NoAnswer, Question
 from mmedit_build.services.chat import (
     NOT_NUMBERS,
     Chat,
@@ -32,6 +32,7 @@ from mmedit_build.stages.hops import put_in_place, read_hop, refusal
 from mmedit_build.work import Work
 
 UNKNOWN = "the base model does not know it"
+GUESSED = "the base model only guesses it"
 NOT_CHANGED = "the wrong answer leads to the same"
 KNOWN_ALREADY = "the base model says it of the image already"
 REPEATED = "another question has the same answer"
@@ -82,15 +83,21 @@ class Extending:
 
     def _ask_base(self, drafts: Sequence[_Draft]) -> None:
         """From cheap to dear: what the words alone refuse is not asked about the image."""
-        self._ask(drafts, _in_words, lambda right: None if right else UNKNOWN)
-        self._ask(drafts, _with_the_wrong_answer, lambda right: NOT_CHANGED if right else None)
-        self._ask(drafts, self._about_the_image, lambda right: KNOWN_ALREADY if right else None)
+        self._ask(drafts, _in_words, self._unless_known)
+        self._ask(drafts, _with_the_wrong_answer, lambda right, _: NOT_CHANGED if right else None)
+        self._ask(drafts, self._about_the_image, lambda right, _: KNOWN_ALREADY if right else None)
+
+    def _unless_known(self, right: bool, answer: Answer) -> str | None:
+        if not right:
+            return UNKNOWN
+        unsure = answer.confidence is not None and answer.confidence < self.config.least_confidence
+        return GUESSED if unsure else None
 
     def _ask(
         self,
         drafts: Iterable[_Draft],
         question: Callable[[_Draft], Question],
-        verdict: Callable[[bool], str | None],
+        verdict: Callable[[bool, Answer], str | None],
     ) -> None:
         assert self._asker is not None
         still = [draft for draft in drafts if draft.hop.reason is None]
@@ -100,7 +107,7 @@ class Extending:
                 draft.refuse(answer.reason)
                 draft.undecided = True
             else:
-                draft.refuse(verdict(same(answer.text) == same(draft.hop.answer)))
+                draft.refuse(verdict(same(answer.text) == same(draft.hop.answer), answer))
 
     def _about_the_image(self, draft: _Draft) -> Question:
         return Question(self.work.path(draft.edit.image), draft.hop.question)

@@ -110,6 +110,19 @@ def test_what_the_base_model_says_of_the_image_already_tells_nothing(
     assert not outcome.row.portability.hops
 
 
+def test_what_the_base_model_is_less_sure_of_than_asked_is_a_guess(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    work = Work(tmp_path)
+    row = edit(work)
+    for least in (0.0, 0.25):
+        (outcome,) = stage(server, work, [EATS], least_confidence=least)([row])
+        assert isinstance(outcome, EditRow)
+    (outcome,) = stage(server, work, [EATS], least_confidence=1.0)([row])
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "the base model only guesses it"
+
+
 def test_a_silent_server_is_a_failure_and_is_paid_no_second_time(server: ChatServer, tmp_path: Path) -> None:
     work = Work(tmp_path)
     row = edit(work)
