@@ -13,6 +13,7 @@ from mmedit_build.engine.local import HERE
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.recipe_commands import app as recipes
+from mmedit_build.review.command import review
 from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
@@ -125,6 +126,9 @@ def publish(
 _stage("run", "Do all stages in their order.")
 
 
+app.command()(review)
+
+
 @app.command()
 def status(recipe: RecipeName = "miniature", work: WorkFolder = None) -> None:
     """Show how many rows went into each stage, came out, were rejected and why, or failed."""
@@ -178,10 +182,13 @@ def export(
     from mmedit_build.console import show_path
     from mmedit_build.formats.exchange import export_edits
     from mmedit_build.recipe.loading import load_recipe
+    from mmedit_build.review.heeding import heed
 
-    folder = _folder(load_recipe(recipe).name, work)
+    loaded = load_recipe(recipe)
+    folder = _folder(loaded.name, work)
     writers = {"easyedit": export_edits}
-    done = writers[layout](rows_of(folder, folder.finished or "attach"), folder, out)
+    left = heed(rows_of(folder, folder.finished or "attach"), folder, loaded.publish.review)
+    done = writers[layout](left.edits, folder, out)
     typer.echo(f"{sum(done.rows.values())} rows in {len(done.rows)} files, {done.images} images.")
     if done.missing_images:
         typer.echo(f"{done.missing_images} images are named but not there, and were not copied.")

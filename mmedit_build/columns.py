@@ -15,10 +15,13 @@ SOURCE_IMAGE = "image"
 """The column of an image as its source has it, which the licenses of sources may keep out."""
 HOPS = ("portability", "portability_model", "portability_prompt")
 """The columns of what follows from an edit, of datasets whose recipe has the stage extend."""
-OPTIONAL = (SOURCE_IMAGE, *HOPS)
+REVIEW = "review"
+"""The column of what people said about an edit, of datasets that were reviewed."""
+OPTIONAL = (SOURCE_IMAGE, *HOPS, REVIEW)
 
 _TEXT = pa.string()
 _NUMBER = pa.float64()
+_COUNT = pa.int64()
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """An encoded image and the name of its file, as `datasets` keeps images."""
 
@@ -55,6 +58,7 @@ _EDIT = {
     "gain": _IMAGE_ITEMS,
     "portability": _list(relation=_TEXT, question=_TEXT, answers=pa.list_(_TEXT), premise=_TEXT),
     "scores": _list(name=_TEXT, value=_NUMBER),
+    REVIEW: _list(question=_TEXT, id=_TEXT, yes=_COUNT, no=_COUNT, unsure=_COUNT, refused=pa.bool_()),
     "base": _TEXT,
     "rephrase_model": _TEXT,
     "rephrase_prompt": _TEXT,

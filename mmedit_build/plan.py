@@ -16,6 +16,7 @@ from mmedit_build.mining import examples_to_mine, quotas
 from mmedit_build.preflight import pending
 from mmedit_build.publishing import preview
 from mmedit_build.recipe import CaptionSource, Endpoint, Model, QuestionSource, Quiz, VisionModel
+from mmedit_build.review.heeding import heed
 from mmedit_build.rows import EditRow, Example, LocalityItem
 from mmedit_build.services.asking import KIND_OF_TASK, Kind, chat_request, model_name
 from mmedit_build.services.chat import ChatRequest
@@ -202,9 +203,11 @@ def _extend(build: Build) -> list[str]:
 
 def _publish(build: Build) -> list[str]:
     config = build.recipe.publish
-    edits = build.finished()
+    heeded = heed(build.finished(), build.work, config.review)
     images = "with" if config.embed_source_images else "without"
-    lines = [f"writes {len(edits):,} edits, {images} their source images, to {build.work.dataset}."]
+    lines = [f"writes {len(heeded.edits):,} edits, {images} their source images, to {build.work.dataset}."]
+    if refused := heeded.tally.rejected.total():
+        lines.append(f"leaves out {refused:,} edits that people refused.")
     if config.repository is not None:
         tag = f" as {config.tag}" if config.tag else ""
         lines.append(f"sends them to {config.repository}{tag} in one commit.")

@@ -28,6 +28,10 @@ Relation = Literal[
 on another image or on none; the most similar question on its image; and of all that mining asked about other
 images, the nearest and the farthest of what the base model answers right, and of what it answers wrong."""
 
+ReviewQuestion = Literal["failure", "rephrase", "painting", "locality"]
+"""What people judge: whether the answer is wrong and the target right, whether the rephrase asks for the
+same, whether the painting shows the same, and whether the answer of a locality item is right."""
+
 TASKS: tuple[Task, ...] = ("vqa", "caption")
 SPLITS: tuple[Split, ...] = ("train", "test")
 
@@ -181,6 +185,20 @@ class Portability:
         return tuple(one for one in self.candidates if one.reason is None)
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What people say to one question about an edit, or about one of its locality items."""
+
+    question: ReviewQuestion
+    id: str
+    """Of the edit or of the item."""
+    yes: int
+    no: int
+    unsure: int
+    refused: bool
+    """By the rule of the recipe."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditRow(Example):
     """An example that the base model gets wrong, and all that the stages add to it."""
@@ -208,3 +226,5 @@ class EditRow(Example):
     # Not written where there is none: rows of recipes without the stage stay as they were.
     portability: Annotated[Portability | None, Field(exclude_if=lambda held: held is None)] = None
     released: Released = field(default_factory=dict)
+    review: Annotated[tuple[Judged, ...], Field(exclude_if=lambda held: not held)] = ()
+    """What people said about it; on its way into a dataset alone, as they may say more."""

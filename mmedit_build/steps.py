@@ -25,6 +25,7 @@ from mmedit_build.mining import ask_until_enough
 from mmedit_build.prompts import prompt_id
 from mmedit_build.publishing.picture import write_picture
 from mmedit_build.recipe import Endpoint, LocalMLLM, Recipe, VisionModel
+from mmedit_build.review.heeding import heed
 from mmedit_build.rows import EditRow, LocalityItem
 from mmedit_build.scoring.caption import Consensus
 from mmedit_build.scoring.vqa import normalize
@@ -40,7 +41,7 @@ from mmedit_build.stages.rephrase import Rephrasing
 from mmedit_build.stages.select import cut
 from mmedit_build.stages.verdicts import sights
 from mmedit_build.status import summaries
-from mmedit_build.summary import Summary
+from mmedit_build.summary import Summary, summarize
 from mmedit_build.work import Work
 
 KNOWN = "known.jsonl"
@@ -139,7 +140,8 @@ def publish(build: Build) -> Release:
     """Audit the edits, write the dataset, and send it to the Hub if the recipe names a repository."""
     work, config = build.work, build.recipe.publish
     check_chosen(build)
-    edits = build.finished()
+    heeded = heed(build.finished(), work, config.review)
+    edits = heeded.edits
     target = from_edits(str(work.folder), edits, work)
     report = write_audit(target, work.folder / "audit.json", work.folder / "audit.html")
     if wrong := faults(report):
@@ -147,14 +149,17 @@ def publish(build: Build) -> Release:
             f"The build in {work.folder} has {len(wrong)} faults that it must not have, such as {wrong[0]}; "
             f"see {work.folder / 'audit.html'}."
         )
-    counts = {one.stage: _counts(one) for one in summaries(work)}
-    folder = publishing.build_dataset(edits, work, _as_mined(build), counts, _measured(report))
+    stages = [*summaries(work), *([summarize("review", heeded.tally)] if heeded.figures else [])]
+    counts = {one.stage: _counts(one) for one in stages}
+    folder = publishing.build_dataset(
+        edits, work, _as_mined(build), counts, _measured(report), heeded.figures
+    )
     picture = work.folder / "rows.png"
     write_picture(picture, edits, work)
     sent = None
     if config.repository is not None:
         sent = publishing.publish(folder, config.repository, private=config.private, tag=config.tag)
-    return Release(folder, picture, len(edits), sent)
+    return Release(folder, picture, len(edits), sent, heeded.tally.rejected.total())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +170,13 @@ class Release:
     picture: Path
     edits: int
     sent: publishing.Published | None
+    refused: int = 0
+    """Edits that people refused."""
 
     def sentence(self) -> str:
         """What was done, for people."""
-        text = f"publish: {self.edits} edits in {self.folder}, some of them drawn in {self.picture}"
+        refused = f" ({self.refused} that people refused are left out)" if self.refused else ""
+        text = f"publish: {self.edits} edits{refused} in {self.folder}, some of them drawn in {self.picture}"
         if self.sent is None:
             return f"{text}; the recipe names no repository to send them to."
         if not self.sent.changed:

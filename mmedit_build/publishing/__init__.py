@@ -14,6 +14,7 @@ from mmedit_build.publishing.hub import Preview, Published, check_access, previe
 from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.recipe import Recipe
+from mmedit_build.review.figures import Figures
 from mmedit_build.rows import EditRow
 from mmedit_build.store import REMEDY, write_atomic
 from mmedit_build.work import Work
@@ -32,7 +33,14 @@ __all__ = [
 ]
 
 
-def build_dataset(edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: Counts, audit: Audit) -> Path:
+def build_dataset(
+    edits: Sequence[EditRow],
+    work: Work,
+    recipe: Recipe,
+    counts: Counts,
+    audit: Audit,
+    review: Figures | None = None,
+) -> Path:
     """Write the dataset of finished edits into the work folder, checked, whole or not at all.
 
     The same content gives the same bytes, and a dataset that has them already is left as it is.
@@ -44,7 +52,7 @@ def build_dataset(edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: 
     try:
         _clear(fresh)
         _recover(target, old)
-        _write(fresh, edits, work, recipe, counts, audit)
+        _write(fresh, edits, work, recipe, counts, audit, review)
         check_folder(fresh)
         if not _same(fresh, target):
             _swap(fresh, target, old)
@@ -58,16 +66,25 @@ def build_dataset(edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: 
 
 
 def _write(
-    folder: Path, edits: Sequence[EditRow], work: Work, recipe: Recipe, counts: Counts, audit: Audit
+    folder: Path,
+    edits: Sequence[EditRow],
+    work: Work,
+    recipe: Recipe,
+    counts: Counts,
+    audit: Audit,
+    review: Figures | None,
 ) -> None:
     embedded = recipe.publish.embed_source_images
-    extended = recipe.extend is not None
+    extended, reviewed = recipe.extend is not None, review is not None
     tables = make_tables(edits, work)
-    parts = [write_table(table, folder, embedded=embedded, extended=extended) for table in tables]
+    parts = [
+        write_table(table, folder, embedded=embedded, extended=extended, reviewed=reviewed)
+        for table in tables
+    ]
     location = recipe.publish.repository or work.dataset.name
-    card = card_text(Story(edits, recipe, counts, audit, parts, folder, location))
+    card = card_text(Story(edits, recipe, counts, audit, parts, folder, location, review))
     write_atomic(folder / CARD, card.encode())
-    manifest = manifest_text(edits, recipe, counts, audit, parts, read_files(folder))
+    manifest = manifest_text(edits, recipe, counts, audit, parts, read_files(folder), review)
     write_atomic(folder / MANIFEST, manifest.encode())
     write_atomic(folder / CHECKSUMS, checksums(read_files(folder)).encode())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.resources import files
@@ -16,8 +16,11 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from mmedit_build.columns import EDITS
 from mmedit_build.publishing.columns import features
 from mmedit_build.publishing.manifest import Audit, Counts, provenance, row_counts
+from mmedit_build.publishing.markdown import cell, one_line, table
+from mmedit_build.publishing.reviewed import NOT_REVIEWED, reviewed_text
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
+from mmedit_build.review.figures import Figures
 from mmedit_build.rows import EditRow
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -40,6 +43,10 @@ _PORTABILITY_COLUMNS = (
     "the same in words alone: the base model answers it right, and otherwise with `prediction` in the place "
     "of `target`. |"
 )
+_REVIEW_COLUMNS = (
+    "\n| `review` | What people said: by `question` and the `id` of the edit or of its locality item, how "
+    "many say `yes`, `no` or that they cannot tell (`unsure`), and whether that `refused` it. |"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class Story:
     """Where the files of the parts lie."""
     location: str
     """What `load_dataset` is given: the repository, or the name of the folder."""
+    review: Figures | None = None
+    """What people found; None if they were not asked."""
 
 
 def card_text(story: Story) -> str:
@@ -69,20 +78,6 @@ def check_card(text: str) -> None:
     DatasetCard(text).validate(repo_type="dataset")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _cell(value: object) -> str:
-    return _line(str(value)).replace("|", "\\|")
-
-
 def _front_matter(story: Story) -> DatasetCardData:
     configs = list(row_counts(story.parts))
     recipe = story.recipe
@@ -92,7 +87,7 @@ def _front_matter(story: Story) -> DatasetCardData:
         annotations_creators=["machine-generated"],
         size_categories=[_size(len(story.edits))],
         task_categories=[_TASKS[config] for config in EDITS if config in configs],
-        pretty_name=_line(recipe.publish.title),
+        pretty_name=one_line(recipe.publish.title),
         license_name="see-card",
         tags=["knowledge-editing", "multimodal", "synthetic", "mmedit"],
         configs=[_config(config, story.parts, default=config == configs[0]) for config in configs],
@@ -121,6 +116,7 @@ def _info(config: str, story: Story) -> DatasetInfo:
             config,
             embedded=story.recipe.publish.embed_source_images,
             extended=story.recipe.extend is not None,
+            reviewed=story.review is not None,
         ),
         splits=splits,
         config_name=config,
@@ -137,8 +133,8 @@ def _words(story: Story) -> Mapping[str, object]:
     recipe = story.recipe
     embedded = recipe.publish.embed_source_images
     return {
-        "title": _line(recipe.publish.title),
-        "about": _line(recipe.about),
+        "title": one_line(recipe.publish.title),
+        "about": one_line(recipe.about),
         "edits": f"{len(story.edits):,}",
         "base": ", ".join(provenance(story.edits)["base"]),
         "version": metadata.version("mmedit"),
@@ -150,6 +146,8 @@ def _words(story: Story) -> Mapping[str, object]:
         else "The id and the file name of the image in its source. The image itself is not passed on.",
         "portability": _PORTABILITY if recipe.extend else "",
         "portability_columns": _PORTABILITY_COLUMNS if recipe.extend else "",
+        "review_columns": _REVIEW_COLUMNS if story.review else "",
+        "review": reviewed_text(story.review) if story.review else NOT_REVIEWED,
         "provenance": _provenance(story.edits),
         "seed": recipe.seed,
         "stages": _stages_table(story.counts),
@@ -192,7 +190,7 @@ def _provenance(edits: Sequence[EditRow]) -> str:
     }
     facts = provenance(edits)
     return "\n".join(
-        f"| {label} | {_cell(', '.join(facts[name]))} |" for name, label in labels.items() if name in facts
+        f"| {label} | {cell(', '.join(facts[name]))} |" for name, label in labels.items() if name in facts
     )
 
 

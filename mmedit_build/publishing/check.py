@@ -148,7 +148,8 @@ def _place(path: Path) -> tuple[str, str]:
 
 
 def _features(config: str, manifest: dict[str, Any]) -> Features:
-    return features(config, embedded=_embedded(manifest), extended="extend" in manifest["recipe"])
+    extended, reviewed = "extend" in manifest["recipe"], "review" in manifest
+    return features(config, embedded=_embedded(manifest), extended=extended, reviewed=reviewed)
 
 
 def _embedded(manifest: dict[str, Any]) -> bool:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 from datasets import Features, Image
 
-from mmedit_build.columns import COLUMNS, HOPS, IMAGE, SOURCE_IMAGE
+from mmedit_build.columns import COLUMNS, HOPS, IMAGE, REVIEW, SOURCE_IMAGE
 
 
-def features(config: str, *, embedded: bool, extended: bool = False) -> Features:
-    """The columns of a configuration; without embedded source images, those are only named, and what follows
-    from edits has columns only where the stage extend was run."""
-    left_out = {*(() if embedded else (SOURCE_IMAGE,)), *(() if extended else HOPS)}
+def features(config: str, *, embedded: bool, extended: bool = False, reviewed: bool = False) -> Features:
+    """The columns of a configuration; without embedded source images, those are only named. What follows from
+    edits has columns only where the stage extend was run, and what people say where they were asked."""
+    left_out = {
+        *(() if embedded else (SOURCE_IMAGE,)),
+        *(() if extended else HOPS),
+        *(() if reviewed else (REVIEW,)),
+    }
     columns = {name: kind for name, kind in COLUMNS[config].items() if name not in left_out}
     described = Features.from_arrow_schema(pa.schema(list(columns.items())))
     return Features({name: Image() if columns[name] == IMAGE else kind for name, kind in described.items()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypedDict
@@ -11,6 +12,7 @@ from typing import Any, TypedDict
 from mmedit_build.publishing.files import File
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
+from mmedit_build.review.figures import Figures
 from mmedit_build.rows import EditRow
 from mmedit_build.services.served.keys import address
 
@@ -74,6 +76,7 @@ def manifest_text(
     audit: Audit,
     parts: Sequence[Part],
     files: Sequence[File],
+    review: Figures | None = None,
 ) -> str:
     """The manifest as JSON; it depends on the content only, so it holds no time."""
     fields = {
@@ -82,6 +85,7 @@ def manifest_text(
         "provenance": provenance(edits),
         "stages": counts,
         "audit": audit,
+        **({"review": {**asdict(review), "rule": review.rule.model_dump()}} if review else {}),
         "rows": row_counts(parts),
         "files": {file.name: {"sha256": file.sha256, "bytes": file.size} for file in files},
     }

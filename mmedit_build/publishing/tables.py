@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,11 @@ def make_tables(edits: Sequence[EditRow], work: Work) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def write_table(table: Table, folder: Path, *, embedded: bool, extended: bool = False) -> Part:
+def write_table(
+    table: Table, folder: Path, *, embedded: bool, extended: bool = False, reviewed: bool = False
+) -> Part:
     """Write one table below the folder of the dataset, as few files as the largest size allows."""
-    columns = features(table.config, embedded=embedded, extended=extended)
+    columns = features(table.config, embedded=embedded, extended=extended, reviewed=reviewed)
     rows = [{name: row[name] for name in columns} for row in table.rows]
     shards = list(_cut(rows, SHARD_BYTES))
     files: list[str] = []
@@ -136,6 +138,7 @@ def _edit_row(edit: EditRow, work: Work) -> Row:
             for hop in (edit.portability.hops if edit.portability else ())
         ],
         "scores": [{"name": name, "value": value} for name, value in sorted(edit.scores.items())],
+        "review": [asdict(one) for one in edit.review],
         "said_wrong": list(edit.said_wrong),
         "left_out": list(edit.left_out),
         "base": edit.base,

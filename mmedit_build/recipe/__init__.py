@@ -8,7 +8,6 @@ from mmedit_build.recipe.attach import AttachStage, Neighbors, TextEncoder
 from mmedit_build.recipe.fields import Strict
 from mmedit_build.recipe.models import Endpoint, Local, LocalMLLM, Model, Price, VisionModel
 from mmedit_build.recipe.sources import (
-    Added,
     CaptionFiles,
     CaptionSource,
     Draw,
@@ -36,6 +35,7 @@ from mmedit_build.recipe.stages import (
     Quiz,
     RephraseStage,
     Resemblance,
+    Review,
     Similarity,
     Sizes,
 )
@@ -81,7 +81,6 @@ class Recipe(Strict):
 
 
 __all__ = [
-    "Added",
     "AnswersAlike",
     "AttachStage",
     "CaptionFiles",
@@ -114,6 +113,7 @@ __all__ = [
     "Recipe",
     "RephraseStage",
     "Resemblance",
+    "Review",
     "Similarity",
     "Sizes",
     "Sources",

@@ -256,6 +256,16 @@ class License(Strict):
     """Name of the licence, or what is known of it."""
 
 
+class Review(Strict):
+    """What becomes of rows that people refused with `mmedit-build review`."""
+
+    refused_by: Literal["any", "majority", "all"] = "majority"
+    """When an edit or a locality item is refused: one person says no; more say no than yes, so that a tie
+    refuses nothing; or somebody says no and nobody yes. Who cannot tell is not counted."""
+    then: Literal["drop", "mark"] = "drop"
+    """What is refused is left out of the dataset, or stays in it and is marked in the column `review`."""
+
+
 class PublishStage(Strict):
     """Writes the dataset."""
 
@@ -269,5 +279,8 @@ class PublishStage(Strict):
     """Tag of the published commit, such as v1.0."""
     embed_source_images: bool = True
     """False: original images are named by id only, for sources whose images may not be passed on."""
+    # Not written where it is as usual: manifests of builds that nobody reviewed stay as they were.
+    review: Review | None = Field(default=Review(), exclude_if=lambda held: held == Review())
+    """How answers of reviewers count, once there are any. Null: they do not."""
     licenses: tuple[License, ...] = ()
     """Shown on the card."""

@@ -153,12 +153,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 FLAGS += ["--disable-sync", "--no-first-run"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A real browser that tests use one after the other.
-
-    Not for longer than a module: while it is there, so is its event loop, and a thread has one at most.
-    """
+    """A real browser that tests use one after the other."""
     if BROWSER is None:
         pytest.skip("no Chromium on the path")
     with sync_playwright() as playwright:

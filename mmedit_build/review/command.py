@@ -1,0 +1,105 @@
+"""The command `mmedit-build review`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmedit_build.errors import UserError, check_name
+from mmedit_build.pages.serving import PORT
+
+# The libraries that serve and count are imported inside, so that --help answers at once.
+if TYPE_CHECKING:
+    from mmedit_build.rows import EditRow
+    from mmedit_build.work import Work
+
+
+def review(
+    work: Annotated[Path, typer.Argument(help="The work folder of a finished build.")],
+    who: Annotated[str | None, typer.Option(help="Your name; answers are kept under it.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to go through.")] = 100,
+    doubtful: Annotated[
+        bool, typer.Option("--doubtful", help="Those first whose scores only just passed; else drawn by lot.")
+    ] = False,
+    split: Annotated[str | None, typer.Option(help="Only rows of this split, train or test.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 is any free one.")] = PORT,
+    show: Annotated[
+        bool, typer.Option("--show", help="Tell what people found so far, and how far they agree.")
+    ] = False,
+) -> None:
+    """Judge rows one by one in a browser, with the keyboard: what `publish` shall leave out."""
+    from mmedit_build.places import place
+    from mmedit_build.rows import SPLITS
+    from mmedit_build.work import Work
+
+    folder = Work(place(work))
+    edits = _finished(folder)
+    if show:
+        _show(folder, edits)
+        return
+    if who is None:
+        raise UserError("Say who you are with --who NAME, or look at what people found with --show.")
+    if split is not None:
+        check_name("split", split, SPLITS)
+    chosen = [edit for edit in edits if split in (None, edit.split)]
+    _serve(folder, chosen, who, rows, doubtful=doubtful, port=port)
+
+
+def _finished(work: Work) -> list[EditRow]:
+    from mmedit_build.build import rows_of
+
+    if work.finished is None:
+        raise UserError(
+            f"{work.folder} holds no finished edits; give the work folder of a build that has come as far as "
+            "`attach`."
+        )
+    return rows_of(work, work.finished)
+
+
+def _serve(work: Work, edits: list[EditRow], who: str, number: int, *, doubtful: bool, port: int) -> None:
+    from mmedit_build.pages.serving import serve
+    from mmedit_build.review.answers import open_answers
+    from mmedit_build.review.order import bars_of, doubtful_first, drawn
+    from mmedit_build.review.server import app_of
+    from mmedit_build.review.session import Session
+
+    ordered = doubtful_first(edits, bars_of(work)) if doubtful else drawn(edits)
+    with open_answers(work, who) as answers:
+        session = Session(who, ordered[:number], answers, work)
+        serve(app_of(session), port)
+        done = session.state()
+    typer.echo(f"{done['judged']} of {done['rows']} rows are judged; the same command goes on from there.")
+
+
+def _show(work: Work, edits: list[EditRow]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmedit_build.recipe import Review
+    from mmedit_build.review.answers import read_answers
+    from mmedit_build.review.figures import figures
+    from mmedit_build.review.telling import (
+        AGREEMENT,
+        ERRORS,
+        agreement_lines,
+        error_lines,
+        people_lines,
+        rule_text,
+    )
+
+    said = read_answers(work)
+    if not said:
+        raise UserError(f"Nobody has judged a row of {work.folder} yet; begin with --who NAME.")
+    found = figures(edits, said, Review())
+    for title, head, lines in (
+        ("Answers", ("who", "yes", "no", "cannot tell"), people_lines(said)),
+        ("Errors in rows drawn by lot", ERRORS, error_lines(found)),
+        ("Agreement", AGREEMENT, agreement_lines(found)),
+    ):
+        table = Table(*head, title=title, title_justify="left")
+        for line in lines:
+            table.add_row(*line)
+        Console().print(table)
+    typer.echo(f"{rule_text(found.rule)} `publish` goes by what its recipe says of this.")

@@ -1,0 +1,35 @@
+"""The finished edits of a build as reviewers leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmedit_build.build import kept
+from mmedit_build.engine.shards import Tally
+from mmedit_build.recipe import Review
+from mmedit_build.review.answers import read_answers
+from mmedit_build.review.figures import Figures, figures
+from mmedit_build.review.settling import settle
+from mmedit_build.rows import EditRow
+from mmedit_build.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Heeded:
+    """What is left of the edits, how many were left out and why, and the numbers of the review."""
+
+    edits: Sequence[EditRow]
+    tally: Tally
+    figures: Figures | None
+    """None if nobody said anything about them, or it shall not count."""
+
+
+def heed(edits: Sequence[EditRow], work: Work, rule: Review | None) -> Heeded:
+    """Do with the edits of a build what the rule says, whatever answers there are by now."""
+    said = read_answers(work) if rule is not None else {}
+    found = figures(edits, said, rule) if rule is not None else None
+    if rule is None or found is None or not found.rows:
+        return Heeded(edits, Tally().add(edits), None)
+    outcomes = settle(edits, said, rule)
+    return Heeded(list(kept(outcomes)), Tally().add(outcomes), found)

@@ -1,0 +1,117 @@
+"""In which order rows are shown: drawn by lot, or the doubtful ones first.
+
+What was drawn is a sample, and tells about all rows; doubtful rows tell where errors are. A score is near
+its bar as compared with the same score of the other rows, so that cosines and distances of pixels can be
+compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from mmedit_build.engine.settings import MANIFEST, read_settings
+from mmedit_build.files import exists
+from mmedit_build.rows import EditRow
+from mmedit_build.stages.borders import order
+from mmedit_build.work import Work
+
+SEED = "review"
+"""The same for everybody: who compares answers has to judge the same rows."""
+
+Key = tuple[str, str]
+"""A stage and a score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a score had to be at least or, if `most`, at most."""
+
+    stage: str
+    score: str
+    bound: float
+    most: bool = False
+
+    def margin(self, score: float) -> float:
+        return max(0.0, self.bound - score if self.most else score - self.bound)
+
+
+_PLACES: tuple[tuple[Key, tuple[str, ...], float], ...] = (
+    (("mine", "agreement"), ("vqa", "least_agreement"), 1.0),
+    (("rephrase", "similarity"), ("similarity", "least"), 1.0),
+    (("rephrase", "alike"), ("answers_alike", "least"), 1.0),
+    (("imagine", "difference"), ("least_difference",), 1.0),
+    (("imagine", "resemblance"), ("resemblance", "least"), 1.0),
+    (("imagine", "resemblance_gain"), ("resemblance", "most_lost"), -1.0),
+    (("imagine", "quiz"), ("quiz", "least"), 1.0),
+)
+"""Scores, where settings of their stages have the bound, and its sign."""
+
+
+def drawn(edits: Sequence[EditRow]) -> list[EditRow]:
+    """The rows as drawn by lot: whatever number comes first is a sample of all, and of each split."""
+    return sorted(edits, key=lambda edit: order(SEED, edit.id))
+
+
+def doubtful_first(edits: Sequence[EditRow], bars: Sequence[Bar]) -> list[EditRow]:
+    """The rows by how near the nearest of their scores is to its bar; equals as drawn."""
+    doubts = _doubts(edits, bars)
+    return sorted(drawn(edits), key=lambda edit: doubts[edit.id])
+
+
+def bars_of(work: Work) -> list[Bar]:
+    """The bars that the rows of a build have passed, as the settings of its stages say."""
+    stages = {key[0] for key, _, _ in _PLACES}
+    settings = {stage: _settings(work, stage) for stage in stages}
+    bars = [
+        Bar(stage, score, sign * bound)
+        for (stage, score), path, sign in _PLACES
+        if (bound := _at(settings[stage], path)) is not None
+    ]
+    most = _at(settings["mine"], ("vqa", "most_accuracy"))
+    mode = settings["mine"].get("vqa") or {}
+    name = "accuracy_evalai" if mode.get("mode") == "evalai" else "accuracy"
+    return bars if most is None else [*bars, Bar("mine", name, most, most=True)]
+
+
+def _doubts(edits: Sequence[EditRow], bars: Sequence[Bar]) -> dict[str, float]:
+    """By row, the least of its margins, each as a multiple of what is usual. One that is usually zero says
+    nothing."""
+    doubts = {edit.id: math.inf for edit in edits}
+    scores = {edit.id: _scores(edit) for edit in edits}
+    for bar in bars:
+        key = (bar.stage, bar.score)
+        margins = {name: bar.margin(found[key]) for name, found in scores.items() if key in found}
+        usual = median(margins.values()) if margins else 0.0
+        for name, margin in margins.items() if usual > 0 else ():
+            doubts[name] = min(doubts[name], margin / usual)
+    return doubts
+
+
+def _scores(edit: EditRow) -> dict[Key, float]:
+    """What was measured of the answer, the rephrase and the painting that were taken."""
+    found: dict[str, Mapping[str, float]] = {"mine": edit.scores}
+    if edit.rephrase is not None:
+        texts = (one for one in edit.rephrase.candidates if one.reason is None)
+        found["rephrase"] = next((one.scores for one in texts if one.text == edit.rephrase.text), {})
+    if edit.imagined is not None:
+        paintings = (one for one in edit.imagined.candidates if one.reason is None)
+        found["imagine"] = next((one.scores for one in paintings if one.digest == edit.imagined.digest), {})
+    return {(stage, name): score for stage, scores in found.items() for name, score in scores.items()}
+
+
+def _settings(work: Work, stage: str) -> Mapping[str, Any]:
+    """The stage's section of the recipe; nothing of edits that were imported."""
+    folder = work.stage(stage)
+    section = read_settings(folder).get(stage) if exists(folder / MANIFEST) else None
+    return section if isinstance(section, dict) else {}
+
+
+def _at(section: Mapping[str, Any], path: Sequence[str]) -> float | None:
+    value: Any = section
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return float(value) if isinstance(value, int | float) else None
