@@ -8,6 +8,7 @@ from mmedit_build.recipe.attach import AttachStage, Neighbors, TextEncoder
 from mmedit_build.recipe.fields import Strict
 from mmedit_build.recipe.models import Endpoint, Local, LocalMLLM, Model, Price, VisionModel
 from mmedit_build.recipe.sources import (
+    Added,
     CaptionFiles,
     CaptionSource,
     Draw,
@@ -81,6 +82,7 @@ class Recipe(Strict):
 
 
 __all__ = [
+    "Added",
     "AnswersAlike",
     "AttachStage",
     "CaptionFiles",

@@ -26,11 +26,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-def by_kind(default: str) -> Discriminator:
-    """Chooses among sections by their `kind`, which may be left out for the usual one."""
+def by_kind(default: str, *others: str, rest: str | None = None) -> Discriminator:
+    """Chooses among sections by their `kind`, which may be left out for the usual one.
+
+    With `rest`, that is the section of every kind that is none of these.
+    """
 
     def kind(value: Any) -> str:
         found = value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", default)
-        return str(found)
+        return str(found) if rest is None or found in (default, *others) else rest
 
     return Discriminator(kind)

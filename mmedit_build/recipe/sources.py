@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Tag
+from pydantic import ConfigDict, Tag, ValidationError, model_validator
 
+from mmedit_build.errors import UserError, check_name
+from mmedit_build.plugins import added, load
 from mmedit_build.recipe.fields import Count, Strict, by_kind
 
 
@@ -87,13 +89,76 @@ class HubFacts(HubSet):
     """Questions about facts as a dataset on the Hub: nq_open."""
 
 
+class Added(Strict):
+    """A source that an installed package adds. The keys besides `kind` are those of its class."""
+
+    model_config = ConfigDict(extra="allow")
+    gives: ClassVar[str]
+    """What its rows are, which its class has to say, too."""
+
+    kind: str
+    """The name of its entry point in `mmedit.sources`."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Added:
+        try:
+            self.opened()
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(str(step) for step in first["loc"])
+            raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from error
+        except UserError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+        return self
+
+    def opened(self) -> Strict:
+        """An instance of its class with these keys."""
+        known = added("sources")
+        if self.kind not in known:
+            check_name("kind of sources", self.kind, ["files", "file", "hub", *known])
+        of_kind = load(known[self.kind])
+        if not issubclass(of_kind, Strict) or getattr(of_kind, "gives", None) != self.gives:
+            raise UserError(
+                f"{known[self.kind]} gives no {self.gives}: that does a class derived from "
+                f"Own{self.gives.capitalize()} of mmedit_build.sources.own."
+            )
+        return of_kind.model_validate(self.model_extra)
+
+
+class AddedQuestions(Added):
+    """Questions about images that an installed package adds."""
+
+    gives: ClassVar[str] = "questions"
+
+
+class AddedCaptions(Added):
+    """Captions of images that an installed package adds."""
+
+    gives: ClassVar[str] = "captions"
+
+
+class AddedFacts(Added):
+    """Questions about facts that an installed package adds."""
+
+    gives: ClassVar[str] = "facts"
+
+
 QuestionSource = Annotated[
-    Annotated[QuestionFiles, Tag("files")] | Annotated[HubQuestions, Tag("hub")], by_kind("files")
+    Annotated[QuestionFiles, Tag("files")]
+    | Annotated[HubQuestions, Tag("hub")]
+    | Annotated[AddedQuestions, Tag("added")],
+    by_kind("files", "hub", rest="added"),
 ]
 CaptionSource = Annotated[
-    Annotated[CaptionFiles, Tag("files")] | Annotated[HubCaptions, Tag("hub")], by_kind("files")
+    Annotated[CaptionFiles, Tag("files")]
+    | Annotated[HubCaptions, Tag("hub")]
+    | Annotated[AddedCaptions, Tag("added")],
+    by_kind("files", "hub", rest="added"),
 ]
-FactSource = Annotated[Annotated[FactFile, Tag("file")] | Annotated[HubFacts, Tag("hub")], by_kind("file")]
+FactSource = Annotated[
+    Annotated[FactFile, Tag("file")] | Annotated[HubFacts, Tag("hub")] | Annotated[AddedFacts, Tag("added")],
+    by_kind("file", "hub", rest="added"),
+]
 
 
 class Sources(Strict):

@@ -20,9 +20,9 @@ from mmedit_build.sources.layout import Layout, beginning
 class CaptionedImage:
     """One image and what its annotators saw in it."""
 
-    image_id: int
+    image_id: int | str
     subset: str
-    """The part of COCO that the image is of, such as val2014."""
+    """The part of COCO that the image is of, such as val2014; of other sources, what tells theirs apart."""
     image: Path
     captions: tuple[str, ...]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import Sources as Drawn
 from mmedit_build.recipe import (
+    Added,
     CaptionFiles,
     CaptionSource,
     Draw,
@@ -15,7 +16,9 @@ from mmedit_build.recipe import (
     QuestionSource,
 )
 from mmedit_build.sources.hub import look_at
-from mmedit_build.sources.reading import PLACEHOLDER, path_of, placed
+from mmedit_build.sources.own import look_at_own
+from mmedit_build.sources.places import PLACEHOLDER, path_of
+from mmedit_build.sources.reading import placed
 from mmedit_build.work import Work
 
 Source = QuestionSource | CaptionSource | FactSource
@@ -26,7 +29,9 @@ IMAGES = "images"
 
 def look_at_source(source: Source, draw: Draw | None, work: Work) -> None:
     """Refuse a source that is not there and will not be drawn."""
-    if not isinstance(source, FILES):
+    if isinstance(source, Added):
+        look_at_own(source, work)
+    elif not isinstance(source, FILES):
         look_at(placed(source, work))
     for key, text in paths(source).items():
         _look_at_path(key, text, draw, work)
@@ -45,7 +50,9 @@ def paths(source: Source) -> dict[str, str]:
         return {"questions": source.questions, "annotations": source.annotations, IMAGES: source.images}
     if isinstance(source, CaptionFiles):
         return {"annotations": source.annotations, IMAGES: source.images}
-    return {} if isinstance(source, HubFacts) or source.images is None else {IMAGES: source.images}
+    if isinstance(source, Added | HubFacts) or source.images is None:
+        return {}
+    return {IMAGES: source.images}
 
 
 def _look_at_path(key: str, text: str, draw: Draw | None, work: Work) -> None:

@@ -11,6 +11,7 @@ from mmedit_build.engine.base import HasId
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.recipe import (
+    Added,
     CaptionFiles,
     CaptionSource,
     FactFile,
@@ -27,16 +28,15 @@ from mmedit_build.sources.coco import CaptionedImage, read_captions
 from mmedit_build.sources.hub import read_hub_facts
 from mmedit_build.sources.hub_rows import read_hub_captions, read_hub_questions
 from mmedit_build.sources.nq import Fact, read_fact_file
+from mmedit_build.sources.own import read_own_captions, read_own_facts, read_own_questions
 from mmedit_build.sources.pictures import Advance
+from mmedit_build.sources.places import PLACEHOLDER, path_of
 from mmedit_build.sources.vqav2 import VqaQuestion, read_questions
 from mmedit_build.work import Work
 
-PLACEHOLDER = "{sources}"
-"""What stands for the folder of drawn sources in the paths of a recipe."""
-
 Row = TypeVar("Row", bound=HasId)
 Hub = TypeVar("Hub", bound=HubQuestions | HubCaptions | HubFacts)
-Captions = Mapping[tuple[str, int], str]
+Captions = Mapping[tuple[str, int | str], str]
 """One caption of each image, by its subset and id."""
 
 
@@ -103,6 +103,8 @@ class _Reader:
             return read_questions(
                 questions, annotations, self._path(source.images), limit, check_images=False
             )
+        if isinstance(source, Added):
+            return read_own_questions(source, self._work, limit)
         return read_hub_questions(self._placed(source), self._work, limit, self._advance)
 
     def captions(self, sources: Sequence[CaptionSource], limit: int | None) -> list[CaptionedImage]:
@@ -116,11 +118,15 @@ class _Reader:
     def _captions(self, source: CaptionSource, limit: int | None) -> list[CaptionedImage]:
         if isinstance(source, CaptionFiles):
             return read_captions(self._path(source.annotations), self._path(source.images), source.split)
+        if isinstance(source, Added):
+            return read_own_captions(source, self._work)
         return read_hub_captions(self._placed(source), self._work, limit, self._advance)
 
     def facts(self, source: FactSource) -> list[Fact]:
         if isinstance(source, FactFile):
             return read_fact_file(self._path(source.path))
+        if isinstance(source, Added):
+            return read_own_facts(source, self._work)
         return read_hub_facts(self._placed(source))
 
     def question_example(self, row: VqaQuestion, captions: Captions) -> Example:
@@ -178,15 +184,6 @@ def placed(source: Hub, work: Work) -> Hub:
     if images is not None:
         changes["images"] = str(path_of(images, work))
     return cast("Hub", source.model_copy(update=changes))
-
-
-def path_of(text: str, work: Work) -> Path:
-    """What a path of a recipe means for one work folder."""
-    path = Path(text.replace(PLACEHOLDER, str(work.sources)))
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise UserError(f"There is no home folder {path.parts[0]}; give {text} as a whole path.") from error
 
 
 def most_given(answers: Sequence[str]) -> str:

@@ -24,14 +24,14 @@ LEAST_ANSWERS = 4
 class VqaQuestion:
     """One question about one image, with the answers of its annotators."""
 
-    question_id: int
+    question_id: int | str
     image: Path
     question: str
     question_type: str
     answers: tuple[str, ...]
-    image_id: int
+    image_id: int | str
     subset: str
-    """The part of COCO that the image is of, such as val2014."""
+    """The part of COCO that the image is of, such as val2014; of other sources, what tells theirs apart."""
 
 
 # Typed dictionaries, as two million objects of answers would take five times as long to make.
@@ -101,7 +101,7 @@ def read_questions(
     return rows
 
 
-def check_answers(question_id: int, answers: Sequence[str]) -> None:
+def check_answers(question_id: int | str, answers: Sequence[str]) -> None:
     """Refuse a question that has too few answers to judge another one by."""
     if len(answers) < LEAST_ANSWERS:
         raise UserError(

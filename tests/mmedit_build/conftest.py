@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+from mmedit_build import plugins
 from mmedit_build.miniature.sources import write_sources
 from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Portability, Proposal, Rephrase
 from mmedit_build.work import Work
@@ -16,6 +18,26 @@ from mmedit_build.work import Work
 
 class MakeEdit(Protocol):
     def __call__(self, number: int = 42, **changes: Any) -> EditRow: ...
+
+
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Puts a package with these entry points where Python finds installed ones; its modules lie in the
+    folder of the test."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def installed(name: str, points: str) -> None:
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(points)
+        plugins.added.cache_clear()
+
+    yield installed
+    plugins.added.cache_clear()
 
 
 FACT = LocalityItem(

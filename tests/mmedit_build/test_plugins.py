@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from editors import editor_class, known_editors, load_editor
 from editors.ft import FT
 from evaluation.cli import app
-from mmedit_build import plugins
 from mmedit_build.errors import UserError
 from mmedit_build.mllm.families.blip2 import Blip2
 from mmedit_build.mllm.loading import _family_class
+from tests.mmedit_build.conftest import Install
 
 CODE = """
 from editors.ft import FT, FTConfig
@@ -23,24 +23,13 @@ from editors.ft import FT, FTConfig
 class Theirs(FT):
     \"\"\"Fine-tuning of somebody else.\"\"\"
 """
-Install = Callable[[str, str], None]
 
 
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Puts a package with these entry points where Python finds installed ones."""
+@pytest.fixture(autouse=True)
+def _their_code(tmp_path: Path) -> Iterator[None]:
+    """What the packages that tests install have as their module."""
     (tmp_path / "a_package_of_theirs.py").write_text(CODE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def installed(name: str, points: str) -> None:
-        folder = tmp_path / f"{name}-1.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (folder / "entry_points.txt").write_text(points)
-        plugins.added.cache_clear()
-
-    yield installed
-    plugins.added.cache_clear()
+    yield
     sys.modules.pop("a_package_of_theirs", None)
 
 

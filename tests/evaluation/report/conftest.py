@@ -153,9 +153,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 FLAGS += ["--disable-sync", "--no-first-run"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A real browser that tests use one after the other."""
+    """A real browser that tests use one after the other.
+
+    Not for longer than a module: while it is there, so is its event loop, and a thread has one at most.
+    """
     if BROWSER is None:
         pytest.skip("no Chromium on the path")
     with sync_playwright() as playwright:

@@ -195,7 +195,7 @@ def test_karpathys_captions_are_joined_with_a_folder(
 
 def test_one_row_for_each_caption(tmp_path: Path, drawn: Sources, captioned: list[CaptionedImage]) -> None:
     rows = [
-        {**karpathy_row(row), "sentences": {"raw": caption}, "image": embedded(drawn, row.image_id)}
+        {**karpathy_row(row), "sentences": {"raw": caption}, "image": embedded(drawn, int(row.image_id))}
         for row in captioned
         for caption in row.captions
     ]
@@ -211,7 +211,7 @@ def test_one_row_for_each_image_and_a_limit_on_what_is_written(
     rows = [
         {
             "question_id": row.image.name,
-            "image": embedded(drawn, row.image_id),
+            "image": embedded(drawn, int(row.image_id)),
             "question": "Please carefully observe the image and come up with a caption for the image",
             "answer": list(row.captions),
             "id": row.image_id,
@@ -225,4 +225,4 @@ def test_one_row_for_each_image_and_a_limit_on_what_is_written(
     assert [row.captions for row in found] == [row.captions for row in captioned]
     assert {row.subset for row in found} == {"val2017"}
     assert [row.image.is_file() for row in found] == [True, True] + [False] * (len(found) - 2)
-    assert found[0].image.name == image_name("val2017", captioned[0].image_id)
+    assert found[0].image.name == image_name("val2017", int(captioned[0].image_id))
