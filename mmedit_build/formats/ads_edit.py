@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from mmedit_build.formats.base import Format, Keys
+from mmedit_build.formats.mmedit import EXAMPLE
 from mmedit_build.formats.rows import ReleasedRow
 
 
@@ -57,4 +58,9 @@ def _one(shown: object) -> str:
     return only if isinstance(only, str) else ""
 
 
-ADS_EDIT = Format("ADS-Edit", frozenset({"image_type", "data_type"}), _read)
+ADS_EDIT = Format(
+    "ADS-Edit",
+    frozenset({"image_type", "data_type"}),
+    _read,
+    {"image_type": "single", **{key: text for key, text in EXAMPLE.items() if key != "pred"}},
+)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from mmedit_build.formats.base import Format, Keys
-from mmedit_build.formats.mmedit import MMEditKeys
+from mmedit_build.formats.mmedit import EXAMPLE, MMEditKeys
 from mmedit_build.formats.rows import Hop, ReleasedRow, Second
 
 _LEVEL = "Text Level:"
@@ -78,4 +78,12 @@ def _words(query: str) -> str:
     return "" if words == "None" else words
 
 
-CCKEB = Format("CCKEB", frozenset({"textual_edit", "src_q", "rephrase_q", "m_loc_q_q"}), _read)
+_TEXTUAL = {"src": "Who makes it?", "pred": ["Audi"], "alt": ["Skoda"], "rephrase": "Who is its maker?"}
+_TEXTUAL |= {"loc": "who wrote hamlet", "loc_ans": "William Shakespeare"}
+_PORT = {"Question": "Where is it made?", "Answer": "Czechia", "Query": "Text Level: Where is Skoda?"}
+CCKEB = Format(
+    "CCKEB",
+    frozenset({"textual_edit", "src_q", "rephrase_q", "m_loc_q_q"}),
+    _read,
+    {**EXAMPLE, "textual_edit": _TEXTUAL, "port_new": [{"port_type": "comp", "Q&A": _PORT}]},
+)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmedit_build.formats.base import Format, Keys
+from mmedit_build.formats.mmedit import EXAMPLE
 from mmedit_build.formats.rows import Asked, ReleasedRow
 
 FILES = ("train_data.json", "test_data.json")
@@ -40,4 +41,13 @@ def _read(source: Mapping[str, Any]) -> ReleasedRow:
     )
 
 
-FGVEDIT = Format("FGVEdit", frozenset({"fg_gen_q", "fg_gen_a", "fg_loc_q", "fg_loc_a"}), _read)
+FGVEDIT = Format(
+    "FGVEdit",
+    frozenset({"fg_gen_q", "fg_gen_a", "fg_loc_q", "fg_loc_a"}),
+    _read,
+    {
+        **{key: EXAMPLE[key] for key in ("src", "rephrase", "alt", "image", "loc", "loc_ans")},
+        **{"fg_gen_q": "Is the car red?", "fg_gen_a": "yes"},
+        **{"fg_loc_q": "How many wheels are there?", "fg_loc_a": "4"},
+    },
+)

@@ -41,7 +41,7 @@ def read_rows(path: Path) -> list[ReleasedRow]:
     """The rows of one file; what its format has and they do not is told by row and key."""
     content = read_json(path, "check its path, and copy or download it again")
     if not isinstance(content, list):
-        raise UserError(f"{path} is not a list of rows; give a file like MMEdit's vqa_eval.json.")
+        raise UserError(f"{path} is not a list of rows; give a file in the format of {MMEDIT.shown}.")
     keys = {key for source in content if isinstance(source, dict) for key in source}
     known = next((one for one in FORMATS if one.marks & keys), MMEDIT)
     return [known.row(source, place(path, number)) for number, source in enumerate(content, start=1)]

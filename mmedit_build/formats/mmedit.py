@@ -42,4 +42,17 @@ def _read(source: Mapping[str, Any]) -> ReleasedRow:
     return ReleasedRow(**MMEditKeys.model_validate(source).texts(), source=source)
 
 
-MMEDIT = Format("MMEdit's vqa_eval.json", frozenset(), _read)
+EXAMPLE = {
+    "src": "What color is the car?",
+    "pred": "blue",
+    "rephrase": "Which color does the car have?",
+    "alt": "red",
+    "image": "val2014/COCO_val2014_000000000042.jpg",
+    "image_rephrase": "val2014_image_rephrase/COCO_val2014_000000000042.png",
+    "loc": "nq question: who wrote hamlet",
+    "loc_ans": "William Shakespeare",
+    "m_loc": "val2014/COCO_val2014_000000000007.jpg",
+    "m_loc_q": "What is this tool for?",
+    "m_loc_a": "digging",
+}
+MMEDIT = Format("MMEdit's vqa_eval.json", frozenset(), _read, EXAMPLE)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mmedit_build.formats.base import Format, Keys
-from mmedit_build.formats.mmedit import MMEditKeys
+from mmedit_build.formats.mmedit import EXAMPLE, MMEditKeys
 from mmedit_build.formats.rows import STEPS, Hop, ReleasedRow, Second
 
 FILES = ("train.json", "eval.json", "eval_multihop.json")
@@ -72,4 +72,5 @@ def port(hop: Hop) -> dict[str, Any]:
     return {"port_type": hop.steps, "Q&A": {"Question": hop.question, "Answer": hop.answer}}
 
 
-VLKEB = Format("VLKEB", frozenset({"port_new"}), _read)
+_PORT = port(Hop(STEPS[0], "Who makes this car?", "Skoda"))
+VLKEB = Format("VLKEB", frozenset({"port_new"}), _read, {**EXAMPLE, "port_new": [_PORT]})

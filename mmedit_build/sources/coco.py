@@ -74,8 +74,8 @@ KARPATHY = Layout(
 
 def read_captions(annotations: Path, images: Path, split: str | None = None) -> list[CaptionedImage]:
     """The images that have captions, in the order of the file; `split` is one of Karpathy's."""
-    # Karpathy calls ids of COCO by this name to tell them from ids of his own; the official file has no such.
-    if b'"cocoid"' in beginning(annotations, "captions"):
+    # Both are names of Karpathy's, who has files of other images than COCO's, too; those have no `cocoid`.
+    if any(name in beginning(annotations, "captions") for name in (b'"cocoid"', b'"sentences"')):
         rows = _of_karpathy(KARPATHY.load(annotations), annotations, images, split)
     elif split is not None:
         raise UserError(

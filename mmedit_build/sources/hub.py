@@ -19,13 +19,19 @@ from mmedit_build.sources.nq import Fact, fact, with_answers
 
 Row = Mapping[str, Any]
 BATCH = 1000
+FACT = '{"question": "who wrote hamlet", "answer": ["William Shakespeare"]}'
+"""What a row of facts looks like."""
 
 
 class Table:
-    """One split of a dataset, whose rows are read from disk as they are wanted."""
+    """One split of a dataset, whose rows are read from disk as they are wanted.
 
-    def __init__(self, source: HubSet) -> None:
+    `like` is a row as it should be, for sentences about those that are not.
+    """
+
+    def __init__(self, source: HubSet, like: str) -> None:
         self.name = f"The dataset {source.dataset} (split {source.split})"
+        self._remedy = f"give a dataset with rows like {like}, or official files"
         self._rows = _open(source)
         self.columns: tuple[str, ...] = tuple(self._rows.column_names)
 
@@ -39,7 +45,7 @@ class Table:
         if found is None:
             raise UserError(
                 f"{self.name} has no column {' or '.join(names)}, only {', '.join(self.columns)}; "
-                "give a dataset that has it, or official files."
+                f"{self._remedy}."
             )
         return found
 
@@ -73,37 +79,46 @@ class Table:
         try:
             return int(row[column])
         except (TypeError, ValueError) as error:
-            raise UserError(
-                f"{self.name} has {short(row[column])} in the column {column}, where numbers are expected; "
-                "give another dataset."
-            ) from error
+            raise self._wrong(row, column, "numbers are") from error
 
     def text(self, row: Row, column: str) -> str:
         """A text."""
         value = row[column]
         if not isinstance(value, str):
-            raise UserError(
-                f"{self.name} has {short(value)} in the column {column}, where text is expected; "
-                "give another dataset."
-            )
+            raise self._wrong(row, column, "text is")
         return value
+
+    def texts(self, row: Row, column: str, field: str) -> list[str]:
+        """A text or a list of them, or of records with a field that holds them; none where nothing stands."""
+        try:
+            return texts(row[column], field)
+        except TypeError as error:
+            raise self._wrong(row, column, "text is") from error
+
+    def _wrong(self, row: Row, column: str, expected: str) -> UserError:
+        return UserError(
+            f"{self.name} has {short(row[column])} in the column {column}, where {expected} expected; "
+            f"{self._remedy}."
+        )
 
 
 def texts(value: Any, field: str) -> list[str]:
-    """The texts of a cell: a text or a list of them, or of records with a field that holds them."""
+    """The texts of a cell, whose records have them in a field; a TypeError for what is no text."""
     if isinstance(value, dict):
         return texts(value.get(field), field)
     if isinstance(value, list):
         return [text for part in value for text in texts(part, field)]
-    return [value] if isinstance(value, str) else []
+    if not isinstance(value, str | None):
+        raise TypeError
+    return [] if value is None else [value]
 
 
 def read_hub_facts(source: HubSet) -> list[Fact]:
     """Facts in the columns of nq_open."""
-    table = Table(source)
+    table = Table(source, FACT)
     question, answer = table.need("question"), table.need("answer", "answers")
     facts = [
-        fact(f"{source.split}/{place}", table.text(row, question), texts(row[answer], "text"))
+        fact(f"{source.split}/{place}", table.text(row, question), table.texts(row, answer, "text"))
         for place, row in enumerate(table.rows([question, answer]))
     ]
     return with_answers(facts, table.name)

@@ -15,18 +15,26 @@ from pathlib import Path
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import HubCaptions, HubQuestions
 from mmedit_build.sources.coco import CaptionedImage, tidy
-from mmedit_build.sources.hub import Row, Table, texts
+from mmedit_build.sources.hub import Row, Table
 from mmedit_build.sources.images import subset_of
 from mmedit_build.sources.pictures import Advance, Pictures
 from mmedit_build.sources.vqav2 import VqaQuestion, check_answers
 from mmedit_build.work import Work
+
+QUESTION = (
+    '{"question_id": 420, "image_id": 42, "question": "Is it?", "question_type": "is it", '
+    '"answers": ["yes", "yes", "yes", "no"], "image": the bytes of a file}'
+)
+"""What a row of questions looks like."""
+CAPTION = '{"cocoid": 42, "sentences": ["A cat.", "A red cat."], "image": the bytes of a file}'
+"""What a row of captions looks like."""
 
 
 def read_hub_questions(
     source: HubQuestions, work: Work, limit: int | None = None, advance: Advance | None = None
 ) -> list[VqaQuestion]:
     """The first `limit` questions; `advance` is told of each image that is written to a file."""
-    table = Table(source)
+    table = Table(source, QUESTION)
     columns = [table.need(name) for name in ("question_id", "question", "question_type", "answers")]
     image_id = table.choose("image_id")
     pictures = Pictures(table, source, work)
@@ -46,7 +54,7 @@ def _image_of(question_id: int) -> int:
 
 def _question(table: Table, row: Row, image: Path, image_id: int, subset: str) -> VqaQuestion:
     question_id = table.number(row, "question_id")
-    answers = tuple(texts(row["answers"], "answer"))
+    answers = tuple(table.texts(row, "answers", "answer"))
     if not answers:
         raise UserError(
             f"{table.name} has no answers to question {question_id}; give a split whose answers are public."
@@ -67,7 +75,7 @@ def read_hub_captions(
     source: HubCaptions, work: Work, limit: int | None = None, advance: Advance | None = None
 ) -> list[CaptionedImage]:
     """All images that have captions; only those of the first `limit` are written to files."""
-    table = Table(source)
+    table = Table(source, CAPTION)
     id_column, caption_column = table.need("cocoid", "id"), table.need("sentences", "answer")
     name_column = table.choose("filename", "file_name")
     pictures = Pictures(table, source, work)
@@ -77,10 +85,12 @@ def read_hub_captions(
     for place, row in enumerate(table.rows(columns)):
         name = table.text(row, name_column) if name_column else ""
         key = (subset_of(name, source.subset), table.number(row, id_column))
-        captions.setdefault(key, []).extend(texts(row[caption_column], "raw"))
+        captions.setdefault(key, []).extend(table.texts(row, caption_column, "raw"))
         if key not in images:
             images[key] = pictures.place(place, *key, name)
     found = [CaptionedImage(key[1], key[0], images[key], tidy(told)) for key, told in captions.items()]
     rows = [row for row in found if row.captions]
+    if not rows:
+        raise UserError(f"{table.name} holds no captions; give another split, or another dataset.")
     pictures.write((row.image for row in rows[:limit]), advance)
     return rows

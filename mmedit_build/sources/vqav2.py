@@ -71,7 +71,8 @@ QUESTIONS = Layout(
 ANNOTATIONS = Layout(
     _AnnotationsFile,
     "VQAv2 annotations",
-    '{"annotations": [{"question_id": 420, "question_type": "is it", "answers": ["yes", "yes"]}]}',
+    '{"annotations": [{"question_id": 420, "question_type": "is it", '
+    '"answers": ["yes", "yes", "yes", "no"]}]}',
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import HubFacts
-from mmedit_build.sources.hub import Table, read_hub_facts, texts
+from mmedit_build.sources.hub import FACT, Table, read_hub_facts, texts
 
 pytestmark = pytest.mark.usefixtures("_own_cache")
 
@@ -39,7 +39,7 @@ def test_facts_are_read_as_they_are(tmp_path: Path) -> None:
 def test_an_unknown_schema_is_told_with_the_columns_found_and_wanted(tmp_path: Path) -> None:
     source = facts(tmp_path / "nq_open", ["who"], [["me"]])
     with pytest.raises(UserError, match=r"has no column cocoid or id, only question, answer; .*"):
-        Table(source).need("cocoid", "id")
+        Table(source, FACT).need("cocoid", "id")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(
 ) -> None:
     source = facts(tmp_path / "nq_open", ["who"], [["me"]]).model_copy(update=change)
     with pytest.raises(UserError, match=f"Cannot load the dataset .*{reason}") as caught:
-        Table(source)
+        Table(source, FACT)
     assert "\n" not in str(caught.value)
 
 
@@ -64,7 +64,7 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
     (path,) = Path(source.dataset).iterdir()
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(UserError, match="Cannot load the dataset"):
-        Table(source)
+        Table(source, FACT)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,17 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
         ({"raw": ["a", "b"], "tokens": [["x"]]}, ["a", "b"]),
         ({"raw": "a", "tokens": ["x"]}, ["a"]),
         (None, []),
-        ([None, 3], []),
+        ([None, {"tokens": 3}], []),
     ],
 )
 def test_texts_are_found_in_all_layouts(cell: object, found: list[str]) -> None:
     assert texts(cell, "raw") == found
+
+
+@pytest.mark.parametrize("cell", [3, [None, 3], [{"raw": 3}]])
+def test_what_is_no_text_is_refused(cell: object) -> None:
+    with pytest.raises(TypeError):
+        texts(cell, "raw")
 
 
 def test_text_that_is_none_is_told(tmp_path: Path) -> None:

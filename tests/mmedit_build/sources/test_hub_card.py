@@ -10,7 +10,7 @@ import yaml
 
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import HubFacts
-from mmedit_build.sources.hub import Table
+from mmedit_build.sources.hub import read_hub_facts
 from mmedit_build.sources.hub_card import check_card
 
 
@@ -37,7 +37,7 @@ PLACES = (
 def test_files_elsewhere_are_refused(tmp_path: Path, settings: Any, name: str) -> None:
     card(tmp_path, settings, name)
     with pytest.raises(UserError, match=rf"{name} names the data file .*, which is not in the folder"):
-        Table(HubFacts(kind="hub", dataset=str(tmp_path)))
+        read_hub_facts(HubFacts(kind="hub", dataset=str(tmp_path)))
 
 
 def test_files_beside_the_card_are_its_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import HubQuestions
 from mmedit_build.sources.hub import Table
+from mmedit_build.sources.hub_rows import QUESTION
 from mmedit_build.sources.pictures import Pictures, slug
 from mmedit_build.work import Work
 
@@ -40,7 +41,7 @@ def saved(folder: Path, *images: dict[str, Any] | None) -> HubQuestions:
 
 
 def pictures(source: HubQuestions, folder: Path) -> Pictures:
-    return Pictures(Table(source), source, Work(folder))
+    return Pictures(Table(source, QUESTION), source, Work(folder))
 
 
 def test_bytes_are_written_as_they_are_and_what_is_missing_stays_missing(
