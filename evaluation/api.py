@@ -32,9 +32,9 @@ class Results:
     runs: Mapping[Task, Sequence[Run]]
 
     @classmethod
-    def read(cls, *folders: Path) -> Results:
+    def read(cls, *folders: str | Path) -> Results:
         """What `mmedit-eval` wrote."""
-        return cls(find_runs(folders))
+        return cls(find_runs([Path(folder) for folder in folders]))
 
     def scores(self) -> pd.DataFrame:
         """Means with their intervals: a row for each task, method and measure."""

@@ -60,7 +60,7 @@ def test_results_come_as_objects_and_as_frames(results: Results, tmp_path: Path)
     asked = probes[(probes.run == "oracle") & (probes.kind == "reliability")]
     assert list(asked["after"]) == list(asked["target"])
     assert set(asked["legacy_exact_match"]) == {1.0}
-    again = Results.read(tmp_path / "out").probes()
+    again = Results.read(str(tmp_path / "out")).probes()
     assert again.equals(probes)
 
 
