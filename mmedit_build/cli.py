@@ -13,7 +13,7 @@ from mmedit_build.engine.local import HERE
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.recipe_commands import app as recipes
-from mmedit_build.review.command import review
+from mmedit_build.review.cli import review
 from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.

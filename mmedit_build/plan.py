@@ -207,7 +207,7 @@ def _publish(build: Build) -> list[str]:
     images = "with" if config.embed_source_images else "without"
     lines = [f"writes {len(heeded.edits):,} edits, {images} their source images, to {build.work.dataset}."]
     if refused := heeded.tally.rejected.total():
-        lines.append(f"leaves out {refused:,} edits that people refused.")
+        lines.append(f"leaves out what people refused: {refused:,} of {heeded.tally.total:,} edits.")
     if config.repository is not None:
         tag = f" as {config.tag}" if config.tag else ""
         lines.append(f"sends them to {config.repository}{tag} in one commit.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from mmedit_build.rows import EditRow, LocalityItem, ReviewQuestion
@@ -26,9 +26,9 @@ class Asked:
     item: LocalityItem | None = None
 
 
-def asked_of(edit: EditRow) -> list[Asked]:
-    """All that is asked about a row, in the order in which people see it."""
-    return list(_asked(edit))
+def asked_of(edit: EditRow, questions: Collection[ReviewQuestion] = QUESTIONS) -> list[Asked]:
+    """What is asked about a row, in the order in which people see it."""
+    return [one for one in _asked(edit) if one.question in questions]
 
 
 def _asked(edit: EditRow) -> Iterator[Asked]:

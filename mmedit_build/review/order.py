@@ -8,14 +8,15 @@ compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from mmedit_build.engine.settings import MANIFEST, read_settings
 from mmedit_build.files import exists
-from mmedit_build.rows import EditRow
+from mmedit_build.review.asked import QUESTIONS
+from mmedit_build.rows import EditRow, ReviewQuestion
 from mmedit_build.stages.borders import order
 from mmedit_build.work import Work
 
@@ -51,6 +52,10 @@ _PLACES: tuple[tuple[Key, tuple[str, ...], float], ...] = (
 """Scores, where settings of their stages have the bound, and its sign."""
 
 
+_ABOUT: dict[str, ReviewQuestion] = {"mine": "failure", "rephrase": "rephrase", "imagine": "painting"}
+"""The question by which people judge what a stage did."""
+
+
 def drawn(edits: Sequence[EditRow]) -> list[EditRow]:
     """The rows as drawn by lot: whatever number comes first is a sample of all, and of each split."""
     return sorted(edits, key=lambda edit: order(SEED, edit.id))
@@ -62,10 +67,12 @@ def doubtful_first(edits: Sequence[EditRow], bars: Sequence[Bar]) -> list[EditRo
     return sorted(drawn(edits), key=lambda edit: doubts[edit.id])
 
 
-def bars_of(work: Work) -> list[Bar]:
-    """The bars that the rows of a build have passed, as the settings of its stages say."""
-    stages = {key[0] for key, _, _ in _PLACES}
-    settings = {stage: _settings(work, stage) for stage in stages}
+def bars_of(work: Work, questions: Collection[ReviewQuestion] = QUESTIONS) -> list[Bar]:
+    """The bars that the rows of a build have passed, as the settings of its stages say, of those stages about
+    which something is asked."""
+    settings = {
+        stage: _settings(work, stage) if question in questions else {} for stage, question in _ABOUT.items()
+    }
     bars = [
         Bar(stage, score, sign * bound)
         for (stage, score), path, sign in _PLACES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import PIL.Image
@@ -11,8 +11,8 @@ import PIL.Image
 from mmedit_build.errors import UserError
 from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
 from mmedit_build.review.answers import Answer, Answers
-from mmedit_build.review.asked import Asked, asked_of
-from mmedit_build.rows import EditRow
+from mmedit_build.review.asked import QUESTIONS, Asked, asked_of
+from mmedit_build.rows import EditRow, ReviewQuestion
 from mmedit_build.work import Work
 
 BROWSERS = ("JPEG", "PNG", "WEBP", "GIF")
@@ -23,10 +23,17 @@ Json = dict[str, Any]
 class Session:
     """Rows in the order in which they are shown, and the answers of one person."""
 
-    def __init__(self, who: str, rows: Sequence[EditRow], answers: Answers, work: Work) -> None:
+    def __init__(
+        self,
+        who: str,
+        rows: Sequence[EditRow],
+        answers: Answers,
+        work: Work,
+        questions: Collection[ReviewQuestion] = QUESTIONS,
+    ) -> None:
         self.who = who
         self._rows, self._answers, self._work = rows, answers, work
-        self._asked = [asked_of(row) for row in rows]
+        self._asked = [asked_of(row, questions) for row in rows]
         # What stands in several rows is asked about once, in the first of them.
         self._places = {
             one.of: (place, number, one)

@@ -16,7 +16,7 @@ AGREEMENT = ("question", "judged by several", "all say the same", "Krippendorff'
 _MEANING: dict[ReviewQuestion, str] = {
     "failure": "the model's answer is wrong, and the target right",
     "rephrase": "the rephrase asks for the same",
-    "painting": "the painting shows the same: the target is right about it as well",
+    "painting": "the target is right about the painting as well",
     "locality": "the answer of a locality item is right",
 }
 _RULE = {

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,8 @@ from mmedit_build.mining import examples_to_mine
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Draw, Recipe, Sizes
 from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.review.answers import open_answers
+from mmedit_build.review.asked import asked_of
 from mmedit_build.rows import SPLITS, EditRow
 from mmedit_build.stages import rounds
 from mmedit_build.status import summaries
@@ -284,6 +287,39 @@ def test_a_painted_image_that_was_damaged_is_told_and_painted_again(built: Build
     for step in STEPS.values():
         step(again)
     assert contents(again.work) == contents(built.work)
+
+
+def test_what_people_refused_is_not_published_and_comes_back_when_they_take_it_back(
+    built: Build, tmp_path: Path
+) -> None:
+    work = Work(tmp_path / "copy")
+    shutil.copytree(built.work.folder, work.folder)
+    build, whole = Build(built.recipe, work, silent), contents(work)
+    edits = build.finished()
+    with open_answers(work, "ada") as answers:
+        for edit in edits:
+            for asked in asked_of(edit):
+                refused = edit == edits[0] and asked.question == "painting"
+                answers.give(asked, "no" if refused else "yes")
+    assert f"publish: leaves out what people refused: 1 of {len(edits)} edits." in plan(build, "publish")
+    assert (
+        f"publish: {len(edits) - 1} edits (1 that people refused are left out)" in publish(build).sentence()
+    )
+    manifest = json.loads((work.dataset / "manifest.json").read_text())
+    assert manifest["stages"]["review"]["rejected"] == {"review: painting": 1}
+    assert (manifest["review"]["people"], manifest["review"]["rows"]) == (1, len(edits))
+    ids = {row["id"] for task in manifest["rows"] if task in ("vqa", "caption") for row in _all(work, task)}
+    assert ids == {edit.id for edit in edits[1:]}
+    with open_answers(work, "ada") as answers:
+        while answers.undo():
+            """Until nothing is said any more."""
+    publish(build)
+    assert contents(work) == whole
+
+
+def _all(work: Work, task: str) -> list[Any]:
+    tables = load_dataset(str(work.dataset), task, cache_dir=str(work.folder.parent / "cache"))
+    return [row for table in tables.values() for row in table.remove_columns(["image", "image_rephrase"])]
 
 
 def test_a_build_with_a_fault_is_not_published(built: Build, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
 const ASKED = {
   failure: ["Is the model wrong, and the target right?", "As far as the picture tells."],
   rephrase: ["Does the rephrase ask for the same?", "Whoever answers one rightly answers the other."],
-  painting: ["Does the painting show the same?", "The target has to be right about it, too."],
+  painting: ["Is the target right about the painting, too?", "What it shows besides may differ."],
   locality: ["Is this answer right?", "A question whose answer an edit shall not change."],
 };
 const ANSWERS = { y: "yes", n: "no", u: "unsure" };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +17,11 @@ from mmedit_build.miniature.grammar import parse, same, say
 from mmedit_build.miniature.questions import answer, askable
 from mmedit_build.miniature.world import BACKGROUNDS, Scene, scenes
 from mmedit_build.review.answers import Answer, open_answers
-from mmedit_build.review.asked import Asked, asked_of
+from mmedit_build.review.asked import QUESTIONS, Asked, asked_of
 from mmedit_build.review.order import drawn
 from mmedit_build.review.server import app_of
 from mmedit_build.review.session import Session
-from mmedit_build.rows import EditRow, Locality
+from mmedit_build.rows import EditRow, Locality, ReviewQuestion
 from mmedit_build.work import ROWS, Work
 from tests.mmedit_build.conftest import MakeEdit
 from tests.serving import running
@@ -137,9 +137,11 @@ def _draw(found: Drawn) -> None:
 
 
 @contextmanager
-def reviewing(build: Drawn, who: str = "ada", rows: int = 100) -> Iterator[int]:
+def reviewing(
+    build: Drawn, who: str = "ada", rows: int = 100, questions: Collection[ReviewQuestion] = QUESTIONS
+) -> Iterator[int]:
     """The page of somebody's review, served as the command serves it; its port."""
     with open_answers(build.work, who) as answers:
-        session = Session(who, drawn(build.edits)[:rows], answers, build.work)
+        session = Session(who, drawn(build.edits)[:rows], answers, build.work, questions)
         with running(app_of(session)) as port:
             yield port

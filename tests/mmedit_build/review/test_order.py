@@ -80,6 +80,7 @@ def test_bars_are_those_that_the_build_was_begun_with(tmp_path: Path) -> None:
         Bar("imagine", "resemblance", 0.6),
         Bar("imagine", "resemblance_gain", -0.05),
     }
+    assert bars_of(work, ["rephrase", "locality"]) == [Bar("rephrase", "alike", 0.5)]
 
 
 def test_margins_are_on_the_side_that_passes() -> None:

@@ -81,7 +81,7 @@ def test_each_question_shows_what_it_is_about(page: Page, make_drawn: MakeDrawn)
         for question, shown, pictures in (
             ("Is the model wrong, and the target right?", edit.target, ["image"]),
             ("Does the rephrase ask for the same?", edit.rephrase.text, ["image"]),
-            ("Does the painting show the same?", edit.target, ["image", "painting"]),
+            ("Is the target right about the painting, too?", edit.target, ["image", "painting"]),
             ("Is this answer right?", edit.locality.image[0].answer, ["3"]),
         ):
             expect(page.locator("#asked")).to_have_text(question)
@@ -125,7 +125,7 @@ def test_answers_are_undone_and_changed_and_one_goes_on_where_one_stopped(
         press(page, "y")
         progress(page, 1, 3)
         page.locator("#steps button").nth(2).click()
-        expect(page.locator("#asked")).to_have_text("Does the painting show the same?")
+        expect(page.locator("#asked")).to_have_text("Is the target right about the painting, too?")
         page.keyboard.press("ArrowLeft")
         expect(page.locator("#name")).to_contain_text("Row 1 of 3")
 

@@ -47,6 +47,16 @@ def test_what_is_answered_is_on_disk_and_the_next_row_follows(make_drawn: MakeDr
         assert told(port, "/api/state")["next"] == 0
 
 
+def test_only_some_questions_are_asked(make_drawn: MakeDrawn) -> None:
+    build = make_drawn(2)
+    with reviewing(build, questions=("painting", "rephrase")) as port:
+        asked = told(port, "/api/rows/0")["asked"]
+        assert [one["question"] for one in asked] == ["rephrase", "painting"]
+        for one in asked:
+            state = told(port, "/api/answers", {"of": one["of"], "answer": "no"})
+    assert (state["judged"], state["next"]) == (1, 1)
+
+
 def test_what_others_say_is_told_to_nobody(make_drawn: MakeDrawn) -> None:
     build = make_drawn(2)
     with reviewing(build, "ada") as ada, reviewing(build, "ben") as ben:

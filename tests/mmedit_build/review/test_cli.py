@@ -50,6 +50,10 @@ def test_what_people_found_is_shown(make_drawn: MakeDrawn, monkeypatch: pytest.M
         (["--show"], "Nobody has judged a row"),
         (["--who", "../ada"], "cannot be a name of a reviewer"),
         (["--who", "ada", "--split", "tset"], "There is no split 'tset'; did you mean 'test'?"),
+        (
+            ["--who", "ada", "--ask", "failure,paint"],
+            "There is no question of a review 'paint'; did you mean",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(make_drawn: MakeDrawn, arguments: list[str], sentence: str) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmedit_build.errors import UserError, check_name
-from mmedit_build.pages.serving import PORT
+from mmedit_build.pages.serving import PORT, serve
 
 # The libraries that serve and count are imported inside, so that --help answers at once.
 if TYPE_CHECKING:
-    from mmedit_build.rows import EditRow
+    from mmedit_build.rows import EditRow, ReviewQuestion
     from mmedit_build.work import Work
 
 
@@ -24,6 +24,9 @@ def review(
         bool, typer.Option("--doubtful", help="Those first whose scores only just passed; else drawn by lot.")
     ] = False,
     split: Annotated[str | None, typer.Option(help="Only rows of this split, train or test.")] = None,
+    ask: Annotated[
+        str | None, typer.Option(help="Only some of the questions: failure, rephrase, painting, locality.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 is any free one.")] = PORT,
     show: Annotated[
         bool, typer.Option("--show", help="Tell what people found so far, and how far they agree.")
@@ -31,6 +34,11 @@ def review(
 ) -> None:
     """Judge rows one by one in a browser, with the keyboard: what `publish` shall leave out."""
     from mmedit_build.places import place
+    from mmedit_build.review.answers import open_answers
+    from mmedit_build.review.asked import asked_of
+    from mmedit_build.review.order import bars_of, doubtful_first, drawn
+    from mmedit_build.review.server import app_of
+    from mmedit_build.review.session import Session
     from mmedit_build.rows import SPLITS
     from mmedit_build.work import Work
 
@@ -43,8 +51,24 @@ def review(
         raise UserError("Say who you are with --who NAME, or look at what people found with --show.")
     if split is not None:
         check_name("split", split, SPLITS)
-    chosen = [edit for edit in edits if split in (None, edit.split)]
-    _serve(folder, chosen, who, rows, doubtful=doubtful, port=port)
+    questions = _questions(ask)
+    chosen = [edit for edit in edits if split in (None, edit.split) and asked_of(edit, questions)]
+    ordered = doubtful_first(chosen, bars_of(folder, questions)) if doubtful else drawn(chosen)
+    with open_answers(folder, who) as answers:
+        session = Session(who, ordered[:rows], answers, folder, questions)
+        serve(app_of(session), port)
+        done = session.state()
+    typer.echo(f"{done['judged']} of {done['rows']} rows are judged; the same command goes on from there.")
+
+
+def _questions(ask: str | None) -> tuple[ReviewQuestion, ...]:
+    """The questions that are named, in their usual order."""
+    from mmedit_build.review.asked import QUESTIONS
+
+    named = QUESTIONS if ask is None else tuple(name.strip() for name in ask.split(","))
+    for name in named:
+        check_name("question of a review", name, QUESTIONS)
+    return tuple(question for question in QUESTIONS if question in named)
 
 
 def _finished(work: Work) -> list[EditRow]:
@@ -56,21 +80,6 @@ def _finished(work: Work) -> list[EditRow]:
             "`attach`."
         )
     return rows_of(work, work.finished)
-
-
-def _serve(work: Work, edits: list[EditRow], who: str, number: int, *, doubtful: bool, port: int) -> None:
-    from mmedit_build.pages.serving import serve
-    from mmedit_build.review.answers import open_answers
-    from mmedit_build.review.order import bars_of, doubtful_first, drawn
-    from mmedit_build.review.server import app_of
-    from mmedit_build.review.session import Session
-
-    ordered = doubtful_first(edits, bars_of(work)) if doubtful else drawn(edits)
-    with open_answers(work, who) as answers:
-        session = Session(who, ordered[:number], answers, work)
-        serve(app_of(session), port)
-        done = session.state()
-    typer.echo(f"{done['judged']} of {done['rows']} rows are judged; the same command goes on from there.")
 
 
 def _show(work: Work, edits: list[EditRow]) -> None:
