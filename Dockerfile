@@ -2,6 +2,9 @@
 # docker build -t mmedit --build-arg BASE=nvidia/cuda:12.6.3-runtime-ubuntu24.04 .
 # docker run --rm -v "$PWD/work:/work" mmedit mmedit-build run miniature --work /work/miniature
 #
+# Without a daemon: buildah bud --isolation chroot --storage-driver vfs -t mmedit .
+#
+# BASE is any Debian or Ubuntu that has Python 3.11 or newer.
 # TORCH is what pip is given besides the version, such as the index of a build for processors alone, which is
 # smaller by some gigabytes: --build-arg TORCH="--index-url ...", as PyTorch's page on installing has it.
 ARG BASE=python:3.11-slim
@@ -15,7 +18,7 @@ ENV PATH=/opt/mmedit/bin:$PATH
 
 WORKDIR /src
 COPY constraints.txt pyproject.toml README.md LICENSE ./
-RUN pip install --no-cache-dir ${TORCH} "$(grep '^torch==' constraints.txt)"
+RUN pip install --no-cache-dir ${TORCH} -c constraints.txt torch
 COPY editors editors
 COPY evaluation evaluation
 COPY mmedit_build mmedit_build

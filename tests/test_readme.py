@@ -1,4 +1,4 @@
-"""What the README promises, tried: its Python runs, its commands and files exist."""
+"""What README and tutorial promise, tried: Python runs, recipes load, commands and files exist."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 import evaluation.cli
 import mmedit_build.cli
+from mmedit_build.recipe.loading import load_recipe
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 APPS = {"mmedit-build": mmedit_build.cli.app, "mmedit-eval": evaluation.cli.app}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
-    lines = "".join(blocks("sh")).replace("\\\n", " ").splitlines()
+def commands(page: str = README) -> list[str]:
+    lines = "".join(blocks("sh", page)).replace("\\\n", " ").splitlines()
     return [line for line in lines if line.strip()]
 
 
@@ -37,15 +40,28 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert done.stdout == "['red']\n"
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("mmedit-")])
+@pytest.mark.parametrize(
+    "line", [line for page in (README, TUTORIAL) for line in commands(page) if line.startswith("mmedit-")]
+)
 def test_each_command_and_its_options_exist(line: str) -> None:
-    program, name, *arguments = shlex.split(line)
-    group = typer.main.get_command(APPS[program])
-    # The options of mmedit-eval itself come without the name of a command.
-    command = group if name.startswith("--") else group.get_command(None, name)  # type: ignore[attr-defined]
-    assert command is not None
+    program, *arguments = shlex.split(line)
+    command: Any = typer.main.get_command(APPS[program])
+    # The options of mmedit-eval itself come without the name of a command; others have commands of their own.
+    while hasattr(command, "get_command") and not arguments[0].startswith("--"):
+        command = command.get_command(None, arguments.pop(0))
+        assert command is not None
     known = {option for parameter in command.params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("--")} <= known
+
+
+def test_the_recipe_of_the_tutorial_is_one(tmp_path: Path) -> None:
+    (text,) = blocks("yaml", TUTORIAL)
+    (tmp_path / "mine.yaml").write_text(text)
+    recipe = load_recipe(str(tmp_path / "mine.yaml"))
+    assert recipe.mine.vqa is not None
+    assert (recipe.mine.vqa.sizes.train, recipe.mine.vqa.sizes.test) == (800, 200)
+    # Edits are mined with as many to spare as the page reckons with.
+    assert recipe.mine.spare == 0.5
 
 
 def test_make_demo_runs_the_commands_of_the_readme() -> None:
