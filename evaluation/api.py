@@ -14,8 +14,10 @@ from evaluation.actions import experiment_of
 from evaluation.data.dataset import load_cases
 from evaluation.data.probes import train_edit
 from evaluation.report.flat import flat_table
+from evaluation.report.numbers import SCORE_COLUMNS, score_rows
 from evaluation.report.runs import Run, find_runs
-from evaluation.report.tables import SCORE_COLUMNS, score_rows
+from evaluation.report.seeds import CSV_COLUMNS as SEED_COLUMNS
+from evaluation.report.seeds import csv_rows
 from evaluation.run.evaluate import evaluate as run_experiment
 from mmedit_build.console import progress
 from mmedit_build.mllm import MLLM
@@ -43,6 +45,13 @@ class Results:
 
         rows = score_rows({task: list(of_task) for task, of_task in self.runs.items()})
         return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+    def seeds(self) -> pd.DataFrame:
+        """Means of what was run with several seeds, with their standard deviations between seeds."""
+        import pandas as pd
+
+        rows = [row for task, of_task in self.runs.items() for row in csv_rows(task, of_task)]
+        return pd.DataFrame(rows, columns=list(SEED_COLUMNS))
 
     def probes(self) -> pd.DataFrame:
         """Everything that was asked and answered: a row for each probe of each edit of each method."""

@@ -22,6 +22,7 @@ from evaluation.options import (
     PartNames,
     Precision,
     Seed,
+    Seeds,
     Stream,
     TaskName,
     Template,
@@ -78,6 +79,7 @@ def evaluate(
     dtype: Precision = None,
     template: Template = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Queries at a time.", show_default="32")
     ] = None,
@@ -116,6 +118,7 @@ def evaluate(
         "dtype": dtype,
         "template": template,
         "seed": seed,
+        "seeds": seeds,
         "batch_size": batch_size,
         "cache": cache,
     }
@@ -138,6 +141,7 @@ def fit(
     dtype: Precision = None,
     template: Template = None,
     seed: Seed = None,
+    seeds: Seeds = None,
     cache: Cache = None,
 ) -> None:
     """Train the editors of methods that learn; otherwise that is done when they are first used."""
@@ -151,6 +155,7 @@ def fit(
         "dtype": dtype,
         "template": template,
         "seed": seed,
+        "seeds": seeds,
         "cache": cache,
     }
     with resumable():

@@ -74,6 +74,12 @@ Seed = Annotated[
     int | None,
     typer.Option(help="Of whatever methods draw, unless their options name one.", show_default="0"),
 ]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        help="Several seeds (a comma list): all is run with each, and reports take the runs together.",
+    ),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

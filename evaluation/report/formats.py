@@ -31,12 +31,7 @@ def cell(found: Estimate | None, of: Measure) -> str:
     if found is None:
         return NO_VALUE
     low, high = (number(one, of) for one in (found.low, found.high))
-    return f"{mean(found, of)} [{low}, {high}]"
-
-
-def mean(found: Estimate, of: Measure) -> str:
-    """A mean without its interval."""
-    return number(found.mean, of)
+    return f"{number(found.mean, of)} [{low}, {high}]"
 
 
 def number(found: float, of: Measure) -> str:

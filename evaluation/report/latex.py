@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from editors import EDITORS
-from evaluation.report.formats import TASK_TITLES, Table, mean, meaning
-from evaluation.report.runs import Run, competes
-from evaluation.results.summary import Measure, estimated
+from evaluation.report.formats import TASK_TITLES, Table, meaning, number
+from evaluation.report.runs import competes
+from evaluation.report.seeds import Group, several
+from evaluation.results.seeds import OverSeeds
+from evaluation.results.summary import Measure
 from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
 
@@ -26,27 +28,31 @@ PAPER_NAMES = {
 IN_A_COLUMN = 4
 """The most columns of numbers with intervals that a column of a page has room for."""
 MISSING = "--"
+SPREAD = "Where there are several seeds, their mean and standard deviation."
 FITTING = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Makes smaller what is too wide, and nothing else."""
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
-_TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}"}
+_TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}", "±": r"$\pm$"}
 Columns = Mapping[str, Measure]
 """What is in a table of means, by title."""
 
 
-def paper_tables(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) -> list[str]:
-    """The means of a protocol, whose columns are given: all tasks side by side, and each by itself."""
+def paper_tables(groups: Mapping[Task, Sequence[Group]], columns: Mapping[Task, Columns]) -> list[str]:
+    """The means of a protocol, whose columns are given: all tasks side by side, and each by itself.
+
+    A setting with several seeds is one row, of their means and standard deviations.
+    """
     together = [list(columns)] if len(columns) > 1 else []
     return [
-        _means({task: runs[task] for task in tasks}, {task: columns[task] for task in tasks})
+        _means({task: groups[task] for task in tasks}, {task: columns[task] for task in tasks})
         for tasks in (*together, *([task] for task in columns))
     ]
 
 
-def _means(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) -> str:
+def _means(groups: Mapping[Task, Sequence[Group]], columns: Mapping[Task, Columns]) -> str:
     """Rows are methods; columns those of each task, one after the other."""
-    cells = {name: [name] for of_task in runs.values() for name in map(_paper_name, of_task)}
-    for task, of_task in runs.items():
+    cells = {name: [name] for of_task in groups.values() for name in map(_paper_name, of_task)}
+    for task, of_task in groups.items():
         for of in columns[task].values():
             found = _column(of_task, of)
             for name, row in cells.items():
@@ -54,9 +60,10 @@ def _means(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) 
     titles = ["Method", *(title for of_task in columns.values() for title in of_task)]
     (protocol,) = {of.protocol for of_task in columns.values() for of in of_task.values()}
     names = " and ".join(TASK_TITLES[task] for task in columns)
+    spread = f" {SPREAD}" if any(map(several, groups.values())) else ""
     return _environment(
         "table*" if len(columns) > 1 else "table",
-        caption=f"{names}, {protocol} protocol. {_meanings(columns)}",
+        caption=f"{names}, {protocol} protocol. {_meanings(columns)}{spread}",
         label="-".join(["mmedit", protocol, *columns]),
         columns=f"l{'r' * (len(titles) - 1)}",
         lines=[
@@ -84,22 +91,29 @@ def _meanings(columns: Mapping[Task, Columns]) -> str:
     return " ".join(f"{TASK_TITLES[task]}: {text}." for task, text in told.items())
 
 
-def _column(runs: Sequence[Run], of: Measure) -> dict[str, str]:
+def _column(groups: Sequence[Group], of: Measure) -> dict[str, str]:
     """The means by name, the best of all methods in bold; one that sees answers is no match for others."""
-    found = {_paper_name(run): (run, estimated(run.results, of)) for run in runs}
-    means = {name: mean(one, of) for name, (_, one) in found.items() if one is not None}
-    competing = [name for name in means if competes(found[name][0])]
+    found = {_paper_name(group): (group, one) for group in groups if (one := group.of(of)) is not None}
+    means = {name: number(one.estimate.mean, of) for name, (_, one) in found.items()}
+    competing = [name for name in means if competes(found[name][0].runs[0])]
     best = max((float(means[name]) for name in competing), default=None)
     winners = {name for name in competing if float(means[name]) == best}
-    return {name: rf"\textbf{{{text}}}" if name in winners else text for name, text in means.items()}
+    bold = {name: rf"\textbf{{{text}}}" if name in winners else text for name, text in means.items()}
+    return {name: text + _deviation(found[name][1], of) for name, text in bold.items()}
 
 
-def _paper_name(run: Run) -> str:
+def _deviation(one: OverSeeds, of: Measure) -> str:
+    """Smaller, as it is no number to compare."""
+    return "" if one.deviation is None else rf"{{\scriptsize\,$\pm$\,{number(one.deviation, of)}}}"
+
+
+def _paper_name(group: Group) -> str:
+    run = group.runs[0]
     method = run.header.settings.method
     # Those of others keep their names.
     paper = PAPER_NAMES.get(method) or EDITORS.get(method, method).rpartition(":")[2]
     # Of a method that makes all edits at once, nobody asks how many there were of each task.
-    return _tex(paper + ("" if run.whole else run.name.removeprefix(method)))
+    return _tex(paper + ("" if run.whole else group.name.removeprefix(method)))
 
 
 def latex(table: Table) -> str:

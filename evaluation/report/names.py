@@ -31,12 +31,19 @@ def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
         [_circumstances(run) for run, _ in runs],
         [{"folder": str(folder)} for _, folder in runs],
     ):
-        for name in dict.fromkeys(found):
-            places = [place for place, one in enumerate(found) if one == name]
-            told = _told([name] * len(places), [facts[place] for place in places])
-            for place, one in zip(places, told, strict=True):
-                found[place] = one
+        found = _told_apart(found, facts)
     return found
+
+
+def _told_apart(found: Sequence[str], facts: Sequence[Facts]) -> list[str]:
+    """The names, of which those that several share say more."""
+    told = list(found)
+    for name in dict.fromkeys(found):
+        places = [place for place, one in enumerate(found) if one == name]
+        longer = _told([name] * len(places), [facts[place] for place in places])
+        for place, one in zip(places, longer, strict=True):
+            told[place] = one
+    return told
 
 
 def _marked(run: RunResult) -> str:
@@ -58,6 +65,12 @@ def short(places: Mapping[str, str]) -> dict[str, str]:
             return found
     alike = len(set(places.values())) < len(places)
     return {digest: f"{place} {digest[:7]}" if alike else place for digest, place in places.items()}
+
+
+def setup_names(runs: Sequence[Settings]) -> list[str]:
+    """Names for models by what they are asked: the model's, with more where one is asked several things."""
+    facts = _setups(runs)
+    return _told_apart([of["model"] for of in facts], facts)
 
 
 def _setups(runs: Sequence[Settings]) -> list[Facts]:

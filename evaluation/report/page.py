@@ -22,6 +22,7 @@ from evaluation.report.hops import portability
 from evaluation.report.judged import judged
 from evaluation.report.localities import localities
 from evaluation.report.looks import make_looks
+from evaluation.report.models import models
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
 from evaluation.report.runs import Run, split
@@ -34,6 +35,7 @@ from evaluation.report.sections import (
     warnings,
     what_was_run,
 )
+from evaluation.report.seeds import over
 from evaluation.report.stream_tables import StreamRun
 from evaluation.report.streams import section
 from evaluation.tracing import page as tracing
@@ -114,7 +116,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
             class_="lead",
         ),
         warnings(board),
-        main_table(board),
+        *_main(board, whole),
         meanings(board),
         tradeoffs(board),
         folded(board, bars),
@@ -126,6 +128,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
         folded(board, distances),
         folded(board, portability),
         judged(whole),
+        models(board.task, board.runs),
         folded(board, type_tables),
         at_once(board, several),
         section(board.task, streams, board.looks),
@@ -133,6 +136,14 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
         costs(whole),
     ]
     return tag("section", *parts, id=board.task)
+
+
+def _main(board: Board, whole: Board) -> list[Html]:
+    """The main numbers. Where there are several seeds, they are first taken together."""
+    if not (together := over(board.task, whole.runs)):
+        return [main_table(board)]
+    apart = tag("details", tag("summary", "Each seed by itself"), main_table(board), class_="more")
+    return [together, apart]
 
 
 def _cases(boards: Sequence[Board], cards: Cards) -> Html:

@@ -44,7 +44,7 @@ def preset_table(
 ) -> Table:
     about = PRESETS[preset]
     shown = [
-        (one.run.name, *_row(about.columns, row)) for one in streams for row in _rows(one, preset, protocol)
+        (one.run.name, *_row(about.columns, row)) for one in streams for row in rates(one, preset, protocol)
     ]
     free = "" if protocol == "legacy" else f" {FREE}"
     title = f"{TASK_TITLES[task]}, {about.title} (preset {preset}), {protocol} protocol"
@@ -68,14 +68,15 @@ def preset_csv_rows(streams: Mapping[Task, Sequence[StreamRun]]) -> Iterator[Seq
         for one in of_task:
             preset = preset_of(one)
             for protocol in protocols_of([one]) if preset else ():
-                for row in _rows(one, cast("PresetName", preset), protocol):
+                for row in rates(one, cast("PresetName", preset), protocol):
                     for title, found in row.rates.items():
                         numbers = (round(value, 6) for value in (found.mean, found.low, found.high))
                         where = (task, preset, one.run.name, protocol, row.number, title)
                         yield (*where, *numbers, found.edits, found.images)
 
 
-def _rows(one: StreamRun, preset: PresetName, protocol: ProtocolName) -> list[Row]:
+def rates(one: StreamRun, preset: PresetName, protocol: ProtocolName) -> list[Row]:
+    """What there is of a method, by gap or number of edits."""
     return rows(one.stream, preset, one.run.header.settings.stream, protocol)
 
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from evaluation.drawing.markup import Html, join, tag
-from evaluation.drawing.svg import clip_name
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import (
@@ -23,6 +22,7 @@ from evaluation.report.formats import NO_VALUE, as_html, scrolled
 from evaluation.report.looks import Look, mark
 from evaluation.report.overview import family_row
 from evaluation.report.runs import Run, by_family, notes, setup
+from evaluation.report.shading import Cell, Row, shaded, side_by_side
 from evaluation.report.tables import cost_table
 from evaluation.results.records import RunResult
 from evaluation.results.summary import by_question_type, count_skipped, estimated, headline
@@ -128,8 +128,6 @@ def type_tables(board: Board) -> Html:
         return Html()
     left = f" The {TYPES} most frequent of {len(counts)} types." if len(counts) > TYPES else ""
     parts = [tag("h3", "By type of question"), tag("p", f"Means in percent.{left}", class_="lead")]
-    # The tables are as wide as their columns are many, and as many stand side by side as fit.
-    wide = f"--runs:{max(7, len(board.runs))}"
     for protocol in reversed(board.protocols):
         tables = [
             _type_table(board, protocol, column, {name: counts[name] for name in types})
@@ -137,32 +135,23 @@ def type_tables(board: Board) -> Html:
         ]
         summary = tag("summary", PROTOCOLS[protocol].title)
         first = protocol == board.protocols[-1]
-        parts.append(
-            tag(
-                "details", summary, tag("div", *tables, class_="types", style=wide), open=first, class_="more"
-            )
-        )
+        beside = side_by_side(tables, len(board.runs))
+        parts.append(tag("details", summary, beside, open=first, class_="more"))
     return join(parts)
 
 
 def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[str, int]) -> Html:
     of = headline(board.task, protocol)[column]
     groups = {run.name: by_question_type(run.results) for run in board.runs}
-    names = [tag("th", tag("span", clip_name(run.name, 16)), scope="col") for run in board.runs]
-    rows = []
-    for name, count in types.items():
-        cells = []
-        for run in board.runs:
-            found = estimated(groups[run.name].get(name, []), of)
-            tip = f"{run.name}, {name}: {in_words(found)}"
-            shown = NO_VALUE if found is None else f"{100 * found.mean:.0f}"
-            share = None if found is None else f"--share:{found.mean:.0%}"
-            cells.append(tag("td", shown, style=share, title=tip))
-        head = tag("th", name, tag("span", f"{count:,}"), scope="row")
-        rows.append(tag("tr", head, *cells))
-    caption = tag("caption", NAMES[column], tag("span", board.metric(protocol, column)))
-    table = tag("table", caption, tag("thead", tag("tr", tag("td"), *names)), tag("tbody", *rows))
-    return scrolled(table, f"{NAMES[column]} by type of question")
+
+    def cell(run: Run, name: str) -> Cell:
+        found = estimated(groups[run.name].get(name, []), of)
+        return Cell(None if found is None else found.mean, f"{run.name}, {name}: {in_words(found)}")
+
+    rows = [Row(name, f"{count:,}", [cell(run, name) for run in board.runs]) for name, count in types.items()]
+    titles = [run.name for run in board.runs]
+    region = f"{NAMES[column]} by type of question"
+    return shaded(NAMES[column], board.metric(protocol, column), titles, rows, region)
 
 
 def costs(board: Board) -> Html:

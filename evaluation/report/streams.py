@@ -14,6 +14,7 @@ from evaluation.report.formats import Table, as_html
 from evaluation.report.looks import Looks, make_looks
 from evaluation.report.preset_tables import preset_tables
 from evaluation.report.runs import Run
+from evaluation.report.stream_seeds import stream_seed_tables
 from evaluation.report.stream_tables import NOTE, StreamRun, own, protocols_of, stream_table
 from evaluation.results.stream_summary import COLUMNS, measured
 from evaluation.results.summary import Estimate
@@ -28,6 +29,7 @@ def section(task: Task, streams: Sequence[StreamRun], looks: Looks) -> Html:
     ours = own(streams)
     parts = [] if not streams else [tag("h3", "Edits one after the other")]
     parts += [tag("p", one, class_="warning") for one in _unfinished(streams)]
+    parts += [_as_published(table) for table in stream_seed_tables({task: streams})]
     if ours:
         shown = make_looks([one.run for one in ours]) | looks
         parts += [tag("p", NOTE, class_="lead")]

@@ -1,15 +1,14 @@
-"""Tables of results: for people as Markdown, for papers as LaTeX, and every number as CSV."""
+"""Tables of results: for people as Markdown, for papers as LaTeX, and files of every number."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
+from evaluation.report.columns import AT_ONCE, columns_of
 from evaluation.report.distances import distance_tables
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, meaning
 from evaluation.report.hops import hop_tables
@@ -18,37 +17,36 @@ from evaluation.report.judged import csv_rows as judged_rows
 from evaluation.report.judged import judged_tables
 from evaluation.report.latex import latex, paper_tables
 from evaluation.report.localities import locality_tables
+from evaluation.report.models import model_tables
+from evaluation.report.numbers import (
+    DIFFERENCE_COLUMNS,
+    SCORE_COLUMNS,
+    as_csv,
+    difference_rows,
+    score_rows,
+)
 from evaluation.report.overview import overview_table
 from evaluation.report.preset_tables import CSV_COLUMNS as PRESET_CSV_COLUMNS
 from evaluation.report.preset_tables import preset_csv_rows, preset_tables
 from evaluation.report.runs import SANITY, Run, notes, split
+from evaluation.report.seeds import CSV_COLUMNS as SEED_COLUMNS
+from evaluation.report.seeds import csv_rows as seed_rows
+from evaluation.report.seeds import grouped, seed_tables
+from evaluation.report.stream_seeds import CSV_COLUMNS as STREAM_SEED_COLUMNS
+from evaluation.report.stream_seeds import csv_rows as stream_seed_rows
+from evaluation.report.stream_seeds import stream_seed_tables
 from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows, stream_tables
-from evaluation.results.batches import differences, estimates
 from evaluation.results.summary import (
     Estimate,
     Measure,
-    Results,
     by_question_type,
     estimated,
-    headline,
-    together,
-    values,
 )
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
 
-AT_ONCE = ", several edits at once"
-"""What titles say of tables whose rows differ in how many edits one patch makes."""
-USUAL = ("Rel", "T-Gen", "I-Gen", "T-Loc", "I-Loc", "I-Loc near")
-"""Columns that are always there."""
-SCORE_COLUMNS = (
-    *("task", "method", "protocol", "kind", "relation", "metric", "question_type"),
-    *("mean", "low", "high", "edits", "images"),
-)
-DIFFERENCE_COLUMNS = (
-    *("task", "method", "minus", "protocol", "kind", "relation", "metric"),
-    *("mean", "low", "high", "edits", "images"),
-)
+TOGETHER = (seed_tables, model_tables)
+"""Make tables of a task whose rows are of several runs."""
 
 
 def write_tables(
@@ -58,21 +56,31 @@ def write_tables(
 ) -> list[Path]:
     """Write all tables of all tasks into a folder."""
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
-    whole = [*main_tables(runs), *_near_and_far(runs), *_judged(runs), *_of_streams(streams)]
     texts = {
         "tables.md": markdown(runs, streams),
-        "tables.tex": "\n".join([*_papers(runs), *map(latex, [*whole, *overviews])]),
+        "tables.tex": "\n".join([*_papers(runs), *map(latex, [*_whole(runs, streams), *overviews])]),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
+    if seeds := [row for task, of_task in runs.items() for row in seed_rows(task, of_task)]:
+        texts["seeds.csv"] = as_csv(SEED_COLUMNS, iter(seeds))
     if any(run.verdicts for of_task in runs.values() for run in of_task):
         texts["judged.csv"] = as_csv(JUDGED_COLUMNS, judged_rows(runs))
     if streams:
         texts["streams.csv"] = as_csv(CSV_COLUMNS, csv_rows(streams))
+        if rows := list(stream_seed_rows(streams)):
+            texts["stream-seeds.csv"] = as_csv(STREAM_SEED_COLUMNS, iter(rows))
         texts["presets.csv"] = as_csv(PRESET_CSV_COLUMNS, preset_csv_rows(streams))
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
+
+
+def _whole(runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]]) -> list[Table]:
+    """Tables that people and papers both get; what takes runs together comes first."""
+    together = [table for task, of_task in runs.items() for make in TOGETHER for table in make(task, of_task)]
+    apart = [*main_tables(runs), *_near_and_far(runs), *_judged(runs), *_of_streams(streams)]
+    return [*together, *apart]
 
 
 def main_tables(runs: dict[Task, list[Run]]) -> list[Table]:
@@ -88,21 +96,12 @@ def main_tables(runs: dict[Task, list[Run]]) -> list[Table]:
 
 def main_table(task: Task, protocol: ProtocolName, runs: Sequence[Run], kind: str = "") -> Table:
     """Means in percent with their intervals; one row a method."""
-    columns = _columns(task, protocol, runs)
+    columns = columns_of(task, protocol, runs)
     rows = [(run.name, *(cell(_of(run, of), of) for of in columns.values())) for run in runs]
     several = " One patch makes as many edits as follow the @." if kind else ""
     note = f"{meaning(columns)}. In percent, with 95% intervals.{several}"
     title = f"{TASK_TITLES[task]}{kind}, {protocol} protocol"
     return Table(title, ("method", *columns), tuple(rows), note)
-
-
-def _columns(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> dict[str, Measure]:
-    """Those of the main table; what not every dataset asks is there where any run has it."""
-    return {
-        title: of
-        for title, of in headline(task, protocol).items()
-        if title in USUAL or any(values(run.results, of) for run in runs)
-    }
 
 
 def _papers(runs: dict[Task, list[Run]]) -> Iterator[str]:
@@ -115,9 +114,9 @@ def _papers(runs: dict[Task, list[Run]]) -> Iterator[str]:
             ]
             for task, of_task in shown.items()
         }
-        columns = {task: _columns(task, protocol, of_task) for task, of_task in asked.items() if of_task}
+        columns = {task: columns_of(task, protocol, of_task) for task, of_task in asked.items() if of_task}
         if columns:
-            yield from paper_tables(asked, columns)
+            yield from paper_tables({task: grouped(asked[task]) for task in columns}, columns)
 
 
 def _near_and_far(runs: dict[Task, list[Run]]) -> list[Table]:
@@ -138,7 +137,7 @@ def type_tables(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> list
     if len(types) < 2:
         return []
     tables = []
-    for title, of in _columns(task, protocol, runs).items():
+    for title, of in columns_of(task, protocol, runs).items():
         rows = [(run.name, *(cell(_of(run, of, name), of) for name in types)) for run in runs]
         tables.append(
             Table(
@@ -176,14 +175,14 @@ def _seconds(seconds: float, digits: int) -> str:
 
 
 def _of_streams(streams: Mapping[Task, Sequence[StreamRun]]) -> list[Table]:
-    return [*stream_tables(streams), *preset_tables(streams)]
+    return [*stream_seed_tables(streams), *stream_tables(streams), *preset_tables(streams)]
 
 
 def markdown(
     runs: dict[Task, list[Run]], streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({})
 ) -> str:
     """All tables for people."""
-    tables = [*main_tables(runs), *_near_and_far(runs), *_judged(runs), *_of_streams(streams)]
+    tables = _whole(runs, streams)
     for task, of_task in runs.items():
         for protocol in PROTOCOLS:
             tables += type_tables(task, protocol, split(of_task)[0])
@@ -207,61 +206,7 @@ def _notes(runs: dict[Task, list[Run]]) -> str:
     return "\n## Notes\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
-def as_csv(columns: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def score_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
-    """Every measure of every method, over all edits and for each type of question."""
-    for task, of_task in runs.items():
-        for run, found in zip(of_task, _by_type([together(run.results) for run in of_task]), strict=True):
-            for of in found["all"]:
-                for name in found:
-                    if of in found[name]:
-                        yield (task, run.name, *_place(of), name, *_numbers(found[name][of]))
-
-
-def _by_type(known: Sequence[Results]) -> list[dict[str, dict[Measure, Estimate]]]:
-    """The estimates of each run, of all edits and of each type of question.
-
-    Type by type, as the images that are drawn for a type of one run are those for others.
-    """
-    groups = [{"all": results, **results.by_type} for results in known]
-    found: list[dict[str, dict[Measure, Estimate]]] = [{} for _ in groups]
-    for name in dict.fromkeys(name for of_run in groups for name in of_run):
-        for of_run, done in zip(groups, found, strict=True):
-            if (of := of_run.get(name)) is not None:
-                done[name] = estimates(of.scores, [one.image_id for one in of], differ=False)
-    return found
-
-
-def difference_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
-    """Every two methods compared on the edits that both have.
-
-    Edits of other datasets may have the same ids, but are not the same.
-    """
-    for task, of_task in runs.items():
-        known = [together(run.results) for run in of_task]
-        digests = [run.header.settings.dataset_digest for run in of_task]
-        pairs = [(i, j) for i in range(len(of_task)) for j in range(i) if digests[i] == digests[j]]
-        for i, j in pairs:
-            for of, found in differences(known[i], known[j]).items():
-                yield (task, of_task[i].name, of_task[j].name, *_place(of), *_numbers(found))
-
-
 def _of(run: Run, measure: Measure, question_type: str | None = None) -> Estimate | None:
     if question_type is None:
         return estimated(run.results, measure)
     return estimated(by_question_type(run.results).get(question_type, ()), measure)
-
-
-def _place(of: Measure) -> tuple[str, ...]:
-    return of.protocol, of.kind, of.relation or "", of.metric
-
-
-def _numbers(found: Estimate) -> tuple[object, ...]:
-    return (*(round(one, 6) for one in (found.mean, found.low, found.high)), found.edits, found.images)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from editors.fitting import Fit
@@ -19,7 +20,7 @@ from evaluation.run.orders import Judges
 from evaluation.run.room import GROUP
 from evaluation.run.runs import Runs
 from evaluation.run.streams.runs import Streams
-from mmedit_build.console import log_to
+from mmedit_build.console import Advance, log_to
 from mmedit_build.engine.base import Engine
 from mmedit_build.engine.local import HERE
 from mmedit_build.rows import TASKS
@@ -30,16 +31,33 @@ LOG = "log.txt"
 
 
 def evaluate(experiment: Experiment, progress: Progress, engine: Engine = HERE) -> Settled[Path]:
-    """Run the experiment, or go on with it; the folders of its results, the unedited model's first.
+    """Run the experiment with each of its seeds, or go on with it; the folders of its results, the unedited
+    model's first.
 
     A method that cannot run is told at the end, when the others have their results.
     """
+    attempts = Attempts[Path]()
+    for one, shown in _of_each_seed(experiment, progress):
+        _evaluate(one, shown, engine, attempts)
+    return attempts.settled()
+
+
+def _of_each_seed(experiment: Experiment, progress: Progress) -> Iterator[tuple[Experiment, Progress]]:
+    """The experiments of its seeds, with progress that says of which seed it is, if there are several."""
+    for one in experiment.of_each_seed():
+
+        def shown(label: str, total: int | None, seed: int = one.seed) -> AbstractContextManager[Advance]:
+            return progress(f"seed {seed}, {label}", total)
+
+        yield one, shown if experiment.seeds else progress
+
+
+def _evaluate(experiment: Experiment, progress: Progress, engine: Engine, attempts: Attempts[Path]) -> None:
     editors = load_editors(experiment)
     check_writable(experiment.out)
     ensure_built(experiment.dataset)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     check_there(experiment.dataset, [case.image for case in cases])
-    attempts = Attempts[Path]()
     of_task = {task: [case for case in cases if case.task == task] for task in TASKS}
     with engine.crew(Judges(experiment, cases), _most_workers(experiment, of_task.values())) as crew:
         runs = [
@@ -54,7 +72,6 @@ def evaluate(experiment: Experiment, progress: Progress, engine: Engine = HERE) 
             with log_to(experiment.out / LOG):
                 for one, way, wanted in judged:
                     _judge_all(one, way, wanted, attempts)
-    return attempts.settled()
 
 
 def _most_workers(experiment: Experiment, of_tasks: Iterable[Sequence[Case]]) -> int:
@@ -88,15 +105,17 @@ def _judge_all(
 
 def fit(experiment: Experiment, progress: Progress) -> Settled[Fit]:
     """Let the experiment's methods learn what they have not learned yet."""
-    editors = load_editors(experiment)
+    load_editors(experiment)
     ensure_built(experiment.dataset)
     train = load_cases(experiment.dataset, experiment.task, "train", experiment.images)
     mllm = load_model(experiment)
     attempts = Attempts[Fit]()
-    for task in dict.fromkeys(case.task for case in train):
-        bench = Bench(experiment, mllm, task, [], progress)
-        for name, editor in editors.items():
-            with attempts.at(name, task):
-                done = bench.fit(name, editor)
-                attempts.done += [] if done is None else [done]
+    for one, shown in _of_each_seed(experiment, progress):
+        editors = load_editors(one)
+        for task in dict.fromkeys(case.task for case in train):
+            bench = Bench(one, mllm, task, [], shown)
+            for name, editor in editors.items():
+                with attempts.at(name, task):
+                    done = bench.fit(name, editor)
+                    attempts.done += [] if done is None else [done]
     return attempts.settled()

@@ -128,6 +128,9 @@ class Experiment(Strict):
     for each of them. Left out, methods edit what their options say."""
     seed: int = 0
     """Of whatever editors draw, when they learn too, but for those whose options name a seed of their own."""
+    seeds: tuple[int, ...] = ()
+    """Several of them, as a list or a comma list: all is run with each, in a folder of its own in `out`, and
+    reports take the runs together."""
     batch_size: Count = 32
     """Queries that go through the model at a time."""
     judge: Annotated[Model, BeforeValidator(_served)] | None = None
@@ -140,6 +143,19 @@ class Experiment(Strict):
     def rendering(self) -> str:
         """The template that is used."""
         return self.template or (RAW if self.prompts == "raw" else CHECKPOINT)
+
+    def of_each_seed(self) -> list[Experiment]:
+        """An experiment for each of the seeds, or this one."""
+        return [
+            self.model_copy(update={"seed": seed, "seeds": (), "out": self.out / f"seed-{seed}"})
+            for seed in dict.fromkeys(self.seeds)
+        ] or [self]
+
+    @model_validator(mode="after")
+    def _seed_or_seeds(self) -> Experiment:
+        if self.seeds and "seed" in self.model_fields_set:
+            raise UserError("Give --seed for one seed, or --seeds for several, but not both.")
+        return self
 
     @model_validator(mode="after")
     def _raw_is_raw(self) -> Experiment:
@@ -185,7 +201,7 @@ class Experiment(Strict):
             return given
         return _numbers(given)
 
-    @field_validator("at_once", mode="before")
+    @field_validator("at_once", "seeds", mode="before")
     @classmethod
     def _all_numbers(cls, given: object) -> object:
         return _numbers(given)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from evaluation.report.judged import CSV_COLUMNS, csv_rows, judged_tables
+from evaluation.report.numbers import as_csv
 from evaluation.report.page import render
 from evaluation.report.runs import find_runs
 from evaluation.report.screen import judged
-from evaluation.report.tables import as_csv, markdown, write_tables
+from evaluation.report.tables import markdown, write_tables
 from evaluation.results.intervals import wilson
 from evaluation.results.verdicts import Verdict, verdict_lines
 from tests.evaluation.judged import TARGET, Row, write_run

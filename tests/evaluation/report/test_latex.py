@@ -55,7 +55,7 @@ def test_one_that_sees_answers_is_never_the_best(make_runs: Any, tmp_path: Path)
     text = written(
         {"vqa": [unedited, replace(good, header=replace(good.header, about=about)), poor]}, tmp_path
     )
-    assert r"good & 100.0 &" in text
+    assert r"good (sees answers) & 100.0 &" in text
     assert r"poor & \textbf{25.0} &" in text
 
 

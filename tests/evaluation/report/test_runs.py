@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from evaluation.report.latex import latex
+from evaluation.report.numbers import as_csv, score_rows
 from evaluation.report.page import render
 from evaluation.report.runs import Run, find_runs, notes
-from evaluation.report.tables import as_csv, main_tables, markdown, score_rows
+from evaluation.report.tables import main_tables, markdown
 from evaluation.results.about import About
 from evaluation.results.records import ResultFolder
 from mmedit_build.errors import UserError

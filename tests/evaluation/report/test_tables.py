@@ -8,9 +8,10 @@ import pytest
 
 from evaluation.data.cases import Kind
 from evaluation.report.latex import latex
+from evaluation.report.numbers import difference_rows
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.screen import tables
-from evaluation.report.tables import difference_rows, main_table, main_tables, type_tables, write_tables
+from evaluation.report.tables import main_table, main_tables, type_tables, write_tables
 from evaluation.results.records import CaseResult, ProbeResult, ResultFolder, RunResult, Settings
 from mmedit_build.rows import Relation, Task
 

@@ -318,3 +318,24 @@ def test_a_small_model_runs_on_one_thread_unless_the_user_wants_more(
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_each_seed_has_a_folder_of_its_own_and_is_the_run_of_that_seed(experiment: Experiment) -> None:
+    one = change(experiment, task="vqa", limit=2, methods={"lora": Method(options={"steps": 2})})
+    evaluate(change(one, seed=1, out=experiment.out / "alone"), progress)
+    TOLD.clear()
+    folders = evaluate(change(one, seeds=(0, 1)), progress)
+    assert [str(folder.relative_to(experiment.out)) for folder in folders] == [
+        *("seed-0/vqa/unedited", "seed-0/vqa/lora", "seed-1/vqa/unedited", "seed-1/vqa/lora"),
+    ]
+    alone = read_results(experiment.out / "alone" / "vqa" / "lora")
+    header, results = read_results(folders[-1])
+    assert header.settings == alone[0].settings
+    assert timeless(results) == timeless(alone[1])
+    assert timeless(results) != timeless(read_results(folders[1])[1])
+    assert {label for label, _ in TOLD} >= {"seed 0, vqa: lora", "seed 1, vqa: lora"}
+    # What one folder lacks is done, and nothing else.
+    shutil.rmtree(folders[1])
+    TOLD.clear()
+    evaluate(change(one, seeds=(0, 1)), progress)
+    assert {label for label, _ in TOLD} == {"seed 0, vqa: asking the unedited model", "seed 0, vqa: lora"}

@@ -41,6 +41,8 @@ def test_a_file_is_changed_by_what_the_command_says(tmp_path: Path) -> None:
         ("out: " + "[" * 3000, {}, "as YAML .*recursion"),
         ("limit: 1" + "0" * 30, {}, "gives limit a wrong value: .*less than or equal to 1000000000"),
         ("template: 'USER: {image} {prompt}'", {"prompts": "raw"}, "leave out the template .USER"),
+        ("seed: 1", {"seeds": "0,1"}, "--seed for one seed, or --seeds for several"),
+        ("", {"seeds": "0,one"}, r"gives seeds\.1 a wrong value"),
         ("", {"task": "vga"}, "no task 'vga'; did you mean 'vqa'"),
         ("", {"protocols": ["wield"]}, "no protocol 'wield'; did you mean 'wild'"),
         ("methods: {ft: {optons: {}}}", {}, r"gives methods\.ft\.optons a wrong value"),
