@@ -102,7 +102,7 @@ def over(task: Task, runs: Sequence[Run]) -> Html:
         return Html()
     parts = [tag("h3", "Over seeds")]
     for table in reversed(tables):
-        parts += [tag("p", table.note, class_="lead"), as_html(table, table.title)]
+        parts += [tag("p", f"{table.title}. {table.note}", class_="lead"), as_html(table, table.title)]
     return join(parts)
 
 
