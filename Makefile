@@ -5,6 +5,7 @@
 # make check  linters, types and tests
 # make docs   writes the documentation as a site into site/; a link that leads nowhere is an error
 # make rows   draws docs/rows.png anew; a test says when it must be
+# make picture   draws docs/report.png anew, of what `make demo` came to
 # Each makes .venv on its first call and installs anew when pyproject.toml or constraints.txt change.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/installed
 INSTALLED_DEV := $(VENV)/installed-dev
 BUILD := demo/miniature
 
-.PHONY: demo table table-mllm table-qwen test lint check docs rows clean
+.PHONY: demo table table-mllm table-qwen test lint check docs picture rows clean
 
 demo: $(INSTALLED)
 	$(BIN)/mmedit-build run miniature --workers 2 --work $(BUILD)
@@ -54,6 +55,9 @@ check: lint test
 
 docs: $(INSTALLED_DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+picture: $(INSTALLED_DEV)
+	$(BIN)/python -m benchmarks.picture demo/eval/report.html --out docs/report.png
 
 rows: $(INSTALLED)
 	$(BIN)/python -m mmedit_build.miniature picture --out docs/rows.png

@@ -92,6 +92,6 @@ def test_each_path_of_the_tree_exists() -> None:
 
 
 def test_each_link_to_a_file_works() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    links = [link for link in re.findall(r"(?:\]\(|src=\")([^)\"]+)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
