@@ -153,8 +153,9 @@ def _not_a_dataset(path: Path) -> UserError:
     meant = f" Did you mean {' or '.join(str(around / name) for name in known)}?" if known else ""
     state = "holds no dataset" if exists(path) else "does not exist"
     return UserError(
-        f"{path} {state}; give a published dataset, a work folder, released JSON, or user/name for the Hub."
-        f"{meant}"
+        f"{path} {state}; give a published dataset (a folder with data/vqa or data/caption), the work folder "
+        "of a finished build, released JSON (such as vqa_eval.json), a folder of facts (facts_eval.json), or "
+        f"user/name for the Hub.{meant}"
     )
 
 

@@ -46,6 +46,13 @@ class Fact(Keys):
 
 
 _FACTS = TypeAdapter(list[Fact])
+EXAMPLE = (
+    '[{"id": "paris", "relation": "capital", "subject": "France", "prompt": "The capital of France is", '
+    '"rephrases": ["France has the capital"], "answer": "Paris", "target": "Lyon", '
+    '"neighbors": [{"prompt": "The capital of Italy is", "answer": "Rome"}], '
+    '"unrelated": [{"prompt": "Hamlet was written by", "answer": "Shakespeare"}]}]'
+)
+"""What a file looks like."""
 
 
 def holds_facts(folder: Path) -> bool:
@@ -62,9 +69,10 @@ def read_facts(folder: Path, task: Task, split: Split) -> list[Case]:
         # Lists of JSON are tuples here, which strict validation of Python objects does not take.
         facts = _FACTS.validate_python(content, strict=False)
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        first = error.errors()[0]
+        where = shortened(".".join(map(str, first["loc"]))) or "the file"
         raise UserError(
-            f"{path} does not hold facts ({shortened(where)}: {error.errors()[0]['msg']}); write them again."
+            f"{path} does not hold facts ({where}: {first['msg']}); write them like {EXAMPLE}."
         ) from error
     return [_case(fact, split) for fact in facts]
 
