@@ -31,6 +31,7 @@ from evaluation.options import (
 from evaluation.tracing.cli import trace
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
+from mmedit_build.pages.options import USUAL_CACHE, USUAL_PORT, IndexCache, Port
 from mmedit_build.places import named, place
 from mmedit_build.version import Version
 
@@ -200,6 +201,25 @@ def export(
 
     write_flat(find_runs(folders), out)
     show_path("Table", out)
+
+
+@app.command()
+def view(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
+    ],
+    port: Port = USUAL_PORT,
+    images: Images = None,
+    cache: IndexCache = USUAL_CACHE,
+) -> None:
+    """Look at all cases in a browser: filter, sort, compare methods and models, see every answer and picture.
+
+    The page is served to this machine alone, until Ctrl-C. The first look at results makes an index of them.
+    """
+    from evaluation.viewing.command import view as view_all
+
+    view_all(folders, cache, images, port)
 
 
 @app.command("judge")

@@ -15,6 +15,7 @@ from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.recipe_commands import app as recipes
 from mmedit_build.review.cli import review
 from mmedit_build.version import Version
+from mmedit_build.viewing.cli import view
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ _stage("run", "Do all stages in their order.")
 
 
 app.command()(review)
+app.command()(view)
 
 
 @app.command()

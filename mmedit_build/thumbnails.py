@@ -16,7 +16,13 @@ SMALL = 128
 
 
 def data_url(encoded: bytes, size: int = PICTURE, *, lossless: int = SMALL) -> str | None:
-    """An image, made no longer than `size`, inside a URL; None if it is no image.
+    """An image, made no longer than `size`, inside a URL; None if it is no image."""
+    found = thumbnail(encoded, size, lossless=lossless)
+    return found and f"data:{found[0]};base64,{base64.b64encode(found[1]).decode('ascii')}"
+
+
+def thumbnail(encoded: bytes, size: int = PICTURE, *, lossless: int = SMALL) -> tuple[str, bytes] | None:
+    """Its type and content.
 
     One that is no longer than `lossless` keeps all its pixels, and takes up more room for that.
     """
@@ -31,4 +37,4 @@ def data_url(encoded: bytes, size: int = PICTURE, *, lossless: int = SMALL) -> s
     image.thumbnail((size, size))
     file = io.BytesIO()
     image.save(file, kind, optimize=True, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return f"image/{kind}", file.getvalue()

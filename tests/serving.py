@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Page, sync_playwright
 
 from mmedit_build.pages.serving import listen, server
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 
 @contextmanager
@@ -23,3 +36,20 @@ def running(app: FastAPI) -> Iterator[int]:
         finally:
             running.should_exit = True
             thread.join()
+
+
+@contextmanager
+def browsing(**options: Any) -> Iterator[Page]:
+    """A page of a real browser without a window; whatever its console complains of fails the test."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on the path")
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
+        page = browser.new_page(**options)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda told: complaints.append(told.text) if told.type == "error" else None)
+        yield page
+        browser.close()
+    assert complaints == []

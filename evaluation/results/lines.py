@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import open_file
 from mmedit_build.store import write_atomic
 
 Line = TypeVar("Line")
@@ -34,16 +35,26 @@ class Lines(Generic[Line]):
 
     def read(self) -> list[Line]:
         """All whole lines; one that is broken in their midst is told by its number."""
-        lines: list[Line] = []
-        for number, line in enumerate(self._data()[1].splitlines(), start=1):
-            try:
-                lines.append(self.kind.validate_json(line))
-            except ValidationError as error:
-                raise UserError(
-                    f"Line {number} of {self.path} is no {self.name} of this version of mmedit "
-                    f"({_reason(error)}); delete the line and run the same command again."
-                ) from error
-        return lines
+        return [
+            self._parsed(number, line) for number, line in enumerate(self._data()[1].splitlines(), start=1)
+        ]
+
+    def scan(self) -> Iterator[tuple[int, Line]]:
+        """The same one by one, each with the place in the file where it begins."""
+        if not self.path.exists():
+            return
+        with open_file(self.path) as file:
+            place = 0
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n"):
+                    yield place, self._parsed(number, line)
+                place += len(line)
+
+    def at(self, place: int) -> Line:
+        """The line that begins at a place."""
+        with open_file(self.path) as file:
+            file.seek(place)
+            return self.kind.validate_json(file.readline())
 
     def write(self, lines: Iterable[Line]) -> None:
         """These lines in the place of all that are there."""
@@ -60,6 +71,15 @@ class Lines(Generic[Line]):
         except OSError as error:
             raise UserError(
                 f"Cannot write {self.path} ({error.strerror}); make room and run the same command again."
+            ) from error
+
+    def _parsed(self, number: int, line: bytes) -> Line:
+        try:
+            return self.kind.validate_json(line)
+        except ValidationError as error:
+            raise UserError(
+                f"Line {number} of {self.path} is no {self.name} of this version of mmedit "
+                f"({_reason(error)}); delete the line and run the same command again."
             ) from error
 
     def _data(self) -> tuple[bytes, bytes]:

@@ -196,7 +196,7 @@ class ResultFolder:
     def __init__(self, folder: Path, header: str = HEADER) -> None:
         self.folder = folder
         self._header = folder / header
-        self._lines = _lines(folder)
+        self._lines = result_lines(folder)
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep others out meanwhile; the lock goes with the process, however that ends."""
@@ -253,7 +253,7 @@ class ResultFolder:
 
 def read_results(folder: Path) -> tuple[RunResult, list[CaseResult]]:
     """Header and lines of a folder, whether its run is finished or not."""
-    return read_header(folder), _once(_lines(folder).read())
+    return read_header(folder), _once(result_lines(folder).read())
 
 
 def read_header(folder: Path, name: str = HEADER) -> RunResult:
@@ -271,7 +271,8 @@ def _once(results: Iterable[CaseResult]) -> list[CaseResult]:
     return list({result.id: result for result in results}.values())
 
 
-def _lines(folder: Path) -> Lines[CaseResult]:
+def result_lines(folder: Path) -> Lines[CaseResult]:
+    """The file of results of a run; of several of one edit the last one counts."""
     return Lines(folder / LINES, _CASES, "result")
 
 

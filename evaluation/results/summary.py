@@ -97,7 +97,7 @@ def values(results: Sequence[CaseResult], measure: Measure) -> dict[str, float]:
             probe.scores[measure.protocol][measure.metric]
             for probe in result.probes
             if probe.kind == measure.kind
-            and measure.relation in _relations(probe)
+            and measure.relation in relations(probe)
             and measure.metric in probe.scores.get(measure.protocol, {})
         ]
         if scores:
@@ -113,7 +113,7 @@ def all_values(results: Sequence[CaseResult]) -> dict[Measure, dict[str, float]]
     found: dict[tuple[ProtocolName, Kind, str, Group | None], dict[str, list[float]]] = {}
     for result in results:
         for probe in result.probes:
-            for relation in _relations(probe):
+            for relation in relations(probe):
                 for protocol, scores in probe.scores.items():
                     for name, score in scores.items():
                         of = found.setdefault((protocol, probe.kind, name, relation), {})
@@ -197,7 +197,7 @@ def _order(of: Measure) -> tuple[int, ...]:
     return [*PROTOCOLS].index(of.protocol), KINDS.index(of.kind), place, metrics.index(of.metric)
 
 
-def _relations(probe: ProbeResult) -> tuple[Group | None, ...]:
+def relations(probe: ProbeResult) -> tuple[Group | None, ...]:
     """Under which relations a probe counts."""
     if probe.kind in LOCALITY:
         return (probe.relation, "near") if probe.relation in NEAR else (probe.relation,)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 HOST = "127.0.0.1"
-PORT = 8765
+SHARED = Path(__file__).parent / "static"
+"""What all pages have."""
 NAMES = (HOST, "localhost")
 """What a browser may call this machine."""
 READY = "Look at http://{host}:{port}/ and press Ctrl-C when you are done."
@@ -52,7 +53,7 @@ def make_app(package: str) -> FastAPI:
 
     Its own routes are added to it. A UserError in one of them is answered with its sentence.
     """
-    _check_installed()
+    check_installed()
     from fastapi import FastAPI, Request
     from fastapi.responses import FileResponse, JSONResponse, Response
     from fastapi.staticfiles import StaticFiles
@@ -74,6 +75,7 @@ def make_app(package: str) -> FastAPI:
         return Response(BASE_STYLE, media_type="text/css")
 
     app.mount("/static", StaticFiles(directory=folder))
+    app.mount("/shared", StaticFiles(directory=SHARED))
     return app
 
 
@@ -152,6 +154,7 @@ def server(app: FastAPI) -> Server:
     return Server(Config(app, **quiet, server_header=False, timeout_graceful_shutdown=1))
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """Refuse to go on without the extra."""
     if not all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")):
         raise UserError("Pages are served by FastAPI and uvicorn; install mmedit[review].")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmedit_build.errors import UserError, check_name
-from mmedit_build.pages.serving import PORT, serve
+from mmedit_build.pages.options import USUAL_PORT, Port
+from mmedit_build.pages.serving import serve
 
 # The libraries that serve and count are imported inside, so that --help answers at once.
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def review(
     ask: Annotated[
         str | None, typer.Option(help="Only some of the questions: failure, rephrase, painting, locality.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 is any free one.")] = PORT,
+    port: Port = USUAL_PORT,
     show: Annotated[
         bool, typer.Option("--show", help="Tell what people found so far, and how far they agree.")
     ] = False,

@@ -1,0 +1,77 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from evaluation.viewing.app import viewer
+from mmedit_build.pages.index import Index
+from tests.serving import browsing, running
+
+SEEN = "() => [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+
+
+def test_from_a_number_to_its_cases_to_one_of_them_and_on(index: Index) -> None:
+    with running(viewer(index)) as port, browsing() as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"http://127.0.0.1:{port}/")
+        row = page.locator("tr", has=page.get_by_text("ft", exact=True)).last
+        expect(row.get_by_role("link").nth(1)).to_have_text("25")
+        row.get_by_role("link").nth(1).click()
+        expect(page.locator("#count")).to_contain_text("3 edits, text generality, match (wild)")
+        expect(page.locator(".row")).to_have_count(3)
+        expect(page.locator(".row").first).to_contain_text("wrong <b>ft</b>")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.locator(".probe")).to_have_count(6)
+        page.wait_for_function(SEEN)
+        second = page.locator(".question").inner_text()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".question")).not_to_have_text(second)
+        page.keyboard.press("Escape")
+        expect(page.locator(".row")).to_have_count(3)
+        # Nothing is asked of anybody else.
+        assert {url.split("/")[2] for url in asked} == {f"127.0.0.1:{port}"}
+
+
+def test_filters_search_and_two_runs_side_by_side(index: Index) -> None:
+    with running(viewer(index)) as port, browsing() as page:
+        page.goto(f"http://127.0.0.1:{port}/?view=edits")
+        # Of two methods the answers are shown at once.
+        expect(page.locator(".row")).to_have_count(4)
+        page.locator("details.runs summary").click()
+        page.get_by_label("unedited").check()
+        expect(page.locator(".matrix thead th")).to_have_count(4)
+        page.get_by_label("Show").select_option("disagree")
+        expect(page.locator(".matrix tbody tr")).to_have_count(2)
+        page.get_by_label("Show").select_option("all")
+        page.get_by_label("Search").fill("wrong <b>ike")
+        expect(page.locator(".matrix tbody tr")).to_have_count(2)
+        page.get_by_label("Search").fill("")
+        expect(page.locator(".matrix tbody tr")).to_have_count(4)
+        page.get_by_label("unedited").uncheck()
+        expect(page.locator(".paired")).to_contain_text("ft less ike: \u221225.0")
+        page.get_by_role("link", name="1 worse").click()
+        expect(page.locator(".row")).to_have_count(1)
+        answers_are_beside_each_other(page)
+
+
+def answers_are_beside_each_other(page: Page) -> None:
+    wrong, right = page.locator(".asked .answer").all()
+    one, other = wrong.bounding_box(), right.bounding_box()
+    assert one is not None
+    assert other is not None
+    assert one["y"] == other["y"]
+    assert one["x"] < other["x"]
+    wrong.click()
+    expect(page.get_by_role("dialog")).to_contain_text("token accuracy")
+
+
+def test_a_phone_shows_all_without_moving_sideways(index: Index) -> None:
+    with running(viewer(index)) as port, browsing(viewport={"width": 390, "height": 800}) as page:
+        for path in ("", "?view=edits", "?view=edit&edit=vqa/test/100"):
+            page.goto(f"http://127.0.0.1:{port}/{path}")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
