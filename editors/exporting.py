@@ -22,6 +22,7 @@ def export_adapter(patch: Patch, mllm: MLLM, folder: Path) -> None:
 
     Every weight gets the rank of the largest, the rest of a smaller one being zeros, and alpha is that rank:
     vLLM knows one rank and one alpha for all. It has to be told how large a rank may be (--max-lora-rank).
+    Weights outside of the language model it leaves out unless asked for (--enable-tower-connector-lora).
     """
     if not isinstance(patch, LowRankPatch):
         raise UserError("An adapter adds matrices of low rank to weights, as patches of LoRA and MEND do.")

@@ -1,4 +1,7 @@
-"""Patches as adapters, which PEFT loads."""
+"""Patches as adapters, which PEFT loads, and under the names by which vLLM knows modules.
+
+vLLM itself is no dependency. What it asks for was found by running it (0.32): see docs/editors.md.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,40 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from editors import load_editor
 from editors.base import Edit
 from editors.exporting import export_adapter
+from editors.lora import linears
 from editors.patches.weights import Factors, LowRankPatch, WeightPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
+from tests.zoo.building import Zoo, zoo
+
+__all__ = ["zoo"]
 
 LAYERS = "language_model.model.decoder.layers"
+LLAMA = [f"self_attn.{one}_proj" for one in "qkvo"] + [f"mlp.{one}_proj" for one in ("gate", "up", "down")]
+OPT = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "fc1", "fc2"]
+NEW = "model.language_model.layers"
+"""As transformers names them since 4.52, which vLLM renames to its own names."""
+SERVED = {
+    "blip-2 opt": (LAYERS, OPT),
+    "blip-2 llama": ("language_model.model.layers", LLAMA),
+    "llava": (NEW, LLAMA),
+    "llava_next": (NEW, LLAMA),
+    "qwen2_vl": (NEW, LLAMA),
+    "qwen2_5_vl": (NEW, LLAMA),
+    "qwen3_vl": (NEW, LLAMA),
+    "internvl": (NEW, LLAMA),
+    "idefics3": ("model.text_model.layers", LLAMA),
+    "smolvlm": ("model.text_model.layers", LLAMA),
+    "gemma3": (NEW, LLAMA),
+    "paligemma": (NEW, LLAMA),
+}
+"""Families whose adapters vLLM loads: what has to stand before the number of a layer, and its modules."""
 
 
 @pytest.fixture
@@ -82,3 +109,18 @@ def test_peft_answers_as_the_patch(
     with adapted.disable_adapter():
         for one, two in zip(mllm.score(queries), other.score(queries), strict=True):
             assert torch.equal(one.logits, two.logits)
+
+
+@pytest.mark.parametrize("family", SERVED)
+def test_names_are_those_that_vllm_asks_for(family: str, zoo: Zoo, tmp_path: Path) -> None:
+    """It leaves out what it knows by no name, and says nothing."""
+    layers, modules = SERVED[family]
+    mllm = MLLM.load(zoo(family), device="cpu")
+    changed = linears(mllm, ("*",), (1,)).items()
+    shapes = {name: (module.out_features, module.in_features) for name, module in changed}
+    patch = {name: Factors(torch.ones(out, 1), torch.ones(1, width)) for name, (out, width) in shapes.items()}
+    export_adapter(LowRankPatch(patch), mllm, tmp_path)
+    with safe_open(tmp_path / "adapter_model.safetensors", "pt") as file:
+        found = set(file.keys())
+    wanted = {f"base_model.model.{layers}.1.{one}.lora_{side}.weight" for one in modules for side in "AB"}
+    assert found == wanted
