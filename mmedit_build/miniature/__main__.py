@@ -62,11 +62,9 @@ def truth(
     recipe: Annotated[
         str, typer.Option(help="A recipe of the miniature: miniature or miniature-qwen.")
     ] = "miniature",
-    seed: Annotated[
-        str, typer.Option(help="Of the drawings, and of all choices of the stages.")
-    ] = "once-more",
-    train_images: Annotated[int, typer.Option(min=1, help="Drawings of the split train2014.")] = 1600,
-    val_images: Annotated[int, typer.Option(min=1, help="Drawings of the split val2014.")] = 1000,
+    seed: Annotated[str, typer.Option(help="Of the drawings, and of all choices of the stages.")] = "afresh",
+    train_images: Annotated[int, typer.Option(min=1, help="Drawings of the split train2014.")] = 4000,
+    val_images: Annotated[int, typer.Option(min=1, help="Drawings of the split val2014.")] = 2500,
     work: Annotated[Path, typer.Option(help="Folder of the build; run again, it goes on there.")] = Path(
         "runs/truth"
     ),

@@ -35,6 +35,7 @@ Scenes = Mapping[str, Scene]
 """By the ids of images."""
 SAME_ANSWER = "paintings on which the edit's question has the same answer"
 STILL_TRUE = "paintings of which the target caption is true"
+BOTH = "paintings that hold one or the other"
 RIGHT_HOPS = "portability probes that are right"
 _IN_THE_PICTURE = re.compile(r" in (?:the|this) (?:picture|image|drawing)\?$")
 QUIZZED = ("quiz", "target_seen")
@@ -129,6 +130,7 @@ def _of_paintings(
     holds = [(row, is_still_true(row, scene, scenes)) for row, scene in zip(painted, seen, strict=True)]
     for task, name in (("vqa", SAME_ANSWER), ("caption", STILL_TRUE)):
         yield share("imagine", name, (ok for row, ok in holds if row.task == task), 0.97)
+    yield share("imagine", BOTH, (ok for _, ok in holds), 0.97)
     seen = critic.scenes([_open(work, row.image) for row in painted])
     real = (is_still_true(*pair, scenes) for pair in zip(painted, seen, strict=True))
     yield share("imagine", "the same of the originals (ceiling)", real)

@@ -26,7 +26,7 @@ from mmedit_build.work import ROWS, Work
 
 DOCS = Path(__file__).parents[3] / "docs"
 SEED, TRAIN, VAL = "small", 60, 100
-MISSED = {RIGHT_HOPS}
+MISSED = {STILL_TRUE}
 """Bars that are known to be missed, and by how much: see docs/miniature.md."""
 FEW = {STILL_TRUE, RIGHT_HOPS}
 """Of which a small build has so few that their shares say little."""
@@ -49,7 +49,7 @@ def test_every_bar_holds_but_those_of_paintings(small: tuple[Work, list[dict[str
         least = 0.75 if row["name"] in FEW else row["least"] or 0
         assert row["value"] >= least - 1 / row["examples"], row
     assert (code == 0) == all(row["holds"] for row in measures)
-    assert len(measures) in (11, 12)
+    assert len(measures) in (12, 13)
 
 
 def test_python_builds_what_the_commands_build(small: tuple[Work, list[dict[str, Any]], int]) -> None:
@@ -125,7 +125,7 @@ def test_what_is_false_is_counted(
 def test_the_documented_truth_is_the_measured_one() -> None:
     page = (DOCS / "miniature.md").read_text(encoding="utf-8")
     rows = json.loads((DOCS / "truth.json").read_text(encoding="utf-8"))
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert {row["name"] for row in rows if not row["holds"]} == MISSED
     for row in rows:
         assert f"| {row['subject']} | {row['name']} | {shown(row['value'])} |" in page
