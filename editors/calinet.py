@@ -16,6 +16,8 @@ updates of 2,048 facts, 5,000 steps (50,000 for questions).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import accumulate
 from typing import ClassVar
 
 import torch
@@ -23,18 +25,17 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 from transformers.optimization import Adafactor
 
-from editors.base import Edit, Model, unwrapped
+from editors.base import Edit, Lift, Model, unwrapped
+from editors.descent import Descent
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.training import seeded
-from editors.losses import target_nll
 from editors.neurons.patches import AddedNeurons, Neurons
 from editors.neurons.rewordings import FORMS, Forms, reworded
-from mmedit_build.mllm import MLLM, Query
+from editors.neurons.side_by_side import NeuronsSideBySide
+from editors.patches.hooks import hooked
+from mmedit_build.mllm import MLLM, Below
 from mmedit_build.recipe.fields import Count, Strict
-
-CHUNK = 32
-"""Queries whose gradients are computed at a time."""
 
 
 class CaliNETConfig(Strict):
@@ -68,35 +69,63 @@ class CaliNET:
         self.config = config
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> AddedNeurons:
+        return self.plan_each(model, [edits], unwrapped(model).below)[0]
+
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.layer_index(self.config.layer)
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[AddedNeurons]:  # noqa: ARG002  # other forms of the prompts are not known yet
         mllm = unwrapped(model)
-        return self._planned(mllm, edits, new_slots(mllm, mllm.layer_index(self.config.layer), self.config))
+        return self._planned(mllm, wishes, new_slots(mllm, mllm.layer_index(self.config.layer), self.config))
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> AddedNeurons:
         """The slots move on; there are no more of them."""
         assert isinstance(made.patch, AddedNeurons)
         mllm = unwrapped(model)
         device = mllm.mlp(mllm.layer_index(self.config.layer)).up.module.weight.device
-        return self._planned(mllm, edits, made.patch.neurons.to(device))
+        return self._planned(mllm, [edits], made.patch.neurons.to(device))[0]
 
-    def _planned(self, mllm: MLLM, edits: Sequence[Edit], slots: Neurons) -> AddedNeurons:
-        layer = mllm.layer_index(self.config.layer)
-        asked = [query for edit in edits for query in reworded(mllm, edit, self.config.forms, edit.target)]
-        return AddedNeurons(layer, self._trained(mllm, layer, mllm.below(asked, layer), slots))
+    def _planned(self, mllm: MLLM, wishes: Sequence[Sequence[Edit]], slots: Neurons) -> list[AddedNeurons]:
+        """Slots of its own for each wish, all from the same start."""
+        layer, forms = mllm.layer_index(self.config.layer), self.config.forms
+        asked = [
+            [query for edit in edits for query in reworded(mllm, edit, forms, edit.target)]
+            for edits in wishes
+        ]
+        whole = mllm.below([query for queries in asked for query in queries], layer)
+        ends = accumulate(map(len, asked))
+        queries = [whole[end - len(of) : end] for end, of in zip(ends, asked, strict=True)]
+        return [AddedNeurons(layer, one) for one in self._trained(mllm, layer, queries, slots)]
 
-    def _trained(self, mllm: MLLM, layer: int, queries: Sequence[Query], slots: Neurons) -> Neurons:
-        # Cloned, as the optimizer changes them where they lie, and they may be those of another patch.
-        keys, values = (nn.Parameter(tensor.clone()) for tensor in (slots.keys, slots.values))
-        optimizer = Adafactor(
-            [keys, values], lr=self.config.lr, scale_parameter=False, relative_step=False, warmup_init=False
+    def _trained(self, mllm: MLLM, layer: int, queries: Sequence[Below], slots: Neurons) -> list[Neurons]:
+        tensors = {
+            name: torch.stack([one] * len(queries)).requires_grad_()
+            for name, one in (("keys", slots.keys), ("values", slots.values))
+        }
+
+        def applied(owners: Sequence[int]) -> AbstractContextManager[None]:
+            beside = NeuronsSideBySide(layer, tensors["keys"], tensors["values"])
+            return hooked(mllm, beside.hooks(mllm, torch.tensor(owners)))
+
+        optimizer = _Adafactor(  # type: ignore[no-untyped-call]
+            list(tensors.values()),
+            lr=self.config.lr,
+            scale_parameter=False,
+            relative_step=False,
+            warmup_init=False,
         )
-        with AddedNeurons(layer, Neurons(keys, values)).applied(mllm):
-            for _ in range(self.config.steps):
-                optimizer.zero_grad()
-                loss = _backward(mllm, queries)
-                if self.config.stop_below is not None and loss < self.config.stop_below:
-                    break
-                optimizer.step()
-        return Neurons(keys.detach(), values.detach())
+        descent = Descent(mllm, queries, tensors, optimizer, applied)
+        found = descent.run(self.config.steps, self.config.stop_below, lambda: None)
+        return [Neurons(one["keys"], one["values"]) for one in found]
+
+
+class _Adafactor(Adafactor):
+    """That of several matrices (number, rows, columns), each bounded by itself."""
+
+    @staticmethod
+    def _rms(tensor: Tensor) -> Tensor:
+        found: Tensor = tensor.square().mean(dim=(1, 2), keepdim=True).sqrt()
+        return found
 
 
 def new_slots(mllm: MLLM, layer: int, config: CaliNETConfig) -> Neurons:
@@ -114,14 +143,3 @@ def new_slots(mllm: MLLM, layer: int, config: CaliNETConfig) -> Neurons:
 
 def _started(linear: nn.Linear, device: torch.device) -> Tensor:
     return linear.weight.detach().to(device)
-
-
-def _backward(mllm: MLLM, queries: Sequence[Query]) -> float:
-    """The mean loss, whose gradients are left in the slots."""
-    total = 0.0
-    for start in range(0, len(queries), CHUNK):
-        with torch.enable_grad():
-            loss = target_nll(mllm.logits(queries[start : start + CHUNK])).sum() / len(queries)
-        loss.backward()
-        total += loss.item()
-    return total

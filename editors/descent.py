@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate, chain, repeat
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from editors.losses import target_nll
 from editors.portions import CHUNK, portions
 from mmedit_build.mllm import MLLM, Below
 from mmedit_build.mllm.below import joined
+
+Planned = TypeVar("Planned")
 
 Applied = Callable[[Sequence[int]], AbstractContextManager[None]]
 """Has query i of a call answered under the tensors of edit `owners[i]`, a place in those that still move."""
@@ -96,6 +99,18 @@ class Descent:
             state = self._optimizer.state[tensor]
             # What an optimizer keeps of a tensor is as large as that; the rest counts steps.
             state |= {key: one[stay] for key, one in state.items() if isinstance(one, Tensor) and one.dim()}
+
+
+def singles_together(
+    wishes: Sequence[Sequence[Edit]],
+    together: Callable[[Sequence[Edit]], Sequence[Planned]],
+    alone: Callable[[Sequence[Edit]], Planned],
+) -> list[Planned]:
+    """Patches of a method whose edits each build on those before them: wishes of one edit are planned
+    together, and those of more one by one."""
+    singles = [edits[0] for edits in wishes if len(edits) == 1]
+    made = iter(together(singles) if singles else ())
+    return [next(made) if len(edits) == 1 else alone(edits) for edits in wishes]
 
 
 def of_each(lift: Lift, wishes: Sequence[Sequence[Edit]], layer: int) -> list[Below]:

@@ -30,7 +30,7 @@ from pydantic import PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
-from editors.descent import of_each
+from editors.descent import of_each, singles_together
 from editors.families import MethodFamily
 from editors.gating.codebook import Codebook, CodebookPatch, Gate
 from editors.gating.learning import keys_of, learned
@@ -148,12 +148,15 @@ class GRACE:
         return self._grown(mllm, self._empty(mllm), edits)
 
     def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[CodebookPatch]:
+        return singles_together(
+            wishes, lambda edits: self._apart(model, edits, lift), lambda edits: self.plan(model, edits)
+        )
+
+    def _apart(self, model: Model, edits: Sequence[Edit], lift: Lift) -> list[CodebookPatch]:
+        """A patch for each edit."""
         mllm = unwrapped(model)
-        if any(len(edits) > 1 for edits in wishes):
-            # Each edit of a wish is placed beside those before it.
-            return [self.plan(model, edits) for edits in wishes]
-        layer, edits = mllm.layer_index(self.config.layer), [edit for (edit,) in wishes]
-        queries = of_each(lift, wishes, layer)
+        layer = mllm.layer_index(self.config.layer)
+        queries = of_each(lift, [[edit] for edit in edits], layer)
         empty, keys = self._empty(mllm), keys_of(mllm, joined(queries), layer)
         books = [
             self._placed(mllm, layer, empty, *placed)[0] for placed in zip(edits, queries, keys, strict=True)

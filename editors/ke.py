@@ -224,7 +224,7 @@ class KEPractice(Practice):
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         patches = self.patches(lessons)
-        made = smoothed_nll(self._asked(patches, lessons), self._config.smoothing)
+        made = smoothed_nll(self._asked(patches, lessons), self._config.smoothing).mean()
         if self._config.penalty == "kl":
             penalty = self.locality(patches, lessons, rng)
         else:

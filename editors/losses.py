@@ -20,18 +20,15 @@ def target_nll(scored: Sequence[Scored]) -> Tensor:
 
 
 def smoothed_nll(scored: Sequence[Scored], smoothing: float) -> Tensor:
-    """-log p of the target with smoothed labels, as the mean over its tokens and then over queries.
+    """-log p of the target with smoothed labels, as the mean over its tokens, for each query (queries,).
 
     Of each label's weight 1, `smoothing` goes to all other tokens alike, as in the code of KE and T-Patcher.
     """
-    return torch.stack([_smoothed(one, smoothing) for one in scored]).mean()
-
-
-def _smoothed(scored: Scored, smoothing: float) -> Tensor:
-    log_probs = scored.target_logits.log_softmax(dim=-1)
+    log_probs = torch.cat([one.target_logits for one in scored]).log_softmax(dim=-1)
     other = smoothing / (log_probs.shape[1] - 1)
-    said = log_probs.gather(1, scored.target_ids[:, None])[:, 0]
-    return -((1 - smoothing - other) * said + other * log_probs.sum(dim=1)).mean()
+    said = log_probs.gather(1, torch.cat([one.target_ids for one in scored])[:, None])[:, 0]
+    found = (1 - smoothing - other) * said + other * log_probs.sum(dim=1)
+    return torch.stack([-one.mean() for one in found.split([len(one.target_ids) for one in scored])])
 
 
 def locality_kl(before: Sequence[Scored], after: Sequence[Scored]) -> Tensor:

@@ -27,14 +27,16 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from editors.base import Edit, Model, State, TrainEdit, unwrapped
+from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
+from editors.descent import of_each, singles_together
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.training import check_enough, edit_seed, seeded
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
-from editors.neurons.patching import Patching, PatchingConfig, find_mistake
+from editors.neurons.patching import Patching, PatchingConfig, find_mistakes, train
 from editors.neurons.remembered import Remembered, draw, queries_of
-from mmedit_build.mllm import MLLM
+from mmedit_build.mllm import MLLM, Below
+from mmedit_build.mllm.below import joined
 from mmedit_build.recipe.fields import Count
 
 
@@ -107,6 +109,18 @@ class TPatcher:
 
     # Planning
 
+    def begins(self, mllm: MLLM) -> int | None:
+        return mllm.layer_index(self.config.layer)
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[GrownNeurons]:
+        mllm = unwrapped(model)
+
+        def together(edits: Sequence[Edit]) -> list[GrownNeurons]:
+            queries = of_each(lift, [[edit] for edit in edits], mllm.layer_index(self.config.layer))
+            return self._edited(mllm, edits, queries, self._known())
+
+        return singles_together(wishes, together, lambda edits: self.plan(model, edits))
+
     def plan(self, model: Model, edits: Sequence[Edit]) -> GrownNeurons:
         return self._grown(unwrapped(model), [], edits)
 
@@ -118,20 +132,28 @@ class TPatcher:
     def _grown(self, mllm: MLLM, grown: list[GrownNeurons], edits: Sequence[Edit]) -> GrownNeurons:
         layer = mllm.layer_index(self.config.layer)
         for edit in edits:
+            # Each by itself, so that an edit comes out the same whatever comes after it.
+            below = mllm.below([edit.query], layer)
+            remembered = self._known().joined_by([one.inputs for one in grown])
             with _joined(grown).applied(mllm) if grown else nullcontext():
-                grown.append(self._edited(mllm, layer, [one.inputs for one in grown], edit))
+                grown += self._edited(mllm, [edit], [below], remembered)
         return _joined(grown)
 
-    def _edited(self, mllm: MLLM, layer: int, earlier: Sequence[Tensor], edit: Edit) -> GrownNeurons:
-        """One edit, made in the model as it now is."""
-        # Each by itself, so that an edit comes out the same whatever comes after it.
-        below = mllm.below([edit.query], layer)
-        (inputs,) = look_into(mllm, below, layer)
-        mistake = find_mistake(mllm, below, inputs, self.config.neurons)
-        remembered = self._known().joined_by(earlier)
-        with seeded(edit_seed(self.config.seed, edit.id)):
-            patching = Patching(mllm, layer, self.config, mistake, remembered)
-        return GrownNeurons(layer, patching.train(), inputs if self.config.remember else inputs[:0])
+    def _edited(
+        self, mllm: MLLM, edits: Sequence[Edit], queries: Sequence[Below], remembered: Remembered
+    ) -> list[GrownNeurons]:
+        """Edits, each made in the model as it now is."""
+        layer, config = mllm.layer_index(self.config.layer), self.config
+        inputs = look_into(mllm, joined(queries), layer)
+        mistakes = find_mistakes(mllm, queries, inputs, config.neurons)
+        patchings = []
+        for edit, mistake in zip(edits, mistakes, strict=True):
+            with seeded(edit_seed(config.seed, edit.id)):
+                patchings.append(Patching(mllm, layer, config, mistake, remembered))
+        return [
+            GrownNeurons(layer, neurons, one if config.remember else one[:0])
+            for neurons, one in zip(train(mllm, layer, config, patchings), inputs, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

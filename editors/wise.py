@@ -33,16 +33,19 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from editors.base import Edit, Model, State, TrainEdit, unwrapped
+from editors.base import Edit, Lift, Model, State, TrainEdit, unwrapped
+from editors.descent import of_each, singles_together
 from editors.families import MethodFamily
 from editors.gating.codebook import Gate
 from editors.gating.sides import Matrix, Place, Scored, Side, SidePatch
 from editors.gating.ties import merged
 from editors.gating.writing import Moving, Wish, WritingConfig, write
 from editors.growing import Made
+from editors.patches.copies import LARGEST
 from editors.patches.hooks import hooked
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Below, Row
+from mmedit_build.mllm.below import joined
 from mmedit_build.recipe.fields import Count, Share
 
 POSITIONS = 16
@@ -145,10 +148,32 @@ class WISE:
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> SidePatch:
         mllm = unwrapped(model)
+        return self._written(mllm, [self._empty(mllm)], 0, edits)
+
+    def begins(self, mllm: MLLM) -> int | None:
+        place = self._place(mllm)
+        # Each edit of a group has a whole matrix of its own.
+        return place.layer if 4 * place.linear(mllm).module.weight.numel() <= LARGEST else None
+
+    def plan_each(self, model: Model, wishes: Sequence[Sequence[Edit]], lift: Lift) -> list[SidePatch]:
+        mllm, place = unwrapped(model), self._place(unwrapped(model))
+        if self.config.shard == 1:
+            # What is full after a single edit is merged at once.
+            return [self.plan(model, edits) for edits in wishes]
+
+        def together(edits: Sequence[Edit]) -> list[SidePatch]:
+            queries = of_each(lift, [[edit] for edit in edits], place.layer)
+            empty = self._empty(mllm)
+            sides = self._with(mllm, edits, queries, [empty] * len(edits), self._mask(0, empty.change))
+            return [self._patch(place, [side], 1) for side in sides]
+
+        return singles_together(wishes, together, lambda edits: self.plan(model, edits))
+
+    def _empty(self, mllm: MLLM) -> Side:
         weight = self._place(mllm).linear(mllm).module.weight
         # Learned in float32 whatever the model is kept in.
         wide = torch.promote_types(weight.dtype, torch.float32)
-        return self._written(mllm, [Side(torch.zeros_like(weight, dtype=wide), inf)], 0, edits)
+        return Side(torch.zeros_like(weight, dtype=wide), inf)
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> SidePatch:
         """As edits that are planned together are: after those before them."""
@@ -162,27 +187,45 @@ class WISE:
         config, place = self.config, self._place(mllm)
         mask = self._mask(number // config.shard, sides[-1].change)
         for edit in edits:
-            sides[-1] = self._with(mllm, place, edit, sides[-1], mask)
+            below = mllm.below([edit.query], place.layer)
+            (sides[-1],) = self._with(mllm, [edit], [below], [sides[-1]], mask)
             number += 1
             if number % config.shard == 0:
                 sides = self._sharded(sides, number // config.shard)
                 mask = self._mask(number // config.shard, sides[-1].change)
+        return self._patch(place, sides, number)
+
+    def _patch(self, place: Place, sides: Sequence[Side], number: int) -> SidePatch:
+        config = self.config
         if config.routing == "merge":
             least = min(side.moved for side in sides)
             # Without edits of its own a memory says what the model says, however far that is moved.
             sides = [Side(side.change, least) for side in sides]
         return SidePatch(place, tuple(sides), number, config.ratio, config.scored, config.gate)
 
-    def _with(self, mllm: MLLM, place: Place, edit: Edit, side: Side, mask: Tensor) -> Side:
-        """A memory with one more edit."""
-        below = mllm.below([edit.query], place.layer)
-        (inputs,) = _inputs(mllm, below, place, self.config.scored)
-        rng = random.Random(f"{self.config.seed}/{edit.id}")
-        untouched = [rng.choice(found) for found in self._known().values() if found]
-        wish = Wish(below, inputs, untouched)
-        change = write(mllm, place, self.config, wish, side.change, mask)
-        moving = Moving(place.linear(mllm).module, place.activation(mllm))
-        return Side(change, min(side.moved, float(moving.of(inputs, change))))
+    def _with(
+        self,
+        mllm: MLLM,
+        edits: Sequence[Edit],
+        queries: Sequence[Below],
+        sides: Sequence[Side],
+        mask: Tensor,
+    ) -> list[Side]:
+        """Memories with one more edit each."""
+        place, wishes = self._place(mllm), []
+        inputs = _inputs(mllm, joined(queries), place, self.config.scored)
+        for edit, query, one in zip(edits, queries, inputs, strict=True):
+            rng = random.Random(f"{self.config.seed}/{edit.id}")
+            untouched = [rng.choice(found) for found in self._known().values() if found]
+            wishes.append(Wish(query, one, untouched))
+        before = torch.stack([side.change for side in sides])
+        changes = write(mllm, place, self.config, wishes, before, mask)
+        moving = Moving(mllm, place, [[one] for one in inputs], changes.dtype)
+        moved = moving.by(changes, range(len(edits)))[:, 0].tolist()
+        return [
+            Side(change, min(side.moved, now))
+            for side, change, now in zip(sides, changes, moved, strict=True)
+        ]
 
     def _sharded(self, sides: list[Side], shards: int) -> list[Side]:
         """Once a shard is full: merged with others if there are enough, and an empty one after it."""

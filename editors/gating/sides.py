@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from editors.areas import Area, area_of
 from editors.base import State
@@ -57,8 +56,11 @@ class Place:
 
 
 def beside(x: Tensor, y: Tensor, change: Tensor) -> Tensor:
-    """What a side memory puts out, from what goes into the module and what comes out of its main matrix."""
-    return y.to(change.dtype) + F.linear(x.to(change.dtype), change)
+    """What a side memory puts out, from what goes into the module and what comes out of its main matrix.
+
+    Changes (rows, out, in) are of one memory for each row.
+    """
+    return y.to(change.dtype) + x.to(change.dtype) @ change.mT
 
 
 def distances(activation: Callable[[Tensor], Tensor], side: Tensor, main: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ into the MLP makes of the MLP's input, after the activation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +21,7 @@ from editors.patches.places import answering
 from editors.patches.weights import LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Query
+from mmedit_build.mllm.parts import MLP
 
 NEURONS = "neurons of the MLP"
 
@@ -84,18 +85,8 @@ class AddedNeurons(HookPatch):
                 f"The neurons of the patch do not fit the MLP of layer {self.layer} of {mllm.name}: "
                 "apply the patch to the model it was planned for."
             )
-        added: list[Tensor] = []
-        # Gated MLPs have activations that never fall silent.
-        activation = mlp.activation if mlp.gate is None else F.relu
-
-        def see(_: Batch, x: Tensor, y: Tensor) -> Tensor:
-            added[:] = [activation(neurons.before_activation(x)) @ neurons.values]
-            return y
-
-        def add(_: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001  # what went in was seen before
-            return (y + added.pop()).to(y.dtype)
-
-        return {mlp.up.name: see, mlp.down.name: add}
+        activation = activation_of(mlp)
+        return branch(mlp, lambda _, x: activation(neurons.before_activation(x)) @ neurons.values)
 
     def touched(self, mllm: MLLM) -> Area:
         return {"beside the MLP": (mllm.layer_index(self.layer),)}
@@ -116,6 +107,26 @@ class AddedNeurons(HookPatch):
         tensors = state.tensors
         neurons = Neurons(tensors["keys"], tensors["values"], tensors.get("biases"))
         return cls(int(str(state.fields["layer"])), neurons)
+
+
+def activation_of(mlp: MLP) -> Callable[[Tensor], Tensor]:
+    """What stands between keys and values of neurons beside an MLP."""
+    # Gated MLPs have activations that never fall silent.
+    return mlp.activation if mlp.gate is None else F.relu
+
+
+def branch(mlp: MLP, made: Callable[[Batch, Tensor], Tensor]) -> dict[str, Hook]:
+    """Hooks that add to an MLP's output what is made of its input."""
+    added: list[Tensor] = []
+
+    def see(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
+        added[:] = [made(batch, x)]
+        return y
+
+    def add(_: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001  # what went in was seen before
+        return (y + added.pop()).to(y.dtype)
+
+    return {mlp.up.name: see, mlp.down.name: add}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

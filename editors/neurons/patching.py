@@ -1,8 +1,9 @@
-"""How T-Patcher trains the neurons of one edit: its losses, and its loop."""
+"""How T-Patcher trains the neurons of edits, each by itself: its losses, and its loop."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +12,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from editors.losses import smoothed_nll
-from editors.neurons.patches import AddedNeurons, Neurons
+from editors.neurons.patches import Neurons
 from editors.neurons.remembered import Remembered
+from editors.neurons.side_by_side import NeuronsSideBySide
+from editors.patches.hooks import hooked
 from mmedit_build.mllm import MLLM, Below, Scored
+from mmedit_build.mllm.below import joined
 from mmedit_build.recipe.fields import Count, Share, Strict, Whole
 
 PLATEAU = 0.05
@@ -66,12 +70,16 @@ class Mistake:
     """One row for each wrong token (neurons, in)."""
 
 
-def find_mistake(mllm: MLLM, query: Below, inputs: Tensor, limit: int) -> Mistake:
-    """The first wrong tokens of an edit, after the right ones before them; inputs are (length, in)."""
-    (scored,) = mllm.score(query)
-    wrong = (scored.target_logits.argmax(dim=-1) != scored.target_ids).nonzero()[:limit, 0]
-    places = query.rows[0].prompt_length - 1 + wrong
-    return Mistake(query, inputs[places.to(inputs.device)])
+def find_mistakes(
+    mllm: MLLM, queries: Sequence[Below], inputs: Sequence[Tensor], limit: int
+) -> list[Mistake]:
+    """The first wrong tokens of each edit, after the right ones before them; inputs are (length, in)."""
+    found = []
+    for query, one, scored in zip(queries, inputs, mllm.score(joined(queries)), strict=True):
+        wrong = (scored.target_logits.argmax(dim=-1) != scored.target_ids).nonzero()[:limit, 0]
+        places = query.rows[0].prompt_length - 1 + wrong
+        found.append(Mistake(query, one[places.to(one.device)]))
+    return found
 
 
 class Patching:
@@ -80,8 +88,7 @@ class Patching:
     def __init__(
         self, mllm: MLLM, layer: int, config: PatchingConfig, mistake: Mistake, remembered: Remembered
     ) -> None:
-        self._mllm = mllm
-        self._layer = layer
+        self.query = mistake.query
         self._config = config
         self._mistake = mistake
         self._remembered = remembered
@@ -95,82 +102,120 @@ class Patching:
         self._biases = nn.Parameter(inputs.new_zeros(len(inputs)))
         self._values = nn.Parameter(values)
         self._factors = nn.Parameter(torch.full_like(values, config.amplify))
+        self._parameters = [self._keys, self._biases, self._values, self._factors]
+        # A step in one operation, where there is one.
+        fused = inputs.device.type in ("cpu", "cuda")
+        decay = config.weight_decay
+        self._optimizer = torch.optim.Adam(self._parameters, lr=config.lr, weight_decay=decay, fused=fused)
+        self._schedule = ReduceLROnPlateau(self._optimizer, factor=0.5, patience=1, threshold=PLATEAU)
+        self._best = math.inf
 
     @property
     def neurons(self) -> Neurons:
         """As they are now; gradients flow into what is learned."""
         return Neurons(self._keys, self._values * self._factors, self._biases)
 
-    def train(self) -> Neurons:
-        """The neurons that make the edit and disturb the memory least, as far as the steps suffice."""
-        config = self._config
-        parameters = [self._keys, self._biases, self._values, self._factors]
-        optimizer = torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
-        schedule = ReduceLROnPlateau(optimizer, factor=0.5, patience=1, threshold=PLATEAU)
-        best = math.inf
-        for step in range(1, config.steps + 1 if len(self._keys) else 1):
-            optimizer.zero_grad()
-            with torch.enable_grad():
-                self.loss(self._remembered.train).backward()
-            nn.utils.clip_grad_norm_(parameters, config.clip)
-            optimizer.step()
-            if step % config.validate_every == 0:
-                made, loss = self._look(schedule)
-                if made and step >= config.validate_from:
-                    if loss >= best - BETTER:
-                        break
-                    best = loss
-        done = self.neurons
-        return Neurons(done.keys.detach(), done.values.detach(), self._biases.detach())
-
-    def loss(self, memory: Tensor) -> Tensor:
-        """What is minimized, with inputs (number, in) that shall not excite the neurons."""
-        config = self._config
-        own = self._own()
-        return (
-            smoothed_nll([self._scored()], config.smoothing).to(own.device)
-            + config.activation_weight * activation_loss(own, config.top_activation)
-            + config.memory_weight * memory_loss(self.neurons.before_activation(memory), own, config)
+    def memory(self, remembered: Tensor) -> Tensor:
+        """What is minimized besides the edit's own loss, with inputs (number, in) that shall not excite the
+        neurons."""
+        config, own = self._config, self._own()
+        return config.activation_weight * activation_loss(own, config) + config.memory_weight * memory_loss(
+            self.neurons.before_activation(remembered), own, config
         )
 
-    def _look(self, schedule: ReduceLROnPlateau) -> tuple[bool, float]:
-        """Whether the edit is made, and the loss on the validation memory; tells the schedule."""
+    def train_memory(self) -> Tensor:
+        """That of the inputs to learn from."""
+        return self.memory(self._remembered.train)
+
+    def step(self) -> None:
+        """Move by the gradients that are there."""
+        nn.utils.clip_grad_norm_(self._parameters, self._config.clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+
+    def done(self, step: int, scored: Scored) -> bool:
+        """A look at what is said after so many steps; tells the schedule, and whether to go no further."""
+        made, loss = self._look(scored)
+        if not made or step < self._config.validate_from:
+            return False
+        if loss >= self._best - BETTER:
+            return True
+        self._best = loss
+        return False
+
+    def _look(self, scored: Scored) -> tuple[bool, float]:
+        """Whether the edit is made, and the loss on the validation memory."""
         with torch.no_grad():
-            scored = self._scored()
-            schedule.step(smoothed_nll([scored], self._config.smoothing).item())
+            self._schedule.step(smoothed_nll([scored], self._config.smoothing).item())
             excited = self.neurons.before_activation(self._remembered.validation)
             made = bool((scored.target_logits.argmax(dim=-1) == scored.target_ids).all())
             return made, memory_loss(excited, self._own(), self._config).item()
 
-    def _scored(self) -> Scored:
-        with AddedNeurons(self._layer, self.neurons).applied(self._mllm):
-            return self._mllm.logits(self._mistake.query)[0]
-
     def _own(self) -> Tensor:
-        """What excites each neuron at its own mistake, in all copies: (copies, neurons)."""
-        excited = self.neurons.before_activation(self._mistake.inputs).diagonal()
-        return excited.expand(self._config.copies, -1)
+        """What excites each neuron at its own mistake (neurons,)."""
+        return self.neurons.before_activation(self._mistake.inputs).diagonal()
 
 
-# The losses, on values before the activation
+def train(mllm: MLLM, layer: int, config: PatchingConfig, edits: Sequence[Patching]) -> list[Neurons]:
+    """The neurons that make each edit and disturb the memory least, as far as the steps suffice.
+
+    Edits are asked in the same passes, and none has a part in the loss of another.
+    """
+    # With no wrong token there is nothing to learn.
+    moving = [one for one in edits if len(one.neurons)]
+    for step in range(1, config.steps + 1):
+        if not moving:
+            break
+        with torch.enable_grad():
+            own = smoothed_nll(said(mllm, layer, moving), config.smoothing).sum()
+            memory = torch.stack([one.train_memory() for one in moving]).sum()
+            (own.to(memory.device) + memory).backward()
+        for one in moving:
+            one.step()
+        if step % config.validate_every == 0:
+            with torch.no_grad():
+                scored = said(mllm, layer, moving)
+            looks = [one.done(step, of) for one, of in zip(moving, scored, strict=True)]
+            moving = [one for one, made in zip(moving, looks, strict=True) if not made]
+    return [_detached(one.neurons) for one in edits]
 
 
-def activation_loss(own: Tensor, top: int) -> Tensor:
+def said(mllm: MLLM, layer: int, edits: Sequence[Patching]) -> list[Scored]:
+    """What the model says to each edit with its neurons as they are; gradients flow into them."""
+    beside = NeuronsSideBySide.of(layer, [one.neurons for one in edits])
+    with hooked(mllm, beside.hooks(mllm, torch.arange(len(edits)))):
+        return mllm.logits(joined([one.query for one in edits]))
+
+
+def _detached(neurons: Neurons) -> Neurons:
+    biases = None if neurons.biases is None else neurons.biases.detach()
+    return Neurons(neurons.keys.detach(), neurons.values.detach(), biases)
+
+
+# The losses, on values before the activation. An edit stands in its batch several times, so among the worst
+# entries of all copies each of its own counts as often.
+
+
+def activation_loss(own: Tensor, config: PatchingConfig) -> Tensor:
     """The mean of the largest exp(-p), where p is what excites a neuron at its own mistake."""
-    return _worst(-own, top)
+    return _worst(-own, config.top_activation, config.copies)
 
 
 def memory_loss(remembered: Tensor, own: Tensor, config: PatchingConfig) -> Tensor:
     """exp(p_i - p + gamma) and exp(p_i - beta), each as the mean of the largest, over memories i.
 
-    `remembered` (memories, neurons) holds p_i; `own` (copies, neurons) holds p, what excites the neurons at
-    their own mistakes.
+    `remembered` (memories, neurons) holds p_i; `own` (neurons,) holds p, what excites each neuron at its own
+    mistake.
     """
-    nearer = remembered[:, None] - own + config.gamma
-    louder = (remembered[:, None] - config.beta).expand_as(nearer)
-    return _worst(nearer, config.top_memory) + _worst(louder, config.top_memory)
+    nearer, louder = remembered - own + config.gamma, remembered - config.beta
+    top, copies = config.top_memory, config.copies
+    return _worst(nearer, top, copies) + _worst(louder, top, copies)
 
 
-def _worst(values: Tensor, top: int) -> Tensor:
-    """The mean of the largest exponentials."""
-    return values.flatten().topk(min(top, values.numel())).values.exp().mean()
+def _worst(values: Tensor, top: int, copies: int) -> Tensor:
+    """The mean of the largest exponentials, of values that are all there so many times."""
+    number = min(top, copies * values.numel())
+    whole, rest = divmod(number, copies)
+    largest = values.flatten().topk(whole + (rest > 0)).values.exp()
+    counted = copies * largest[:whole].sum()
+    return (counted + rest * largest[-1] if rest else counted) / number

@@ -98,22 +98,34 @@ class _Owned(Overlay):
 
 def adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
     """Adds to query i what factors `of_query[i]` make, of (patches, out, rank) and (patches, rank, in)."""
-    known: list[tuple[Sequence[int], _Sorted]] = []
+    owners = Owners(of_query)
 
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-        # All passes over one batch have the same rows.
-        if not known or known[0][0] is not batch.indices:
-            owners = of_query[torch.tensor(batch.indices, device=of_query.device)]
-            known[:] = [(batch.indices, _Sorted.of(owners))]
-        rows = known[0][1]
+        rows = owners.rows(batch)
         added = rows.sort(x.to(right.dtype)) @ rows.own(right).mT @ rows.own(left).mT
         return (y + rows.back(added, x.shape[1])).to(y.dtype)
 
     return add
 
 
+class Owners:
+    """Which patch each query of a call is answered under."""
+
+    def __init__(self, of_query: Tensor) -> None:
+        self._of_query = of_query
+        self._known: tuple[Sequence[int], SortedRows] | None = None
+
+    def rows(self, batch: Batch) -> SortedRows:
+        """The rows of a batch by their owners."""
+        # All passes over one batch have the same rows.
+        if self._known is None or self._known[0] is not batch.indices:
+            owners = self._of_query[torch.tensor(batch.indices, device=self._of_query.device)]
+            self._known = (batch.indices, SortedRows.of(owners))
+        return self._known[1]
+
+
 @dataclass(frozen=True, slots=True)
-class _Sorted:
+class SortedRows:
     """Rows of a batch by their owners, so that few products of matrices serve all."""
 
     owners: Tensor

@@ -242,7 +242,7 @@ def test_the_loss_is_likelihood_under_a_penalty(
         with patch.applied(mllm) as model:
             scored = model.score(views)
             after = [model.score([query], positions="all") for query in kept]
-        made.append(smoothed_nll(scored, 0.1))
+        made.append(smoothed_nll(scored, 0.1).mean())
         unlikely.append(target_nll(scored).mean())
         moved.append(torch.stack([locality_kl(*pair) for pair in zip(before, after, strict=True)]).sum())
         held.append(moved[-1] if penalty == "kl" else size(patch))

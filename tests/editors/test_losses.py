@@ -28,9 +28,9 @@ def test_labels_are_smoothed_over_all_other_tokens() -> None:
     labels = torch.full((3, 7), 0.1 / 6, dtype=torch.float64)
     labels[range(3), [2, 0, 6]] = 0.9
     expected = -(labels * logits[2:].log_softmax(dim=1)).sum(dim=1).mean()
-    assert smoothed_nll([one], 0.1).item() == pytest.approx(expected.item(), abs=1e-12)
-    apart = [smoothed_nll([single], 0.1).item() for single in (one, other)]
-    assert smoothed_nll([one, other], 0.1).item() == pytest.approx(sum(apart) / 2, abs=1e-12)
+    assert smoothed_nll([one], 0.1).mean().item() == pytest.approx(expected.item(), abs=1e-12)
+    apart = [smoothed_nll([single], 0.1).mean().item() for single in (one, other)]
+    assert smoothed_nll([one, other], 0.1).mean().item() == pytest.approx(sum(apart) / 2, abs=1e-12)
     assert smoothed_nll([one], 0.0).item() == pytest.approx(target_nll([one]).item(), abs=1e-12)
 
 

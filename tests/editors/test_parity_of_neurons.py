@@ -17,11 +17,12 @@ from torch import Tensor
 from editors.base import Edit
 from editors.calinet import CaliNET, CaliNETConfig
 from editors.kn import KN, KNConfig, embedded
+from editors.losses import smoothed_nll
 from editors.neurons.attribution import attributions, path
 from editors.neurons.choosing import coarse, refined
 from editors.neurons.columns import column_patch
 from editors.neurons.patches import AddedNeurons, Neurons, look_into
-from editors.neurons.patching import Patching, PatchingConfig, find_mistake
+from editors.neurons.patching import Patching, PatchingConfig, find_mistakes, said, train
 from editors.neurons.remembered import Remembered
 from mmedit_build.mllm import MLLM, Query
 
@@ -146,23 +147,28 @@ def test_neurons_are_trained_as_the_authors_train_them(tiny: MLLM) -> None:
     query = Query(None, expected["prompt"], expected["target"])
     below = tiny.below([query], 5)
     (inputs,) = look_into(tiny, below, 5)
-    mistake = find_mistake(tiny, below, inputs, 5)
+    (mistake,) = find_mistakes(tiny, [below], [inputs], 5)
     assert len(mistake.inputs) == len(expected["wrong"])
 
+    def config(steps: int) -> PatchingConfig:
+        return PatchingConfig(steps=steps, validate_every=10, validate_from=1000)
+
+    def loss(one: Patching, memory: Tensor) -> Tensor:
+        return smoothed_nll(said(tiny, 5, [one]), 0.1).sum() + one.memory(memory)
+
     def patching(steps: int) -> Patching:
-        config = PatchingConfig(steps=steps, validate_every=10, validate_from=1000)
-        found = Patching(tiny, 5, config, mistake, remembered)
+        found = Patching(tiny, 5, config(steps), mistake, remembered)
         found._values.data = drawn(2002, len(mistake.inputs), 32)
         # Equally excited at the start, it would be left to rounding which of them count among the worst.
         found._biases.data = 0.1 * drawn(2003, len(mistake.inputs))
         return found
 
-    close(patching(1).loss(remembered.train), expected["first"]["total"], 1e-6)
+    close(loss(patching(1), remembered.train), expected["first"]["total"], 1e-6)
     for look in expected["looks"]:
         trained = patching(look["step"])
-        trained.train()
+        train(tiny, 5, config(look["step"]), [trained])
         parts = [look["nll"], look["activation"], 10 * look["validation_memory"]]
-        close(trained.loss(remembered.validation), sum(parts), 1e-4)
+        close(loss(trained, remembered.validation), sum(parts), 1e-4)
     neurons = trained.neurons
     assert neurons.biases is not None
     close(neurons.biases, expected["biases"], 1e-4)

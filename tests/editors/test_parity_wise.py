@@ -54,7 +54,8 @@ def test_the_loss_is_that_of_easyedit_but_for_a_position_more(tiny: MLLM) -> Non
     linear.bias.data.zero_()
     told = wish(tiny, GIVEN["edits"][0], GIVEN["untouched"][0])
     nothing = torch.zeros_like(linear.weight)
-    moved = margins(Moving(linear, PLACE.activation(tiny)), told, nothing, CONFIG)
+    moving = Moving(tiny, PLACE, [[told.inputs, *told.untouched]], nothing.dtype)
+    (moved,) = margins(moving.by(nothing[None], [0]), CONFIG)
     scored = tiny.score(told.query)
     first = GIVEN["published"]["first_loss"]
     close(published(scored)[0] + moved, first["published"], 1e-6)
@@ -69,7 +70,7 @@ def test_a_side_memory_is_written_as_by_easyedit(tiny: MLLM, monkeypatch: pytest
     mask = drawn(seed, *linear.weight.shape) < below
     change = torch.zeros_like(linear.weight)
     for edit, untouched, written in zip(GIVEN["edits"], GIVEN["untouched"], GIVEN["written"], strict=True):
-        change = write(tiny, PLACE, CONFIG, wish(tiny, edit, untouched), change, mask)
+        (change,) = write(tiny, PLACE, CONFIG, [wish(tiny, edit, untouched)], change[None], mask)
         close(change.norm(), written["norm"], 1e-6)
         close(change.sum(), written["sum"], 1e-6)
         close(change[0, :6], written["first"], 1e-8)

@@ -111,7 +111,7 @@ def test_what_is_not_touched_comes_from_the_train_split(
 
     def note(*given: Any) -> torch.Tensor:
         """Takes the wish, and leaves the change as it is."""
-        *_, wish, change, _ = given
+        *_, (wish,), change, _ = given
         assert isinstance(change, torch.Tensor)
         seen.append(wish)
         return change

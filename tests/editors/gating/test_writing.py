@@ -43,13 +43,17 @@ def gradient(mllm: MLLM, wish: Wish, change: Tensor, config: WritingConfig) -> T
     def put(_: Batch, x: Tensor, y: Tensor) -> Tensor:  # noqa: ARG001
         return torch.nn.functional.linear(x, whole, linear.module.bias)
 
-    moving = Moving(linear.module, PLACE.activation(mllm))
+    moving = Moving(mllm, PLACE, [[wish.inputs, *wish.untouched]], change.dtype)
     with hooked(mllm, {linear.name: put}), torch.enable_grad():
         moved = whole - linear.module.weight
-        loss = target_nll(mllm.logits(wish.query)).mean() + margins(moving, wish, moved, config)
+        loss = target_nll(mllm.logits(wish.query)).mean() + margins(moving.by(moved[None], [0]), config)[0]
         loss.backward()
     assert whole.grad is not None
     return whole.grad
+
+
+def written(mllm: MLLM, config: WritingConfig, wish: Wish, change: Tensor, mask: Tensor) -> Tensor:
+    return write(mllm, PLACE, config, [wish], change[None], mask)[0]
 
 
 def test_hinges_are_zero_where_all_is_as_wished_and_30_at_the_start() -> None:
@@ -65,7 +69,7 @@ def test_what_comes_out_has_the_bias_of_the_main_matrix(mllm: MLLM, nothing: Ten
     assert linear.bias.abs().max() > 0
     x = torch.randn(4, 32)
     assert torch.equal(beside(x, linear(x), nothing), linear(x))
-    assert Moving(linear, PLACE.activation(mllm)).of(x, nothing) == 0
+    assert Moving(mllm, PLACE, [[x]], x.dtype).by(nothing[None], [0]) == 0
     change = torch.randn_like(nothing)
     expected = torch.nn.functional.linear(x, linear.weight + change, linear.bias)
     torch.testing.assert_close(beside(x, linear(x), change), expected)
@@ -76,25 +80,25 @@ def test_without_a_mask_it_is_plain_gradient_descent(mllm: MLLM, wish: Wish, not
     for _ in range(config.steps):
         expected = expected - config.lr * gradient(mllm, wish, expected, config)
     assert expected.abs().max() < config.norm
-    found = write(mllm, PLACE, config, wish, nothing, torch.ones_like(nothing, dtype=torch.bool))
+    found = written(mllm, config, wish, nothing, torch.ones_like(nothing, dtype=torch.bool))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     assert not nothing.any()
 
 
 def test_what_the_mask_leaves_out_stays_unless_all_decays(mllm: MLLM, wish: Wish, nothing: Tensor) -> None:
     mask = torch.rand_like(nothing) < 0.2
-    found = write(mllm, PLACE, options(), wish, nothing, mask)
+    found = written(mllm, options(), wish, nothing, mask)
     assert not found[~mask].any()
     assert found[mask].any()
     weight = PLACE.linear(mllm).module.weight
-    decayed = write(mllm, PLACE, options(weight_decay=0.1), wish, nothing, mask)
+    decayed = written(mllm, options(weight_decay=0.1), wish, nothing, mask)
     expected = (weight * (1 - 0.1 * 0.1) ** 3 - weight)[~mask]
     torch.testing.assert_close(decayed[~mask], expected, rtol=1e-4, atol=1e-7)
 
 
 def test_no_weight_moves_farther_than_the_norm(mllm: MLLM, wish: Wish, nothing: Tensor) -> None:
     everything = torch.ones_like(nothing, dtype=torch.bool)
-    found = write(mllm, PLACE, options(lr=100.0, norm=0.01), wish, nothing, everything)
+    found = written(mllm, options(lr=100.0, norm=0.01), wish, nothing, everything)
     assert found.abs().max() == torch.tensor(0.01)
 
 
@@ -109,6 +113,6 @@ def test_it_ends_once_the_loss_is_low_and_settled(
 
     monkeypatch.setattr("editors.gating.writing.target_nll", settled)
     content = Wish(wish.query, wish.inputs, ())
-    monkeypatch.setattr("editors.gating.writing.margins", lambda *_: torch.tensor(0.0))
-    write(mllm, PLACE, options(steps=20), content, nothing, torch.ones_like(nothing, dtype=torch.bool))
+    monkeypatch.setattr("editors.gating.writing.margins", lambda *_: torch.zeros(1, requires_grad=True))
+    written(mllm, options(steps=20), content, nothing, torch.ones_like(nothing, dtype=torch.bool))
     assert len(seen) == 2

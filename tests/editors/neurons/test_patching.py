@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from editors.base import Edit
-from editors.neurons.patches import AddedNeurons, look_into
+from editors.losses import smoothed_nll
+from editors.neurons.patches import AddedNeurons, Neurons, look_into
 from editors.neurons.patching import (
     Patching,
     PatchingConfig,
     activation_loss,
-    find_mistake,
+    find_mistakes,
     memory_loss,
+    said,
+    train,
 )
 from editors.neurons.remembered import Remembered
 from mmedit_build.mllm import MLLM
@@ -29,8 +32,8 @@ def float64(*values: float) -> Tensor:
 
 def test_the_losses_of_one_memory() -> None:
     """p = 0 on the memory, 1 at the mistake."""
-    own, remembered = float64(1)[None], float64(0)[None]
-    assert activation_loss(own, 5).item() == pytest.approx(math.exp(-1), abs=1e-12)
+    own, remembered = float64(1), float64(0)[None]
+    assert activation_loss(own, PatchingConfig()).item() == pytest.approx(math.exp(-1), abs=1e-12)
     for gamma, beta in ((3.0, -3.0), (0.0, 0.0)):
         config = PatchingConfig(gamma=gamma, beta=beta)
         expected = math.exp(0 - 1 + gamma) + math.exp(0 - beta)
@@ -39,16 +42,18 @@ def test_the_losses_of_one_memory() -> None:
 
 
 def test_the_worst_count_among_all_copies() -> None:
-    own = float64(1, 2, 4).expand(2, 3)
+    own = float64(1, 2, 4)
     # Of 6 entries, two copies of each neuron.
-    assert activation_loss(own, 3).item() == pytest.approx((2 * math.exp(-1) + math.exp(-2)) / 3, abs=1e-12)
+    config = PatchingConfig(top_activation=3, copies=2)
+    expected = (2 * math.exp(-1) + math.exp(-2)) / 3
+    assert activation_loss(own, config).item() == pytest.approx(expected, abs=1e-12)
     remembered = torch.stack([float64(0, 0, 0), float64(2, -1, 3), float64(-5, -5, -5)])
-    config = PatchingConfig(gamma=0.5, beta=-0.5, top_memory=4)
+    config = PatchingConfig(gamma=0.5, beta=-0.5, top_memory=4, copies=2)
     nearer = (2 * math.exp(1.5) + 2 * math.exp(-0.5)) / 4
     louder = (2 * math.exp(3.5) + 2 * math.exp(2.5)) / 4
     assert memory_loss(remembered, own, config).item() == pytest.approx(nearer + louder, abs=1e-12)
     everything = PatchingConfig(gamma=0.0, beta=0.0, top_memory=10_000)
-    mean = (remembered[:, None] - own).exp().mean() + remembered.exp().mean()
+    mean = (remembered - own).exp().mean() + remembered.exp().mean()
     assert memory_loss(remembered, own, everything).item() == pytest.approx(mean.item(), abs=1e-12)
 
 
@@ -62,7 +67,7 @@ def start(mllm: MLLM, edit: Edit, remembered: Remembered, limit: int = 5, **opti
     below = mllm.below([edit.query], 5)
     (inputs,) = look_into(mllm, below, 5)
     torch.manual_seed(0)
-    mistake = find_mistake(mllm, below, inputs, limit)
+    (mistake,) = find_mistakes(mllm, [below], [inputs], limit)
     return Patching(mllm, 5, PatchingConfig(**options), mistake, remembered)
 
 
@@ -108,16 +113,27 @@ def test_an_edit_has_no_more_neurons_than_it_may(
     torch.testing.assert_close(few.keys, all_of_them.keys[:2])
 
 
+def loss(mllm: MLLM, patching: Patching, remembered: Remembered) -> float:
+    made = smoothed_nll(said(mllm, 5, [patching]), PatchingConfig().smoothing).sum()
+    return (made + patching.memory(remembered.train)).item()
+
+
+def trained(mllm: MLLM, edit: Edit, remembered: Remembered, **options: Any) -> Neurons:
+    (found,) = train(mllm, 5, PatchingConfig(**options), [start(mllm, edit, remembered, **options)])
+    return found
+
+
 def test_training_makes_the_edit_and_silences_the_memory(
     mllm: MLLM, edits: list[Edit], remembered: Remembered
 ) -> None:
     before = Snapshot(mllm)
-    patching = start(mllm, edits[0], remembered, steps=400, memory_weight=0.1)
+    options: dict[str, Any] = {"steps": 400, "memory_weight": 0.1}
+    patching = start(mllm, edits[0], remembered, **options)
     inputs, wrong = at_mistakes(mllm, edits[0])
-    untrained = patching.loss(remembered.train).item()
-    trained = patching.train()
+    untrained = loss(mllm, patching, remembered)
+    (trained,) = train(mllm, 5, PatchingConfig(**options), [patching])
     before.assert_unchanged(mllm)
-    assert patching.loss(remembered.train).item() < untrained / 2
+    assert loss(mllm, patching, remembered) < untrained / 2
     own = trained.before_activation(inputs[wrong]).diagonal()
     # At their mistakes the neurons are more excited than at anything that is remembered.
     assert own.min() > 0.5
@@ -147,12 +163,12 @@ def test_it_stops_when_the_edit_is_made_and_the_memory_no_quieter(
     rates = steps_taken(monkeypatch)
     looks = iter([(False, 1.0), (True, 3.0), (True, 2.0), (True, 1.9995), (True, 0.0)])
     monkeypatch.setattr(Patching, "_look", lambda *_: next(looks))
-    start(mllm, edits[0], remembered, steps=100, validate_every=4, validate_from=8).train()
+    trained(mllm, edits[0], remembered, steps=100, validate_every=4, validate_from=8)
     # Looks at 4, 8, 12 and 16 steps; the last is better by less than counts.
     assert len(rates) == 16
     rates.clear()
     looks = iter([(True, 1.0)] * 99)
-    start(mllm, edits[0], remembered, steps=30, validate_every=4, validate_from=20).train()
+    trained(mllm, edits[0], remembered, steps=30, validate_every=4, validate_from=20)
     assert len(rates) == 24
 
 
@@ -160,10 +176,8 @@ def test_the_rate_is_halved_when_the_loss_no_longer_falls(
     mllm: MLLM, edits: list[Edit], remembered: Remembered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = steps_taken(monkeypatch)
-    monkeypatch.setattr(
-        "editors.neurons.patching.smoothed_nll", lambda *_: torch.ones((), requires_grad=True)
-    )
-    start(mllm, edits[0], remembered, steps=8, validate_every=2, validate_from=99).train()
+    monkeypatch.setattr("editors.neurons.patching.smoothed_nll", lambda *_: torch.ones(1, requires_grad=True))
+    trained(mllm, edits[0], remembered, steps=8, validate_every=2, validate_from=99)
     # One look without a lower loss is borne with.
     assert rates == [1e-2] * 6 + [5e-3] * 2
 
@@ -179,5 +193,5 @@ def test_gradients_are_clipped(
         return clip(parameters, limit)
 
     monkeypatch.setattr(nn.utils, "clip_grad_norm_", watched)
-    start(mllm, edits[0], remembered, steps=2, clip=0.5).train()
+    trained(mllm, edits[0], remembered, steps=2, clip=0.5)
     assert limits == [0.5, 0.5]
