@@ -27,7 +27,7 @@ from editors.descent import Descent, of_each
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.patches.hooks import hooked
-from editors.patches.side_by_side import adding
+from editors.patches.side_by_side import Owners, adding
 from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
@@ -126,11 +126,8 @@ class LoRA:
         pairs = {name: _tunable(mllm, name, pair, scale, len(wishes)) for name, pair in start.items()}
 
         def applied(owners: Sequence[int]) -> AbstractContextManager[None]:
-            of_query = torch.tensor(owners)
-            hooks = {
-                name: adding(scale * pair.left, pair.right, of_query.to(pair.left.device))
-                for name, pair in pairs.items()
-            }
+            of_query = Owners(torch.tensor(owners))
+            hooks = {name: adding(scale * pair.left, pair.right, of_query) for name, pair in pairs.items()}
             return hooked(mllm, {name.removesuffix(".weight"): hook for name, hook in hooks.items()})
 
         lefts = {f"{name}:left": pair.left for name, pair in pairs.items()}

@@ -54,10 +54,10 @@ class NeuronsSideBySide(Beside):
         keys, values, biases = (None if one is None else one.to(device) for one in self._tensors)
         assert keys is not None
         assert values is not None
-        owners = Owners(of_query.to(device))
+        owners = Owners(of_query)
 
         def made(batch: Batch, x: Tensor) -> Tensor:
-            rows = owners.rows(batch)
+            rows = owners.rows(batch, x.device)
             excited = rows.sort(x.to(keys.dtype)) @ rows.own(keys).mT
             if biases is not None:
                 excited = excited + rows.own(biases)[:, None]

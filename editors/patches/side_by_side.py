@@ -58,11 +58,12 @@ class SideBySide(Beside):
 
     def hooks(self, mllm: MLLM, of_query: Tensor) -> Mapping[str, Hook]:
         found: dict[str, Hook] = {}
+        owners = Owners(of_query)
         for name, pair in self._stacked.items():
             # Patches read from files lie in main memory, wherever the module is.
             device = mllm.model.get_parameter(name).device
-            tensors = (tensor.to(device) for tensor in (*pair, of_query))
-            found[name.removesuffix(".weight")] = adding(*tensors)
+            left, right = (tensor.to(device) for tensor in pair)
+            found[name.removesuffix(".weight")] = adding(left, right, owners)
         return found
 
 
@@ -96,12 +97,11 @@ class _Owned(Overlay):
             raise ValueError(f"{len(queries)} queries were given to {self._number} owners")
 
 
-def adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
-    """Adds to query i what factors `of_query[i]` make, of (patches, out, rank) and (patches, rank, in)."""
-    owners = Owners(of_query)
+def adding(left: Tensor, right: Tensor, owners: Owners) -> Hook:
+    """Adds to each query what its owner's factors make, of (patches, out, rank) and (patches, rank, in)."""
 
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
-        rows = owners.rows(batch)
+        rows = owners.rows(batch, x.device)
         added = rows.sort(x.to(right.dtype)) @ rows.own(right).mT @ rows.own(left).mT
         return (y + rows.back(added, x.shape[1])).to(y.dtype)
 
@@ -109,19 +109,20 @@ def adding(left: Tensor, right: Tensor, of_query: Tensor) -> Hook:
 
 
 class Owners:
-    """Which patch each query of a call is answered under."""
+    """Which patch each query of a call is answered under, for all modules of the patches."""
 
     def __init__(self, of_query: Tensor) -> None:
         self._of_query = of_query
-        self._known: tuple[Sequence[int], SortedRows] | None = None
+        self._known: dict[torch.device, tuple[Sequence[int], SortedRows]] = {}
 
-    def rows(self, batch: Batch) -> SortedRows:
-        """The rows of a batch by their owners."""
+    def rows(self, batch: Batch, device: torch.device) -> SortedRows:
+        """The rows of a batch by their owners, where a module is."""
+        known = self._known.get(device)
         # All passes over one batch have the same rows.
-        if self._known is None or self._known[0] is not batch.indices:
+        if known is None or known[0] is not batch.indices:
             owners = self._of_query[torch.tensor(batch.indices, device=self._of_query.device)]
-            self._known = (batch.indices, SortedRows.of(owners))
-        return self._known[1]
+            known = self._known[device] = (batch.indices, SortedRows.of(owners.to(device)))
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ class Protocol(ABC):
     """Whether locality is looked at at all positions of a row."""
     writes: ClassVar[bool] = False
     """Whether the model answers freely."""
+    spreads: ClassVar[bool] = False
+    """Whether it compares how probability is spread over tokens before and after."""
 
     @abstractmethod
     def changed(self, asked: Asked, after: Output, consensus: Consensus | None) -> dict[str, float]:

@@ -29,6 +29,7 @@ class Wild(Protocol):
         "kl": Metric("KL", "Divergence of the answer's tokens from before the edit, in nats.", percent=False),
     }
     writes = True
+    spreads = True
 
     def changed(self, asked: Asked, after: Output, consensus: Consensus | None) -> dict[str, float]:
         assert after.text is not None

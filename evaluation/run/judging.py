@@ -66,8 +66,14 @@ class Judging:
 
     @property
     def measure(self) -> Measure:
-        everywhere = any(protocol.everywhere for protocol in self.scorer.protocols)
-        return Measure(vocabulary(self.mllm), everywhere, self.writes, self.batch_size)
+        protocols = self.scorer.protocols
+        return Measure(
+            vocabulary(self.mllm),
+            everywhere=any(protocol.everywhere for protocol in protocols),
+            writes=self.writes,
+            spreads=any(protocol.spreads for protocol in protocols),
+            batch_size=self.batch_size,
+        )
 
     @property
     def writes(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ EVENTS = 256
 """Likeliest tokens whose log-probabilities are kept where answers are predicted; all others are one event."""
 LOGITS_BYTES = 2**28
 """How many bytes of logits are held at a time, about."""
+REDUCED_BYTES = 2**24
+"""How many of them are reduced at a time, about: more would be held several times over."""
 WHERE: tuple[Positions, ...] = ("target", "all")
 POSITIONS: dict[Positions, int] = {"target": 8, "all": 64}
 """How many positions of a row have logits, about; of rows that are known to be longer, all."""
@@ -42,6 +45,8 @@ class Measure:
     everywhere: bool = True
     """Whether locality is looked at at all positions."""
     writes: bool = True
+    spreads: bool = True
+    """Whether the spread over tokens is asked for where answers are predicted."""
     batch_size: int = 32
 
     def __call__(
@@ -75,8 +80,14 @@ class Measure:
                 part = indices[start : start + size]
                 with lend(part) as model:
                     scored = model.score(take(queries, part), positions=positions, batch_size=self.batch_size)
-                for i, one in zip(part, scored, strict=True):
-                    outputs[i] = _reduce(one, probes[i], positions, None if before is None else before[i])
+                found = reduced(
+                    scored,
+                    [probes[i] for i in part],
+                    [None if before is None else before[i] for i in part],
+                    everywhere=positions == "all",
+                    spreads=self.spreads,
+                )
+                outputs.update(zip(part, found, strict=True))
         return [outputs[i] for i in range(len(probes))]
 
     def written(
@@ -102,29 +113,69 @@ class Measure:
         return max(1, LOGITS_BYTES // (4 * self.vocabulary * length))
 
 
-def _reduce(scored: Scored, probe: Asked, positions: Positions, before: Output | None) -> Output:
-    target = scored.target_logits
-    output = Output(
-        target=_ids(scored.target_ids),
-        predicted=_ids(target.argmax(dim=-1)),
-        log_probs=_floats(scored.token_log_probs),
-    )
-    if not probe.is_locality:
-        return output
-    known = None if before is None else before.events
-    events = _events(target) if known is None else torch.from_numpy(known).to(target.device).long()
-    return replace(
-        output,
-        top=_ids(_top(scored)) if positions == "all" else None,
-        events=_ids(events),
-        spread=_floats(_spread(target, events)),
-    )
+def reduced(
+    scored: Sequence[Scored],
+    probes: Sequence[Asked],
+    before: Sequence[Output | None],
+    *,
+    everywhere: bool,
+    spreads: bool,
+) -> Iterator[Output]:
+    """What scores need of what was scored, in order.
+
+    Of many rows at once, as each operation on few positions takes longer to ask for than to compute.
+    """
+    start, held = 0, 0
+    for end, one in enumerate(scored):
+        if end > start and held + one.logits.nbytes > REDUCED_BYTES:
+            part = slice(start, end)
+            yield from _reduced(scored[part], probes[part], before[part], everywhere, spreads)
+            start, held = end, 0
+        held += one.logits.nbytes
+    yield from _reduced(scored[start:], probes[start:], before[start:], everywhere, spreads)
 
 
-def _top(scored: Scored) -> Tensor:
+def _reduced(
+    scored: Sequence[Scored],
+    probes: Sequence[Asked],
+    before: Sequence[Output | None],
+    everywhere: bool,
+    spreads: bool,
+) -> Iterator[Output]:
+    logits, ids = (
+        torch.cat([one.target_logits for one in scored]),
+        torch.cat([one.target_ids for one in scored]),
+    )
+    said = logits.log_softmax(dim=-1).gather(1, ids[:, None])[:, 0]
+    of_target = (_ids(ids), _ids(logits.argmax(dim=-1)), _floats(said))
+    lengths = [len(one.target_ids) for one in scored]
+    found = [Output(*of) for of in zip(*(_cut(one, lengths) for one in of_target), strict=True)]
+    kept = [place for place, probe in enumerate(probes) if probe.is_locality]
+    rows = [scored[place] for place in kept]
+    if kept and everywhere:
+        tops = _cut(_ids(_top(torch.cat([one.logits for one in rows]))), [len(one.logits) for one in rows])
+        for place, top in zip(kept, tops, strict=True):
+            found[place] = replace(found[place], top=top)
+    if kept and spreads:
+        for place, (events, spread) in zip(kept, _spreads(rows, [before[i] for i in kept]), strict=True):
+            found[place] = replace(found[place], events=events, spread=spread)
+    yield from found
+
+
+def _spreads(scored: Sequence[Scored], before: Sequence[Output | None]) -> Iterator[tuple[Ids, Floats]]:
+    """The events of each row, and their log-probabilities."""
+    logits = torch.cat([one.target_logits for one in scored])
+    lengths = [len(one.target_ids) for one in scored]
+    known = [one.events for one in before if one is not None and one.events is not None]
+    # Either all are known, of the unedited model, or it is the one that is asked.
+    events = torch.from_numpy(np.concatenate(known)).to(logits.device).long() if known else _events(logits)
+    return zip(_cut(_ids(events), lengths), _cut(_floats(_spread(logits, events)), lengths), strict=True)
+
+
+def _top(logits: Tensor) -> Tensor:
     """The likeliest tokens at each position. Of several that are the likeliest, argmax takes the first."""
-    logits = scored.logits.scatter(1, scored.argmax[:, None], torch.inf)
-    return logits.topk(min(RANKS, logits.shape[1]), dim=-1).indices
+    first = logits.scatter(1, logits.argmax(dim=-1, keepdim=True), torch.inf)
+    return first.topk(min(RANKS, logits.shape[1]), dim=-1).indices
 
 
 def _events(logits: Tensor) -> Tensor:
@@ -137,6 +188,11 @@ def _spread(logits: Tensor, events: Tensor) -> Tensor:
     kept = logits.log_softmax(dim=-1).gather(1, events)
     others = logits.scatter(1, events, -torch.inf).logsumexp(dim=-1) - logits.logsumexp(dim=-1)
     return torch.cat([kept, others[:, None]], dim=1)
+
+
+def _cut(array: NDArray[Any], lengths: Sequence[int]) -> list[NDArray[Any]]:
+    ends = list(accumulate(lengths))
+    return [array[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 def _ids(tensor: Tensor) -> Ids:

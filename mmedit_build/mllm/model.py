@@ -49,6 +49,7 @@ class MLLM:
         self._features = Features(family, self.counts)
         self._limits: list[int] = []
         self._known_parts: dict[str, dict[str, nn.Parameter]] = {}
+        self._first_layers: dict[tuple[str, ...], int | None] = {}
 
     @classmethod
     def load(
@@ -336,7 +337,11 @@ class MLLM:
 
     def first_layer(self, names: Iterable[str]) -> int | None:
         """The highest layer whose `Below` survives a change of the named parameters; None if none does."""
-        return parts.first_layer(self._family, names)
+        # Kept, as parts are: each patch of a group is asked.
+        known = tuple(names)
+        if known not in self._first_layers:
+            self._first_layers[known] = parts.first_layer(self._family, known)
+        return self._first_layers[known]
 
     # Inside
 

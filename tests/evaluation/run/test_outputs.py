@@ -14,6 +14,7 @@ from editors.patches.weights import WeightPatch
 from evaluation.data.cases import Case
 from evaluation.data.probes import ANSWER_TOKENS, CAPTION_TOKENS, edit_of
 from evaluation.protocols.metrics import kl_divergence
+from evaluation.protocols.output import Output
 from evaluation.run.judging import Judging
 from evaluation.run.outputs import EVENTS, RANKS
 
@@ -42,6 +43,26 @@ def test_divergence_is_told_by_what_was_likely_before_the_edit(
         # The rest of the tokens as one event lose little; those likely after the edit would lose much more.
         assert whole - 1e-3 < told <= whole + 1e-4
         assert _of_events(one, other, other.topk(EVENTS, dim=-1).indices) < told - 1.0
+
+
+def test_reduced_in_parts_the_outputs_are_the_same_and_no_spread_is_told_that_nobody_asked_for(
+    cases: list[Case], make_judging: Callable[..., Judging], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judging, legacy = make_judging(), make_judging(("legacy",))
+    probes = [probe for case in cases for probe in judging.probes(case)]
+    queries = [probe.query for probe in probes]
+
+    def outputs(of: Judging) -> list[Output]:
+        return of.measure(lambda _: nullcontext(of.mllm), probes, queries)
+
+    whole = outputs(judging)
+    monkeypatch.setattr("evaluation.run.outputs.REDUCED_BYTES", 1)
+    for one, other, plain in zip(whole, outputs(judging), outputs(legacy), strict=True):
+        for name in ("target", "predicted", "log_probs", "top", "events", "spread"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_array_equal(one.top, plain.top)
+        assert plain.spread is None
+    assert sum(one.spread is not None for one in whole) == sum(probe.is_locality for probe in probes)
 
 
 def test_answers_of_one_length_are_written_together(
