@@ -31,12 +31,13 @@ from evaluation.options import (
 from evaluation.tracing.cli import trace
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
+from mmedit_build.loudness import App
 from mmedit_build.pages.options import USUAL_CACHE, USUAL_PORT, IndexCache, Port
 from mmedit_build.places import named, place
 from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = App(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
 def main() -> None:

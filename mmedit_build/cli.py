@@ -12,6 +12,7 @@ from mmedit_build.engine.base import Engine
 from mmedit_build.engine.local import HERE
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
+from mmedit_build.loudness import App
 from mmedit_build.recipe_commands import app as recipes
 from mmedit_build.review.cli import review
 from mmedit_build.version import Version
@@ -42,7 +43,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many r
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the rows that failed.")]
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = App(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
 def main() -> None:
@@ -300,9 +301,8 @@ def build(  # one parameter for each option of a stage
 def _show_plan(build: Build, stages: tuple[str, ...]) -> None:
     from mmedit_build.plan import plan
 
-    for stage in stages:
-        for line in plan(build, stage):
-            typer.echo(line)
+    for line in plan(build, stages):
+        typer.echo(line)
 
 
 def _run(build: Build, stages: tuple[str, ...]) -> None:

@@ -24,11 +24,10 @@ from rich.progress import (
 from rich.text import Text
 
 from mmedit_build.errors import UserError
+from mmedit_build.loudness import LOGGERS, is_quiet, is_verbose
 from mmedit_build.meter import Meter
 from mmedit_build.store import REMEDY
 
-LOGGERS = ("mmedit_build", "editors", "evaluation")
-"""Whose words go into log files."""
 logger = logging.getLogger(__name__)
 
 
@@ -49,12 +48,14 @@ class Advance(Protocol):
 @contextmanager
 def progress(label: str, total: int | None) -> Iterator[Advance]:
     """Progress on stderr with rate and time left, and in the log: on a terminal a bar, elsewhere a line every
-    so often. Without a total it only shows that something goes on."""
+    so often. Without a total it only shows that something goes on. What is asked to be quiet tells the log
+    alone; what says all that is logged, says this with it."""
     console = Console(stderr=True)
-    meter = Meter(label, total, logger.info if console.is_terminal else _say)
+    plain = is_quiet() or is_verbose()
+    meter = Meter(label, total, logger.info if plain or console.is_terminal else _say)
     meter.begin()
     try:
-        if console.is_terminal:
+        if console.is_terminal and not plain:
             with _bar(console, meter) as advance:
                 yield advance
         else:

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Show a recipe, begin one, or write the schema of recipes.")
+from mmedit_build.loudness import App
+
+app = App(no_args_is_help=True, help="Show a recipe, begin one, or write the schema of recipes.")
 
 BEGUN = """\
 # mmedit-build run {file}

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from mmedit_build.loudness import App
+
 Out = Annotated[Path, typer.Option(help="Folder for the checkpoint.")]
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True,
     help="Write an ordinary checkpoint folder of a model that was published otherwise.",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Generic
 
 from mmedit_build.engine.base import Engine, Failed, HasId, Out, Rejected, Stage
 from mmedit_build.engine.known import Known, Outcomes
+from mmedit_build.engine.pace import Pace, add_pace
 from mmedit_build.engine.planning import Planned, parts, plan
 from mmedit_build.engine.settings import check_settings
 from mmedit_build.engine.shards import Key, Outcome, Shard, Shards, Tally
@@ -91,19 +93,36 @@ def _finish_all(
     job: Job[Out], engine: Engine, tasks: Iterator[Task], number: int, tally: Tally, advance: Advance
 ) -> None:
     finished: set[int] = set()
+    pace = Pace()
 
-    def take(place: int, new: Tally) -> None:
+    def take(place: int, done: Done) -> None:
+        nonlocal pace
         # A shard whose worker died is done again, and may have been written before.
         if place in finished:
             return
         finished.add(place)
+        new = done.tally
         tally.merge(new)
+        pace += Pace(new.total, done.seconds)
         logger.info("%s: %d of %d shards finished; %s", job.folder.name, len(finished), number, tally)
         advance(new.total, tally)
 
     most = min(number, job.most_workers or number)
-    with engine.crew(Finishing(job.stage, job.shards), most) as crew:
-        crew.deal(tasks, take)
+    try:
+        with engine.crew(Finishing(job.stage, job.shards), most) as crew:
+            crew.deal(tasks, take)
+    finally:
+        add_pace(job.folder, pace)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a worker tells of a shard that it finished."""
+
+    tally: Tally
+    """Of the rows that it worked on."""
+    seconds: float
+    """That these took."""
 
 
 @dataclass
@@ -119,17 +138,19 @@ class Finishing(Generic[Out]):
     def open(self) -> None:
         self.stage.open()
 
-    def __call__(self, task: Task, give: Callable[[Tally], None]) -> None:
+    def __call__(self, task: Task, give: Callable[[Done], None]) -> None:
         """Run the stage over the rows of a shard that are not known yet, and save the whole shard."""
         shard, known = task
         todo = [row for row, key in zip(shard.rows, shard.keys, strict=True) if key not in known]
+        start = time.perf_counter()
         new = _by_id(self.stage(todo), todo)
+        seconds = time.perf_counter() - start
         for outcome in new.values():
             if isinstance(outcome, Failed):
                 logger.warning("%s failed: %s", outcome.id, outcome.reason)
         outcomes = [known[key] if key in known else new[key[0]] for key in shard.keys]
         self.shards.write(shard.name, shard.keys, outcomes)
-        give(Tally().add(new.values()))
+        give(Done(Tally().add(new.values()), seconds))
 
 
 def _by_id(

@@ -122,8 +122,7 @@ def test_recipes(drawn: Sources, tmp_path: Path, fuzz_one: Fuzz) -> None:
 
     def read(folder: Path) -> None:
         build = Build(load_recipe(str(folder / RECIPE)), Work(folder / "work"), silent)
-        for stage in (*stages_of(build.recipe), "publish"):
-            plan(build, stage)
+        plan(build, (*stages_of(build.recipe), "publish"))
 
     fuzz_one(Reader(seed, read, picked, lambda rng, folder: damage_json(folder, [RECIPE], rng)))
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mmedit_build.build import Build, finish
+from mmedit_build.choosing import sizes_of
 from mmedit_build.console import silent
+from mmedit_build.engine.pace import Pace, add_pace
 from mmedit_build.engine.shards import Tally, write_rows
+from mmedit_build.miniature.sources import write_sources
 from mmedit_build.plan import plan
 from mmedit_build.recipe import Endpoint, ExtendStage, Price
 from mmedit_build.recipe.loading import load_recipe
+from mmedit_build.stages.select import with_spare
 from mmedit_build.steps import KNOWN
 from mmedit_build.work import Work
 from tests.mmedit_build.conftest import MakeEdit
@@ -35,7 +40,7 @@ def build(tmp_path: Path, make_edit: MakeEdit) -> Build:
 
 
 def test_requests_tokens_and_cost_are_estimated(build: Build) -> None:
-    first, cost, *more = plan(build, "rephrase")
+    first, cost, *more = plan(build, ["rephrase"])
     assert first == "rephrase: rephrases 10 prompts, of which 0 are done; asks chat for 30 rephrases."
     assert cost.startswith("rephrase: 30 requests of about ")
     assert "at most 1,500 out: about 0.0" in cost
@@ -48,7 +53,7 @@ def test_the_judge_and_the_base_model_are_counted(build: Build) -> None:
     model = build.recipe.rephrase.model
     rephrase = build.recipe.rephrase.model_copy(update={"judge": model})
     recipe = build.recipe.model_copy(update={"rephrase": rephrase, "base": model})
-    _, _, judged, cost, seen, asked = plan(replace(build, recipe=recipe), "rephrase")
+    _, _, judged, cost, seen, asked = plan(replace(build, recipe=recipe), ["rephrase"])[:6]
     assert "asks chat up to 60 times whether they mean the same" in judged
     assert "20 times if the first always pass" in judged
     assert cost.startswith("rephrase: 60 requests of about ")
@@ -57,14 +62,14 @@ def test_the_judge_and_the_base_model_are_counted(build: Build) -> None:
 
 
 def test_a_limit_is_heeded(build: Build) -> None:
-    assert "asks chat for 6 rephrases" in plan(replace(build, limit=2), "rephrase")[0]
+    assert "asks chat for 6 rephrases" in plan(replace(build, limit=2), ["rephrase"])[0]
 
 
 def test_without_a_price_there_is_no_cost(build: Build) -> None:
     model = build.recipe.rephrase.model.model_copy(update={"price": None})
     rephrase = build.recipe.rephrase.model_copy(update={"model": model})
     again = replace(build, recipe=build.recipe.model_copy(update={"rephrase": rephrase}))
-    assert "no price is stated" in plan(again, "rephrase")[1]
+    assert "no price is stated" in plan(again, ["rephrase"])[1]
 
 
 def test_publishing_says_where_to(build: Build, make_edit: MakeEdit) -> None:
@@ -72,7 +77,7 @@ def test_publishing_says_where_to(build: Build, make_edit: MakeEdit) -> None:
     for stage in ("attach", "extend"):
         finish(build.work, stage, Tally().add(edits), edits)
     config = build.recipe.publish.model_copy(update={"repository": "someone/set", "tag": "v1"})
-    lines = plan(replace(build, recipe=build.recipe.model_copy(update={"publish": config})), "publish")
+    lines = plan(replace(build, recipe=build.recipe.model_copy(update={"publish": config})), ["publish"])
     assert "writes 1 edits, with their source images" in lines[0]
     assert "sends them to someone/set as v1 in one commit" in lines[1]
 
@@ -82,10 +87,63 @@ def test_going_one_step_further_is_estimated_as_far_as_it_can_be(build: Build, m
     finish(build.work, "attach", Tally().add(edits), [*edits, make_edit(4, split="train")])
     model = build.recipe.rephrase.model
     recipe = build.recipe.model_copy(update={"extend": ExtendStage(model=model, max_tokens=100)})
-    first, cost = plan(replace(build, recipe=recipe), "extend")
+    first, cost = plan(replace(build, recipe=recipe), ["extend"])[:2]
     told = "goes one step beyond 3 edits, of which 0 are done; asks chat for 12 questions."
     assert first == f"extend: {told}"
     assert "12 requests of about " in cost
     assert "at most 1,200 out: about 0.0" in cost
     served = recipe.model_copy(update={"base": model})
-    assert plan(replace(build, recipe=served), "extend")[2].startswith("extend: asks chat up to 36 questions")
+    assert plan(replace(build, recipe=served), ["extend"])[2].startswith(
+        "extend: asks chat up to 36 questions"
+    )
+
+
+def test_later_stages_have_a_bound_before_there_are_rows_for_them(build: Build, tmp_path: Path) -> None:
+    model = build.recipe.rephrase.model
+    extend = ExtendStage(model=model, max_tokens=100)
+    recipe = build.recipe.model_copy(update={"extend": extend})
+    stages = ["rephrase", "imagine", "attach", "extend", "publish"]
+    lines = plan(replace(build, recipe=recipe), stages)
+    images = 10 * recipe.imagine.tries
+    assert any(
+        f"imagine: at most, by what mine came to: paints up to {images} images" in one for one in lines
+    )
+    assert any(line.startswith("extend: at most, by what mine came to: goes one step") for line in lines)
+    assert any(line.startswith("publish: at most, by what mine came to: writes 10 edits") for line in lines)
+    total = next(line for line in lines if line.startswith("all: at most "))
+    # Three rephrases and four steps for each of ten edits.
+    assert total.startswith("all: at most 70 requests, about ")
+    assert f" USD; {images} images painted." in total
+    fresh = replace(build, recipe=recipe, work=Work(tmp_path / "fresh"))
+    sizes = [of.train + of.test for of in with_spare(sizes_of(recipe), recipe.mine.spare).values()]
+    lines = plan(fresh, stages)
+    assert f"by the sizes of the recipe: rephrases {sum(sizes):,} prompts" in lines[0]
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_hours_are_those_that_rows_took_before(build: Build) -> None:
+    last = plan(build, ["rephrase"])[-1]
+    assert last.startswith("all: how long rephrase will take is not known yet: the command with `--limit 20`")
+    add_pace(build.work.stage("rephrase"), Pace(3, 900.0))
+    add_pace(build.work.stage("rephrase"), Pace(1, 2700.0))
+    *_, line, total = plan(build, ["rephrase"])
+    assert line == (
+        "rephrase: takes one worker about 2 hours and 30 minutes for 10 rows, at the 900 s of each of the 4 "
+        "that are done."
+    )
+    assert total.endswith("; about 2 hours and 30 minutes of one worker.")
+    (build.work.stage("rephrase") / "pace.json").write_text("{")
+    assert "is not known yet" in plan(build, ["rephrase"])[-1]
+
+
+def test_what_is_paid_is_bounded_where_failures_are_asked_again(build: Build, tmp_path: Path) -> None:
+    """Each of ten drawings' questions may be a failure, which is asked a second time."""
+    write_sources(tmp_path / "mine" / "sources", train_images=3, val_images=3)
+    base = build.recipe.rephrase.model
+    recipe = build.recipe.model_copy(update={"base": base, "draw": None})
+    lines = plan(replace(build, recipe=recipe, work=Work(tmp_path / "mine")), ["mine"])
+    (most,) = [line for line in lines if line.startswith("mine: at most: ")]
+    (again,) = [line for line in lines if re.match(r"mine: \d+ requests", line)]
+    assert most.removeprefix("mine: at most: ") == again.removeprefix("mine: ")
+    number = int(again.split()[1])
+    assert f"all: at most {2 * number} requests" in lines[-2]

@@ -15,8 +15,9 @@ import torch
 from datasets import load_dataset
 
 from mmedit_build.audit.report import audit, faults
-from mmedit_build.build import Build, finish, rows_of
+from mmedit_build.build import Build, finish, rows_of, stages_of
 from mmedit_build.console import quiet_loading, silent
+from mmedit_build.engine.pace import read_pace
 from mmedit_build.engine.shards import Shards, Tally
 from mmedit_build.errors import UserError
 from mmedit_build.mining import examples_to_mine
@@ -168,23 +169,40 @@ def test_a_second_run_changes_nothing(built: Build) -> None:
     assert sorted(path.stat().st_mtime_ns for path in built.work.images.rglob("*.png")) == images
 
 
+def test_what_rows_took_is_known_of_each_stage(built: Build) -> None:
+    for stage in ("mine", "rephrase", "imagine", "probe"):
+        pace = read_pace(built.work.stage(stage))
+        assert pace is not None
+        assert pace.rows == sum(len(path.read_bytes().splitlines()) for path in _shards(built, stage))
+        assert pace.seconds > 0
+
+
+def _shards(built: Build, stage: str) -> list[Path]:
+    return list((built.work.stage(stage) / "shards").iterdir())
+
+
 def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Path) -> None:
-    assert "is finished" in plan(built, "mine")[0]
-    assert "0 rephrases" in plan(built, "rephrase")[0]
-    paints, *asks = plan(built, "imagine")
+    assert "is finished" in plan(built, ["mine"])[0]
+    assert "0 rephrases" in plan(built, ["rephrase"])[0]
+    paints, *asks = plan(built, ["imagine"])
     assert "up to 0 images" in paints
     assert [re.sub(r" about.*", "", line) for line in asks] == [
         f"imagine: asks miniature/{model} 0 questions" for model in ("mllm", "qwen")
     ]
-    pools, blind, near = plan(built, "attach")
+    pools, blind, near = plan(built, ["attach"])
     dealt = re.search(r" locality questions, of which .* are done, and deals them to (\d+) edits\.$", pools)
     assert dealt
     assert len(rows_of(built.work, "attach")) <= int(dealt[1]) <= 24
     assert re.search(r"asks (\d+) questions of edits without their images, of which \1 are done", blind)
     assert near == "attach: looks for neighbors of the edits with miniature/clip."
     fresh = Build(small(), Work(tmp_path / "fresh"), silent)
-    assert "draws 100 images" in plan(fresh, "mine")[0]
-    assert plan(fresh, "imagine") == ["imagine: known once rephrase is finished."]
+    assert "draws 100 images" in plan(fresh, ["mine"])[0]
+    assert plan(fresh, ["imagine"])[0].startswith(
+        "imagine: at most, by the sizes of the recipe: paints up to "
+    )
+    whole = plan(fresh, [*stages_of(fresh.recipe), "publish"])
+    assert re.search(r"all: at most [\d,]+ images painted", whole[-2])
+    assert "how long mine, rephrase, imagine, probe" in whole[-1]
     assert not (tmp_path / "fresh").exists()
 
 
@@ -197,7 +215,7 @@ def test_no_more_of_the_pools_is_asked_than_the_edits_need(
     build = replace(built, work=Work(tmp_path))
     all_of_them = len(pool_items(build))
     assert re.search(
-        rf" \d+ of {all_of_them} .*, more of them while edits go short", plan(build, "attach")[0]
+        rf" \d+ of {all_of_them} .*, more of them while edits go short", plan(build, ["attach"])[0]
     )
     summary = STEPS["attach"](build)
     probed = Summary.read(build.work.stage("probe"))
@@ -301,7 +319,7 @@ def test_what_people_refused_is_not_published_and_comes_back_when_they_take_it_b
             for asked in asked_of(edit):
                 refused = edit == edits[0] and asked.question == "painting"
                 answers.give(asked, "no" if refused else "yes")
-    assert f"publish: leaves out what people refused: 1 of {len(edits)} edits." in plan(build, "publish")
+    assert f"publish: leaves out what people refused: 1 of {len(edits)} edits." in plan(build, ["publish"])
     assert (
         f"publish: {len(edits) - 1} edits (1 that people refused are left out)" in publish(build).sentence()
     )

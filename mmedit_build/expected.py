@@ -1,0 +1,96 @@
+"""The rows that a stage has at most where the one before it is not finished: so there is a bound for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+from mmedit_build.build import Build, stages_of
+from mmedit_build.choosing import sizes_of
+from mmedit_build.miniature.sources import is_drawn
+from mmedit_build.mining import examples_to_mine
+from mmedit_build.rows import EditRow, Example
+from mmedit_build.stages.select import with_spare
+from mmedit_build.work import ROWS
+
+LETTERS = 100
+"""Of a question that nobody has read yet."""
+
+
+@dataclass
+class Expected:
+    """What a build has, or will have at most."""
+
+    build: Build
+
+    @cached_property
+    def readable(self) -> bool:
+        """Whether the sources are there; nothing is drawn or fetched for a plan."""
+        recipe, work = self.build.recipe, self.build.work
+        if recipe.draw is not None and not is_drawn(work.sources, **recipe.draw.model_dump()):
+            return False
+        sources = (*recipe.sources.vqa, *recipe.sources.captions)
+        return work.stage("mine").exists() or not any(one.kind == "hub" for one in sources)
+
+    @cached_property
+    def examples(self) -> list[Example]:
+        """All that can be mined."""
+        return examples_to_mine(self.build)
+
+    def before(self, stage: str) -> tuple[list[EditRow], str]:
+        """The rows that a stage works on, and what to say where these are stand-ins for some to come."""
+        names = stages_of(self.build.recipe)
+        earlier = names if stage == "publish" else names[: names.index(stage)]
+        for name in reversed(earlier):
+            if self.has(name):
+                note = "" if name == earlier[-1] else f"at most, by what {name} came to: "
+                return self.build.rows_of(name), note
+        return self._stand_ins(), "at most, by the sizes of the recipe: "
+
+    def has(self, stage: str) -> bool:
+        """Whether a stage is finished."""
+        return (self.build.work.stage(stage) / ROWS).exists()
+
+    def _stand_ins(self) -> list[EditRow]:
+        """As many edits as mining passes on at most, with the longest questions that there are."""
+        found: list[EditRow] = []
+        wanted = with_spare(sizes_of(self.build.recipe), self.build.recipe.mine.spare)
+        for task, size in wanted.items():
+            number = size.train + size.test
+            if self.readable:
+                of_task = [row for row in self.examples if row.task == task]
+                longest = sorted(of_task, key=lambda row: -len(row.question))[:number]
+            else:
+                most = number if self.build.limit is None else min(number, self.build.limit)
+                longest = [_unread(task, place) for place in range(most)]
+            found += [_as_edit(row, len(found) + place) for place, row in enumerate(longest)]
+        return found[: self.build.limit]
+
+
+def _unread(task: str, number: int) -> Example:
+    """An example of a source that is not there yet."""
+    return Example(
+        id=f"{task}/{number}",
+        task="vqa" if task == "vqa" else "caption",
+        image=str(number),
+        image_id=str(number),
+        question="?" * LETTERS,
+        question_type="",
+        answers=("?" * LETTERS,),
+    )
+
+
+def _as_edit(row: Example, number: int) -> EditRow:
+    """Questions are numbered, as equal ones would be asked once."""
+    answer = max(row.answers, key=len, default="")
+    known = {field.name: getattr(row, field.name) for field in fields(Example)}
+    numbered = {"question": f"{row.question} {number}"}
+    return EditRow(
+        **{**known, **numbered},
+        target=answer,
+        prediction=answer,
+        first_prediction=answer,
+        confidence=None,
+        scores={},
+        base="",
+    )
