@@ -102,6 +102,23 @@ def evaluate(experiment: Experiment, engine: Engine) -> None:
         raise failed
 
 
+def preview(experiment: Experiment) -> None:
+    """Show what would be run, and run nothing."""
+    from rich.console import Console
+
+    from evaluation.data.miniature import is_to_build
+    from evaluation.report.outlook import sentences, table
+    from evaluation.run.preview import outlooks
+
+    if is_to_build(experiment.dataset):
+        typer.echo("The miniature benchmark is built first; how many edits it has is known then.")
+        return
+    found = outlooks(experiment)
+    Console().print(table(found))
+    for line in sentences(found):
+        typer.echo(line)
+
+
 def judge(experiment: Experiment, folders: Sequence[Path], *, estimate: bool = False) -> None:
     """Have answers judged by a language model, or only say what that costs."""
     from rich.console import Console

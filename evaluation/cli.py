@@ -90,6 +90,9 @@ def evaluate(
     devices: Devices = None,
     engine: EngineName = "local",
     address: Address = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be run and what is there, and do nothing.")
+    ] = False,
     _version: Version = None,
 ) -> None:
     """Judge methods that edit multimodal models.
@@ -124,6 +127,9 @@ def evaluate(
         "batch_size": batch_size,
         "cache": cache,
     }
+    if dry_run:
+        actions.preview(actions.experiment_of(method, config, changes))
+        return
     with resumable():
         actions.evaluate(
             actions.experiment_of(method, config, changes), open_engine(engine, workers, devices, address)

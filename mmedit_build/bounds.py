@@ -54,10 +54,6 @@ class Bounds:
             f"{will.output_tokens:,} out: {cost}."
         ]
 
-    def painted(self, images: int) -> None:
-        """So many images are painted at most."""
-        self.images += images
-
     def time(self, build: Build, stage: str, rows: int) -> list[str]:
         """How long the rows that are left take, as those took that the work folder has."""
         if not rows:

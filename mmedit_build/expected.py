@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 from mmedit_build.build import Build, stages_of
 from mmedit_build.choosing import sizes_of
@@ -26,11 +28,21 @@ class Expected:
     @cached_property
     def readable(self) -> bool:
         """Whether the sources are there; nothing is drawn or fetched for a plan."""
+        sources = self.build.recipe.sources
+        return self._there("mine", (*sources.vqa, *sources.captions))
+
+    @cached_property
+    def pools_readable(self) -> bool:
+        """The same of what locality items are taken from."""
+        config = self.build.recipe.attach
+        return self._there("probe", (*config.text, *config.image))
+
+    def _there(self, stage: str, sources: Iterable[Any]) -> bool:
         recipe, work = self.build.recipe, self.build.work
         if recipe.draw is not None and not is_drawn(work.sources, **recipe.draw.model_dump()):
             return False
-        sources = (*recipe.sources.vqa, *recipe.sources.captions)
-        return work.stage("mine").exists() or not any(one.kind == "hub" for one in sources)
+        # What a stage began to read is at hand.
+        return work.stage(stage).exists() or not any(one.kind == "hub" for one in sources)
 
     @cached_property
     def examples(self) -> list[Example]:

@@ -49,7 +49,7 @@ class Meter:
     def end(self) -> None:
         """Tell what has become of it, whether all is done or not."""
         now = self.clock()
-        took = f"{self._counted()} in {_duration(now - self._began)}"
+        took = f"{self._counted()} in {duration(now - self._began)}"
         self.tell(", ".join([took, *self._rate(now), *self._noted()]))
 
     def _counted(self) -> str:
@@ -70,7 +70,7 @@ class Meter:
         speed = self._speed(now)
         if not speed or self.total is None:
             return []
-        return [f"{_duration((self.total - self.done) / speed)} left"]
+        return [f"{duration((self.total - self.done) / speed)} left"]
 
     def _speed(self, now: float) -> float:
         """What is done a second; 0 where that is not known."""
@@ -78,6 +78,6 @@ class Meter:
         return (self.done - already) / (now - since) if now > since else 0.0
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Hours, minutes and seconds."""
     return str(timedelta(seconds=max(0, round(seconds))))

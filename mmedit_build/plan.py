@@ -185,7 +185,7 @@ class _Planner:
         if not note:
             edits, _ = cut(edits, sizes_of(recipe), recipe.seed)
         asked = model_name(recipe.base)
-        if recipe.draw is not None and not self.expected.readable:
+        if not self.expected.pools_readable:
             yield f"{note}asks {asked} locality questions, and deals them to {len(edits):,} edits."
             self.bounds.untimed.append("probe")
             return

@@ -10,17 +10,24 @@ DATASET = Path("runs/miniature/dataset")
 """What `mmedit-build run` writes when it is told nothing else."""
 
 
+def is_to_build(dataset: str) -> bool:
+    """Whether it is a miniature in its usual place, and not there."""
+    work = Path(dataset).parent
+    if Path(dataset).exists() or Path(dataset) != Path("runs") / work.name / "dataset":
+        return False
+    # Imported here, as all other datasets are there already.
+    from mmedit_build.recipe.loading import bundled, load_recipe
+
+    return work.name in bundled() and load_recipe(work.name).draw is not None
+
+
 def ensure_built(dataset: str) -> None:
     """Build a miniature in its usual place, as `mmedit-build run` does, if it is what is wanted and is not
     there; a build that was interrupted goes on."""
-    work = Path(dataset).parent
-    if Path(dataset).exists() or Path(dataset) != Path("runs") / work.name / "dataset":
-        return
-    # Imported here, as all other datasets are there already.
-    from mmedit_build.cli import build
-    from mmedit_build.recipe.loading import bundled, load_recipe
+    if is_to_build(dataset):
+        from mmedit_build.cli import build
 
-    if work.name in bundled() and load_recipe(work.name).draw is not None:
+        work = Path(dataset).parent
         typer.echo(
             f"The miniature benchmark is not built yet; building it in {work}, which takes a minute or two."
         )

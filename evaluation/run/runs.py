@@ -87,7 +87,7 @@ class Runs:
         folder.check(new.settings)
         accepted: list[tuple[str, int]] = []
         for name, editor in editors.items():
-            for at_once in self.sizes(editor):
+            for at_once in sizes(self.experiment, editor, len(self.wanted)):
                 with attempts.at(name, self.task):
                     check_batch(editor, at_once)
                     check_along(editor, self.wanted)
@@ -95,12 +95,6 @@ class Runs:
                     check_dealt(self.wanted, at_once, folder.check(new.settings))
                     accepted.append((name, at_once))
         return accepted
-
-    def sizes(self, editor: Editor) -> list[int]:
-        """How many edits are made at once in each run of a method; never more than there are."""
-        if isinstance(editor, Whole):
-            return [len(self.wanted)]
-        return list(dict.fromkeys(min(number, len(self.wanted)) for number in self.experiment.at_once))
 
     def unedited(self) -> Path:
         """The row of no edit at all."""
@@ -178,6 +172,13 @@ class Runs:
                 seconds=sum(result.plan_seconds + result.probe_seconds for result in results),
             )
         )
+
+
+def sizes(experiment: Experiment, editor: Editor, edits: int) -> list[int]:
+    """How many of some edits are made at once in each run of a method; never more than there are."""
+    if isinstance(editor, Whole):
+        return [edits]
+    return list(dict.fromkeys(min(number, edits) for number in experiment.at_once))
 
 
 def _nothing(number: int, note: str = "") -> None:

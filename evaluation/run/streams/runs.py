@@ -104,8 +104,8 @@ class Streams:
     def _run(self, name: str) -> tuple[StreamFolder, RunResult]:
         header, preset = self.runs.header(name), self.plan.preset or ""
         settings = replace(header.settings, stream=len(self.plan.dealt.streamed), preset=preset)
-        place = Path(PRESETS, preset) if preset else Path(FOLDER)
-        folder = StreamFolder(self.runs.experiment.out / self.runs.task / place / settings.name)
+        place = self.runs.experiment.out / self.runs.task / place_of(preset)
+        folder = StreamFolder(place / settings.name)
         return folder, replace(header, settings=settings)
 
     def _end(self, folder: StreamFolder, header: RunResult) -> None:
@@ -144,6 +144,11 @@ class _Gathered:
             self.folder.write_header(self.header)
         else:
             self.advance(given)
+
+
+def place_of(preset: str) -> Path:
+    """Where streams are, as of a publication or our own, in the folder of a task."""
+    return Path(PRESETS, preset) if preset else Path(FOLDER)
 
 
 def check_streams(editor: Editor) -> None:

@@ -1,0 +1,49 @@
+"""What an evaluation would do, as a table for the terminal and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from evaluation.report.formats import NO_VALUE
+from evaluation.run.preview import Outlook
+from mmedit_build.meter import duration
+
+TRIAL = 5
+"""Edits by which a reader is told to measure how long a run takes."""
+
+
+def table(outlooks: Sequence[Outlook]) -> Table:
+    """A row for each run."""
+    seeds = len({one.seed for one in outlooks}) > 1
+    drawn = Table(title="What would be run")
+    for title in ("task", "run", *(["seed"] if seeds else [])):
+        drawn.add_column(title)
+    for title in ("edits", "there", "left", "s an edit", "left, about"):
+        drawn.add_column(title, justify="right")
+    for one in outlooks:
+        time = one.time
+        drawn.add_row(
+            *(one.task, one.name, *([str(one.seed)] if seeds else [])),
+            *(NO_VALUE,) * 2 if one.refused and not one.wanted else (f"{one.wanted:,}", f"{one.there:,}"),
+            "refused" if one.refused else f"{one.left:,}",
+            NO_VALUE if one.seconds is None else f"{one.seconds:.2f}",
+            "?" if time is None else duration(time),
+        )
+    return drawn
+
+
+def sentences(outlooks: Sequence[Outlook]) -> list[str]:
+    """What is left in all, what nobody knows, and what would be refused."""
+    known = sum(one.time or 0.0 for one in outlooks)
+    unknown = list(dict.fromkeys(one.name for one in outlooks if one.time is None))
+    left = sum(one.left for one in outlooks)
+    told = [f"{left:,} edits are left, about {duration(known)} by what each run took so far."]
+    if unknown:
+        told.append(
+            f"How long {', '.join(unknown)} will take is not known: the command with --limit {TRIAL} "
+            "measures it, and what it does is kept."
+        )
+    refused = dict.fromkeys(f"{one.name}: {one.refused.rstrip('.')}." for one in outlooks if one.refused)
+    return [*told, *refused]
