@@ -37,13 +37,14 @@ def table(outlooks: Sequence[Outlook]) -> Table:
 def sentences(outlooks: Sequence[Outlook]) -> list[str]:
     """What is left in all, what nobody knows, and what would be refused."""
     known = sum(one.time or 0.0 for one in outlooks)
-    unknown = list(dict.fromkeys(one.name for one in outlooks if one.time is None))
-    left = sum(one.left for one in outlooks)
-    told = [f"{left:,} edits are left, about {duration(known)} by what each run took so far."]
+    took = f", about {duration(known)} of them by what their runs took so far" if known else ""
+    told = [f"{sum(one.left for one in outlooks):,} edits are left{took}."]
+    unknown = [one for one in outlooks if one.time is None]
     if unknown:
-        told.append(
-            f"How long {', '.join(unknown)} will take is not known: the command with --limit {TRIAL} "
-            "measures it, and what it does is kept."
-        )
+        names = ", ".join(dict.fromkeys(one.name for one in unknown))
+        told.append(f"How long {names} will take is not known, as nothing of it is there.")
+    if any(one.alone for one in unknown):
+        # Other groups and other streams would be made of fewer edits.
+        told.append(f"For single edits, the command with --limit {TRIAL} measures it; what it does is kept.")
     refused = dict.fromkeys(f"{one.name}: {one.refused.rstrip('.')}." for one in outlooks if one.refused)
     return [*told, *refused]

@@ -40,6 +40,8 @@ class Outlook:
     """Of each edit that is there; None if that is not known."""
     refused: str = ""
     """Why the run would be refused, if it would."""
+    alone: bool = False
+    """Whether edits are made one by one and taken off again, so that a few of them can be had first."""
 
     @property
     def left(self) -> int:
@@ -98,7 +100,7 @@ class _Task:
         header = self._header(name, config, at_once)
         folder = self.experiment.out / self.task / header.settings.name
         if not (folder / HEADER).exists():
-            return self._outlook(header.settings.name, len(self.wanted))
+            return self._outlook(header.settings.name, len(self.wanted), alone=at_once == 1)
         earlier, results = read_results(folder)
         wanted = {case.id for case in self.wanted}
         return self._outlook(
@@ -107,6 +109,7 @@ class _Task:
             sum(one.id in wanted for one in results),
             _each(results),
             _otherwise(folder, earlier, header),
+            alone=at_once == 1,
         )
 
     def _stream(self, name: str, editor: Editor, config: dict[str, object]) -> Outlook:
@@ -143,8 +146,10 @@ class _Task:
         there: int = 0,
         seconds: float | None = None,
         refused: str = "",
+        *,
+        alone: bool = False,
     ) -> Outlook:
-        return Outlook(self.task, name, self.experiment.seed, wanted, there, seconds, refused)
+        return Outlook(self.task, name, self.experiment.seed, wanted, there, seconds, refused, alone)
 
 
 def _each(results: Sequence[CaseResult]) -> float | None:

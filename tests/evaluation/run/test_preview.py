@@ -85,10 +85,13 @@ def test_streams_count_the_edits_of_all_orders(experiment: Experiment) -> None:
 
 
 def test_sentences_sum_up() -> None:
-    some = [Outlook("vqa", "ft", 0, 10, 5, 60.0), Outlook("vqa", "mend", 0, 10), Outlook("vqa", "x", 0, 5, 5)]
+    some = [Outlook("vqa", "ft", 0, 10, 5, 60.0), Outlook("vqa", "ft@2", 0, 10), Outlook("vqa", "x", 0, 5, 5)]
     left, unknown = sentences(some)
-    assert left == "15 edits are left, about 0:05:00 by what each run took so far."
-    assert unknown.startswith("How long mend will take is not known")
+    assert left == "15 edits are left, about 0:05:00 of them by what their runs took so far."
+    assert unknown == "How long ft@2 will take is not known, as nothing of it is there."
+    # A few single edits can be had first, of which nothing is lost.
+    *_, advice = sentences([*some, Outlook("vqa", "mend", 0, 10, alone=True)])
+    assert "--limit 5 measures it" in advice
 
 
 def test_the_command_writes_nothing(dataset: Path, tmp_path: Path) -> None:
