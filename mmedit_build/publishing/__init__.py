@@ -7,11 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmedit_build.errors import UserError
+from mmedit_build.publishing.benchmark import baselines, benchmark_text
 from mmedit_build.publishing.card import Story, card_text
 from mmedit_build.publishing.check import check_edits, check_folder
-from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
+from mmedit_build.publishing.files import (
+    BENCHMARK,
+    CARD,
+    CHECKSUMS,
+    MANIFEST,
+    PICTURE,
+    checksums,
+    read_files,
+)
 from mmedit_build.publishing.hub import Preview, Published, check_access, preview, publish
 from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text
+from mmedit_build.publishing.picture import write_picture
 from mmedit_build.publishing.tables import make_tables, write_table
 from mmedit_build.recipe import Recipe
 from mmedit_build.review.figures import Figures
@@ -82,7 +92,12 @@ def _write(
         for table in tables
     ]
     location = recipe.publish.repository or work.dataset.name
-    card = card_text(Story(edits, recipe, counts, audit, parts, folder, location, review))
+    if embedded:
+        write_picture(folder / PICTURE, edits, work)
+    if recipe.publish.eval_yaml:
+        write_atomic(folder / BENCHMARK, benchmark_text(recipe, parts).encode())
+    scores = baselines(recipe.publish.baselines)
+    card = card_text(Story(edits, recipe, counts, audit, parts, folder, location, review, scores))
     write_atomic(folder / CARD, card.encode())
     manifest = manifest_text(edits, recipe, counts, audit, parts, read_files(folder), review)
     write_atomic(folder / MANIFEST, manifest.encode())

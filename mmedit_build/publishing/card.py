@@ -15,11 +15,13 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from mmedit_build.columns import EDITS
 from mmedit_build.publishing.columns import features
+from mmedit_build.publishing.files import PICTURE
 from mmedit_build.publishing.manifest import Audit, Counts, provenance, row_counts
 from mmedit_build.publishing.markdown import cell, one_line, table
 from mmedit_build.publishing.reviewed import NOT_REVIEWED, reviewed_text
 from mmedit_build.publishing.tables import Part
 from mmedit_build.recipe import Recipe
+from mmedit_build.recipe.stages import PublishStage
 from mmedit_build.review.figures import Figures
 from mmedit_build.rows import EditRow
 
@@ -33,6 +35,14 @@ edits = load_dataset("$location", "$config", split="$split")
 edit = edits[0]
 print(edit["question"], "->", edit["target"], "and not", edit["prediction"])
 print(edit["rephrase"], edit["image_rephrase"].size)"""
+_ITEMS = """
+
+# Edits name locality items by id; their images and all answers are in tables of their own.
+items = load_dataset("$location", "image_locality", split="$split")
+rows = {name: row for row, name in enumerate(items["id"])}
+for asked in edit["image_locality"]:
+    item = items[rows[asked["id"]]]
+    print(asked["relation"], asked["question"], "->", asked["answer"], item["image_name"])"""
 
 _PORTABILITY = (
     " To the questions of `portability`, about `image`, it should give an answer that follows from `target`."
@@ -64,6 +74,8 @@ class Story:
     """What `load_dataset` is given: the repository, or the name of the folder."""
     review: Figures | None = None
     """What people found; None if they were not asked."""
+    baselines: str = ""
+    """Tables of what methods came to, in Markdown."""
 
 
 def card_text(story: Story) -> str:
@@ -83,12 +95,12 @@ def _front_matter(story: Story) -> DatasetCardData:
     recipe = story.recipe
     data = DatasetCardData(
         language=["en"],
-        license="other",
+        license=recipe.publish.license or "other",
         annotations_creators=["machine-generated"],
         size_categories=[_size(len(story.edits))],
         task_categories=[_TASKS[config] for config in EDITS if config in configs],
         pretty_name=one_line(recipe.publish.title),
-        license_name="see-card",
+        license_name=None if recipe.publish.license else "see-card",
         tags=["knowledge-editing", "multimodal", "synthetic", "mmedit"],
         configs=[_config(config, story.parts, default=config == configs[0]) for config in configs],
     )
@@ -139,7 +151,11 @@ def _words(story: Story) -> Mapping[str, object]:
         "base": ", ".join(provenance(story.edits)["base"]),
         "version": metadata.version("mmedit"),
         "name": recipe.name,
-        "snippet": Template(_SNIPPET).substitute(_first(story)),
+        "snippet": _snippet(story),
+        "picture": f"\n![Edits: both images, question, wrong answer, target, rephrase]({PICTURE})\n"
+        if embedded
+        else "",
+        "baselines": f"\n## Baselines\n\n{story.baselines}\n" if story.baselines else "",
         "tables": _rows_table(story.parts),
         "image_column": "The image, as its source has it."
         if embedded
@@ -157,10 +173,25 @@ def _words(story: Story) -> Mapping[str, object]:
         "limits": ""
         if embedded
         else "\n- Source images are named and not contained: get them from their source, by `image_name`.",
-        "licenses": table(("part", "terms"), ((one.part, one.terms) for one in recipe.publish.licenses))
-        if recipe.publish.licenses
-        else "No terms are stated. Ask the holders of the sources before you pass this dataset on.",
+        "licenses": _licenses(recipe.publish),
     }
+
+
+def _licenses(publish: PublishStage) -> str:
+    parts = table(("part", "terms"), ((one.part, one.terms) for one in publish.licenses))
+    if publish.license:
+        whole = f"All of this dataset is under the licence `{publish.license}`."
+        return f"{whole}\n\n{parts}" if publish.licenses else whole
+    if publish.licenses:
+        return f"The parts of this dataset come under different terms.\n\n{parts}"
+    return "No terms are stated. Ask the holders of the sources before you pass this dataset on."
+
+
+def _snippet(story: Story) -> str:
+    """How the first edits are loaded, and the items that they name."""
+    first = _first(story)
+    named = row_counts(story.parts).get("image_locality", {})
+    return Template(_SNIPPET + _ITEMS if first["split"] in named else _SNIPPET).substitute(first)
 
 
 def _first(story: Story) -> dict[str, str]:

@@ -12,6 +12,8 @@ from mmedit_build.columns import CONFIGS
 CARD = "README.md"
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
+PICTURE = "rows.png"
+BENCHMARK = "eval.yaml"
 _BLOCK = 1 << 20
 
 
@@ -46,7 +48,7 @@ def read_files(folder: Path) -> list[File]:
 
 def is_ours(name: str) -> bool:
     """Whether a file of a repository is one of those that are published, now or by an earlier build."""
-    return name in (CARD, MANIFEST, CHECKSUMS) or name.startswith(
+    return name in (CARD, MANIFEST, CHECKSUMS, PICTURE, BENCHMARK) or name.startswith(
         tuple(f"data/{config}/" for config in CONFIGS)
     )
 

@@ -22,12 +22,12 @@ Counts = Mapping[str, StageCounts]
 Audit = Mapping[str, int | float]
 """What an audit of the edits measured, by the name of the measure."""
 
-_WHERE_TO = ("repository", "private", "tag")
+_WHERE_TO = ("repository", "private", "tag", "baselines")
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
     """The recipe with all defaults. Where it is published is left out, as the content does not depend on it:
-    under a second tag, the same dataset is the same bytes."""
+    under a second tag, the same dataset is the same bytes. Baselines are on the card."""
     fields: dict[str, Any] = recipe.model_dump(mode="json")
     fields["publish"] = {name: value for name, value in fields["publish"].items() if name not in _WHERE_TO}
     for section in sections(fields, "base_url"):

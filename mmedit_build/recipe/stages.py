@@ -282,5 +282,12 @@ class PublishStage(Strict):
     # Not written where it is as usual: manifests of builds that nobody reviewed stay as they were.
     review: Review | None = Field(default=Review(), exclude_if=lambda held: held == Review())
     """How answers of reviewers count, once there are any. Null: they do not."""
+    license: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    """Of all of it, as the Hub calls it, such as cc-by-4.0; left out where parts come under others."""
     licenses: tuple[License, ...] = ()
     """Shown on the card."""
+    baselines: str | None = None
+    """The `tables.md` that mmedit-eval wrote of methods on this dataset: its main tables go on the card."""
+    eval_yaml: bool = False
+    """Whether `eval.yaml` is written, which makes the dataset a benchmark on the Hub: one of models without
+    edits. The Hub takes it from those alone whom it has on its list."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from huggingface_hub import DatasetCard
+from pydantic import ValidationError
 
 from mmedit_build.errors import UserError
 
@@ -31,10 +33,11 @@ def test_the_snippet_runs_as_it_stands(world: Any, tmp_path: Path, embedded: boo
     folder = world.build(recipe=world.recipe(embed_source_images=embedded))
     done = run_snippet((folder / "README.md").read_text(encoding="utf-8"), folder.parent, tmp_path / "home")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        "What is in corner 3? -> cat and not fish",
-        "Corner 3 has what? (64, 64)",
-    ]
+    edit, rephrase, *items = done.stdout.splitlines()
+    assert edit == "What is in corner 3? -> cat and not fish"
+    assert rephrase == "Corner 3 has what? (64, 64)"
+    assert items[0] == "far what is it for? -> play 21.jpg"
+    assert len(items) == 2
 
 
 def test_the_snippet_names_the_repository_if_there_is_one(world: Any) -> None:
@@ -75,6 +78,52 @@ def test_the_card_shows_counts_audit_and_licenses(world: Any) -> None:
     assert "| `answers` | CC BY 4.0 \\| see there |" in card
     assert "| `image_locality` | 6 | 4 |" in card
     assert '# Drawn: "things" | #1\n' in card
+
+
+def test_a_licence_of_the_whole_is_told_to_the_hub(world: Any) -> None:
+    folder = world.build(recipe=world.recipe(license="cc-by-4.0"))
+    fields = front(folder)
+    assert fields["license"] == "cc-by-4.0"
+    assert "license_name" not in fields
+    assert "All of this dataset is under the licence `cc-by-4.0`." in (folder / "README.md").read_text()
+    with pytest.raises(ValidationError):
+        world.recipe(license="CC BY 4.0")
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_picture_of_rows_is_shown_where_images_may_be_passed_on(world: Any, embedded: bool) -> None:
+    folder = world.build(recipe=world.recipe(embed_source_images=embedded))
+    shown = "](rows.png)" in (folder / "README.md").read_text(encoding="utf-8")
+    assert shown == (folder / "rows.png").exists() == embedded
+
+
+def test_baselines_are_the_main_tables_of_a_report(world: Any, tmp_path: Path) -> None:
+    tables = tmp_path / "tables.md"
+    main = "Captions, wild protocol\n\n| method | Rel |\n| ft | 1 $ |\n\nIn percent.\n\n"
+    tables.write_text(f"# Results\n\n## {main}## Captions: cost\n\nx\n")
+    folder = world.build(recipe=world.recipe(baselines=str(tables)))
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"## Baselines\n\n### {main}## Known limits" in card
+    assert str(tmp_path) not in (folder / "manifest.json").read_text()
+    tables.write_text("# Results\n")
+    with pytest.raises(UserError, match="has no table of a protocol"):
+        world.build(recipe=world.recipe(baselines=str(tables)))
+    with pytest.raises(UserError, match=r"Cannot read .*nothing.md \(No such file"):
+        world.build(recipe=world.recipe(baselines=str(tmp_path / "nothing.md")))
+
+
+def test_eval_yaml_is_written_where_it_is_wanted(world: Any) -> None:
+    folder = world.build(recipe=world.recipe(eval_yaml=True))
+    assert yaml.safe_load((folder / "eval.yaml").read_text(encoding="utf-8")) == {
+        "name": 'Drawn: "things" | #1',
+        "description": "What a model gets wrong about a drawn world.",
+        "evaluation_framework": "mmedit",
+        "tasks": [
+            {"id": "vqa", "config": "vqa", "split": "test"},
+            {"id": "caption", "config": "caption", "split": "test"},
+        ],
+    }
+    assert not (world.build() / "eval.yaml").exists()
 
 
 @pytest.mark.parametrize(

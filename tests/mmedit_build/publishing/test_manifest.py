@@ -35,7 +35,7 @@ def test_the_manifest_tells_what_the_dataset_is_made_of(world: Any) -> None:
 def test_the_manifest_lists_every_file_with_its_digest(world: Any) -> None:
     folder = world.build()
     listed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-    assert len(listed) == 9
+    assert len(listed) == 10
     for name, facts in listed.items():
         data = (folder / name).read_bytes()
         assert facts == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
