@@ -199,15 +199,91 @@ def export(
         list[Path],
         typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
     ],
-    out: Annotated[Path, typer.Option(help="The Parquet file to write.", parser=place, metavar="PATH")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The Parquet file, or the folder for eee.", parser=place, metavar="PATH"),
+    ],
+    format_: Annotated[
+        Literal["parquet", "eee"],
+        typer.Option("--format", help="One flat table, or records for the datastore of Every Eval Ever."),
+    ] = "parquet",
+    organization: Annotated[
+        str | None, typer.Option(help="Who ran it, for eee.", metavar="NAME", parser=named)
+    ] = None,
 ) -> None:
-    """Write all that was asked and answered as one flat table: a row for each probe (Parquet)."""
+    """Write all that was asked and answered, for other tools: a row for each probe."""
     from evaluation.report.flat import write_flat
     from evaluation.report.runs import find_runs
     from mmedit_build.console import show_path
 
-    write_flat(find_runs(folders), out)
-    show_path("Table", out)
+    if format_ == "parquet":
+        write_flat(find_runs(folders), out)
+        show_path("Table", out)
+        return
+    if organization is None:
+        raise UserError("Every Eval Ever asks who ran an evaluation: say so with --organization.")
+    from evaluation.leaderboard.eee import write_eee
+
+    write_eee([run for of_task in find_runs(folders).values() for run in of_task], organization, out)
+    show_path("Records", out)
+
+
+@app.command()
+def submit(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder that mmedit-eval wrote, or one run in it.", metavar="DIR", parser=folder_of_results
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="A dataset on the Hub (user/name), which gets a pull request, or a folder that is there.",
+            parser=named,
+            metavar="NAME",
+        ),
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="The dataset of the results.", show_default="where it was", parser=named, metavar="NAME"
+        ),
+    ] = None,
+    images: Images = None,
+    limited: Annotated[
+        bool, typer.Option("--limited", help="Hand in runs of only the first edits, which get no rank.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be sent, and check it.")
+    ] = False,
+) -> None:
+    """Hand finished runs in to a leaderboard: headers, scores and raw answers."""
+    from evaluation.leaderboard.commands import submit as hand_in
+
+    for line in hand_in(run, to, dataset, images, limited=limited, dry_run=dry_run):
+        typer.echo(line)
+
+
+@app.command()
+def leaderboard(
+    entries: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of entries, or a dataset on the Hub (user/name, with or without @revision).",
+            metavar="NAME",
+            parser=named,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the page and the table.", parser=place, metavar="PATH")
+    ],
+) -> None:
+    """Score all entries of a leaderboard again from their raw answers, and write its page."""
+    from evaluation.leaderboard.commands import leaderboard as write
+
+    for line in write(entries, out):
+        typer.echo(line)
 
 
 @app.command()

@@ -48,10 +48,20 @@ def load_cases(
 
 def digest(cases: Iterable[Case]) -> str:
     """Of everything in the cases, images included: results are comparable if theirs are equal."""
+    return digest_of(map(contents, cases))
+
+
+def digest_of(lines: Iterable[bytes]) -> str:
+    """The same of what is in each of the cases."""
     state = hashlib.blake2b(digest_size=16)
-    for case in cases:
-        state.update(json.dumps(_content(case), ensure_ascii=False).encode())
+    for line in lines:
+        state.update(line)
     return state.hexdigest()
+
+
+def contents(case: Case) -> bytes:
+    """All that is asked about a case and what is right, as JSON on one line; of images, digests."""
+    return json.dumps(_content(case), ensure_ascii=False).encode()
 
 
 def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[Case]:

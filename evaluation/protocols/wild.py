@@ -33,25 +33,30 @@ class Wild(Protocol):
 
     def changed(self, asked: Asked, after: Output, consensus: Consensus | None) -> dict[str, float]:
         assert after.text is not None
-        target = asked.probe.answers[0]
-        scores = {"match": metrics.match(after.text, asked.probe.answers)}
-        if asked.task == "caption":
-            assert consensus is not None
-            scores["consensus"] = metrics.caption_consensus(after.text, target, consensus)
-        elif asked.annotators:
-            scores["vqa"] = metrics.soft_accuracy(after.text, target, asked.annotators)
-        return scores
+        return self.of_words(asked, "", after.text, consensus)
 
     def kept(self, asked: Asked, before: Output, after: Output) -> dict[str, float]:
         assert before.spread is not None
         assert after.spread is not None
         assert before.text is not None
         assert after.text is not None
-        return {
-            "unchanged": metrics.unchanged(before.text, after.text),
-            "right": metrics.match(after.text, asked.probe.answers),
-            "kl": metrics.kl_divergence(before.spread, after.spread),
-        }
+        divergence = metrics.kl_divergence(before.spread, after.spread)
+        return {**self.of_words(asked, before.text, after.text, None), "kl": divergence}
+
+    def of_words(
+        self, asked: Asked, before: str, after: str, consensus: Consensus | None
+    ) -> dict[str, float]:
+        """The scores that follow from the answers alone, and so from results that are written."""
+        match = metrics.match(after, asked.probe.answers)
+        if asked.is_locality:
+            return {"unchanged": metrics.unchanged(before, after), "right": match}
+        scores, target = {"match": match}, asked.probe.answers[0]
+        if asked.task == "caption":
+            assert consensus is not None
+            scores["consensus"] = metrics.caption_consensus(after, target, consensus)
+        elif asked.annotators:
+            scores["vqa"] = metrics.soft_accuracy(after, target, asked.annotators)
+        return scores
 
     def knows(self, asked: Asked, output: Output) -> bool:
         assert output.text is not None

@@ -33,8 +33,8 @@ BAR = Scale(0, 100, 96, 296)
 """From percent to places along a bar."""
 _X = Scale(0, 100, 40, 218)
 _Y = Scale(0, 100, 226, 60)
-_AREA = (30.0, 37.0, 232.0, 230.0)
-_ASIDE = Column(252.0, 40.0, 258.0)
+AREA = (30.0, 37.0, 232.0, 230.0)
+ASIDE = Column(252.0, 40.0, 258.0)
 """For the names of points that crowd, each behind its point's mark."""
 _SHORT = {"I-Loc": "I-Loc far"}
 
@@ -195,8 +195,8 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
         arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
         crosses += [line(*arm, "cross", stroke=look.paint) for arm in here]
         marks.append(mark(point.x, point.y, look, tip))
-    labels = place([*points], _AREA, _ASIDE, arms=arms, nameless=nameless)
-    names = [_named(label, points[label.point]) for label in labels]
+    labels = place([*points], AREA, ASIDE, arms=arms, nameless=nameless)
+    names = [named(label, points[label.point]) for label in labels]
     axes = [
         text(_X(50), 262, _title(across, diagonal), "axis", "middle"),
         text(0, 29, _title(up, diagonal), "axis"),
@@ -208,7 +208,7 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
     return panel(title, height, percent_grid(_X, _Y), *shown)
 
 
-def _named(label: Label, look: Look) -> Html:
+def named(label: Label, look: Look) -> Html:
     """A name; one in the column with its point's mark, and a line to the point."""
     name = text(label.x, label.y, label.point.name, "name halo", label.anchor)
     if not label.aside:

@@ -54,14 +54,14 @@ def bootstrap(sums: Floats, counts: Floats, seed: int) -> Interval:
 
 def bootstraps(sums: Floats, counts: Floats, seed: int) -> list[Interval]:
     """The intervals of several means over the same edits (means, images), whose images are drawn together."""
-    times = _times(len(counts), seed).astype(np.float64)
+    times = draws(len(counts), seed).astype(np.float64)
     means = (times @ sums.T) / (times @ counts)[:, None]
     lows, highs = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
 @lru_cache(maxsize=32)
-def _times(number: int, seed: int) -> NDArray[np.uint8]:
+def draws(number: int, seed: int) -> NDArray[np.uint8]:
     """How often each image is drawn, in each of the draws; the same for all measures.
 
     In a byte: that one of thousands of images is drawn 256 times does not happen.

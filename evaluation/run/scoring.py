@@ -17,13 +17,18 @@ from mmedit_build.rows import Nearness
 from mmedit_build.scoring.caption import Consensus
 
 
+def consensus_of(cases: Sequence[Case]) -> Consensus | None:
+    """How rare words are among the captions of some cases; None where there are none."""
+    captions = [(case.target, *case.answers) for case in cases if case.task == "caption"]
+    return Consensus.of(captions) if captions else None
+
+
 class Scorer:
     """Scores probes. Captions are weighed by how rare their words are among all cases it is given."""
 
     def __init__(self, cases: Sequence[Case], protocols: Sequence[ProtocolName]) -> None:
         self.protocols = chosen(protocols)
-        captions = [(case.target, *case.answers) for case in cases if case.task == "caption"]
-        self._consensus = Consensus.of(captions) if captions else None
+        self._consensus = consensus_of(cases)
 
     @property
     def writes(self) -> bool:

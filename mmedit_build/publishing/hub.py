@@ -62,7 +62,7 @@ def publish(folder: Path, repository: str, *, private: bool = True, tag: str | N
     check_folder(folder)
     check_loading(str(folder), read_manifest(folder)["rows"], remedy="build it again")
     with told(repository):
-        api = HfApi(token=_token())
+        api = HfApi(token=token())
         published = push(api, folder, repository, private=private, tag=tag)
         _check_delivery(api, folder, published)
     return published
@@ -71,7 +71,7 @@ def publish(folder: Path, repository: str, *, private: bool = True, tag: str | N
 def check_access(repository: str, tag: str | None) -> None:
     """Refuse what cannot be published to, before work is spent on it; nothing is sent."""
     _check_names(repository, tag)
-    _token()
+    token()
 
 
 def push(api: HfApi, folder: Path, repository: str, *, private: bool, tag: str | None) -> Published:
@@ -118,14 +118,15 @@ def _check_names(repository: str, tag: str | None) -> None:
         raise UserError(f"{tag!r} cannot be a tag: use letters, digits, dots and dashes, such as v1.0.")
 
 
-def _token() -> str:
-    token = get_token()
-    if not token:
+def token() -> str:
+    """The token of the Hub that this machine has."""
+    found = get_token()
+    if not found:
         raise UserError(
             "Publishing needs a token of the Hub: log in with `hf auth login`, or set HF_TOKEN to a token "
             "that may write."
         )
-    return token
+    return found
 
 
 def _remote(api: HfApi, repository: str, revision: str) -> dict[str, str]:

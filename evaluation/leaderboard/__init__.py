@@ -1,0 +1,1 @@
+"""Results that people hand in: kept in a folder or on the Hub, scored again, and shown as a page."""

@@ -1,0 +1,142 @@
+"""What a leaderboard keeps of a run: its header, the means that are claimed, and the results of each edit.
+
+    keys/DATASET.jsonl.xz                                what is asked and what is right; see `keys`
+    results/DATASET/MODEL/TASK/METHOD/ID.json            the header and the claims
+    results/DATASET/MODEL/TASK/METHOD/ID.jsonl.xz        raw answers and scores, a line for each edit
+
+ID is a digest of header, claims and answers, so nothing of an entry can be altered without a new name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from evaluation.results.records import Finite, Natural, RunResult
+from evaluation.results.summary import Measure, Results
+from evaluation.run.experiment import UNEDITED
+
+RESULTS, KEYS = "results", "keys"
+PACKED = ".jsonl.xz"
+MOST_BYTES = 1 << 30
+"""Of the lines of one run."""
+_NAMES = ("model", "dataset")
+"""Settings that are mere names: the digests beside them tell what they mean."""
+
+
+class Claim(NamedTuple):
+    """A mean as it was handed in, and of how many edits."""
+
+    mean: Finite
+    edits: Natural
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One method on one task."""
+
+    version: Literal[1] = 1
+    date: str
+    """When the run was finished, as YYYY-MM-DD."""
+    header: RunResult
+    limited: bool
+    """Whether only the first edits of the dataset were judged."""
+    base: str | None
+    """The entry of the unedited model that the answers before the edits are of; None of that one itself."""
+    answers: str
+    """The SHA-256 of the lines of results."""
+    claims: dict[str, Claim]
+    """By measure."""
+
+    @property
+    def unedited(self) -> bool:
+        return self.header.settings.method == UNEDITED
+
+    @property
+    def id(self) -> str:
+        return _digest(_ENTRIES.dump_python(self, mode="json"))
+
+    @property
+    def place(self) -> str:
+        """Where it is kept, without the ending."""
+        of = self.header.settings
+        dataset, model = (
+            f"{slug(of.dataset)}-{of.dataset_digest[:8]}",
+            f"{slug(of.model)}-{of.model_digest[:8]}",
+        )
+        return "/".join((RESULTS, dataset, model, of.task, slug(of.name), self.id))
+
+    @property
+    def experiment(self) -> str:
+        """Equal for runs that should come to the same answers."""
+        content = TypeAdapter(RunResult).dump_python(self.header, mode="json")
+        settings = {name: value for name, value in content["settings"].items() if name not in _NAMES}
+        return _digest([settings, self.header.dtype])
+
+    def text(self) -> bytes:
+        return _ENTRIES.dump_json(self, indent=2) + b"\n"
+
+
+_ENTRIES = TypeAdapter(Entry)
+
+
+def parse_entry(data: bytes) -> Entry:
+    """An entry that was written; a ValueError if it is none."""
+    return _ENTRIES.validate_json(data)
+
+
+def claims_of(results: Results) -> dict[str, Claim]:
+    """The mean of every measure of some results, by name."""
+    return {
+        _name(of): Claim(float(np.nanmean(found)), int((~np.isnan(found)).sum()))
+        for of, found in results.scores.items()
+        if not np.isnan(found).all()
+    }
+
+
+def _name(of: Measure) -> str:
+    return "/".join(filter(None, [of.protocol, of.kind, of.relation, of.metric]))
+
+
+def key_place(digest: str) -> str:
+    """Where the key of a dataset is kept."""
+    return f"{KEYS}/{digest}{PACKED}"
+
+
+def slug(name: str) -> str:
+    """The last step of a name, as a file can be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.rstrip("/").rpartition("/")[2]).lstrip(".") or "unnamed"
+
+
+def packed(lines: bytes) -> bytes:
+    """Lines as they are kept: of the same ones, the same bytes."""
+    return lzma.compress(lines, preset=9)
+
+
+def unpacked(path: Path) -> bytes:
+    """The lines again; a ValueError if they are broken, or too many."""
+    try:
+        with lzma.open(path) as file:
+            lines = file.read(MOST_BYTES + 1)
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError("it is not whole") from error
+    if len(lines) > MOST_BYTES:
+        raise ValueError(f"it holds more than {MOST_BYTES:,} bytes")
+    return lines
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest(content: Mapping[str, Any] | list[Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())[:16]

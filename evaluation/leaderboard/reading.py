@@ -1,0 +1,192 @@
+"""A folder of entries read back: each is checked and scored again, or refused with a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from evaluation.leaderboard.entries import (
+    MOST_BYTES,
+    PACKED,
+    RESULTS,
+    Claim,
+    Entry,
+    claims_of,
+    key_place,
+    parse_entry,
+    sha256,
+    unpacked,
+)
+from evaluation.leaderboard.keys import Key, read_key
+from evaluation.leaderboard.rescoring import EXACT, Fault, check_protocols, scored_again
+from evaluation.results.records import CaseResult
+from evaluation.results.summary import Results, count_skipped
+from mmedit_build.errors import UserError, shortened
+from mmedit_build.files import read_bytes
+
+_LINE = TypeAdapter(CaseResult)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry that was accepted, with its results scored again."""
+
+    id: str
+    entry: Entry
+    results: Results
+    edits: int
+    """How many the dataset has."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One that was not, and why."""
+
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}."
+
+
+@dataclass
+class Shelf:
+    """All entries of a folder."""
+
+    folder: Path
+    rows: dict[str, Row] = field(default_factory=dict)
+    """By their ids."""
+    refused: list[Refusal] = field(default_factory=list)
+    _keys: dict[str, Key] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Shelf:
+        """Those of the unedited model first, as the others are judged by them."""
+        shelf = cls(folder)
+        found = list(shelf._entries())
+        if not found and not shelf.refused:
+            raise UserError(
+                f"There are no entries in {folder}; give a folder or a dataset on the Hub that "
+                "mmedit-eval submit has put some into."
+            )
+        for place, entry in sorted(found, key=lambda one: (not one[1].unedited, one[0])):
+            try:
+                shelf.rows[entry.id] = shelf._row(place, entry)
+            except (Fault, ValueError, OSError) as error:
+                shelf._refuse(place, _reason(error))
+        return shelf
+
+    def _entries(self) -> Iterator[tuple[str, Entry]]:
+        for path in sorted((self.folder / RESULTS).rglob("*.json")):
+            place = path.relative_to(self.folder).with_suffix("").as_posix()
+            try:
+                yield place, parse_entry(read_bytes(path, MOST_BYTES))
+            except (OSError, ValueError) as error:
+                self._refuse(place, f"it is no entry of this version of mmedit ({_reason(error)})")
+        packed = (self.folder / RESULTS).rglob(f"*{PACKED}")
+        for path in sorted(packed):
+            if not path.with_name(path.name.removesuffix(PACKED) + ".json").exists():
+                place = path.relative_to(self.folder).as_posix().removesuffix(PACKED)
+                self._refuse(place, "there are answers and nothing that says what they are of")
+
+    def _refuse(self, place: str, reason: str) -> None:
+        self.refused.append(Refusal(place, reason))
+
+    def _row(self, place: str, entry: Entry) -> Row:
+        of = entry.header.settings
+        if entry.place != place:
+            raise Fault(f"by what it holds it belongs to {entry.place}, so it was altered or moved")
+        if of.split != "test":
+            raise Fault(f"it is of the {of.split} split, and only test counts")
+        if of.stream or of.preset:
+            raise Fault("streams have no place here")
+        lines = unpacked(self.folder / f"{place}{PACKED}")
+        if sha256(lines) != entry.answers:
+            raise Fault("the answers are not those that it was handed in with")
+        results = [_LINE.validate_json(line) for line in lines.splitlines()]
+        key = self._key(of.dataset_digest)
+        _check_counts(entry, results, key)
+        check_protocols(results, of.protocols)
+        again = scored_again(results, key, self._before(entry, results))
+        _check_claims(entry.claims, claims_of(again))
+        return Row(entry.id, entry, again, len(key.cases))
+
+    def _key(self, digest: str) -> Key:
+        if digest not in self._keys:
+            path = self.folder / key_place(digest)
+            if not path.exists():
+                raise Fault(f"the key of its dataset is missing ({key_place(digest)})")
+            self._keys[digest] = read_key(unpacked(path))
+        key = self._keys[digest]
+        if key.digest != digest:
+            raise Fault(f"{key_place(digest)} is the key of another dataset, {key.digest}")
+        return key
+
+    def _before(self, entry: Entry, results: list[CaseResult]) -> dict[str, CaseResult] | None:
+        """The results of the unedited model for each edit."""
+        if entry.unedited:
+            return None
+        base = self.rows.get(entry.base or "")
+        if base is None:
+            raise Fault(f"the row of the unedited model, {entry.base}, is missing or refused")
+        if not _same_setup(entry, base.entry):
+            raise Fault(
+                f"the row of the unedited model, {entry.base}, is of another model, dataset or way of asking"
+            )
+        known = {result.id: result for result in base.results}
+        for result in results:
+            if result.id not in known:
+                raise Fault(f"the row of the unedited model lacks {result.id}")
+            if _about(result) != _about(known[result.id]):
+                raise Fault(f"{result.id} is described otherwise than in the row of the unedited model")
+        return known
+
+
+def _same_setup(one: Entry, other: Entry) -> bool:
+    first, second = one.header.settings, other.header.settings
+    alike = ("model_digest", "dataset_digest", "task", "split", "prompts", "template", "protocols")
+    same = all(getattr(first, name) == getattr(second, name) for name in alike)
+    return same and other.unedited and one.header.dtype == other.header.dtype
+
+
+def _about(result: CaseResult) -> tuple[str, ...]:
+    return result.image_id, result.question, result.question_type, result.target
+
+
+def _check_counts(entry: Entry, results: list[CaseResult], key: Key) -> None:
+    header = entry.header
+    names = [case.id for case in key.cases]
+    if not header.finished:
+        raise Fault("its run is not finished")
+    if header.edits != len(results) or [result.id for result in results] != names[: len(results)]:
+        raise Fault(f"it should have the first {header.edits:,} edits of the dataset, once each and in order")
+    if entry.limited != (len(results) < len(names)):
+        raise Fault(f"it has {len(results):,} of {len(names):,} edits, and says otherwise")
+    if any(result.task != header.settings.task for result in results):
+        raise Fault("some results are of another task")
+    skipped = count_skipped(results)
+    if (header.scored, header.skipped) != (len(results) - sum(skipped.values()), skipped):
+        raise Fault("the header counts other edits as scored or skipped than there are")
+    seconds = sum(result.plan_seconds + result.probe_seconds for result in results)
+    if abs(header.seconds - seconds) > EXACT * max(1.0, seconds):
+        raise Fault(f"the header says {header.seconds:.3f} s, and its edits took {seconds:.3f} s")
+
+
+def _check_claims(claimed: Mapping[str, Claim], found: Mapping[str, Claim]) -> None:
+    if claimed.keys() != found.keys():
+        raise Fault("it claims other measures than its answers have")
+    for name, claim in found.items():
+        if claimed[name].edits != claim.edits or abs(claimed[name].mean - claim.mean) > EXACT:
+            raise Fault(f"{name} is claimed as {claimed[name].mean:.12g}, and comes out as {claim.mean:.12g}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return shortened(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    if isinstance(error, OSError):
+        return f"its answers cannot be read, {error.strerror}"
+    return shortened(str(error))
