@@ -113,12 +113,17 @@ def weak_target(edit: EditRow) -> bool:
 
 
 def weak_item(_edit: EditRow, item: LocalityItem) -> bool:
-    return max(Counter(item.answers).values()) <= FEW * len(item.answers)
+    return max(_votes(item).values()) <= FEW * len(item.answers)
 
 
 def minority_item(_edit: EditRow, item: LocalityItem) -> bool:
-    votes = Counter(item.answers)
-    return votes[item.answer] < max(votes.values())
+    votes = _votes(item)
+    return votes[normalize(item.answer)] < max(votes.values())
+
+
+def _votes(item: LocalityItem) -> Counter[str]:
+    """How many said what; "zero" and "0" say the same."""
+    return Counter(normalize(answer) for answer in item.answers)
 
 
 def incomplete(edit: EditRow) -> bool:

@@ -98,6 +98,8 @@ def test_faults_of_single_rows(make_clean: Any, name: str, changes: dict[str, An
         ("equal_without_articles", {"prediction": "the", "target": "a"}),
         ("weak_targets", {"answers": ("two cats",) * 5 + ("3",) * 5}),
         ("weak_targets", {"answers": ("The two cats.",) * 10}),
+        ("weak_items", {"images": (item("Q", "0", image="7", answers=("0", "0", "zero", "1", "2")),)}),
+        ("minority_items", {"images": (item("Q", "one", image="7", answers=("2",) * 3 + ("1",) * 4),)}),
         ("weak_targets", {"answers": ()}),
         ("weak_items", {"images": (item("Q", "a", image="7", answers=tuple("aaaaabbcde")),)}),
         ("minority_items", {"images": (item("Q", "b", image="7", answers=tuple("aabb")),)}),
