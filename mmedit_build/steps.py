@@ -107,7 +107,8 @@ def attach(build: Build) -> Summary:
     edits, surplus = cut(painted, sizes_of(recipe), recipe.seed)
     settings = {"attach": deciding(config, DEALING), "base": _asked(recipe.base)}
     items = probe_pools(build, edits, pool_items(build), settings)
-    known = rows_of(build.work, "mine", KNOWN)
+    mined = rows_of(build.work, "mine", KNOWN)
+    known = [row for row in mined if row.scores.get("agreement", 1.0) >= config.least_agreement]
     assigned = assign(edits, items, known, config, recipe.seed)
     left_out = [*surplus, *(one for one in assigned if isinstance(one, Rejected))]
     served = add_blind(build, list(kept(assigned)), known, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from mmedit_build.recipe.fields import Count, Strict, Whole
+from mmedit_build.recipe.fields import Count, Share, Strict, Whole
 from mmedit_build.recipe.sources import FactSource, QuestionSource
 
 BY_NEARNESS = ("similar_question", "near_right", "far_right", "near_wrong", "far_wrong")
@@ -67,6 +67,8 @@ class AttachStage(Strict):
     """Per edit, as `far_right`, of what it answers wrong."""
     only_right: bool = True
     """Take only what the base model answers right."""
+    least_agreement: Share = 0.5
+    """The share of annotators who must have given the answer of a question about an image."""
     answer_tokens: Count = 16
     """The longest answer in tokens."""
     shard_rows: Count = 512

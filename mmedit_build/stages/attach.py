@@ -9,7 +9,7 @@ Far items go round: none is used twice before all that fit were used once.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +27,7 @@ from mmedit_build.work import Work
 
 Probed = LocalityItem | Rejected[LocalityItem] | Failed
 Fits = Callable[[LocalityItem], bool]
+DISPUTED = "annotators disagree"
 
 
 @dataclass
@@ -47,9 +48,14 @@ class Probing:
 
     def __call__(self, rows: Sequence[LocalityItem]) -> Iterable[Probed]:
         assert self._asker is not None
-        questions = [self._question(row) for row in rows]
-        answers = self._asker.ask(questions, max_tokens=self.config.answer_tokens)
-        for row, answer in zip(rows, answers, strict=True):
+        disputed = {row.id for row in rows if _agreement(row) < self.config.least_agreement}
+        questions = [self._question(row) for row in rows if row.id not in disputed]
+        answers = iter(self._asker.ask(questions, max_tokens=self.config.answer_tokens))
+        for row in rows:
+            if row.id in disputed:
+                yield Rejected(row.id, DISPUTED, row)
+                continue
+            answer = next(answers)
             if isinstance(answer, NoAnswer):
                 yield Failed(row.id, answer.reason)
                 continue
@@ -68,6 +74,13 @@ class Probing:
         if row.image is None:
             return Question(None, row.question, "fact")
         return Question(self.work.path(row.image), row.question)
+
+
+def _agreement(item: LocalityItem) -> float:
+    """The share of annotators who gave the commonest answer about an image; those of a fact are no votes."""
+    if item.image is None or not item.answers:
+        return 1.0
+    return max(Counter(map(same, item.answers)).values()) / len(item.answers)
 
 
 def is_right(item: LocalityItem, prediction: str) -> bool:

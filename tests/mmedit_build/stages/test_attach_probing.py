@@ -83,13 +83,12 @@ def test_what_is_answered_right_is_kept_with_what_was_said(
     for one in outcomes:
         assert not isinstance(one, Failed)
         if isinstance(one, Rejected):
-            assert one.reason == "answered wrong"
             assert one.row is not None
-            sorted_out["wrong"].append(one.row)
+            sorted_out[one.reason].append(one.row)
         else:
             sorted_out["right"].append(one)
     assert all(is_right(one, str(one.prediction)) for one in sorted_out["right"])
-    assert not any(is_right(one, str(one.prediction)) for one in sorted_out["wrong"])
+    assert not any(is_right(one, str(one.prediction)) for one in sorted_out["answered wrong"])
     assert sum(one.image is None for one in sorted_out["right"]) == 5
     assert sum(one.image is not None for one in sorted_out["right"]) >= 10
 
@@ -102,6 +101,17 @@ def test_wrong_answers_are_kept_when_the_recipe_says_so(probing: Probing, pool: 
     kept = [one for one in everything(wrong) if isinstance(one, LocalityItem)]
     assert [one.id for one in kept] == [one.id for one in wrong]
     assert all(one.prediction for one in kept)
+
+
+def test_what_annotators_disagree_about_is_not_asked(probing: Probing, pool: list[LocalityItem]) -> None:
+    votes = ("Yes", "yes.", "yes", "yes", "no", "no", "no", "maybe", "a", "b")
+    disputed = replace(next(one for one in pool if one.image), answers=votes, answer="yes")
+    (outcome,) = probing([disputed])
+    assert outcome == Rejected(disputed.id, "annotators disagree", disputed)
+    allowed = replace(probing, config=CONFIG.model_copy(update={"least_agreement": 0.4}))
+    allowed.open()
+    (outcome,) = allowed([disputed])
+    assert isinstance(outcome, LocalityItem) or outcome.reason == "answered wrong"
 
 
 def test_a_missing_image_fails_alone(probing: Probing, pool: list[LocalityItem]) -> None:
