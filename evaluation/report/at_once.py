@@ -16,7 +16,7 @@ from evaluation.report.courses import BOTTOM, LEFT, RIGHT, TOP, height, names, p
 from evaluation.report.looks import make_looks, mark
 from evaluation.report.runs import SINGLE, Run
 from evaluation.report.sections import main_table, warnings
-from evaluation.results.summary import Estimate
+from evaluation.results.summary import Estimate, outlines
 
 
 def at_once(board: Board, runs: Sequence[Run]) -> Html:
@@ -46,7 +46,7 @@ def _note(runs: Sequence[Run]) -> str:
 
 def _left_over(run: Run) -> set[int]:
     """The sizes of groups that are smaller than the run's others."""
-    return {result.at_once for result in run.results} - {run.at_once}
+    return {result.at_once for result in outlines(run.results)} - {run.at_once}
 
 
 def _board(board: Board, runs: Sequence[Run]) -> Board:

@@ -13,7 +13,7 @@ from evaluation.report.answers import RELATIONS, Judged, answers_table, cut, out
 from evaluation.report.board import Board
 from evaluation.report.pictures import find_cases
 from evaluation.report.runs import Run, setup
-from evaluation.results.records import CaseResult
+from evaluation.results.summary import outlines, together
 from mmedit_build.image_files import read_image
 from mmedit_build.thumbnails import data_url
 
@@ -25,6 +25,8 @@ BUDGET = 3_600_000
 """Letters that all cards may have together: the page has to open on a phone, too."""
 
 Value = TypeVar("Value")
+Places = Sequence[tuple[Run, int]]
+"""Where the results of an edit stand: in which runs, and there as which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def make_cards(boards: Sequence[Board], images: Path | None = None) -> Cards:
         edits = list(_edits(board, images))
         number += len(edits)
         pictures = pictures or any(case is not None for _, case in edits)
-        cards.append([_card(judged, case) for judged, case in evenly(edits, CASES)])
+        shown = evenly(edits, CASES)
+        cards.append([_card(_judged(board, places), case) for places, case in shown])
     return Cards(_fitting(cards), number, pictures)
 
 
@@ -61,18 +64,22 @@ def _fitting(cards: list[list[Html]]) -> list[Html]:
     return [card for of_task in cards for card in of_task]
 
 
-def _edits(board: Board, images: Path | None) -> Iterator[tuple[Judged, Case | None]]:
+def _edits(board: Board, images: Path | None) -> Iterator[tuple[Places, Case | None]]:
     """The edits of each setup in the order of its results; with their pictures, if these are at hand."""
     setups: dict[tuple[str, ...], list[Run]] = {}
     for run in board.runs:
         setups.setdefault(setup(run), []).append(run)
     for runs in setups.values():
         cases = find_cases(runs[0].header.settings, images)
-        results: dict[str, list[tuple[Run, CaseResult]]] = {}
+        places: dict[str, list[tuple[Run, int]]] = {}
         for run in runs:
-            for result in run.results:
-                results.setdefault(result.id, []).append((run, result))
-        yield from ((Judged(board, of_id), cases.get(name)) for name, of_id in results.items())
+            for place, result in enumerate(outlines(run.results)):
+                places.setdefault(result.id, []).append((run, place))
+        yield from ((of_id, cases.get(name)) for name, of_id in places.items())
+
+
+def _judged(board: Board, places: Places) -> Judged:
+    return Judged(board, [(run, run.results[place]) for run, place in places])
 
 
 def _card(judged: Judged, case: Case | None) -> Html:
@@ -123,14 +130,9 @@ def _encoded(picture: Picture) -> bytes:
 def filters(boards: Sequence[Board]) -> Html:
     """Controls that choose edits; without scripts they stay hidden, and all edits are listed."""
     methods = dict.fromkeys(run.name for board in boards for run in board.edited)
-    types = sorted({one.question_type for board in boards for run in board.runs for one in run.results})
-    kinds = {
-        kind: None
-        for board in boards
-        for run in board.runs
-        for one in run.results
-        for kind in (p.kind for p in one.probes)
-    }
+    results = [together(run.results) for board in boards for run in board.runs]
+    types = sorted({one.question_type for of_run in results for one in of_run.outlines})
+    kinds = {kind: None for of_run in results for kind in of_run.kinds}
     parts = [
         _select("method", "Method", {name: name for name in methods}, "all methods"),
         _select("task", "Task", {board.task: board.task for board in boards}, "all tasks"),

@@ -14,7 +14,7 @@ from evaluation.report.formats import TASK_TITLES, Table, cell
 from evaluation.report.runs import Run
 from evaluation.results.distances import AXES, Axis, bins, in_bin
 from evaluation.results.records import CaseResult
-from evaluation.results.summary import Estimate, Measure
+from evaluation.results.summary import Estimate, Measure, outlines
 from mmedit_build.rows import Task
 
 
@@ -38,7 +38,9 @@ def distances(board: Board) -> Html:
 
 def _all(runs: Sequence[Run]) -> list[CaseResult]:
     """Each edit once, whichever run has it: bins are the same for all methods."""
-    return list({result.id: result for run in runs for result in run.results if result.scored}.values())
+    return list(
+        {result.id: result for run in runs for result in outlines(run.results) if result.scored}.values()
+    )
 
 
 def _score(task: Task, protocol: ProtocolName) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from evaluation.drawing.markup import Html, join, tag
@@ -10,7 +10,16 @@ from evaluation.report.board import Board
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cell
 from evaluation.report.runs import Run
 from evaluation.results.agreement import kappa
-from evaluation.results.summary import Estimate, Measure, estimate, estimated, headline, images_of, values
+from evaluation.results.stored import Summed
+from evaluation.results.summary import (
+    Estimate,
+    Measure,
+    Results,
+    estimate,
+    estimated,
+    headline,
+    images_of,
+)
 from evaluation.results.verdicts import MATCH, Said, as_judged, judged_of
 from mmedit_build.rows import Task
 
@@ -38,10 +47,11 @@ def csv_rows(runs: dict[Task, list[Run]]) -> Iterator[Sequence[object]]:
     """Every judged number, and the agreement."""
     for task, of_task in runs.items():
         for (judge, prompt), shown in _by_judge(of_task).items():
+            columns = _columns(task, map(_summed, shown))
             for run in shown:
                 place = (task, run.name, judge, prompt)
-                results = as_judged(run.results, run.verdicts)
-                found = {title: estimated(results, of) for title, of in _columns(task, shown).items()}
+                results = _summed(run)
+                found = {title: estimated(results, of) for title, of in columns.items()}
                 for title, one in (*found.items(), ("agreement", _agreement(run))):
                     if one is not None:
                         numbers = (round(number, 6) for number in (one.mean, one.low, one.high))
@@ -59,8 +69,9 @@ def _by_judge(runs: Sequence[Run]) -> dict[tuple[str, str], list[Run]]:
 
 
 def _table(task: Task, judge: str, prompt: str, runs: Sequence[Run]) -> Table:
-    columns = _columns(task, runs)
-    rows = tuple(_row(run, columns) for run in runs)
+    results = [_summed(run) for run in runs]
+    columns = _columns(task, results)
+    rows = tuple(_row(run, of, columns) for run, of in zip(runs, results, strict=True))
     note = (
         f"Shares of free answers that {judge} calls right (prompt {prompt}), in percent with 95% intervals. "
         "Agreement is the share of an edit's judged answers of which matching with the target says the same, "
@@ -72,15 +83,16 @@ def _table(task: Task, judge: str, prompt: str, runs: Sequence[Run]) -> Table:
     )
 
 
-def _columns(task: Task, runs: Sequence[Run]) -> dict[str, Measure]:
-    results = [as_judged(run.results, run.verdicts) for run in runs]
-    return {
-        title: of for title, of in headline(task, "wild").items() if any(values(one, of) for one in results)
-    }
+def _summed(run: Run) -> Results:
+    return Summed.of(as_judged(run.results, run.verdicts))
 
 
-def _row(run: Run, columns: dict[str, Measure]) -> tuple[str, ...]:
-    results = as_judged(run.results, run.verdicts)
+def _columns(task: Task, results: Iterable[Results]) -> dict[str, Measure]:
+    known = {of for one in results for of in one.scores}
+    return {title: of for title, of in headline(task, "wild").items() if of in known}
+
+
+def _row(run: Run, results: Results, columns: dict[str, Measure]) -> tuple[str, ...]:
     pairs = [pair for of in _pairs(run).values() for pair in of]
     beyond = kappa(pairs)
     asked = sum(said is not None for said in _asked(run))

@@ -50,7 +50,7 @@ def _by_type(known: Sequence[Results]) -> list[dict[str, dict[Measure, Estimate]
     for name in dict.fromkeys(name for of_run in groups for name in of_run):
         for of_run, done in zip(groups, found, strict=True):
             if (of := of_run.get(name)) is not None:
-                done[name] = estimates(of.scores, [one.image_id for one in of], differ=False)
+                done[name] = estimates(of.scores, [one.image_id for one in of.outlines], differ=False)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
 from evaluation.report.runs import Run, by_family
+from evaluation.results.summary import outlines
 from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
 
@@ -104,7 +105,7 @@ def _training(run: Run) -> str:
 
 
 def _per_edit(run: Run, how: str) -> str:
-    changed = [result.changed for result in run.results if result.scored]
+    changed = [result.changed for result in outlines(run.results) if result.scored]
     if not any(changed):
         return "none" if changed else NO_VALUE
     number = f"{min(changed):,} to {max(changed):,}" if min(changed) < max(changed) else f"{changed[0]:,}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
 
 from editors.families import METHOD_FAMILIES
 from evaluation.report.names import names
 from evaluation.results.differences import differences
-from evaluation.results.records import HEADER, CaseResult, RunResult, read_results
-from evaluation.results.summary import Results
+from evaluation.results.records import HEADER, CaseResult, RunResult
+from evaluation.results.stored import stored_results
+from evaluation.results.summary import outlines
 from evaluation.results.verdicts import Verdict, verdict_lines
 from evaluation.run.experiment import UNEDITED
 from evaluation.tracing.records import find_traces
@@ -68,9 +70,9 @@ def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     # The same folder may be named in several ways.
     found = {path.parent.resolve(): path.parent for path in _headers(folders)}
     runs = [
-        Run("", header, Results(results), (folder,), verdict_lines(folder).read())
+        Run("", header, results, (folder,), verdict_lines(folder).read())
         for folder in sorted(found.values())
-        for header, results in [read_results(folder)]
+        for header, results in [stored_results(folder)]
     ]
     # One that has only begun, or could not be, has nothing to show.
     runs = [run for run in runs if run.results]
@@ -133,15 +135,24 @@ def _holds(one: Run, other: Run) -> bool:
     first, second = one.header.settings, other.header.settings
     if first.method == second.method == UNEDITED:
         same = setup(one) == setup(other) and {*first.protocols} >= {*second.protocols}
-        return same and {result.id for result in one.results} >= {result.id for result in other.results}
+        return same and _ids(one) >= _ids(other)
     if any(differences(asdict(first), asdict(second))):
         return False
+    if not _ids(one) >= _ids(other):
+        return False
+    # Texts of many results are not held, but what they come to.
     known = {result.id: _timeless(result) for result in one.results}
-    return all(known.get(result.id) == _timeless(result) for result in other.results)
+    return all(known[result.id] == _timeless(result) for result in other.results)
 
 
-def _timeless(result: CaseResult) -> CaseResult:
-    return replace(result, plan_seconds=0.0, probe_seconds=0.0)
+def _ids(run: Run) -> set[str]:
+    return {result.id for result in outlines(run.results)}
+
+
+def _timeless(result: CaseResult) -> bytes:
+    """A digest of all but times."""
+    timeless = replace(result, plan_seconds=0.0, probe_seconds=0.0)
+    return blake2b(repr(timeless).encode(errors="backslashreplace"), digest_size=16).digest()
 
 
 def setup(run: Run) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from evaluation.report.runs import Run, by_family, notes, setup
 from evaluation.report.shading import Cell, Row, shaded, side_by_side
 from evaluation.report.tables import cost_table
 from evaluation.results.records import RunResult
-from evaluation.results.summary import by_question_type, count_skipped, estimated, headline
+from evaluation.results.summary import by_question_type, count_skipped, estimated, headline, outlines
 
 TYPES = 12
 """Types of questions that are shown, the most frequent ones first."""
@@ -59,7 +59,7 @@ def main_table(board: Board) -> Html:
 
 
 def _main_row(board: Board, run: Run) -> Html:
-    scored = sum(result.scored for result in run.results)
+    scored = sum(result.scored for result in outlines(run.results))
     name = tag(
         *("th", swatch(board.looks[run.name]), tag("b", run.name), tag("span", f"{scored:,} edits")),
         scope="row",
@@ -108,7 +108,7 @@ def warnings(board: Board) -> Html:
         for run in board.runs
         if not run.header.finished
     ]
-    if len({frozenset(result.id for result in run.results) for run in board.runs}) > 1:
+    if len({frozenset(result.id for result in outlines(run.results)) for run in board.runs}) > 1:
         lines.append(
             "The methods were not judged on the same edits, so their numbers may differ for that alone."
         )
@@ -121,7 +121,7 @@ def warnings(board: Board) -> Html:
 def type_tables(board: Board) -> Html:
     """Each measure by the type of question; nothing if there is but one type."""
     counts = Counter(
-        {result.id: result.question_type for run in board.runs for result in run.results}.values()
+        {result.id: result.question_type for run in board.runs for result in outlines(run.results)}.values()
     )
     types = [name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))][:TYPES]
     if len(types) < 2:

@@ -41,6 +41,7 @@ from evaluation.results.summary import (
     Measure,
     by_question_type,
     estimated,
+    together,
 )
 from mmedit_build.rows import Task
 from mmedit_build.store import write_atomic
@@ -154,8 +155,10 @@ def cost_table(task: Task, runs: Sequence[Run]) -> Table:
 
 
 def _costs(run: Run) -> tuple[str, ...]:
-    scored = [result for result in run.results if result.scored]
-    number, probes = max(1, len(scored)), max(1, sum(len(result.probes) for result in scored))
+    results = together(run.results)
+    scored = [result for result in results.outlines if result.scored]
+    asked = zip(results.outlines, results.probes, strict=True)
+    number, probes = max(1, len(scored)), max(1, sum(of for result, of in asked if result.scored))
     header = run.header
     return (
         run.name,

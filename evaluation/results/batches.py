@@ -43,10 +43,10 @@ def _estimates(
 
 def differences(one: Results, other: Results) -> dict[Measure, Estimate]:
     """How much higher the first is, by measure, over the edits that both have."""
-    places = {result.id: place for place, result in enumerate(other)}
-    mine = [place for place, result in enumerate(one) if result.id in places]
-    its = [places[one[place].id] for place in mine]
+    places = {result.id: place for place, result in enumerate(other.outlines)}
+    mine = [place for place, result in enumerate(one.outlines) if result.id in places]
+    its = [places[one.outlines[place].id] for place in mine]
     found = {
         of: of_one[mine] - other.scores[of][its] for of, of_one in one.scores.items() if of in other.scores
     }
-    return estimates(found, [one[place].image_id for place in mine], differ=True)
+    return estimates(found, [one.outlines[place].image_id for place in mine], differ=True)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.results.records import CaseResult, ProbeResult
-from evaluation.results.summary import Estimate, estimate, images_of
+from evaluation.results.summary import Estimate, estimate, images_of, outlines
 
 Axis = Literal["question", "image"]
 AXES: tuple[Axis, ...] = ("question", "image")
@@ -49,7 +49,7 @@ def bins(results: Sequence[CaseResult], axis: Axis) -> list[Bin]:
 
     Equal cosines are never parted, so parts may differ in size, or be fewer.
     """
-    found = sorted(one for of in results for _, one in _items(of, axis))
+    found = sorted(one for of in outlines(results) for _, one in _items(of, axis))
     same = [one for one in found if one >= SAME]
     others = found[: len(found) - len(same)]
     lows = sorted({others[len(others) * part // PARTS] for part in range(PARTS)}) if others else []
@@ -65,7 +65,7 @@ def in_bin(
 ) -> Estimate | None:
     """The mean of a score, which is a share, over the edits that have items in a bin."""
     found: dict[str, float] = {}
-    for result in results:
+    for result in outlines(results):
         scores = [
             probe.scores[protocol][metric]
             for probe, cosine in _items(result, axis)

@@ -52,9 +52,14 @@ class Lines(Generic[Line]):
 
     def at(self, place: int) -> Line:
         """The line that begins at a place."""
+        return next(self.some([place]))
+
+    def some(self, places: Iterable[int]) -> Iterator[Line]:
+        """Those that begin at some places."""
         with open_file(self.path) as file:
-            file.seek(place)
-            return self.kind.validate_json(file.readline())
+            for place in places:
+                file.seek(place)
+                yield self.kind.validate_json(file.readline())
 
     def write(self, lines: Iterable[Line]) -> None:
         """These lines in the place of all that are there."""

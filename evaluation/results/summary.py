@@ -5,11 +5,11 @@ A mean is over edits; an edit with several items of a kind counts with their mea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ KnownHop = Literal["1-hop known", "2-hop known", "3-hop known", "4-hop known"]
 Group = Relative | Literal["near", "known"] | KnownHop
 """Which probes of a kind. Near are locality items on the edit's image and those with its question; known are
 portability probes of which the unedited model knew what they build on."""
+Place = tuple[ProtocolName, Kind, str, Group | None]
+"""What a measure is made of."""
+Value = TypeVar("Value")
 HOPS: dict[Steps, KnownHop] = dict(zip(get_args(Steps), get_args(KnownHop), strict=True))
 GROUPS: tuple[Group, ...] = (
     *("far", "near", "same_image", "same_question", "no_image", "similar_question"),
@@ -63,8 +66,24 @@ class Estimate:
     images: int
 
 
-class Results(tuple[CaseResult, ...]):
+class Results(Sequence[CaseResult]):
     """The results of a run, whose numbers are found once, in one pass, however often they are asked for."""
+
+    def __init__(self, cases: Iterable[CaseResult]) -> None:
+        self.outlines: Sequence[CaseResult] = tuple(cases)
+        """Them, perhaps without texts and without probes but those of which it is known how near they lie."""
+
+    def __len__(self) -> int:
+        return len(self.outlines)
+
+    @overload
+    def __getitem__(self, place: int) -> CaseResult: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[CaseResult]: ...
+
+    def __getitem__(self, place: int | slice) -> CaseResult | Sequence[CaseResult]:
+        return self.outlines[place]
 
     @cached_property
     def scores(self) -> dict[Measure, Floats]:
@@ -79,17 +98,31 @@ class Results(tuple[CaseResult, ...]):
     @cached_property
     def by_type(self) -> dict[str, Results]:
         """Those of each type of question, in alphabetical order."""
-        types: dict[str, list[CaseResult]] = {}
-        for result in self:
-            types.setdefault(result.question_type, []).append(result)
-        return {name: Results(types[name]) for name in sorted(types)}
+        types: dict[str, list[int]] = {}
+        for place, result in enumerate(self.outlines):
+            types.setdefault(result.question_type, []).append(place)
+        return {name: self.part(types[name]) for name in sorted(types)}
+
+    @cached_property
+    def probes(self) -> Sequence[int]:
+        """How many each edit has."""
+        return [len(result.probes) for result in self]
+
+    @cached_property
+    def kinds(self) -> Sequence[Kind]:
+        """Of all probes, in the order in which they come up."""
+        return list(dict.fromkeys(probe.kind for result in self for probe in result.probes))
+
+    def part(self, places: Sequence[int]) -> Results:
+        """Some of them."""
+        return Results(self[place] for place in places)
 
 
 def values(results: Sequence[CaseResult], measure: Measure) -> dict[str, float]:
     """The value of each edit that has it, by id."""
     if isinstance(results, Results):
         known = results.scores.get(measure)
-        pairs = () if known is None else zip(results, known.tolist(), strict=True)
+        pairs = () if known is None else zip(results.outlines, known.tolist(), strict=True)
         return {result.id: value for result, value in pairs if not isnan(value)}
     found: dict[str, float] = {}
     for result in results:
@@ -110,19 +143,27 @@ def all_values(results: Sequence[CaseResult]) -> dict[Measure, dict[str, float]]
 
     One pass over the results, where one for each measure takes minutes for thousands of edits.
     """
-    found: dict[tuple[ProtocolName, Kind, str, Group | None], dict[str, list[float]]] = {}
+    found: dict[Place, dict[str, float]] = {}
     for result in results:
-        for probe in result.probes:
-            for relation in relations(probe):
-                for protocol, scores in probe.scores.items():
-                    for name, score in scores.items():
-                        of = found.setdefault((protocol, probe.kind, name, relation), {})
-                        of.setdefault(result.id, []).append(score)
-    means = {
-        Measure(*place): {name: sum(scores) / len(scores) for name, scores in of.items()}
-        for place, of in found.items()
-    }
-    return {measure: means[measure] for measure in sorted(means, key=_order)}
+        for place, value in case_values(result).items():
+            found.setdefault(place, {})[result.id] = value
+    return by_order({Measure(*place): of for place, of in found.items()})
+
+
+def case_values(result: CaseResult) -> dict[Place, float]:
+    """The values of one edit."""
+    found: dict[Place, list[float]] = {}
+    for probe in result.probes:
+        for relation in relations(probe):
+            for protocol, scores in probe.scores.items():
+                for name, score in scores.items():
+                    found.setdefault((protocol, probe.kind, name, relation), []).append(score)
+    return {place: sum(scores) / len(scores) for place, scores in found.items()}
+
+
+def by_order(found: Mapping[Measure, Value]) -> dict[Measure, Value]:
+    """What is found of some measures, in the order of protocols, kinds, relations and metrics."""
+    return {measure: found[measure] for measure in sorted(found, key=_order)}
 
 
 def estimate(
@@ -147,7 +188,7 @@ def estimated(results: Sequence[CaseResult], measure: Measure) -> Estimate | Non
 def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
     """How many edits were skipped for each reason."""
     reasons: dict[str, int] = {}
-    for result in results:
+    for result in outlines(results):
         if result.skipped is not None:
             reasons[result.skipped] = reasons.get(result.skipped, 0) + 1
     return reasons
@@ -155,12 +196,17 @@ def count_skipped(results: Sequence[CaseResult]) -> dict[str, int]:
 
 def images_of(results: Sequence[CaseResult]) -> dict[str, str]:
     """The image of each edit."""
-    return {result.id: result.image_id for result in results}
+    return {result.id: result.image_id for result in outlines(results)}
 
 
 def by_question_type(results: Sequence[CaseResult]) -> dict[str, Results]:
     """The results of each type of question, in alphabetical order."""
     return together(results).by_type
+
+
+def outlines(results: Sequence[CaseResult]) -> Sequence[CaseResult]:
+    """The results, perhaps without texts and probes: enough to tell ids, images, types and costs."""
+    return results.outlines if isinstance(results, Results) else results
 
 
 def together(results: Sequence[CaseResult]) -> Results:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -86,13 +86,13 @@ def judged_of(task: Task, probe: ProbeResult) -> Said | None:
     return Said(probe.question or probe.prompt, probe.target, probe.after)
 
 
-def as_judged(results: Sequence[CaseResult], verdicts: Iterable[Verdict]) -> list[CaseResult]:
+def as_judged(results: Sequence[CaseResult], verdicts: Iterable[Verdict]) -> Iterator[CaseResult]:
     """The results with verdicts in the place of matches, and without any other score."""
     right = {one.said: one.right for one in verdicts}
-    return [
+    return (
         replace(result, probes=tuple(_as_judged(result.task, probe, right) for probe in result.probes))
         for result in results
-    ]
+    )
 
 
 def _as_judged(task: Task, probe: ProbeResult, right: dict[Said, bool | None]) -> ProbeResult:

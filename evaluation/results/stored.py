@@ -1,0 +1,142 @@
+"""Results that stay in their file: numbers are kept of them, and texts are read where they are shown."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from sys import intern
+from typing import overload
+
+import numpy as np
+
+from evaluation.data.cases import Kind
+from evaluation.results.intervals import Floats
+from evaluation.results.lines import Lines
+from evaluation.results.records import CaseResult, ProbeResult, RunResult, read_header, result_lines
+from evaluation.results.summary import Measure, Place, Results, by_order, case_values
+
+
+def stored_results(folder: Path) -> tuple[RunResult, StoredResults]:
+    """Header and results of a folder, whether its run is finished or not."""
+    lines = result_lines(folder)
+    gathered = Gathered()
+    places: dict[str, int] = {}
+    for place, result in lines.scan():
+        places[result.id] = place
+        gathered.add(result)
+    return read_header(folder), StoredResults(lines, list(places.values()), gathered)
+
+
+class Summed(Results):
+    """Results that went by, of which only numbers are kept: asked for one, it gives what is left of it."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        super().__init__(gathered.cases)
+        self._gathered = gathered
+
+    @classmethod
+    def of(cls, results: Iterable[CaseResult]) -> Summed:
+        gathered = Gathered()
+        for result in results:
+            gathered.add(result)
+        return Summed(gathered)
+
+    @cached_property
+    def scores(self) -> dict[Measure, Floats]:
+        return self._gathered.scores()
+
+    @cached_property
+    def probes(self) -> Sequence[int]:
+        return self._gathered.probes
+
+    @cached_property
+    def kinds(self) -> Sequence[Kind]:
+        return list(self._gathered.kinds)
+
+    def part(self, places: Sequence[int]) -> Results:
+        return Summed(self._gathered.part(places))
+
+
+class StoredResults(Summed):
+    """The results of a folder, each read anew whenever it is asked for."""
+
+    def __init__(self, lines: Lines[CaseResult], places: Sequence[int], gathered: Gathered) -> None:
+        super().__init__(gathered)
+        self._lines, self._places = lines, places
+
+    def __iter__(self) -> Iterator[CaseResult]:
+        return self._lines.some(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> CaseResult: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[CaseResult]: ...
+
+    def __getitem__(self, place: int | slice) -> CaseResult | Sequence[CaseResult]:
+        if isinstance(place, slice):
+            return list(self._lines.some(self._places[place]))
+        return self._lines.at(self._places[place])
+
+    def part(self, places: Sequence[int]) -> Results:
+        return StoredResults(
+            self._lines, [self._places[place] for place in places], self._gathered.part(places)
+        )
+
+
+class Gathered:
+    """What is kept of results that go by. Where lines were joined by hand, the last of each edit counts."""
+
+    def __init__(self) -> None:
+        self.cases: list[CaseResult] = []
+        self.probes: list[int] = []
+        self.kinds: dict[Kind, None] = {}
+        self._rows: dict[str, int] = {}
+        self._values: dict[Place, array[float]] = {}
+
+    def add(self, result: CaseResult) -> None:
+        row = self._rows.setdefault(result.id, len(self.cases))
+        self.cases[row : row + 1] = [_outline(result)]
+        self.probes[row : row + 1] = [len(result.probes)]
+        self.kinds.update(dict.fromkeys(probe.kind for probe in result.probes))
+        values = case_values(result)
+        for place in values.keys() - self._values.keys():
+            self._values[place] = array("d")
+        for place, column in self._values.items():
+            # Edits before the first of this kind, and those without any, have no value.
+            column.extend([np.nan] * (row + 1 - len(column)))
+            column[row] = values.get(place, np.nan)
+
+    def scores(self) -> dict[Measure, Floats]:
+        found = {Measure(*place): np.array(column) for place, column in self._values.items()}
+        return by_order({of: column for of, column in found.items() if not np.isnan(column).all()})
+
+    def part(self, rows: Sequence[int]) -> Gathered:
+        part = Gathered()
+        part.cases, part.probes = [self.cases[row] for row in rows], [self.probes[row] for row in rows]
+        part.kinds = self.kinds
+        part._values = {
+            place: array("d", [column[row] for row in rows]) for place, column in self._values.items()
+        }
+        return part
+
+
+def _outline(result: CaseResult) -> CaseResult:
+    near = [one for one in result.probes if one.text_cosine is not None or one.image_cosine is not None]
+    return replace(
+        result,
+        # One text for all methods.
+        id=intern(result.id),
+        image_id=intern(result.image_id),
+        question_type=intern(result.question_type),
+        question="",
+        target="",
+        probes=tuple(map(_without_texts, near)),
+    )
+
+
+def _without_texts(probe: ProbeResult) -> ProbeResult:
+    return replace(probe, item="", prompt="", question=None, target="", before=None, after=None)
