@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from mmedit_build.anew import Anew
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Engine, Failed, HasId, Rejected, Stage
 from mmedit_build.engine.known import Outcomes, ends_of
@@ -76,9 +77,10 @@ class Build:
         """The rows that a stage ended with, as many as the build wants."""
         return list(islice(stored_rows(self.work, stage, name), self.limit))
 
-    def finished(self) -> list[EditRow]:
-        """The rows of the last stage that makes any."""
-        return self.rows_of(stages_of(self.recipe)[-1])
+    def finished(self) -> Anew[EditRow]:
+        """The rows of the last stage that makes any, as many as the build wants."""
+        stage = stages_of(self.recipe)[-1]
+        return Anew(lambda: islice(stored_rows(self.work, stage), self.limit))
 
     def run(
         self,

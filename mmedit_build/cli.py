@@ -191,7 +191,7 @@ def export(
     folder = _folder(loaded.name, work)
     writers = {"easyedit": export_edits}
     left = heed(rows_of(folder, folder.finished or "attach"), folder, loaded.publish.review)
-    done = writers[layout](left.edits, folder, out)
+    done = writers[layout](list(left.edits), folder, out)
     typer.echo(f"{sum(done.rows.values())} rows in {len(done.rows)} files, {done.images} images.")
     if done.missing_images:
         typer.echo(f"{done.missing_images} images are named but not there, and were not copied.")

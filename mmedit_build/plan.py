@@ -250,7 +250,7 @@ class _Planner:
         heeded = heed(edits, build.work, config.review)
         images = "with" if config.embed_source_images else "without"
         to = build.work.dataset
-        yield f"{note}writes {len(heeded.edits):,} edits, {images} their source images, to {to}."
+        yield f"{note}writes {sum(1 for _ in heeded.edits):,} edits, {images} their source images, to {to}."
         if refused := heeded.tally.rejected.total():
             yield f"leaves out what people refused: {refused:,} of {heeded.tally.total:,} edits."
         if config.repository is not None:

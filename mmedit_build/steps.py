@@ -160,7 +160,8 @@ def publish(build: Build) -> Release:
     sent = None
     if config.repository is not None:
         sent = publishing.publish(folder, config.repository, private=config.private, tag=config.tag)
-    return Release(folder, picture, len(edits), sent, heeded.tally.rejected.total())
+    written = sum(group.rows for group in report.groups)
+    return Release(folder, picture, written, sent, heeded.tally.rejected.total())
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def main(
 
 def run(released: Path, limit: int | None, out: Path) -> Table:
     """Replies that are there already are not asked for again."""
-    rows = yes_no(open_target(str(released)).edits)[:limit]
+    rows = yes_no(list(open_target(str(released)).edits))[:limit]
     model = ensure_language(out / "language")
     said = {"ChatGLM, as released": [Said(row, row.rephrase.text) for row in rows if row.rephrase]}
     with serving(model, out / "serving.log", PORT) as address:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import islice
+
+import numpy as np
 
 from mmedit_build.audit.dataset import Pictures
 from mmedit_build.audit.judging import Kind
@@ -39,32 +42,27 @@ _ABOUT = {
 }
 """The line of a card that a fault is about."""
 
-Marks = Mapping[str, Sequence[Finding]]
-"""What was found in each row, by its id."""
+
+def faults_in(report: Report) -> list[Finding]:
+    """What makes rows faulty, in the order of the page."""
+    groups = sorted(report.groups, key=lambda group: (TASKS.index(group.task), group.split))
+    return [finding for group in groups for finding in group.findings if finding.kind != "number"]
 
 
-def found_in(report: Report) -> Marks:
-    """The faults of each row that has any."""
-    marks: dict[str, list[Finding]] = {}
-    for group in report.groups:
-        for finding in group.findings:
-            for row_id in finding.ids if finding.kind != "number" else ():
-                marks.setdefault(row_id, []).append(finding)
-    return marks
-
-
-def choose(report: Report, edits: Sequence[EditRow], marks: Marks) -> list[EditRow]:
-    """A few rows for each fault, and some without faults from all over the dataset."""
-    chosen: dict[str, None] = {}
-    for group in sorted(report.groups, key=lambda group: (TASKS.index(group.task), group.split)):
-        for finding in group.findings:
-            fresh = [row_id for row_id in finding.ids if row_id not in chosen and finding.kind != "number"]
-            chosen.update(dict.fromkeys(fresh[:PER_FINDING]))
-    clean = [edit.id for edit in edits if edit.id not in marks]
-    step = max(1, len(clean) // WITHOUT_FAULT)
-    chosen.update(dict.fromkeys(clean[::step][:WITHOUT_FAULT]))
-    by_id = {edit.id: edit for edit in edits}
-    return [by_id[row_id] for row_id in chosen]
+def choose(report: Report) -> dict[int, list[Finding]]:
+    """A few rows for each fault, and some without faults from all over the dataset, by their numbers; with
+    what was found in each."""
+    faults = faults_in(report)
+    clean = np.ones(report.rows, bool)
+    chosen: dict[int, None] = {}
+    for finding in faults:
+        clean[np.frombuffer(finding.rows, np.int64)] = False
+        fresh = (place for place in finding.rows if place not in chosen)
+        chosen.update(dict.fromkeys(list(islice(fresh, PER_FINDING))))
+    places = np.flatnonzero(clean)
+    step = max(1, len(places) // WITHOUT_FAULT)
+    chosen.update(dict.fromkeys(places[::step][:WITHOUT_FAULT].tolist()))
+    return {place: [finding for finding in faults if place in finding.rows] for place in chosen}
 
 
 def card(edit: EditRow, findings: Sequence[Finding], pictures: Pictures | None) -> str:

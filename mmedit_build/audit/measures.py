@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from mmedit_build.audit import judgments as of
-from mmedit_build.audit.judging import (
-    Measure,
-    constant,
-    distinct,
-    hops,
-    items,
-    one_target,
-    rows,
-    shared,
-    unless_constant,
-)
+from mmedit_build.audit.counting import Constant, Distinct, OneTarget, Shared, SharedUnlessConstant
+from mmedit_build.audit.judging import Measure, hops, items, rows
 from mmedit_build.formats.rows import STEPS
 from mmedit_build.scoring.words import bare, plain
 
@@ -44,14 +35,14 @@ MEASURES: tuple[Measure, ...] = (
         "never",
         "Images in both splits",
         "The image is that of a row of the other split.",
-        shared(of.image),
+        lambda: Shared(of.image),
     ),
     Measure(
         "leaked_image_rephrases",
         "never",
         "Rephrased images in both splits",
         "The rephrased image is that of a row of the other split.",
-        shared(of.image_rephrase),
+        lambda: Shared(of.image_rephrase),
     ),
     Measure(
         "leaked_questions",
@@ -59,35 +50,35 @@ MEASURES: tuple[Measure, ...] = (
         "Questions in both splits",
         "The question is asked in the other split, but for case and punctuation; a prompt that all rows "
         "share does not count.",
-        unless_constant(of.question, shared(of.question)),
+        lambda: SharedUnlessConstant(of.question),
     ),
     Measure(
         "leaked_pairs",
         "never",
         "Image and question in both splits",
         "The question is asked about the same image in the other split.",
-        shared(of.pair),
+        lambda: Shared(of.pair),
     ),
     Measure(
         "leaked_text_items",
         "never",
         "Text locality in both splits",
         "Of the text locality items: the question is one of the other split.",
-        shared(of.text_questions),
+        lambda: Shared(of.text_questions),
     ),
     Measure(
         "leaked_image_items",
         "never",
         "Image locality in both splits",
         "Of the image locality items: image and question are a pair of the other split.",
-        shared(of.image_pairs),
+        lambda: Shared(of.image_pairs),
     ),
     Measure(
         "leaked_locality_images",
         "never",
         "Locality on edited images",
         "Of the image locality items: the image is that of an edit of the other split.",
-        shared(of.item_images, with_keys=of.image),
+        lambda: Shared(of.item_images, with_keys=of.image),
     ),
     Measure(
         "leaked_entity_edits",
@@ -95,7 +86,7 @@ MEASURES: tuple[Measure, ...] = (
         "Edits of an entity in both splits",
         "Of the rows whose image lies in the folder of its entity: entity, question and target are those of "
         "a row of the other split.",
-        shared(of.entity_edit),
+        lambda: Shared(of.entity_edit),
     ),
     Measure(
         "reversed_rephrases",
@@ -187,21 +178,21 @@ MEASURES: tuple[Measure, ...] = (
         "number",
         "Constant prompts",
         "The question is the same in all rows of the split.",
-        constant(of.prompt),
+        lambda: Constant(of.prompt),
     ),
     Measure(
         "distinct_text_questions",
         "number",
         "Distinct text locality",
         "Different questions among the far text locality items.",
-        distinct(of.far_questions),
+        lambda: Distinct(of.far_questions),
     ),
     Measure(
         "distinct_image_items",
         "number",
         "Distinct image locality",
         "Different pairs of image and question among the image locality items.",
-        distinct(of.image_pairs),
+        lambda: Distinct(of.image_pairs),
     ),
     Measure(
         "text_overlap",
@@ -230,7 +221,7 @@ MEASURES: tuple[Measure, ...] = (
         "Questions with one target",
         "Of the rows whose question is asked where different things were predicted: all rows with the "
         "question have the same target, whatever their images show.",
-        one_target,
+        OneTarget,
     ),
     *(
         Measure(

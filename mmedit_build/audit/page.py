@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import islice
 from pathlib import PurePath
 
-from mmedit_build.audit.cards import card, choose, found_in
+from mmedit_build.audit.cards import card, choose
 from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.judging import Kind
 from mmedit_build.audit.report import Finding, Group, Report, percent
@@ -86,10 +87,13 @@ def _cell(finding: Finding, group: Group) -> str:
 
 
 def _examples(target: Target, report: Report) -> str:
-    marks = found_in(report)
-    chosen = choose(report, target.edits, marks)
-    pictures = target.pictures([edit.id for edit in chosen])
-    cards = "\n".join(card(edit, marks.get(edit.id, ()), pictures.get(edit.id)) for edit in chosen)
+    marks = choose(report)
+    last = max(marks, default=-1) + 1
+    edits = {place: edit for place, edit in enumerate(islice(target.edits, last)) if place in marks}
+    pictures = target.pictures(list(edits.values()))
+    cards = "\n".join(
+        card(edits[place], found, pictures.get(edits[place].id)) for place, found in marks.items()
+    )
     note = "" if pictures else " Their pictures are not at hand."
     return (
         "<h2>Rows to look at</h2>\n"

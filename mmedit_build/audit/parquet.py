@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmedit_build.anew import Anew
 from mmedit_build.audit.dataset import Pictures, Target
 from mmedit_build.errors import UserError
 from mmedit_build.formats.edits import UNKNOWN, UNTOLD, imagined_of, portability_of, rephrase_of
@@ -31,23 +32,27 @@ COLUMNS = (
     "portability",
 )
 IMAGES = ("image", "image_rephrase")
+AT_ONCE = 1000
+"""Rows that are taken from a download at a time."""
 Reader = Callable[[Sequence[str]], Iterator[Row]]
 """Reads the rows of some ids, with their images."""
 
 
 def from_folder(name: str, folder: Path) -> Target:
     """A published dataset on disk."""
-    edits: list[EditRow] = []
-    files: list[tuple[Path, Task]] = []
-    for task in TASKS:
-        for split in SPLITS:
-            found = sorted((folder / "data" / task).glob(f"{split}-*.parquet"))
-            files += [(file, task) for file in found]
-            rows = (row for file in found for row in read_table(file, task, COLUMNS))
-            edits += _edits(rows, task, split)
+    files = [
+        (file, task, split)
+        for task in TASKS
+        for split in SPLITS
+        for file in sorted((folder / "data" / task).glob(f"{split}-*.parquet"))
+    ]
+
+    def edits() -> Iterator[EditRow]:
+        for file, task, split in files:
+            yield from _edits(read_table(file, task, COLUMNS), task, split)
 
     def read(ids: Sequence[str]) -> Iterator[Row]:
-        for file, task in files:
+        for file, task, _ in files:
             yield from read_table(file, task, ("id", *IMAGES), set(ids))
 
     return _target(name, edits, read)
@@ -55,21 +60,26 @@ def from_folder(name: str, folder: Path) -> Target:
 
 def from_hub(name: str, revision: str | None = None) -> Target:
     """A published dataset on the Hub, or in the cache of what was loaded from it."""
-    edits: list[EditRow] = []
-    parts: list[Dataset] = []
-    for (task, split), dataset in _downloaded(name, revision).items():
-        parts.append(dataset)
-        where = f"{name} ({task}, {split})"
-        check_types(dataset.features.arrow_schema, task, (*COLUMNS, *IMAGES), where)
-        present = [name for name in COLUMNS if name in dataset.column_names]
-        table = dataset.select_columns(present).with_format("arrow")[:]
-        check_filled(table, where)
-        edits += _edits(table.to_pylist(), task, split)
-    return _target(name, edits, lambda ids: (row for part in parts for row in _chosen(part, set(ids))))
+    parts = _downloaded(name, revision)
+
+    def edits() -> Iterator[EditRow]:
+        for (task, split), dataset in parts.items():
+            where = f"{name} ({task}, {split})"
+            check_types(dataset.features.arrow_schema, task, (*COLUMNS, *IMAGES), where)
+            present = [name for name in COLUMNS if name in dataset.column_names]
+            for table in dataset.select_columns(present).with_format("arrow").iter(AT_ONCE):
+                check_filled(table, where)
+                yield from _edits(table.to_pylist(), task, split)
+
+    def read(ids: Sequence[str]) -> Iterator[Row]:
+        return (row for part in parts.values() for row in _chosen(part, set(ids)))
+
+    return _target(name, edits, read)
 
 
-def _target(name: str, edits: list[EditRow], read: Reader) -> Target:
-    if not edits:
+def _target(name: str, read_edits: Callable[[], Iterator[EditRow]], read: Reader) -> Target:
+    edits = Anew(read_edits)
+    if not any(True for _ in edits):
         raise UserError(
             f"{name} holds no edits; give a dataset with the configurations {' or '.join(TASKS)}."
         )
@@ -111,9 +121,9 @@ def _chosen(part: Dataset, ids: set[str]) -> list[Row]:
     return rows
 
 
-def _edits(rows: Iterable[Row], task: Task, split: Split) -> list[EditRow]:
+def _edits(rows: Iterable[Row], task: Task, split: Split) -> Iterator[EditRow]:
     """The edits, with what the columns tell of them. An image is named by its id alone."""
-    return [
+    return (
         replace(
             UNTOLD,
             id=row["id"],
@@ -131,7 +141,7 @@ def _edits(rows: Iterable[Row], task: Task, split: Split) -> list[EditRow]:
             portability=portability_of(map(_hop, row.get("portability") or ())),
         )
         for row in rows
-    ]
+    )
 
 
 def _hop(row: Row) -> Hop:

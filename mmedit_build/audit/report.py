@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
-from mmedit_build.audit.dataset import Target
-from mmedit_build.audit.judging import Judge, Kind, Measure
+import numpy as np
+
+from mmedit_build.audit.counting import Counted, Judged, Texts
+from mmedit_build.audit.dataset import FilesOf, Target
+from mmedit_build.audit.judging import Kind, Measure
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.targets import open_target
 from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
 from mmedit_build.rows import SPLITS, TASKS, EditRow, Split, Task
 
+AT_ONCE = 512
+"""Rows whose images are looked at together."""
 EXAMPLES = 5
 """How many ids the JSON form names for each finding."""
 
@@ -29,8 +36,19 @@ class Finding:
     definition: str
     count: int
     of: int
-    ids: tuple[str, ...]
-    """The rows with something that was found, all of them."""
+    rows: array[int]
+    """Those with something that was found, by their numbers in the dataset."""
+    names: Texts = field(compare=False, repr=False)
+    """The ids of all rows of the dataset."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the rows with something that was found."""
+        return self.some(len(self.rows))
+
+    def some(self, number: int) -> list[str]:
+        """The first so many of them."""
+        return self.names.at(self.rows[:number])
 
     @property
     def share(self) -> float | None:
@@ -61,6 +79,7 @@ class Report:
     """What was found in a dataset."""
 
     target: str
+    rows: int
     groups: tuple[Group, ...]
 
     def group(self, task: Task, split: Split) -> Group:
@@ -96,27 +115,53 @@ def audit(target: str) -> Report:
 
 
 def audit_target(target: Target) -> Report:
-    """Audit what was opened already."""
-    groups = {
-        (task, split): [edit for edit in target.edits if (edit.task, edit.split) == (task, split)]
-        for task in TASKS
-        for split in SPLITS
-    }
+    """Audit what was opened already, in one pass over its edits."""
     measures = (*MEASURES, *([_broken_images(target.files)] if target.files else []))
+    splits: dict[tuple[Task, Split], _Split] = {
+        (task, split): _Split(measures) for task in TASKS for split in SPLITS
+    }
+    names = Texts()
+    for place, edit in enumerate(target.edits):
+        assert edit.split is not None, "targets hold edits of splits alone"
+        names.add(edit.id)
+        splits[edit.task, edit.split].see(place, edit)
     return Report(
         target.name,
+        len(names),
         tuple(
-            _judged(task, split, edits, groups[task, _other(split)], measures)
-            for (task, split), edits in groups.items()
-            if edits
+            Group(task, split, len(here.places), tuple(here.findings(splits[task, _other(split)], names)))
+            for (task, split), here in splits.items()
+            if here.places
         ),
     )
+
+
+class _Split:
+    """One split of one task while its edits are seen."""
+
+    def __init__(self, measures: Sequence[Measure]) -> None:
+        self.places = array("q")
+        """The numbers of its rows in the dataset."""
+        self._counters = [(measure, measure.counting()) for measure in measures]
+
+    def see(self, place: int, edit: EditRow) -> None:
+        self.places.append(place)
+        for _, counter in self._counters:
+            counter.see(edit)
+
+    def findings(self, other: _Split, names: Texts) -> Iterator[Finding]:
+        places = np.frombuffer(self.places, np.int64)
+        for (measure, counter), (_, beside) in zip(self._counters, other._counters, strict=True):
+            found = counter.counted(beside)
+            about = (measure.name, measure.kind, measure.title, measure.definition)
+            rows = array("q", places[found.rows].tobytes())
+            yield Finding(*about, found.count, found.of, rows, names)
 
 
 def faults(report: Report) -> list[str]:
     """What must not be in a build of ours but is, in words."""
     return [
-        f"{finding.title.lower()} in {group.name}: {in_words(finding)}, such as {finding.ids[0]}"
+        f"{finding.title.lower()} in {group.name}: {in_words(finding)}, such as {finding.some(1)[0]}"
         for group in report.groups
         for finding in group.findings
         if finding.kind == "never" and finding.count
@@ -154,43 +199,41 @@ def _other(split: Split) -> Split:
     return "test" if split == "train" else "train"
 
 
-def _judged(
-    task: Task, split: Split, these: Sequence[EditRow], others: Sequence[EditRow], measures: Sequence[Measure]
-) -> Group:
-    return Group(task, split, len(these), tuple(_finding(measure, these, others) for measure in measures))
-
-
-def _finding(measure: Measure, these: Sequence[EditRow], others: Sequence[EditRow]) -> Finding:
-    judge = measure.briefing(these, others)
-    judged = [(edit.id, *judge(edit)) for edit in these]
-    return Finding(
-        name=measure.name,
-        kind=measure.kind,
-        title=measure.title,
-        definition=measure.definition,
-        count=sum(found for _, found, _ in judged),
-        of=sum(looked for _, _, looked in judged),
-        ids=tuple(row_id for row_id, found, _ in judged if found),
-    )
-
-
 def _as_json(finding: Finding) -> dict[str, object]:
     return {
         "count": finding.count,
         "of": finding.of,
         "share": finding.share,
-        "examples": list(finding.ids[:EXAMPLES]) if finding.kind != "number" else [],
+        "examples": finding.some(EXAMPLES) if finding.kind != "number" else [],
     }
 
 
-def _broken_images(files: Mapping[str, Sequence[Path]]) -> Measure:
-    def briefing(these: Sequence[EditRow], _others: Sequence[EditRow]) -> Judge:
-        named = [files.get(edit.id, ()) for edit in these]
-        with ThreadPoolExecutor() as pool:
-            broken = dict(zip((edit.id for edit in these), pool.map(_broken, named), strict=True))
-        return lambda edit: broken[edit.id]
+def _broken_images(files: FilesOf) -> Measure:
+    return Measure(*BROKEN_IMAGES, lambda: _Broken(files))
 
-    return Measure(*BROKEN_IMAGES, briefing)
+
+class _Broken(Judged):
+    """Looks at some rows' files at a time, as many as there are processors at once."""
+
+    def __init__(self, files: FilesOf) -> None:
+        super().__init__(lambda edit: (0, len(files(edit))))
+        self._files = files
+        self._waiting: list[Sequence[Path]] = []
+
+    def see(self, edit: EditRow) -> None:
+        self._waiting.append(self._files(edit))
+        if len(self._waiting) == AT_ONCE:
+            self._look()
+
+    def counted(self, other: Self) -> Counted:
+        self._look()
+        return super().counted(other)
+
+    def _look(self) -> None:
+        with ThreadPoolExecutor() as pool:
+            for found in pool.map(_broken, self._waiting):
+                self.note(*found)
+        self._waiting = []
 
 
 BROKEN_IMAGES: tuple[str, Kind, str, str] = (

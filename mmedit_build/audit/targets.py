@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mmedit_build.anew import Anew
 from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.parquet import from_folder, from_hub
-from mmedit_build.build import rows_of
+from mmedit_build.build import stored_rows
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file, is_folder
 from mmedit_build.formats.edits import edit_of, portability_of
@@ -36,10 +37,13 @@ def open_target(target: str) -> Target:
     return from_hub(match["name"], match["revision"])
 
 
-def from_edits(name: str, edits: Sequence[EditRow], work: Work) -> Target:
-    """Edits of any stage; those that are in no split yet are left out."""
-    files = {edit.id: _files(edit, work) for edit in edits}
-    return Target(name, [edit for edit in edits if edit.split is not None], _at_hand(files))
+def from_edits(name: str, edits: Iterable[EditRow], work: Work) -> Target:
+    """Edits of any stage, which are gone through several times; those in no split yet are left out."""
+    return Target(
+        name,
+        Anew(lambda: (edit for edit in edits if edit.split is not None)),
+        (lambda edit: _files(edit, work)) if _at_hand(edits, work) else None,
+    )
 
 
 def _folder(target: str, path: Path) -> Target:
@@ -58,8 +62,8 @@ def _folder(target: str, path: Path) -> Target:
 
 
 def _work(target: str, work: Work, stage: str) -> Target:
-    opened = from_edits(target, rows_of(work, stage), work)
-    if not opened.edits:
+    opened = from_edits(target, Anew(lambda: stored_rows(work, stage)), work)
+    if not any(True for _ in opened.edits):
         raise UserError(
             f"{work.stage(stage) / ROWS} holds no edits that belong to a split; run the stage again."
         )
@@ -85,6 +89,6 @@ def _files(edit: EditRow, work: Work) -> tuple[Path, ...]:
     return (work.path(edit.image), *((work.path(painted),) if painted else ()))
 
 
-def _at_hand(files: Mapping[str, tuple[Path, ...]]) -> Mapping[str, tuple[Path, ...]]:
-    """None of the files if no original is there: MMEdit's JSON often lies on a disk without its images."""
-    return files if any(is_file(original) for original, *_ in files.values()) else {}
+def _at_hand(edits: Iterable[EditRow], work: Work) -> bool:
+    """Whether any original is there: MMEdit's JSON often lies on a disk without its images."""
+    return any(is_file(work.path(edit.image)) for edit in edits)

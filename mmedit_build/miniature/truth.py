@@ -75,7 +75,7 @@ def measure_truth(build: Build) -> list[Measure]:
     work = build.work
     scenes = scenes_of(work)
     mined, rephrased, painted = (rows_of(work, stage) for stage in ("mine", "rephrase", "imagine"))
-    finished = build.finished()
+    finished = list(build.finished())
     return [
         *_of_mining(mined, scenes),
         *_of_rephrases(mined, rephrased),

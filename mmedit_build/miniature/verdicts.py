@@ -21,7 +21,7 @@ ROWS = 40
 
 def draw_verdicts(build: Build, path: Path) -> None:
     """Draw random rows, each with its verdicts."""
-    finished = build.finished()
+    finished = list(build.finished())
     rows = random.Random(build.recipe.seed).sample(finished, min(ROWS, len(finished)))
     scenes, critic = scenes_of(build.work), load_critic(WEIGHTS / NAME)
     contact_sheet([_entry(row, scenes, critic, build.work) for row in rows]).save(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmedit_build.errors import UserError
@@ -20,9 +20,9 @@ from mmedit_build.publishing.files import (
     read_files,
 )
 from mmedit_build.publishing.hub import Preview, Published, check_access, preview, publish
-from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text
+from mmedit_build.publishing.manifest import Audit, Counts, StageCounts, manifest_text, provenance
 from mmedit_build.publishing.picture import write_picture
-from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.publishing.tables import write_tables
 from mmedit_build.recipe import Recipe
 from mmedit_build.review.figures import Figures
 from mmedit_build.rows import EditRow
@@ -44,7 +44,7 @@ __all__ = [
 
 
 def build_dataset(
-    edits: Sequence[EditRow],
+    edits: Iterable[EditRow],
     work: Work,
     recipe: Recipe,
     counts: Counts,
@@ -53,7 +53,8 @@ def build_dataset(
 ) -> Path:
     """Write the dataset of finished edits into the work folder, checked, whole or not at all.
 
-    The same content gives the same bytes, and a dataset that has them already is left as it is.
+    The same content gives the same bytes, and a dataset that has them already is left as it is. The edits are
+    gone through several times, and never held.
     """
     check_edits(edits)
     target = work.dataset
@@ -77,7 +78,7 @@ def build_dataset(
 
 def _write(
     folder: Path,
-    edits: Sequence[EditRow],
+    edits: Iterable[EditRow],
     work: Work,
     recipe: Recipe,
     counts: Counts,
@@ -86,20 +87,17 @@ def _write(
 ) -> None:
     embedded = recipe.publish.embed_source_images
     extended, reviewed = recipe.extend is not None, review is not None
-    tables = make_tables(edits, work)
-    parts = [
-        write_table(table, folder, embedded=embedded, extended=extended, reviewed=reviewed)
-        for table in tables
-    ]
+    parts = write_tables(edits, work, folder, embedded=embedded, extended=extended, reviewed=reviewed)
+    made_by = provenance(edits)
     location = recipe.publish.repository or work.dataset.name
     if embedded:
         write_picture(folder / PICTURE, edits, work)
     if recipe.publish.eval_yaml:
         write_atomic(folder / BENCHMARK, benchmark_text(recipe, parts).encode())
     scores = baselines(recipe.publish.baselines)
-    card = card_text(Story(edits, recipe, counts, audit, parts, folder, location, review, scores))
+    card = card_text(Story(made_by, recipe, counts, audit, parts, folder, location, review, scores))
     write_atomic(folder / CARD, card.encode())
-    manifest = manifest_text(edits, recipe, counts, audit, parts, read_files(folder), review)
+    manifest = manifest_text(made_by, recipe, counts, audit, parts, read_files(folder), review)
     write_atomic(folder / MANIFEST, manifest.encode())
     write_atomic(folder / CHECKSUMS, checksums(read_files(folder)).encode())
 

@@ -12,7 +12,7 @@ from mmedit_build.columns import EDITS
 from mmedit_build.errors import UserError
 from mmedit_build.files import read_bytes
 from mmedit_build.publishing.manifest import row_counts
-from mmedit_build.publishing.tables import Part
+from mmedit_build.publishing.writing import Part
 from mmedit_build.recipe import Recipe
 
 _MOST_BYTES = 1 << 20

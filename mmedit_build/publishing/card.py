@@ -16,14 +16,13 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from mmedit_build.columns import EDITS
 from mmedit_build.publishing.columns import features
 from mmedit_build.publishing.files import PICTURE
-from mmedit_build.publishing.manifest import Audit, Counts, provenance, row_counts
+from mmedit_build.publishing.manifest import Audit, Counts, Provenance, row_counts
 from mmedit_build.publishing.markdown import cell, one_line, table
 from mmedit_build.publishing.reviewed import NOT_REVIEWED, reviewed_text
-from mmedit_build.publishing.tables import Part
+from mmedit_build.publishing.writing import Part
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.stages import PublishStage
 from mmedit_build.review.figures import Figures
-from mmedit_build.rows import EditRow
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "1M<n<10M"
@@ -63,7 +62,7 @@ _REVIEW_COLUMNS = (
 class Story:
     """What a card tells."""
 
-    edits: Sequence[EditRow]
+    made_by: Provenance
     recipe: Recipe
     counts: Counts
     audit: Audit
@@ -76,6 +75,11 @@ class Story:
     """What people found; None if they were not asked."""
     baselines: str = ""
     """Tables of what methods came to, in Markdown."""
+
+    @property
+    def edits(self) -> int:
+        """How many there are."""
+        return sum(part.rows for part in self.parts if part.config in EDITS)
 
 
 def card_text(story: Story) -> str:
@@ -97,7 +101,7 @@ def _front_matter(story: Story) -> DatasetCardData:
         language=["en"],
         license=recipe.publish.license or "other",
         annotations_creators=["machine-generated"],
-        size_categories=[_size(len(story.edits))],
+        size_categories=[_size(story.edits)],
         task_categories=[_TASKS[config] for config in EDITS if config in configs],
         pretty_name=one_line(recipe.publish.title),
         license_name=None if recipe.publish.license else "see-card",
@@ -147,8 +151,8 @@ def _words(story: Story) -> Mapping[str, object]:
     return {
         "title": one_line(recipe.publish.title),
         "about": one_line(recipe.about),
-        "edits": f"{len(story.edits):,}",
-        "base": ", ".join(provenance(story.edits)["base"]),
+        "edits": f"{story.edits:,}",
+        "base": ", ".join(story.made_by["base"]),
         "version": metadata.version("mmedit"),
         "name": recipe.name,
         "snippet": _snippet(story),
@@ -164,7 +168,7 @@ def _words(story: Story) -> Mapping[str, object]:
         "portability_columns": _PORTABILITY_COLUMNS if recipe.extend else "",
         "review_columns": _REVIEW_COLUMNS if story.review else "",
         "review": reviewed_text(story.review) if story.review else NOT_REVIEWED,
-        "provenance": _provenance(story.edits),
+        "provenance": _provenance(story.made_by),
         "seed": recipe.seed,
         "stages": _stages_table(story.counts),
         "audit": table(("measure", "value"), story.audit.items())
@@ -210,7 +214,7 @@ def _rows_table(parts: Sequence[Part]) -> str:
     return table(("configuration", "train", "test"), lines)
 
 
-def _provenance(edits: Sequence[EditRow]) -> str:
+def _provenance(facts: Provenance) -> str:
     labels = {
         "base": "Base model",
         "rephrase_models": "Rephrases by",
@@ -219,7 +223,6 @@ def _provenance(edits: Sequence[EditRow]) -> str:
         "imagine_strategies": "Rendering strategy",
         "portability_models": "Portability by",
     }
-    facts = provenance(edits)
     return "\n".join(
         f"| {label} | {cell(', '.join(facts[name]))} |" for name, label in labels.items() if name in facts
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from mmedit_build.image_files import UNREADABLE, open_encoded
 from mmedit_build.json_files import read_json
 from mmedit_build.publishing.columns import features, image_columns
 from mmedit_build.publishing.files import CARD, CHECKSUMS, MANIFEST, checksums, read_files
-from mmedit_build.publishing.leaks import Tables, duplicates, leaks, loose_ends
+from mmedit_build.publishing.leaks import duplicates, leaks, loose_ends
+from mmedit_build.publishing.reading import Tables, place, read
 from mmedit_build.publishing.secrets import refuse_secrets
 from mmedit_build.rows import EditRow
 
@@ -26,15 +28,15 @@ SHOWN = 5
 _REMEDY_BUILD = "mend what is named and build it again"
 
 
-def check_edits(edits: Sequence[EditRow]) -> None:
+def check_edits(edits: Iterable[EditRow]) -> None:
     """Refuse edits that lack what a stage should have added."""
-    lacking = [
+    lacking = (
         f"{edit.id} has no {part}"
         for edit in edits
         for part in ("split", "rephrase", "imagined", "locality")
         if getattr(edit, part) is None
-    ]
-    if not edits:
+    )
+    if not any(True for _ in edits):
         raise UserError(
             "There is no edit to publish: run the other stages first, and see what they rejected."
         )
@@ -44,11 +46,14 @@ def check_edits(edits: Sequence[EditRow]) -> None:
 def check_folder(folder: Path) -> None:
     """Refuse a dataset folder with broken files, wrong tables, secrets, broken images or leaks."""
     manifest = read_manifest(folder)
-    problems = list(_file_problems(folder, manifest))
-    if not problems:
-        paths = sorted(folder.glob("data/*/*.parquet"))
-        problems = list(_schema_problems(paths, manifest)) or list(_content_problems(folder, paths, manifest))
-    _refuse(problems, "This dataset cannot be published", _REMEDY_BUILD)
+    paths = sorted(folder.glob("data/*/*.parquet"))
+    # What comes later can be looked at only where nothing was found before.
+    for problems in (
+        _file_problems(folder, manifest),
+        _schema_problems(paths, manifest),
+        _content_problems(folder, paths, manifest),
+    ):
+        _refuse(problems, "This dataset cannot be published", _REMEDY_BUILD)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -61,10 +66,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _refuse(problems: Sequence[str], what: str, remedy: str) -> None:
-    if problems:
-        more = len(problems) - SHOWN
-        shown = "; ".join(problems[:SHOWN]) + (f"; and {more} more" if more > 0 else "")
+def _refuse(problems: Iterator[str], what: str, remedy: str) -> None:
+    first = list(islice(problems, SHOWN))
+    if first:
+        more = sum(1 for _ in problems)
+        shown = "; ".join(first) + (f"; and {more} more" if more else "")
         raise UserError(f"{what}: {shown}. Remedy: {remedy}.")
 
 
@@ -85,7 +91,7 @@ def _file_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 def _schema_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterator[str]:
     rows: dict[str, dict[str, int]] = {}
     for path in paths:
-        config, split = _place(path)
+        config, split = place(path)
         if config not in CONFIGS:
             yield f"{path.name} is in no known configuration but {config}"
             continue
@@ -103,32 +109,23 @@ def _schema_problems(paths: Sequence[Path], manifest: dict[str, Any]) -> Iterato
 
 
 def _content_problems(folder: Path, paths: Sequence[Path], manifest: dict[str, Any]) -> Iterator[str]:
-    tables: Tables = {}
-    for path in paths:
-        config, split = _place(path)
-        images = image_columns(config, embedded=_embedded(manifest))
-        texts = [name for name in _features(config, manifest) if name not in images]
-        rows = pq.read_table(path, columns=texts).to_pylist()
-        tables.setdefault(config, {}).setdefault(split, []).extend(rows)
+    tables = Tables.of(paths)
     # First of all, as other problems are told with words of the tables.
     about = {name: (folder / name).read_text(encoding="utf-8") for name in (CARD, MANIFEST)}
     refuse_secrets(about, tables, manifest["recipe"])
     for path in paths:
-        yield from _image_problems(path, image_columns(_place(path)[0], embedded=_embedded(manifest)))
+        yield from _image_problems(path, image_columns(place(path)[0], embedded=_embedded(manifest)))
     yield from duplicates(tables)
     yield from leaks(tables)
     yield from loose_ends(tables)
 
 
 def _image_problems(path: Path, columns: Sequence[str]) -> Iterator[str]:
-    if not columns:
-        return
-    # One group at a time: a whole table of images may not fit into memory.
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=64, columns=["id", *columns]):
-        for row in batch.to_pylist():
-            for column in columns:
-                if not _decodes(row[column]):
-                    yield f"the {column} of {row['id']} is no image that can be read"
+    # Few rows at a time, as each has images.
+    for row in read(path, ["id", *columns], 64) if columns else ():
+        for column in columns:
+            if not _decodes(row[column]):
+                yield f"the {column} of {row['id']} is no image that can be read"
 
 
 def _decodes(value: dict[str, Any] | None) -> bool:
@@ -140,11 +137,6 @@ def _decodes(value: dict[str, Any] | None) -> bool:
     except (*UNREADABLE, KeyError, TypeError):
         return False
     return True
-
-
-def _place(path: Path) -> tuple[str, str]:
-    """The configuration and the split of a file."""
-    return path.parent.name, path.name.partition("-")[0]
 
 
 def _features(config: str, manifest: dict[str, Any]) -> Features:

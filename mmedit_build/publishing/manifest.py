@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from mmedit_build.publishing.files import File
-from mmedit_build.publishing.tables import Part
+from mmedit_build.publishing.writing import Part
 from mmedit_build.recipe import Recipe
 from mmedit_build.review.figures import Figures
 from mmedit_build.rows import EditRow
@@ -46,19 +46,25 @@ def _without_folders(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def provenance(edits: Sequence[EditRow]) -> dict[str, list[str]]:
+Provenance = Mapping[str, Sequence[str]]
+
+
+def provenance(edits: Iterable[EditRow]) -> Provenance:
     """Which models and prompts the edits name."""
-    rephrases = [edit.rephrase for edit in edits if edit.rephrase]
-    images = [edit.imagined for edit in edits if edit.imagined]
-    hops = [edit.portability for edit in edits if edit.portability]
-    return {
-        "base": sorted({edit.base for edit in edits}),
-        "rephrase_models": sorted({rephrase.model for rephrase in rephrases}),
-        "prompts": sorted({*(one.prompt for one in rephrases), *(one.prompt for one in hops)}),
-        "imagine_models": sorted({image.model for image in images}),
-        "imagine_strategies": sorted({image.strategy for image in images}),
-        **({"portability_models": sorted({one.model for one in hops})} if hops else {}),
-    }
+    always = ("base", "rephrase_models", "prompts", "imagine_models", "imagine_strategies")
+    found: dict[str, set[str]] = {name: set() for name in always}
+    for edit in edits:
+        found["base"].add(edit.base)
+        if edit.rephrase:
+            found["rephrase_models"].add(edit.rephrase.model)
+            found["prompts"].add(edit.rephrase.prompt)
+        if edit.imagined:
+            found["imagine_models"].add(edit.imagined.model)
+            found["imagine_strategies"].add(edit.imagined.strategy)
+        if edit.portability:
+            found["prompts"].add(edit.portability.prompt)
+            found.setdefault("portability_models", set()).add(edit.portability.model)
+    return {name: sorted(of) for name, of in found.items()}
 
 
 def row_counts(parts: Iterable[Part]) -> dict[str, dict[str, int]]:
@@ -70,7 +76,7 @@ def row_counts(parts: Iterable[Part]) -> dict[str, dict[str, int]]:
 
 
 def manifest_text(
-    edits: Sequence[EditRow],
+    made_by: Provenance,
     recipe: Recipe,
     counts: Counts,
     audit: Audit,
@@ -82,7 +88,7 @@ def manifest_text(
     fields = {
         "mmedit": metadata.version("mmedit"),
         "recipe": resolved(recipe),
-        "provenance": provenance(edits),
+        "provenance": made_by,
         "stages": counts,
         "audit": audit,
         **({"review": {**asdict(review), "rule": review.rule.model_dump()}} if review else {}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -20,9 +21,9 @@ _BETWEEN = 4
 """Pixels between the two images."""
 
 
-def write_picture(path: Path, edits: Sequence[EditRow], work: Work) -> None:
+def write_picture(path: Path, edits: Iterable[EditRow], work: Work) -> None:
     """Draw the first finished edits of each task."""
-    by_task = [[edit for edit in edits if edit.task == task][: SHOWN[task]] for task in TASKS]
+    by_task = [list(islice((edit for edit in edits if edit.task == task), SHOWN[task])) for task in TASKS]
     sheet = contact_sheet([entry_of(edit, work) for chosen in by_task for edit in chosen])
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")

@@ -9,18 +9,20 @@ from typing import Any
 
 from huggingface_hub import get_token
 
+from mmedit_build.columns import COLUMNS, IMAGE
 from mmedit_build.errors import UserError
-from mmedit_build.publishing.leaks import Tables
 from mmedit_build.publishing.manifest import sections
-from mmedit_build.secrecy import hide, shows
+from mmedit_build.publishing.reading import Tables
+from mmedit_build.secrecy import SHORTEST, hide, shows
 
 _TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
 
 def refuse_secrets(texts: Mapping[str, str], tables: Tables, recipe: Mapping[str, Any]) -> None:
     """Refuse tables, and texts by their names, that hold a secret, as it is or in base64."""
-    secrets = _secrets(recipe)
-    for place, text in chain(_cells(tables), texts.items()):
+    # Going through all tables takes a while; most often there is nothing to look for.
+    secrets = {what: secret for what, secret in _secrets(recipe).items() if len(secret) >= SHORTEST}
+    for place, text in chain(_cells(tables) if secrets else (), texts.items()):
         for what, secret in secrets.items():
             if shows(text, secret):
                 raise UserError(
@@ -42,12 +44,12 @@ def _secrets(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 def _cells(tables: Tables) -> Iterator[tuple[str, str]]:
     """Every text of the tables, and where it stands."""
-    for config, splits in tables.items():
-        for split, rows in splits.items():
-            for row in rows:
-                for column, value in row.items():
-                    place = f"The {column} of {row['id']} in {config}/{split}"
-                    yield from ((place, text) for text in _texts([value]))
+    for config, split in tables.files:
+        texts = [name for name, kind in COLUMNS[config].items() if kind != IMAGE]
+        for row in tables.rows(config, [split], *texts):
+            for column, value in row.items():
+                place = f"The {column} of {row['id']} in {config}/{split}"
+                yield from ((place, text) for text in _texts([value]))
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:

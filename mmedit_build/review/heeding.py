@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mmedit_build.build import kept
@@ -17,19 +17,24 @@ from mmedit_build.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """What is left of the edits, how many were left out and why, and the numbers of the review."""
+    """What is left of the edits, what became of those that people judged, and the numbers of the review."""
 
-    edits: Sequence[EditRow]
+    edits: Iterable[EditRow]
+    """May be gone through several times."""
     tally: Tally
     figures: Figures | None
     """None if nobody said anything about them, or it shall not count."""
 
 
-def heed(edits: Sequence[EditRow], work: Work, rule: Review | None) -> Heeded:
+def heed(edits: Iterable[EditRow], work: Work, rule: Review | None) -> Heeded:
     """Do with the edits of a build what the rule says, whatever answers there are by now."""
     said = read_answers(work) if rule is not None else {}
-    found = figures(edits, said, rule) if rule is not None else None
-    if rule is None or found is None or not found.rows:
-        return Heeded(edits, Tally().add(edits), None)
-    outcomes = settle(edits, said, rule)
+    if rule is None or not any(said.values()):
+        return Heeded(edits, Tally(), None)
+    # Held, as those that were drawn by lot are told apart by all.
+    held = list(edits)
+    found = figures(held, said, rule)
+    if not found.rows:
+        return Heeded(held, Tally(), None)
+    outcomes = settle(held, said, rule)
     return Heeded(list(kept(outcomes)), Tally().add(outcomes), found)

@@ -47,7 +47,7 @@ def imported(folder: Path) -> None:
 def audited(folder: Path) -> None:
     target = open_target(str(folder / "files"))
     run_audit(str(folder / "files"), None, folder / "page.html")
-    for pictures in target.pictures([edit.id for edit in target.edits]).values():
+    for pictures in target.pictures(list(target.edits)).values():
         _check_bytes(pictures.image)
         _check_bytes(pictures.image_rephrase)
 

@@ -313,7 +313,7 @@ def test_what_people_refused_is_not_published_and_comes_back_when_they_take_it_b
     work = Work(tmp_path / "copy")
     shutil.copytree(built.work.folder, work.folder)
     build, whole = Build(built.recipe, work, silent), contents(work)
-    edits = build.finished()
+    edits = list(build.finished())
     with open_answers(work, "ada") as answers:
         for edit in edits:
             for asked in asked_of(edit):

@@ -8,7 +8,7 @@ import pytest
 
 from evaluation.data.cases import Case, Picture
 from mmedit_build.engine.shards import write_rows
-from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.publishing.tables import write_tables
 from mmedit_build.rows import (
     SPLITS,
     EditRow,
@@ -81,8 +81,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def publish(work: Work, folder: Path, *, embedded: bool = True) -> None:
-    for table in make_tables(EDITS, work):
-        write_table(table, folder, embedded=embedded)
+    write_tables(EDITS, work, folder, embedded=embedded)
 
 
 def by_id(cases: Sequence[Case]) -> dict[str, Case]:

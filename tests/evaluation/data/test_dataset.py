@@ -14,7 +14,7 @@ from evaluation.data.dataset import digest, load_cases
 from mmedit_build.build import finish
 from mmedit_build.engine.shards import Tally, write_rows
 from mmedit_build.errors import UserError
-from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.publishing.tables import write_tables
 from mmedit_build.rows import (
     SPLITS,
 )
@@ -51,8 +51,7 @@ def test_what_follows_from_an_edit_is_asked_wherever_it_is_read(work: Path) -> N
     edits = [replace(one, portability=PORTABILITY) if one.split == "test" else one for one in EDITS]
     # The last stage of a build that has it; the rows of attach stand beside.
     write_rows(work / "extend" / "rows.jsonl", edits)
-    for table in make_tables(edits, Work(work)):
-        write_table(table, work / "extended", embedded=True, extended=True)
+    write_tables(edits, Work(work), work / "extended", embedded=True, extended=True)
     here, there = load_cases(str(work)), load_cases(str(work / "extended"))
     assert digest(here) == digest(there)
     assert digest(here) != digest(load_cases(str(work / "dataset")))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from evaluation.data.dataset import digest, load_cases
 from mmedit_build.engine.shards import write_rows
-from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.publishing.tables import write_tables
 from mmedit_build.rows import (
     Locality,
     LocalityItem,
@@ -51,8 +51,7 @@ NEAR_EDIT = replace(
 
 def test_what_lies_near_comes_through_a_dataset_as_it_was(work: Path, tmp_path: Path) -> None:
     write_rows(work / "attach" / "rows.jsonl", [NEAR_EDIT])
-    for table in make_tables([NEAR_EDIT], Work(work)):
-        write_table(table, tmp_path / "near", embedded=True)
+    write_tables([NEAR_EDIT], Work(work), tmp_path / "near", embedded=True)
     (here,), (there,) = load_cases(str(work)), load_cases(str(tmp_path / "near"))
     assert without_pictures(here) == without_pictures(there)
     assert digest([here]) == digest([there])

@@ -83,7 +83,7 @@ def test_an_edit_without_faults_has_none(make_clean: Any) -> None:
 def test_faults_of_single_rows(make_clean: Any, name: str, changes: dict[str, Any]) -> None:
     found = _findings(make_clean("one", **changes), make_clean("fine"))[name]
     assert found.count == 1
-    assert found.ids == ("one",)
+    assert found.ids == ["one"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_is_no_fault(make_clean: Any, name: str, changes: dict[str, Any]) -
 def test_what_both_splits_have_leaks(make_clean: Any, name: str, changes: dict[str, Any]) -> None:
     edits = [make_clean("here"), make_clean("more"), make_clean("there", split="train", **changes)]
     found = _findings(*edits)[name]
-    assert (*_count(found), found.ids) == (1, 2, ("here",))
+    assert (*_count(found), found.ids) == (1, 2, ["here"])
     inside = [make_clean("here"), make_clean("more"), make_clean("there", **changes)]
     assert _count(_findings(*inside)[name]) == (0, 0)
 
@@ -200,7 +200,7 @@ def test_hops_that_are_there_and_hops_that_tell_their_answer(make_clean: Any) ->
         (0, 2),
     ]
     assert _count(found["told_hops"]) == (1, 3)
-    assert found["told_hops"].ids == ("one",)
+    assert found["told_hops"].ids == ["one"]
 
 
 def test_questions_that_have_one_target_whatever_is_shown(make_clean: Any) -> None:

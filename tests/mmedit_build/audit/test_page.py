@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmedit_build.audit.cards import PER_FINDING, WITHOUT_FAULT, choose, found_in
+from mmedit_build.audit.cards import PER_FINDING, WITHOUT_FAULT, choose
 from mmedit_build.audit.dataset import Pictures, Target
 from mmedit_build.audit.page import render
 from mmedit_build.audit.report import audit_target
@@ -112,12 +112,17 @@ def test_a_few_rows_of_each_fault_are_chosen_and_some_without(make_clean: Any) -
     quoted = [make_clean(f"quoted {number}", rephrase='"Q?"') for number in range(9)]
     empty = [make_clean(f"empty {number}", prediction="") for number in range(9)]
     clean = [make_clean(f"clean {number}") for number in range(60)]
-    report = audit_target(Target("mixed", [*quoted, *empty, *clean]))
-    marks = found_in(report)
-    chosen = [one.id for one in choose(report, [*quoted, *empty, *clean], marks)]
-    assert [one for one in chosen if one in marks] == ["quoted 0", "quoted 1", "empty 0", "empty 1"]
+    edits = [*quoted, *empty, *clean]
+    marks = choose(audit_target(Target("mixed", edits)))
+    faulty = {edits[place].id: [one.name for one in found] for place, found in marks.items() if found}
+    assert faulty == {
+        "quoted 0": ["quoted_rephrases"],
+        "quoted 1": ["quoted_rephrases"],
+        "empty 0": ["incomplete_rows"],
+        "empty 1": ["incomplete_rows"],
+    }
     assert PER_FINDING == 2
-    fine = [one for one in chosen if one not in marks]
+    fine = [edits[place].id for place, found in marks.items() if not found]
     assert len(fine) == WITHOUT_FAULT
     assert fine[-1] == "clean 55"
 

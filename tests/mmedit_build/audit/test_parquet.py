@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from PIL import Image
 
 from mmedit_build.audit import parquet
 from mmedit_build.audit.dataset import Target
+from mmedit_build.audit.report import audit, audit_target
 from mmedit_build.audit.targets import open_target
 from mmedit_build.errors import UserError
 from mmedit_build.formats.edits import hops_of
-from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.publishing.tables import write_tables
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
 from tests.mmedit_build.conftest import PORTABILITY
@@ -43,8 +44,7 @@ class Dataset:
         ]
         for edit in self.edits:
             self._draw(edit)
-        for table in make_tables(self.edits, self.work):
-            write_table(table, self.folder, embedded=embedded, extended=True)
+        write_tables(self.edits, self.work, self.folder, embedded=embedded, extended=True)
         (self.folder / "README.md").write_text(CONFIGS)
 
     def file(self, config: str, split: str) -> Path:
@@ -60,7 +60,7 @@ class Dataset:
             Image.new("RGB", (8, 8), (int(edit.image_id), shade, 0)).save(path)
 
 
-def _told(edits: Sequence[EditRow]) -> list[tuple[object, ...]]:
+def _told(edits: Iterable[EditRow]) -> list[tuple[object, ...]]:
     """What the tables of edits tell; annotators' answers to locality questions stay in the pools."""
     told: list[tuple[object, ...]] = []
     for edit in sorted(edits, key=lambda edit: edit.id):
@@ -108,7 +108,7 @@ def test_pictures_are_the_original_bytes_of_the_rows_asked_for(
     hub = source == "hub"
     target: Target = request.getfixturevalue("downloaded") if hub else open_target(str(dataset.folder))
     wanted = [dataset.edits[1], dataset.edits[4]]
-    pictures = target.pictures([edit.id for edit in wanted])
+    pictures = target.pictures(wanted)
     assert sorted(pictures) == sorted(edit.id for edit in wanted)
     for edit in wanted:
         assert edit.imagined is not None
@@ -119,7 +119,7 @@ def test_pictures_are_the_original_bytes_of_the_rows_asked_for(
 def test_images_that_are_only_named_are_not_at_hand(tmp_path: Path, make_edit: Any) -> None:
     dataset = Dataset(tmp_path, make_edit, embedded=False)
     target = open_target(str(dataset.folder))
-    picture = target.pictures([dataset.edits[0].id])[dataset.edits[0].id]
+    picture = target.pictures(dataset.edits[:1])[dataset.edits[0].id]
     assert picture.image is None
     assert picture.image_rephrase is not None
 
@@ -133,8 +133,9 @@ def test_no_image_is_read_for_the_numbers(dataset: Dataset, monkeypatch: pytest.
         return original(file, group, columns=columns)
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", noting)
-    open_target(str(dataset.folder))
-    assert len(read) == 3
+    audit_target(open_target(str(dataset.folder)))
+    # The first is also looked at to see whether there is any.
+    assert len(read) == 4
     assert not {"image", "image_rephrase"} & {name for columns in read for name in columns}
 
 
@@ -142,10 +143,10 @@ def test_broken_files_and_other_columns_are_told(dataset: Dataset) -> None:
     path = dataset.file("vqa", "test")
     pq.write_table(pq.read_table(path).drop_columns(["target", "rephrase"]), path)
     with pytest.raises(UserError, match="lacks the columns rephrase, target"):
-        open_target(str(dataset.folder))
+        audit(str(dataset.folder))
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(UserError, match="is not a readable Parquet file"):
-        open_target(str(dataset.folder))
+        audit(str(dataset.folder))
 
 
 def test_a_dataset_without_edits_is_told(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ CAPTION_TRAIN: Counts = {
 
 @pytest.fixture(scope="session")
 def edits(released: Path) -> Sequence[EditRow]:
-    return open_target(str(released)).edits
+    return list(open_target(str(released)).edits)
 
 
 @pytest.fixture(scope="session")

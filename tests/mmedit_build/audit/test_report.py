@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mmedit_build.anew import Anew
 from mmedit_build.audit.dataset import Target
 from mmedit_build.audit.measures import MEASURES
+from mmedit_build.audit.page import render
 from mmedit_build.audit.report import BROKEN_IMAGES, EXAMPLES, audit, audit_target, faults, percent
 from mmedit_build.audit.run import run_audit
 from mmedit_build.audit.targets import from_edits
@@ -54,6 +56,13 @@ def test_json_has_counts_shares_and_a_few_ids(make_clean: Any) -> None:
         report.to_json()
         == audit_target(Target("quoted", [*edits, make_clean("fine"), make_clean("näher")])).to_json()
     )
+
+
+def test_edits_that_are_read_anew_are_counted_and_shown_alike(make_clean: Any) -> None:
+    edits = [make_clean(str(number), rephrase='"Quoted?"' if number % 3 else "How?") for number in range(40)]
+    held, anew = Target("either", edits), Target("either", Anew(lambda: iter(edits)))
+    assert audit_target(anew) == audit_target(held)
+    assert render(anew, audit_target(anew)) == render(held, audit_target(held))
 
 
 def test_the_table_has_a_line_for_each_measure_that_looked_at_something(make_clean: Any) -> None:
@@ -99,7 +108,7 @@ def test_images_that_are_missing_or_cut_short_are_found(tmp_path: Path, make_edi
     painted.write_bytes(painted.read_bytes()[:-200])
     found = audit_target(from_edits("build", edits, work)).groups[0].finding("broken_images")
     assert (found.count, found.of) == (4, 8)
-    assert found.ids == tuple(edit.id for edit in edits[:3])
+    assert found.ids == [edit.id for edit in edits[:3]]
 
 
 def test_images_that_are_not_at_hand_are_not_broken(tmp_path: Path, make_edit: Any) -> None:

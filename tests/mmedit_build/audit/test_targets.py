@@ -35,14 +35,14 @@ def _picture(path: Path) -> bytes:
 
 def test_a_work_folder_is_read_with_all_that_edits_have(tmp_path: Path, make_edit: Any) -> None:
     write_rows(tmp_path / "attach" / "rows.jsonl", [make_edit(42)])
-    assert open_target(str(tmp_path)).edits == [make_edit(42)]
+    assert list(open_target(str(tmp_path)).edits) == [make_edit(42)]
 
 
 def test_a_stage_made_of_other_rows_than_there_are_now_is_refused(tmp_path: Path, make_edit: Any) -> None:
     work = Work(tmp_path)
     for stage in ("mine", "rephrase"):
         finish(work, stage, Tally(), [make_edit(42)])
-    assert len(open_target(str(tmp_path)).edits) == 1
+    assert len(list(open_target(str(tmp_path)).edits)) == 1
     finish(work, "mine", Tally(), [make_edit(43)])
     with pytest.raises(UserError, match=r"rows of mine .* have changed since rephrase was made of them"):
         open_target(str(tmp_path))
@@ -65,17 +65,17 @@ def test_pictures_of_a_work_folder_are_those_that_are_there(tmp_path: Path, make
     write_rows(tmp_path / "attach" / "rows.jsonl", edits)
     original = _picture(tmp_path / edits[0].image)
     target = open_target(str(tmp_path))
-    pictures = target.pictures([edits[0].id, "unknown"])
-    assert list(pictures) == [edits[0].id]
+    pictures = target.pictures(edits)
     assert pictures[edits[0].id].image == original
     assert pictures[edits[0].id].image_rephrase is None
+    assert pictures[edits[1].id].image is None
 
 
 def test_files_in_mmedits_layout_are_read_by_their_names(tmp_path: Path, make_edit: Any) -> None:
     row = to_row(make_edit(42))
     for name in ("vqa_train.json", "vqa_eval.json", "caption_train_edit.json", "notes.json"):
         _json(tmp_path, name, [row])
-    edits = open_target(str(tmp_path)).edits
+    edits = list(open_target(str(tmp_path)).edits)
     assert [(one.id, one.task, one.split) for one in edits] == [
         ("Row 1 of vqa_train.json", "vqa", "train"),
         ("Row 1 of vqa_eval.json", "vqa", "test"),
@@ -99,10 +99,11 @@ def test_pictures_beside_the_json_are_found_and_others_are_not_asked_for(
 ) -> None:
     file = _json(tmp_path, "vqa_eval.json", [to_row(make_edit(42))])
     target = open_target(str(file))
-    assert target.files == {}
-    assert target.pictures(["Row 1 of vqa_eval.json"]) == {}
+    assert target.files is None
+    assert target.pictures(list(target.edits)) == {}
     original = _picture(tmp_path / "val2014" / "COCO_val2014_000000000042.jpg")
-    pictures = open_target(str(file)).pictures(["Row 1 of vqa_eval.json"])
+    target = open_target(str(file))
+    pictures = target.pictures(list(target.edits))
     assert pictures["Row 1 of vqa_eval.json"].image == original
 
 

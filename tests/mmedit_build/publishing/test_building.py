@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mmedit_build import publishing
+from mmedit_build.anew import Anew
 from mmedit_build.errors import UserError
 from mmedit_build.publishing import preview
 
@@ -23,6 +24,12 @@ def test_the_same_edits_give_the_same_bytes(world: Any, tmp_path: Path) -> None:
     assert contents(world.build()) == first
     moved = type(world)(tmp_path / "elsewhere")
     assert contents(moved.build()) == first
+
+
+def test_edits_that_are_read_anew_give_the_same_bytes(world: Any) -> None:
+    first = contents(world.build())
+    shutil.rmtree(world.work.dataset)
+    assert contents(world.build(Anew(lambda: iter(world.edits)))) == first
 
 
 def test_a_rerun_leaves_the_dataset_as_it_is(world: Any) -> None:
@@ -74,7 +81,7 @@ def test_a_full_disk_is_one_sentence(world: Any, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(publishing, "write_table", fail)
+    monkeypatch.setattr(publishing, "write_tables", fail)
     with pytest.raises(
         UserError, match=r"Cannot write the dataset to .* \(No space left on device\); choose"
     ):

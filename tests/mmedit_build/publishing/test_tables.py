@@ -11,8 +11,8 @@ from PIL import Image
 
 from mmedit_build.columns import HOPS
 from mmedit_build.errors import UserError
-from mmedit_build.publishing import tables
-from mmedit_build.publishing.tables import make_tables, write_table
+from mmedit_build.publishing import writing
+from mmedit_build.publishing.tables import write_tables
 from mmedit_build.recipe import Recipe
 from tests.mmedit_build.conftest import HOP, PORTABILITY
 
@@ -145,8 +145,8 @@ def test_source_images_can_be_named_only(world: Any, tmp_path: Path) -> None:
 
 def test_tables_are_cut_into_files_and_row_groups(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read(world.build(), "image_locality")
-    monkeypatch.setattr(tables, "SHARD_BYTES", 24_000)
-    monkeypatch.setattr(tables, "GROUP_ROWS", 2)
+    monkeypatch.setattr(writing, "SHARD_BYTES", 24_000)
+    monkeypatch.setattr(writing, "GROUP_ROWS", 2)
     folder = world.build()
     files = sorted(path.name for path in (folder / "data/image_locality").glob("train-*"))
     assert len(files) > 1
@@ -157,14 +157,13 @@ def test_tables_are_cut_into_files_and_row_groups(world: Any, monkeypatch: pytes
 
 
 def test_a_row_larger_than_a_file_gets_its_own(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "SHARD_BYTES", 1)
+    monkeypatch.setattr(writing, "SHARD_BYTES", 1)
     assert len(list((world.build() / "data/vqa").glob("train-*"))) == 3
 
 
 def test_row_groups_are_bounded_in_bytes(world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tables, "GROUP_BYTES", 1)
-    table = make_tables(world.edits, world.work)[0]
-    (file,) = write_table(table, tmp_path, embedded=True).files
+    monkeypatch.setattr(writing, "GROUP_BYTES", 1)
+    (file,) = write_tables(world.edits, world.work, tmp_path, embedded=True)[0].files
     assert pq.read_metadata(tmp_path / file).num_row_groups == 3
 
 
