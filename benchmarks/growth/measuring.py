@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.growth.memory import peak
 from mmedit_build.engine.local import Local
 from mmedit_build.engine.run import Job, run
 from mmedit_build.rows import Example
@@ -87,13 +88,7 @@ def main(folder: Path, number: int, kind: str) -> None:
     job = Job(folder / "stage", Nothing(), rows, Example, {}, size)
     deque(run(job, Local(1), retry_failed=False, advance=lambda *_: None), maxlen=0)
     spent = time.process_time() - begun - making
-    sys.stdout.write(json.dumps([round(spent / number * 1e6, 2), round(_peak(), 1)]))
-
-
-def _peak() -> float:
-    """Of this process alone: what getrusage tells begins with that of the one which started it."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    sys.stdout.write(json.dumps([round(spent / number * 1e6, 2), round(peak(), 1)]))
 
 
 if __name__ == "__main__":

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, log10
 
+from benchmarks.growth.datasets import Dealt
 from benchmarks.growth.measuring import Measured
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import WIDTH, Scale, dot, line, text
 
-KINDS = {"first": "first run", "again": "all done", "cut": "cut anew"}
-COLORS = {"first": "#1f6f8b", "again": "#c46210", "cut": "#6b4c9a"}
-MOST_TIME, MOST_MEMORY = 50.0, 300.0
-"""What the engine shall stay below: microseconds a row, and megabytes."""
+ENGINE = {"first": "first run", "again": "all done", "cut": "cut anew"}
+DATASETS = {"publish": "publish", "audit": "audit", "published": "published"}
+"""What was measured, and how it is called at the end of its line."""
+COLORS = ("#1f6f8b", "#c46210", "#6b4c9a")
 GAP, TOP, BOTTOM = 30.0, 40.0, 190.0
 STYLE = (
     "text{font:12px sans-serif;fill:#333}.head{font-weight:bold}.grid{stroke:#ddd}"
     ".most{stroke:#b00;stroke-dasharray:4 3}"
-    + "".join(f"text.{kind}{{fill:{color}}}" for kind, color in COLORS.items())
+    + "".join(
+        f"text.{kind}{{fill:{color}}}"
+        for of in (ENGINE, DATASETS)
+        for kind, color in zip(of, COLORS, strict=True)
+    )
 )
 
 
-def draw(measured: Sequence[Measured]) -> bytes:
-    """An SVG file of two panels side by side."""
+def draw(measured: Sequence[Measured | Dealt], kinds: Mapping[str, str], time: float, memory: float) -> bytes:
+    """An SVG file of two panels side by side; `time` and `memory` are what shall not be exceeded."""
     panels = [
-        _panel(measured, "Microseconds of a processor a row", "", MOST_TIME),
-        _panel(measured, "Peak memory in megabytes", "_peak", MOST_MEMORY),
+        _panel(measured, kinds, "Microseconds of a processor a row", "", time),
+        _panel(measured, kinds, "Peak memory in megabytes", "_peak", memory),
     ]
     placed = [
         tag("g", one, transform=f"translate({place * (WIDTH + GAP):.0f},0)")
@@ -45,8 +50,14 @@ def draw(measured: Sequence[Measured]) -> bytes:
     return f"{shown}\n".encode()
 
 
-def _panel(measured: Sequence[Measured], title: str, field: str, most: float) -> Html:
-    found = {kind: [getattr(one, kind + field) for one in measured] for kind in KINDS}
+def _panel(
+    measured: Sequence[Measured | Dealt],
+    kinds: Mapping[str, str],
+    title: str,
+    field: str,
+    most: float,
+) -> Html:
+    found = {kind: [getattr(one, kind + field) for one in measured] for kind in kinds}
     top = most * ceil(max(most, *(max(of) for of in found.values())) * 1.1 / most * 4) / 4
     across = Scale(log10(measured[0].rows), log10(measured[-1].rows), 40, WIDTH - 70)
     up = Scale(0, top, BOTTOM, TOP)
@@ -56,20 +67,20 @@ def _panel(measured: Sequence[Measured], title: str, field: str, most: float) ->
     parts += [
         text(across(log10(one.rows)), BOTTOM + 18, f"{one.rows:,}", anchor="middle") for one in measured
     ]
-    for kind, numbers in found.items():
+    for color, numbers in zip(COLORS, found.values(), strict=True):
         places = [
             (across(log10(one.rows)), up(number)) for one, number in zip(measured, numbers, strict=True)
         ]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        parts.append(tag("polyline", points=points, fill="none", stroke=COLORS[kind]))
-        parts += [dot(x, y, 3, fill=COLORS[kind]) for x, y in places]
-    return join([text(0, 13, title, "head"), *parts, _names(found, up)])
+        parts.append(tag("polyline", points=points, fill="none", stroke=color))
+        parts += [dot(x, y, 3, fill=color) for x, y in places]
+    return join([text(0, 13, title, "head"), *parts, _names(found, kinds, up)])
 
 
-def _names(found: dict[str, list[float]], up: Scale) -> Html:
+def _names(found: Mapping[str, list[float]], kinds: Mapping[str, str], up: Scale) -> Html:
     """At the ends of the lines, never closer than letters are high."""
     names, above = [], BOTTOM + 14
     for kind, numbers in sorted(found.items(), key=lambda one: one[1][-1]):
         above = min(up(numbers[-1]) + 4, above - 14)
-        names.append(text(WIDTH - 62, above, KINDS[kind], kind))
+        names.append(text(WIDTH - 62, above, kinds[kind], kind))
     return join(names)

@@ -1,4 +1,4 @@
-"""The engine's own cost is measured of runs that do, find and move the same rows."""
+"""What the machinery costs is measured: of runs that do, find and move the same rows, and of datasets."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def test_numbers_and_a_plot_are_written(tmp_path: Path) -> None:
     root = ElementTree.fromstring((tmp_path / "growth.svg").read_bytes())
     words = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"first run", "all done", "cut anew", "1,200"} <= {*words}
+
+
+def test_audit_and_publishing_are_measured_too(tmp_path: Path) -> None:
+    main(tmp_path, rows="30,60", datasets=True)
+    measured = json.loads((tmp_path / "datasets.json").read_bytes())
+    assert [one["rows"] for one in measured] == [30, 60]
+    assert all(
+        50 < one[f"{kind}_peak"] < 500 for one in measured for kind in ("audit", "publish", "published")
+    )
+    ElementTree.fromstring((tmp_path / "datasets.svg").read_bytes())
