@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
 
 from torch import Tensor
 
 from editors.areas import Area
 from editors.families import MethodFamily
+from editors.served import Served
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Below, Generated, Positions, Query, Scored
 from mmedit_build.mllm.images import Image
@@ -121,9 +122,12 @@ class Overlay(ABC):
 
 
 def mllm_of(model: Model) -> MLLM:
-    """The MLLM under all overlays."""
+    """The MLLM under all overlays; a served model in its place for editors that only ask, see `served`."""
     if isinstance(model, Overlay):
         return mllm_of(model.under)
+    if isinstance(model, Served):
+        # Of others it is asked nothing: `check_asking` refuses them.
+        return cast("MLLM", model)
     if isinstance(model, MLLM):
         return model
     raise TypeError(f"a {type(model).__name__} has no MLLM under it")

@@ -25,7 +25,7 @@ from torch import Tensor
 from editors.base import Edit, Model, State, TrainEdit, mllm_of
 from editors.families import MethodFamily
 from editors.patches.overlays import PromptPatch, bare_prompt
-from editors.sentences import MINILM, Encode, load_encoder
+from editors.sentences import MINILM, Encode, check_apart, load_encoder
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Strict, Whole
@@ -80,6 +80,9 @@ class IKE:
         self.config = config
         self._pool: _Pool | None = None
         self._encode: Encode | None = None
+
+    def check_asking(self) -> None:
+        check_apart(self.config.encoder)
 
     # Learning is remembering the train split and the vectors of its sentences
 

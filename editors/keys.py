@@ -12,6 +12,7 @@ import torch
 
 from editors.base import Editor, TrainEdit
 from editors.saving import is_ours
+from editors.served import Served
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.images import image_key
 
@@ -19,9 +20,12 @@ SAMPLED = 4096
 """How many numbers of each parameter are looked at; all of a large model would take minutes to read."""
 
 
-def model_key(mllm: MLLM) -> str:
-    """A digest of an unedited model: all that decides about its answers, and a sample of every parameter."""
+def model_key(mllm: MLLM | Served) -> str:
+    """A digest of an unedited model: all that decides about its answers, and a sample of every parameter; of
+    a served model, its name and address and how it is asked."""
     digest = hashlib.sha256(json.dumps(mllm.identity, sort_keys=True, default=str).encode())
+    if isinstance(mllm, Served):
+        return digest.hexdigest()
     for name, parameter in mllm.model.named_parameters():
         flat = parameter.detach().flatten()
         sample = flat[:: max(1, len(flat) // SAMPLED)].cpu().contiguous().view(torch.uint8)

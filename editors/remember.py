@@ -25,7 +25,8 @@ from editors.growing import Made
 from editors.ike import ASKED, Fact
 from editors.memory.scope import Place, images_apart, places
 from editors.patches.overlays import RoutedPatch, bare_prompt
-from editors.sentences import MINILM, load_encoder
+from editors.sentences import MINILM, check_apart, load_encoder
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
 from mmedit_build.recipe.fields import Strict
@@ -63,6 +64,14 @@ class Remember:
 
     def __init__(self, config: RememberConfig) -> None:
         self.config = config
+
+    def check_asking(self) -> None:
+        check_apart(self.config.encoder)
+        if self.config.image_weight:
+            raise UserError(
+                "It compares what the model sees of images, which a served model does not tell: give its "
+                "option `image_weight: 0` in an experiment file to compare words alone."
+            )
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> RememberPatch:
         return RememberPatch(tuple(self._remembered(model, edits)), self.config)

@@ -37,6 +37,15 @@ def load_encoder(name: str, mllm: MLLM) -> Encode:
     return lambda texts: torch.stack(embedder.vectors(texts))
 
 
+def check_apart(name: str) -> None:
+    """Refuse the encoder that is made of the model, where the model is served and shows no embeddings."""
+    if name == BASE:
+        raise UserError(
+            f"Its encoder '{BASE}' is the model's own embeddings, which a served model does not tell: name "
+            f"another in its option `encoder` in an experiment file, such as {MINILM}."
+        )
+
+
 @lru_cache(maxsize=1)
 def _embedder(place: str) -> Embedder:
     """Kept, as patches that ask it anew each time would load it anew."""

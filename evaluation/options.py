@@ -44,7 +44,7 @@ PartNames = Annotated[
 ModelName = Annotated[
     str | None,
     typer.Option(
-        help="A bundled checkpoint, a folder, or an id on the Hub.",
+        help="A bundled checkpoint, a folder, an id on the Hub, or a served model: MODEL@ADDRESS.",
         show_default="miniature/mllm",
         parser=named,
         metavar="NAME",

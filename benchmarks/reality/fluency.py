@@ -82,6 +82,7 @@ def preferences(result: CaseResult, beside: Beside) -> dict[Preference, float]:
     found: dict[Preference, list[float]] = {}
     probes = [one for one in result.probes if _compared(one)]
     for probe, other in zip(probes, beside.others, strict=True):
+        assert probe.log_prob_after is not None
         likely = probe.log_prob_after / probe.target_tokens
         found.setdefault(PREFERENCES[probe.kind], []).append(float(likely > other))
     return {name: sum(scores) / len(scores) for name, scores in found.items()}

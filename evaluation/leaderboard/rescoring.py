@@ -79,8 +79,7 @@ def _probe_again(probe: ProbeResult, asked: Asked, plain: ProbeResult, key: Key)
         raise Fault("question and target are not those of the dataset")
     if (probe.before, probe.known) != (plain.before, plain.known):
         raise Fault("what the unedited model answers and knows is not what its own row says")
-    if abs(probe.log_prob_before - plain.log_prob_before) > ROUNDING:
-        raise Fault("the unedited model's log-probability is not that of its own row")
+    _check_log_probs(probe, plain)
     claimed = probe.scores.get("wild")
     if claimed is None:
         return probe
@@ -91,6 +90,13 @@ def _probe_again(probe: ProbeResult, asked: Asked, plain: ProbeResult, key: Key)
         found["kl"] = claimed.get("kl", -1.0)
     _compare(claimed, found)
     return replace(probe, scores={**probe.scores, "wild": found})
+
+
+def _check_log_probs(probe: ProbeResult, plain: ProbeResult) -> None:
+    if probe.log_prob_before is None or plain.log_prob_before is None or probe.log_prob_after is None:
+        raise Fault("there are no log-probabilities, as of served models, whose answers nobody can run again")
+    if abs(probe.log_prob_before - plain.log_prob_before) > ROUNDING:
+        raise Fault("the unedited model's log-probability is not that of its own row")
 
 
 def _compare(claimed: Mapping[str, float], found: Mapping[str, float]) -> None:
@@ -108,7 +114,7 @@ def _check(probe: ProbeResult, plain: ProbeResult | None) -> None:
 
 
 def _impossible(probe: ProbeResult) -> Iterator[str]:
-    if probe.log_prob_after > ROUNDING:
+    if probe.log_prob_after is None or probe.log_prob_after > ROUNDING:
         yield "a probability is above 1"
     if not probe.target_tokens:
         yield "the target has no tokens"
@@ -135,7 +141,7 @@ def _changed(probe: ProbeResult, legacy: Mapping[str, float]) -> Iterator[str]:
         yield f"{share:.12g} is no share of {probe.target_tokens} tokens"
     elif legacy["exact_match"] != float(share == 1):
         yield "exact match and token accuracy do not agree"
-    elif probe.log_prob_after > SURE and share != 1:
+    elif (probe.log_prob_after or 0.0) > SURE and share != 1:
         yield "the target is likelier than all else together, and yet no match"
 
 

@@ -30,7 +30,14 @@ class Output:
     written: int = 0
     """In how many tokens."""
 
+    @classmethod
+    def of_words(cls, text: str) -> Output:
+        """Of a model that only answers."""
+        return cls(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32), text=text)
 
-def log_prob(output: Output) -> float:
-    """log p(target | image, prompt)."""
+
+def log_prob(output: Output) -> float | None:
+    """log p(target | image, prompt); None of a model that only answers, as targets have tokens."""
+    if not len(output.target):
+        return None
     return float(output.log_probs.astype(np.float64).sum())

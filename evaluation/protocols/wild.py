@@ -36,10 +36,11 @@ class Wild(Protocol):
         return self.of_words(asked, "", after.text, consensus)
 
     def kept(self, asked: Asked, before: Output, after: Output) -> dict[str, float]:
-        assert before.spread is not None
-        assert after.spread is not None
         assert before.text is not None
         assert after.text is not None
+        if before.spread is None or after.spread is None:
+            # A served model tells its words alone.
+            return self.of_words(asked, before.text, after.text, None)
         divergence = metrics.kl_divergence(before.spread, after.spread)
         return {**self.of_words(asked, before.text, after.text, None), "kl": divergence}
 

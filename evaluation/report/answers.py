@@ -193,5 +193,7 @@ def _tip(probe: ProbeResult) -> str:
         for protocol, found in probe.scores.items()
         for name, value in found.items()
     ]
+    if probe.log_prob_before is None or probe.log_prob_after is None:
+        return "; ".join(scores)
     logs = f"log p of “{cut(probe.target)}” {probe.log_prob_before:.2f}, then {probe.log_prob_after:.2f}"
     return "; ".join([*scores, logs])

@@ -84,12 +84,12 @@ class ProbeResult:
     before: str | None
     after: str | None
     """Raw answers; None if no protocol lets the model write."""
-    log_prob_before: Finite
-    log_prob_after: Finite
-    """log p(target | image, prompt)."""
+    log_prob_before: Finite | None
+    log_prob_after: Finite | None
+    """log p(target | image, prompt); None of served models, which do not tell."""
     target_tokens: Natural
     written_tokens: Natural
-    """Of the answer after the edit."""
+    """Of the answer after the edit; 0 of served models, whose tokens are in the file of their replies."""
     scores: Scores
 
 

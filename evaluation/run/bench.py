@@ -20,6 +20,7 @@ from evaluation.data.holdout import split_by_image
 from evaluation.data.probes import Asked, train_edit
 from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult
+from evaluation.run.asking import Portion, unknown
 from evaluation.run.bars import Progress
 from evaluation.run.base_outputs import BaseOutputs, folder_of, key_of
 from evaluation.run.batch import run_batches
@@ -110,6 +111,10 @@ class Bench:
             self._shared = methods
             editors = [self.editors[name] for name in methods]
             self.states.keep(shared_layer(editors, self.mllm), room(self.mllm.device))
+
+    def unknown(self) -> tuple[int, list[Portion]]:
+        """Of how many probes the unedited model is asked, and the portions of those not known."""
+        return len(self.asked), unknown(self.judging, self.wanted)
 
     def ask_unedited(self, probes: Sequence[Asked]) -> None:
         """Have the unedited model asked what it was not asked before, here or by other workers."""

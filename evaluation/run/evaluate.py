@@ -19,6 +19,7 @@ from evaluation.run.loading import load_editors, load_model
 from evaluation.run.orders import Judges
 from evaluation.run.room import GROUP
 from evaluation.run.runs import Runs
+from evaluation.run.served import check_served
 from evaluation.run.streams.runs import Streams
 from mmedit_build.console import Advance, log_to
 from mmedit_build.engine.base import Engine
@@ -36,6 +37,7 @@ def evaluate(experiment: Experiment, progress: Progress, engine: Engine = HERE) 
 
     A method that cannot run is told at the end, when the others have their results.
     """
+    check_served(experiment)
     attempts = Attempts[Path]()
     for one, shown in _of_each_seed(experiment, progress):
         _evaluate(one, shown, engine, attempts)

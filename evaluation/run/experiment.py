@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from editors import editor_class, known_editors, own_class
@@ -17,7 +25,7 @@ from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.presets import PRESETS, PresetName
 from mmedit_build.errors import UserError, check_name, shortened
 from mmedit_build.places import named
-from mmedit_build.recipe import Model
+from mmedit_build.recipe import Endpoint, Model
 from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
 from mmedit_build.strict_yaml import read_file
@@ -51,8 +59,17 @@ def _served(given: object) -> object:
     return {"kind": "endpoint", "model": model, **({"base_url": f"http{rest}"} if rest else {})}
 
 
+def _named_or_served(given: object) -> object:
+    return _served(given) if isinstance(given, str) and "@http" in given else _named(given)
+
+
 Place = Annotated[Path, BeforeValidator(_named)]
 Named = Annotated[str, BeforeValidator(_named)]
+Judged = Annotated[
+    Annotated[str, Tag("name")] | Annotated[Endpoint, Tag("endpoint")],
+    Discriminator(lambda given: "name" if isinstance(given, str) else "endpoint"),
+    BeforeValidator(_named_or_served),
+]
 
 
 class Method(Strict):
@@ -82,8 +99,9 @@ class Experiment(Strict):
 
     methods: dict[Name, Method] = Field(default_factory=dict)
     """By the names that results have."""
-    model: Named = "miniature/mllm"
-    """A bundled checkpoint, a folder, or an id on the Hub."""
+    model: Judged = "miniature/mllm"
+    """A bundled checkpoint, a folder, or an id on the Hub; or a served model, for methods that only touch
+    prompts: MODEL@ADDRESS, or a section as recipes have it."""
     revision: Named | None = None
     """Commit, tag or branch of the model on the Hub."""
     device: str = "auto"

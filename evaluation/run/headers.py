@@ -7,9 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from editors.fitting import Fit
+from editors.served import name_of
 from evaluation.results.records import RunResult, Settings
 from evaluation.run.experiment import Experiment
 from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint
 from mmedit_build.rows import Task
 
 LIBRARIES = ("mmedit", "torch", "transformers", "numpy")
@@ -36,11 +38,12 @@ def new_header(
     at_once: int,
 ) -> RunResult:
     """What a run of a method is of, before it has begun."""
+    named = experiment.model
     revision = f"@{experiment.revision}" if experiment.revision else ""
     settings = Settings(
         method=method,
         config=config,
-        model=experiment.model + revision,
+        model=name_of(named) if isinstance(named, Endpoint) else named + revision,
         model_digest=facts.model_digest,
         dataset=experiment.dataset,
         dataset_digest=facts.dataset_digest,

@@ -11,7 +11,9 @@ from editors.base import Editor
 from evaluation.run.experiment import Experiment, Method
 from mmedit_build.checkpoints import locate
 from mmedit_build.engine.local import SHARED
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
+from mmedit_build.recipe import Endpoint
 
 SMALL = 10**8
 """Parameters of a model whose steps are so short that a second thread only makes them wait for each other."""
@@ -33,6 +35,11 @@ def _editor(name: str, method: Method, seed: int) -> Editor:
 
 def load_model(experiment: Experiment) -> MLLM:
     """The experiment's model, unedited."""
+    if isinstance(experiment.model, Endpoint):
+        raise UserError(
+            "A served model is not here to be looked into; name a checkpoint with --model, or judge methods "
+            "with `mmedit-eval --method ... --protocol wild`."
+        )
     mllm = MLLM.load(
         locate(experiment.model),
         revision=experiment.revision,

@@ -9,13 +9,15 @@ from typing import Any, Protocol
 
 from evaluation.data.cases import Case
 from evaluation.data.dataset import load_cases
-from evaluation.run.asking import Portion, ask_unedited, unknown
+from evaluation.run.asking import Portion, ask_unedited
 from evaluation.run.bars import telling
 from evaluation.run.bench import Bench
 from evaluation.run.experiment import Experiment
 from evaluation.run.loading import load_editors, load_model
+from evaluation.run.served import ServedBench, open_served
 from mmedit_build.console import silent
 from mmedit_build.mllm import MLLM
+from mmedit_build.recipe import Endpoint
 from mmedit_build.rows import Task
 
 Give = Callable[[Any], None]
@@ -48,7 +50,7 @@ class Unknown:
     task: Task
 
     def done(self, bench: Bench, give: Give) -> None:
-        give((len(bench.asked), unknown(bench.judging, bench.wanted)))
+        give(bench.unknown())
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ class Judges:
         experiment = self.experiment
         if self._cases is None:
             self._cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
-        self._mllm = load_model(experiment)
+        served = isinstance(experiment.model, Endpoint)
+        self._mllm = open_served(experiment) if served else load_model(experiment)
 
     def __call__(self, task: Order, give: Give) -> None:
         task.done(self._of(task.task), give)
@@ -153,4 +156,5 @@ class Judges:
 
     def bench(self, task: Task, cases: Sequence[Case]) -> Bench:
         """Where the edits of a task are judged."""
-        return Bench(self.experiment, self._mllm, task, cases, silent, self._editors)
+        kind = ServedBench if isinstance(self.experiment.model, Endpoint) else Bench
+        return kind(self.experiment, self._mllm, task, cases, silent, self._editors)

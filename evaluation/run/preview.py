@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from editors.base import Editor
+from editors.served import check_asking
 from evaluation.data.cases import Case
 from evaluation.data.dataset import digest, load_cases
 from evaluation.results.differences import differences
@@ -20,9 +21,11 @@ from evaluation.run.experiment import UNEDITED, Experiment
 from evaluation.run.headers import Facts, new_header
 from evaluation.run.loading import load_editors
 from evaluation.run.runs import sizes
+from evaluation.run.served import check_served
 from evaluation.run.streams.plan import Plan
 from evaluation.run.streams.runs import check_streams, place_of
 from mmedit_build.errors import UserError
+from mmedit_build.recipe import Endpoint
 from mmedit_build.rows import TASKS, Task
 
 
@@ -57,6 +60,7 @@ class Outlook:
 
 def outlooks(experiment: Experiment) -> list[Outlook]:
     """All runs of an experiment in their order."""
+    check_served(experiment)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     of_task = {task: [case for case in cases if case.task == task] for task in TASKS}
     return [
@@ -90,6 +94,8 @@ class _Task:
 
     def _at_once(self, name: str, editor: Editor, config: dict[str, object], at_once: int) -> Outlook:
         try:
+            if isinstance(self.experiment.model, Endpoint):
+                check_asking(editor)
             check_batch(editor, at_once)
             check_along(editor, self.wanted)
         except UserError as error:

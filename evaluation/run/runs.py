@@ -11,6 +11,7 @@ from typing import Any
 
 from editors.base import Editor, Learner, Whole
 from editors.fitting import Fit
+from editors.served import check_asking
 from evaluation.data.cases import Case
 from evaluation.results.about import About
 from evaluation.results.records import CaseResult, ResultFolder, RunResult, read_results
@@ -26,6 +27,7 @@ from evaluation.run.room import GROUP
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Crew
 from mmedit_build.errors import shortened
+from mmedit_build.recipe import Endpoint
 from mmedit_build.rows import Task
 
 logger = logging.getLogger(__name__)
@@ -76,10 +78,12 @@ class Runs:
             return
         total, portions = self._done(Unknown(self.task))
         orders = [Ask(self.task, portion, self.shared) for portion in portions]
+        self._asked = True
+        if not total:
+            return
         with self.progress(f"{self.task}: asking the unedited model", total) as advance:
             advance(total - sum(len(portion.keys) for portion in portions))
             self.crew.deal(orders, lambda _, number: advance(number))
-        self._asked = True
 
     def accepted(self, editors: Mapping[str, Editor], attempts: Attempts[Path]) -> list[tuple[str, int]]:
         """The methods, with how many edits at once, whose results may be added to what stands there."""
@@ -89,6 +93,8 @@ class Runs:
         for name, editor in editors.items():
             for at_once in sizes(self.experiment, editor, len(self.wanted)):
                 with attempts.at(name, self.task):
+                    if isinstance(self.experiment.model, Endpoint):
+                        check_asking(editor)
                     check_batch(editor, at_once)
                     check_along(editor, self.wanted)
                     folder, new = self._run(name, at_once)

@@ -44,7 +44,7 @@ class Scorer:
             for protocol in self.protocols
         }
         numbers = [log_prob(after), *(value for of in scores.values() for value in of.values())]
-        if not np.isfinite(numbers).all():
+        if not np.isfinite([number for number in numbers if number is not None]).all():
             raise UserError("The edited model's outputs are not finite numbers; edit less strongly.")
         near = asked.probe.nearness or Nearness(None, None)
         return ProbeResult(

@@ -13,6 +13,7 @@ from pathlib import Path
 from evaluation.data.miniature import DATASET
 from evaluation.run.experiment import Experiment, Method, make_experiment
 from mmedit_build.checkpoints import locate
+from mmedit_build.recipe import Endpoint
 
 
 def bundled() -> dict[str, Experiment]:
@@ -20,14 +21,16 @@ def bundled() -> dict[str, Experiment]:
     return {file.stem: make_experiment(file, {}) for file in sorted(_files())}
 
 
-def usual_dataset(model: str) -> str:
+def usual_dataset(model: str | Endpoint) -> str:
     """What a model is judged on where nothing is said: a bundled one on the benchmark of its own mistakes."""
     own = (experiment.dataset for experiment in bundled().values() if experiment.model == model)
     return next(own, str(DATASET))
 
 
-def suited(methods: Mapping[str, Method], model: str, revision: str | None) -> dict[str, Method]:
+def suited(methods: Mapping[str, Method], model: str | Endpoint, revision: str | None) -> dict[str, Method]:
     """The methods with what suits the model wherever they do not say otherwise."""
+    if isinstance(model, Endpoint):
+        return dict(methods)
     known = _known(model, revision)
     return {name: _over(known.get(method.editor or name), method) for name, method in methods.items()}
 

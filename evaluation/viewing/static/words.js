@@ -41,7 +41,7 @@ export function show(probe, answer, run) {
   const scores = answer.scores.map((one) => make("tr", {}, make("td", {}, one.protocol), make("td", {}, one.title), make("td", {}, one.value.toPrecision(4))));
   const lines = {
     Question: probe.question, Target: probe.target, Before: said(probe.before), After: said(answer.after),
-    "log p of the target": `${answer.log_prob[0].toFixed(3)} before, ${answer.log_prob[1].toFixed(3)} after`,
+    ...(answer.log_prob[0] !== null && { "log p of the target": `${answer.log_prob[0].toFixed(3)} before, ${answer.log_prob[1].toFixed(3)} after` }),
     Prompt: probe.prompt,
     ...(probe.item && { Item: probe.item }),
     ...(probe.near.words !== null && { "Near in words": probe.near.words }),

@@ -71,6 +71,10 @@ TAMPERED: dict[str, tuple[Change, str]] = {
         of_first(EDITED, lambda one: replace(one, log_prob_after=0.5)),
         "a probability is above 1",
     ),
+    "no probabilities, as of served models": (
+        of_first(EDITED, lambda one: replace(one, log_prob_before=None, log_prob_after=None)),
+        "there are no log-probabilities",
+    ),
     "ranks of no positions": (
         of_first(LOCAL, scored("legacy", top10=0.8123456789)),
         "top1 and top10 cannot be of the same positions",

@@ -97,6 +97,8 @@ def test_what_images_go_through_is_patched_for_one_edit_after_the_other(
     alone = [result for case in shared for result in run(judging, make_editor("seen"), [case])]
     assert_same(together, alone)
     for probe in (probe for result in together for probe in result.probes):
+        assert probe.log_prob_before is not None
+        assert probe.log_prob_after is not None
         moved = abs(probe.log_prob_after - probe.log_prob_before)
         if probe.kind == "text_locality":
             assert moved < 1e-4

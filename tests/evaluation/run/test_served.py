@@ -1,0 +1,195 @@
+"""Methods that touch prompts alone, judged on a model behind a real HTTP server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import pytest
+import torch
+from torch import Tensor
+from typer.testing import CliRunner, Result
+
+from evaluation.cli import app
+from evaluation.data.dataset import load_cases
+from evaluation.results.records import LINES, CaseResult, RunResult, read_results
+from evaluation.run.experiment import make_experiment
+from mmedit_build.errors import UserError
+from tests.mmedit_build.services.conftest import KEY, ChatServer, Seen, _fast_and_direct, change, chat_server
+
+__all__ = ["_fast_and_direct", "chat_server"]
+
+FACT = "New Fact: "
+"""How prompts begin that an edit was told in."""
+
+
+@pytest.fixture
+def obedient(chat_server: ChatServer, dataset: Path) -> ChatServer:
+    """A model that says what it is told of the image that it sees, and `unsure` otherwise."""
+    cases = load_cases(str(dataset), None, "test", None)
+    targets = {f"{case.question} {case.target}": case.target for case in cases}
+
+    def answer(seen: Seen) -> dict[str, Any]:
+        told = seen.text.rpartition(FACT)[2].partition("\n")[0]
+        said = targets.get(told, "unsure")
+        return {"change": change(message={"role": "assistant", "content": said})}
+
+    chat_server.judge = answer
+    return chat_server
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Path:
+    """IKE without demonstrations, which needs no encoder."""
+    path = tmp_path / "methods.yaml"
+    ike = {"copies": 0, "updates": 0, "retains": 0, "self_copy": False}
+    path.write_text(json.dumps({"methods": {"ike": {"options": ike}}, "holdout": 0.4}))
+    return path
+
+
+def call(tmp_path: Path, dataset: Path, server: ChatServer, *more: object) -> Result:
+    where = ("--dataset", dataset, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
+    model = ("--model", f"m@{server.url}")
+    return CliRunner().invoke(app, [*map(str, (*where, *model, *more))], catch_exceptions=False)
+
+
+def results(tmp_path: Path, name: str) -> tuple[RunResult, list[CaseResult]]:
+    return read_results(tmp_path / "out" / name)
+
+
+def scores(of: list[CaseResult], kind: str, name: str) -> list[float]:
+    return [probe.scores["wild"][name] for case in of for probe in case.probes if probe.kind == kind]
+
+
+WILD = ("--protocol", "wild")
+
+
+def test_a_fact_that_is_told_reaches_the_server_and_its_answers_are_scored(
+    obedient: ChatServer, dataset: Path, options: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    wanted = ("--config", options, "--task", "vqa", *WILD)
+    told = call(tmp_path, dataset, obedient, *wanted)
+    assert told.exit_code == 0, told.output
+    _, before = results(tmp_path, "vqa/unedited")
+    header, after = results(tmp_path, "vqa/ike")
+    assert header.finished
+    assert header.settings.model == f"m@{obedient.url}"
+    assert (header.scored, header.skipped) == (len(after), {})
+    assert set(scores(before, "reliability", "match")) == {0.0}
+    assert set(scores(after, "reliability", "match")) == {1.0}
+    assert set(scores(before, "text_locality", "unchanged")) == {1.0}
+    assert set(scores(after, "text_locality", "unchanged")) == {0.0}
+    for probe in (probe for case in after for probe in case.probes):
+        assert "kl" not in probe.scores["wild"]
+        assert (probe.log_prob_before, probe.log_prob_after) == (None, None)
+    case = load_cases(str(dataset), "vqa", "test", None)[0]
+    assert isinstance(case.image, Path)
+    image = base64.b64encode(case.image.read_bytes()).decode()
+    sent = [seen for seen in obedient.seen if f"{FACT}{case.question} {case.target}\nPrompt: " in seen.text]
+    assert any(image in json.dumps(seen.body) for seen in sent)
+    # What is written holds no key, and asking again costs nothing.
+    assert not any(KEY.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    asked = len(obedient.seen)
+    lines = tmp_path / "out/vqa/ike" / LINES
+    whole = lines.read_bytes()
+    lines.write_bytes(whole[: whole.index(b"\n") + 1])
+    assert call(tmp_path, dataset, obedient, *wanted).exit_code == 0
+    assert len(lines.read_bytes().splitlines()) == len(whole.splitlines())
+    assert len(obedient.seen) == asked
+
+
+def test_what_one_request_lacks_is_told_and_a_server_that_is_gone_ends_the_run(
+    chat_server: ChatServer, dataset: Path, options: Path, tmp_path: Path
+) -> None:
+    chat_server.judge = lambda seen: {"status": 400, "body": "no"} if FACT in seen.text else None
+    vqa = ("--config", options, "--task", "vqa", "--limit", 2, *WILD)
+    assert call(tmp_path, dataset, chat_server, *vqa).exit_code == 0
+    header, _ = results(tmp_path, "vqa/ike")
+    assert (header.scored, sum(header.skipped.values())) == (0, 2)
+    chat_server.judge = lambda _: {"status": 401, "body": "no"}
+    other = ("--out", tmp_path / "other", "--cache", tmp_path / "empty")
+    with pytest.raises(UserError, match="401"):
+        call(tmp_path, dataset, chat_server, *vqa, *other)
+    assert not list((tmp_path / "other").rglob(LINES)) or not any(
+        path.read_bytes() for path in (tmp_path / "other").rglob(LINES)
+    )
+
+
+def test_no_more_is_spent_than_the_file_allows(
+    chat_server: ChatServer, dataset: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "dear.yaml"
+    section = {"kind": "endpoint", "model": "m", "base_url": chat_server.url, "max_cost": 1.0e-7}
+    price = {"input": 1.0, "output": 1.0}
+    path.write_text(json.dumps({"model": {**section, "price": price}, "methods": {"ike": {}}}))
+    where = ("--dataset", dataset, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
+    with pytest.raises(UserError, match="max_cost: 1e-07"):
+        CliRunner().invoke(app, [*map(str, ("--config", path, *where, *WILD))], catch_exceptions=False)
+    assert not chat_server.seen
+
+
+def test_a_section_with_a_mistake_is_told_where(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("model: {kind: endpoint, model: m, concurrency: 0}")
+    with pytest.raises(UserError, match=r"model\.endpoint\.concurrency a wrong value"):
+        make_experiment(path, {})
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (("--method", "ike"), "--protocol wild"),
+        (("--method", "ft", *WILD), "a served model only answers"),
+        (("--method", "remember", *WILD), "image_weight: 0"),
+        (("--method", "ike", *WILD, "--at-once", "2"), "leave out --stream and --at-once"),
+        (("--method", "ike", *WILD, "--stream", "1,2"), "leave out --stream and --at-once"),
+        (("--method", "ike", *WILD, "--dtype", "bfloat16"), "leave out `dtype`"),
+    ],
+)
+def test_what_a_served_model_cannot_do_is_refused_before_it_is_asked(
+    chat_server: ChatServer, dataset: Path, tmp_path: Path, more: tuple[str, ...], reason: str
+) -> None:
+    with pytest.raises(UserError, match=reason):
+        call(tmp_path, dataset, chat_server, *more)
+    assert not chat_server.seen
+    assert not (tmp_path / "out").exists()
+
+
+def test_encoders_that_are_the_models_own_are_refused_by_what_names_another(
+    chat_server: ChatServer, dataset: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "methods.yaml"
+    path.write_text("methods: {ike: {options: {encoder: base}}}")
+    with pytest.raises(UserError, match="name another in its option `encoder`"):
+        call(tmp_path, dataset, chat_server, "--config", path, *WILD)
+
+
+def test_methods_that_look_up_words_tell_what_is_near(
+    obedient: ChatServer, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("editors.remember.load_encoder", lambda _name, _mllm: same_words)
+    path = tmp_path / "methods.yaml"
+    path.write_text("methods: {remember: {options: {image_weight: 0, threshold: 0.99}}}")
+    told = call(tmp_path, dataset, obedient, "--config", path, *WILD)
+    assert told.exit_code == 0, told.output
+    for task, score in (("vqa", "match"), ("caption", "consensus")):
+        _, before = results(tmp_path, f"{task}/unedited")
+        header, after = results(tmp_path, f"{task}/remember")
+        assert header.skipped == {}
+        assert set(scores(before, "reliability", score)) == {0.0}
+        assert set(scores(after, "reliability", score)) == {1.0}
+        assert set(scores(after, "text_locality", "unchanged")) == {1.0}
+    captions = [seen.text for seen in obedient.seen if "a photo of" in seen.text]
+    assert captions
+    assert all(text.startswith("Write one short sentence") for text in captions)
+
+
+def same_words(texts: Sequence[str]) -> Tensor:
+    """Vectors of texts that are alike where the texts are the same."""
+    drawn = [torch.randn(64, generator=torch.Generator().manual_seed(crc32(one.encode()))) for one in texts]
+    return torch.nn.functional.normalize(torch.stack(drawn), dim=-1)
