@@ -41,7 +41,7 @@ class Lines(Generic[Line]):
 
     def scan(self) -> Iterator[tuple[int, Line]]:
         """The same one by one, each with the place in the file where it begins."""
-        if not self.path.exists():
+        if not self._there():
             return
         with open_file(self.path) as file:
             place = 0
@@ -89,10 +89,14 @@ class Lines(Generic[Line]):
 
     def _data(self) -> tuple[bytes, bytes]:
         """What is in the file, and its whole lines."""
+        data = self.path.read_bytes() if self._there() else b""
+        return data, data[: data.rfind(b"\n") + 1]
+
+    def _there(self) -> bool:
+        """Whether there is such a file; refuses what is none, of which a pipe would be waited for."""
         if self.path.exists() and not self.path.is_file():
             raise UserError(f"{self.path} is not a file of {self.name}s; move it away.")
-        data = self.path.read_bytes() if self.path.exists() else b""
-        return data, data[: data.rfind(b"\n") + 1]
+        return self.path.exists()
 
 
 def _reason(error: ValidationError) -> str:
