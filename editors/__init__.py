@@ -99,6 +99,9 @@ def own_class(place: str) -> type[Editor]:
             f"Python finds no module {error.name}; give module:Class of an editor in this folder, or put its "
             "folder into PYTHONPATH."
         ) from error
+    except Exception as error:
+        told = shortened(f"{type(error).__name__}: {error}").rstrip(".")
+        raise UserError(f"The module {name} cannot be imported, since its own code fails: {told}.") from error
     finally:
         sys.path.pop()
     if not isinstance(found, type):

@@ -49,7 +49,8 @@ def leaderboard(name: str, out: Path) -> Iterator[str]:
     boards = make_boards(shelf, about)
     write_atomic(out / TABLE, csv_text(boards).encode())
     write_atomic(out / PAGE, render(boards, about, shelf.refused))
-    yield f"{len(shelf.rows):,} entries were scored again, on {len(boards):,} boards."
+    number = "one board" if len(boards) == 1 else f"{len(boards):,} boards"
+    yield f"{len(shelf.rows):,} entries were scored again, on {number}."
     yield f"Page: {out / PAGE}"
     yield f"Table: {out / TABLE}"
     yield from map(str, shelf.refused)

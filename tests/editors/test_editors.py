@@ -13,6 +13,7 @@ from editors import load_editor, make_editor, own_class
 from editors.base import mllm_of
 from editors.ft import FT
 from mmedit_build.errors import UserError
+from mmedit_build.mllm import MLLM, Query
 
 
 def test_options_go_over_the_defaults() -> None:
@@ -114,6 +115,29 @@ def test_what_is_no_editor_is_told(own: str, place: str, message: str) -> None:
     with pytest.raises(UserError) as raised:
         own_class(place.format(own=own))
     assert message in str(raised.value)
+
+
+def test_what_goes_wrong_in_a_users_module_is_told_as_the_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine_that_fails.py").write_text("class Mine(Strict): ...\n")
+    with pytest.raises(UserError, match=r"mine_that_fails cannot be imported.*NameError"):
+        own_class("mine_that_fails:Mine")
+
+
+def test_the_documented_method_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, miniature: MLLM
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "editors.md").read_text(encoding="utf-8")
+    Path("my_documented_module.py").write_text(page.split("```python\n")[1].split("```")[0])
+    editor = make_editor("louder", own_class("my_documented_module:Louder"))
+    asked = [Query(None, "What do cats eat?", "mice")]
+    before = miniature.score(asked)[0].log_prob
+    with editor.plan(miniature, []).applied(miniature):
+        assert miniature.score(asked)[0].log_prob != before
+    assert miniature.score(asked)[0].log_prob == before
 
 
 def test_a_name_that_a_file_may_give_is_never_the_place_of_code(
