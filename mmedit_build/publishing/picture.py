@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from mmedit_build.errors import UserError
 from mmedit_build.mllm.images import open_image
 from mmedit_build.rows import TASKS, EditRow, Proposal
 from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet, drawable
@@ -22,12 +23,24 @@ _BETWEEN = 4
 
 
 def write_picture(path: Path, edits: Iterable[EditRow], work: Work) -> None:
-    """Draw the first finished edits of each task."""
+    """Draw the first finished edits of each task that can be drawn: images that are none are told with their
+    rows by the check of the whole dataset, all at once."""
     by_task = [list(islice((edit for edit in edits if edit.task == task), SHOWN[task])) for task in TASKS]
-    sheet = contact_sheet([entry_of(edit, work) for chosen in by_task for edit in chosen])
+    drawn = (_drawn(edit, work) for chosen in by_task for edit in chosen)
+    entries = [entry for entry in drawn if entry is not None]
+    if not entries:
+        return
+    sheet = contact_sheet(entries)
     buffer = io.BytesIO()
     sheet.save(buffer, format="PNG")
     write_atomic(path, buffer.getvalue())
+
+
+def _drawn(edit: EditRow, work: Work) -> Entry | None:
+    try:
+        return entry_of(edit, work)
+    except UserError:
+        return None
 
 
 def entry_of(edit: EditRow, work: Work) -> Entry:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from benchmarks.growth.command import main
 
 
@@ -20,6 +22,7 @@ def test_numbers_and_a_plot_are_written(tmp_path: Path) -> None:
     assert {"first run", "all done", "cut anew", "1,200"} <= {*words}
 
 
+@pytest.mark.timeout(300)
 def test_audit_and_publishing_are_measured_too(tmp_path: Path) -> None:
     main(tmp_path, rows="30,60", datasets=True)
     measured = json.loads((tmp_path / "datasets.json").read_bytes())

@@ -17,7 +17,7 @@ from typing import Literal
 from mmedit_build.errors import UserError, sentence
 from tests.fuzz.limits import limited
 
-LONGEST_SENTENCE = 600
+LONGEST_SENTENCE = 1000
 """Letters of a sentence; the folder of the input, and what is the same letter over and over, count little."""
 _REPEATED = re.compile(r"(.)\1+")
 SHOWN = 400
