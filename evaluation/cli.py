@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from evaluation import actions
+from evaluation.leaderboard.cli import leaderboard, submit
 from evaluation.options import (
     Cache,
     Conflicts,
@@ -21,12 +22,12 @@ from evaluation.options import (
     Orders,
     PartNames,
     Precision,
+    ResultFolders,
     Seed,
     Seeds,
     Stream,
     TaskName,
     Template,
-    folder_of_results,
 )
 from evaluation.tracing.cli import trace
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
@@ -172,10 +173,7 @@ def fit(
 
 @app.command()
 def report(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
-    ],
+    folders: ResultFolders,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -195,10 +193,7 @@ def report(
 
 @app.command()
 def export(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
-    ],
+    folders: ResultFolders,
     out: Annotated[
         Path,
         typer.Option(help="The Parquet file, or the folder for eee.", parser=place, metavar="PATH"),
@@ -228,70 +223,13 @@ def export(
     show_path("Records", out)
 
 
-@app.command()
-def submit(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="A folder that mmedit-eval wrote, or one run in it.", metavar="DIR", parser=folder_of_results
-        ),
-    ],
-    to: Annotated[
-        str,
-        typer.Option(
-            help="A dataset on the Hub (user/name), which gets a pull request, or a folder that is there.",
-            parser=named,
-            metavar="NAME",
-        ),
-    ],
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="The dataset of the results.", show_default="where it was", parser=named, metavar="NAME"
-        ),
-    ] = None,
-    images: Images = None,
-    limited: Annotated[
-        bool, typer.Option("--limited", help="Hand in runs of only the first edits, which get no rank.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would be sent, and check it.")
-    ] = False,
-) -> None:
-    """Hand finished runs in to a leaderboard: headers, scores and raw answers."""
-    from evaluation.leaderboard.commands import submit as hand_in
-
-    for line in hand_in(run, to, dataset, images, limited=limited, dry_run=dry_run):
-        typer.echo(line)
-
-
-@app.command()
-def leaderboard(
-    entries: Annotated[
-        str,
-        typer.Argument(
-            help="A folder of entries, or a dataset on the Hub (user/name, with or without @revision).",
-            metavar="NAME",
-            parser=named,
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Folder for the page and the table.", parser=place, metavar="PATH")
-    ],
-) -> None:
-    """Score all entries of a leaderboard again from their raw answers, and write its page."""
-    from evaluation.leaderboard.commands import leaderboard as write
-
-    for line in write(entries, out):
-        typer.echo(line)
+app.command()(submit)
+app.command()(leaderboard)
 
 
 @app.command()
 def view(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
-    ],
+    folders: ResultFolders,
     port: Port = USUAL_PORT,
     images: Images = None,
     cache: IndexCache = USUAL_CACHE,
@@ -307,10 +245,7 @@ def view(
 
 @app.command("judge")
 def judge_(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
-    ],
+    folders: ResultFolders,
     judge: JudgeName = None,
     config: ExperimentFile = None,
     cache: Cache = None,

@@ -129,3 +129,9 @@ def folder_of_results(name: str) -> Path:
     if not is_folder(path):
         raise UserError(f"There is no folder '{name}'; give folders that mmedit-eval wrote.")
     return path
+
+
+ResultFolders = Annotated[
+    list[Path],
+    typer.Argument(help="Folders that mmedit-eval wrote.", metavar="DIR...", parser=folder_of_results),
+]
