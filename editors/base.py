@@ -16,8 +16,8 @@ from editors.families import MethodFamily
 from editors.served import Served
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Below, Generated, Positions, Query, Scored
-from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.model import BATCH_SIZE
+from mmedit_build.pictures import Image
 from mmedit_build.recipe.fields import Strict
 
 

@@ -14,7 +14,7 @@ from editors.base import Editor, TrainEdit
 from editors.saving import is_ours
 from editors.served import Served
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.images import image_key
+from mmedit_build.pictures import image_key
 
 SAMPLED = 4096
 """How many numbers of each parameter are looked at; all of a large model would take minutes to read."""

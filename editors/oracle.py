@@ -18,8 +18,8 @@ from editors.growing import Made
 from editors.patches.overlays import RoutedPatch
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
-from mmedit_build.mllm.images import image_key
 from mmedit_build.mllm.model import BATCH_SIZE
+from mmedit_build.pictures import image_key
 from mmedit_build.recipe.fields import Strict
 
 SURE = 1000.0

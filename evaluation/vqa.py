@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Protocol
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.images import open_image
+from mmedit_build.pictures import open_image
 from mmedit_build.scoring.vqa import vqa_accuracy
 from mmedit_build.services.asking import Answer, NoAnswer, Question
 from mmedit_build.sheet import Entry, Line, contact_sheet

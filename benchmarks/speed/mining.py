@@ -31,9 +31,9 @@ from mmedit_build.errors import run_app
 from mmedit_build.miniature.sources import SPLITS, write_sources
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.families.base import Family
-from mmedit_build.mllm.images import open_image
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.rows import Row, pad_left
+from mmedit_build.pictures import open_image
 from mmedit_build.sources.vqav2 import VqaQuestion, read_questions
 from mmedit_build.store import write_atomic
 

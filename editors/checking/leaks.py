@@ -19,8 +19,8 @@ from editors.checking.swaps import Swap
 from editors.patches.overlays import RoutedPatch
 from mmedit_build.errors import shortened
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
-from mmedit_build.mllm.images import image_key
 from mmedit_build.mllm.model import BATCH_SIZE
+from mmedit_build.pictures import image_key
 
 NEW_TOKENS = 8
 """How long free answers are that are compared."""

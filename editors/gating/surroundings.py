@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageEnhance
 
 from mmedit_build.mllm import Query
-from mmedit_build.mllm.images import open_image
+from mmedit_build.pictures import open_image
 
 SIDE = 364
 """Of the black image where the edit has none, as BalancEdit has it."""

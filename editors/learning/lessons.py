@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from editors.base import Edit, TrainEdit
 from mmedit_build.mllm import MLLM, Below, Query
 from mmedit_build.mllm.below import joined
-from mmedit_build.mllm.images import image_key
+from mmedit_build.pictures import image_key
 
 CHUNK = 32
 """Edits that are prepared at a time."""

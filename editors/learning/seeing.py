@@ -19,7 +19,7 @@ from editors.losses import target_nll
 from editors.patches.weights import LowRankPatch, added_outputs
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Positions, Query, Scored
-from mmedit_build.mllm.images import image_key
+from mmedit_build.pictures import image_key
 
 Pass = tuple[Tensor, Tensor]
 """What went into a module and what came out when it saw one image, which may be in several tiles."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
-from mmedit_build.mllm.images import Image, image_key
+from mmedit_build.pictures import Image, image_key
 
 
 def key_of_image(image: Image | None) -> str | None:

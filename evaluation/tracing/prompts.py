@@ -20,8 +20,8 @@ from evaluation.data.cases import Kind as ProbeKind
 from evaluation.data.probes import Asked, ask_all
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.images import image_key
 from mmedit_build.mllm.rows import Span
+from mmedit_build.pictures import image_key
 
 Kind = Literal["text", "image"]
 KINDS: tuple[Kind, ...] = ("text", "image")

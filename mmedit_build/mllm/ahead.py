@@ -8,7 +8,7 @@ from types import TracebackType
 
 import PIL.Image
 
-from mmedit_build.mllm.images import Image, open_image
+from mmedit_build.pictures import Image, open_image
 
 MOST = 64
 """Pictures that are open before they are asked for, at most: 60 MB of 640 x 480."""

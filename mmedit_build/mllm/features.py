@@ -12,11 +12,11 @@ import torch
 from mmedit_build.mllm.ahead import Ahead
 from mmedit_build.mllm.families.base import Family
 from mmedit_build.mllm.families.pieces import Seen
-from mmedit_build.mllm.images import Image, image_key, open_image
 from mmedit_build.mllm.kept import KeptFeatures
 from mmedit_build.mllm.passes import Counts
 from mmedit_build.mllm.query import Query
 from mmedit_build.mllm.rows import Layout
+from mmedit_build.pictures import Image, image_key, open_image
 
 CACHE_BYTES = 2**29
 """How much the features kept by one model may take: some 1,600 images of BLIP-2 OPT-2.7B in float32."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from mmedit_build.mllm.images import Image
+from mmedit_build.pictures import Image
 
 Positions = Literal["target", "all"]
 """Where logits are wanted: where the target tokens are predicted, or at every image and text position."""

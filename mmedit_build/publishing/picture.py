@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.images import open_image
+from mmedit_build.pictures import open_image
 from mmedit_build.rows import TASKS, EditRow, Proposal
 from mmedit_build.sheet import PICTURE, Entry, Line, contact_sheet, drawable
 from mmedit_build.store import write_atomic

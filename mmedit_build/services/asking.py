@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mmedit_build.errors import UserError
+from mmedit_build.image_files import read_image
+from mmedit_build.pictures import open_image
 from mmedit_build.prompts import load_prompt
 from mmedit_build.recipe import Endpoint, LocalMLLM, Model, VisionModel
 from mmedit_build.rows import Task
@@ -199,8 +201,5 @@ def _checked_bytes(image: Path | bytes | None) -> bytes | None:
     """The encoded image as it is, after a look whether it is one: a broken image shall cost no request."""
     if image is None:
         return None
-    from mmedit_build.image_files import read_image
-    from mmedit_build.mllm.images import open_image
-
     open_image(image)
     return image if isinstance(image, bytes) else read_image(image)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.errors import UserError
+from mmedit_build.pictures import open_image
 from mmedit_build.recipe import ImagineStage, VisionModel
 from mmedit_build.recipe.models import devices_of
 from mmedit_build.rows import EditRow, Imagined, Painting
@@ -108,8 +109,6 @@ class Imagining:
         return [self._outcome(one) if isinstance(one, _Task) else one for one in begun]
 
     def _begin(self, row: EditRow) -> _Begun:
-        from mmedit_build.mllm.images import open_image
-
         caption = row.target if row.task == "caption" else row.caption
         if caption is None:
             return Rejected(row.id, NO_CAPTION, row)

@@ -20,7 +20,7 @@ from editors.grace import GRACE, GRACEConfig
 from editors.growing import Made
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
-from mmedit_build.mllm.images import open_image
+from mmedit_build.pictures import open_image
 from tests.editors.conftest import Snapshot
 
 LAYER = 4

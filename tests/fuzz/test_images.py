@@ -13,7 +13,7 @@ import pytest
 
 from evaluation.data.pictures import key_of_image
 from mmedit_build.audit.report import decodes
-from mmedit_build.mllm.images import image_key, open_image
+from mmedit_build.pictures import image_key, open_image
 from mmedit_build.services.asking import Question, ServedAsker
 from mmedit_build.services.chat import ChatRequest, NoReply
 from mmedit_build.sheet import Entry, Line, contact_sheet

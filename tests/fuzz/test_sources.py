@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import Sources as Drawn
-from mmedit_build.mllm.images import open_image
+from mmedit_build.pictures import open_image
 from mmedit_build.recipe import FactSource, QuestionSource, Sources
 from mmedit_build.sources.reading import read_examples, read_facts, read_image_pool, read_references
 from mmedit_build.work import Work

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from mmedit_build.errors import UserError, first_line
-from mmedit_build.mllm.images import Image, open_image
+from mmedit_build.pictures import Image, open_image
 from mmedit_build.recipe import ImagineStage
 from mmedit_build.services.images.generator import Pipeline, image_size, load_generator, quiet
 

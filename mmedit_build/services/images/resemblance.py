@@ -17,7 +17,7 @@ from mmedit_build.checkpoints.files import find_files
 from mmedit_build.checkpoints.tokenizers import TRIAL, check_fits, check_tokenizer
 from mmedit_build.checkpoints.weights import load_whole, told
 from mmedit_build.mllm import find_device
-from mmedit_build.mllm.images import Image, open_image
+from mmedit_build.pictures import Image, open_image
 
 MATCHER = "a model of similarity"
 REMEDY = (

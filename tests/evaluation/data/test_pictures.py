@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.data.pictures import check_there, key_of_image
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.images import image_key
+from mmedit_build.pictures import image_key
 
 
 def test_an_image_that_is_not_there_has_a_key_of_its_own(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query, ahead
 from mmedit_build.mllm.families.pieces import Seen
 from mmedit_build.mllm.features import FeatureCache
-from mmedit_build.mllm.images import Image
 from mmedit_build.mllm.rows import Layout
+from mmedit_build.pictures import Image
 from tests.mmedit_build.mllm.conftest import make_image
 
 

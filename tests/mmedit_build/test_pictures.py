@@ -10,10 +10,15 @@ import PIL.Image
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.mllm.images import image_key, open_image
+from mmedit_build.pictures import image_key, open_image
 
 ORIENTATION = 0x0112
 TURNED = 6
+
+
+@pytest.fixture
+def pictures() -> list[PIL.Image.Image]:
+    return [PIL.Image.effect_noise((9, 7), sigma).convert("RGB") for sigma in (10, 50, 90)]
 
 
 def test_keys_tell_pictures_apart(pictures: list[PIL.Image.Image]) -> None:

@@ -1,4 +1,5 @@
-"""Images as queries carry them: opening them, and telling whether two are the same."""
+"""Images as queries carry them: opening them, and telling whether two are the same. Without any library of
+models, which take seconds and hundreds of megabytes."""
 
 from __future__ import annotations
 
