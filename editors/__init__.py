@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from editors.families import METHOD_FAMILIES
@@ -88,12 +89,46 @@ def own_class(place: str) -> type[Editor]:
     That module's code is run, so the place has to be the user's own word: no file may name one.
     """
     name, _, attribute = place.partition(":")
-    if not all(part.isidentifier() for part in name.split(".")) or not attribute:
-        raise UserError(f"'{place}' is no place of an editor; give package.module:Class.")
+    if not _is_dotted(name) or not attribute:
+        raise UserError(own_hint(name) or f"'{place}' is no place of an editor; give package.module:Class.")
+    found = getattr(_own_module(name), attribute, None)
+    if not isinstance(found, type):
+        raise UserError(f"The module {name} has no class '{attribute}'{_classes_of(name)}")
+    return _editor(place, found)
+
+
+def own_hint(name: str) -> str:
+    """What to say of a module in the place of a method; empty if there is none where the user is."""
+    parts = name.split(".")
+    here = Path(*parts)
+    if not _is_dotted(name) or not any(
+        one.is_file() for one in (here.with_suffix(".py"), here / "__init__.py")
+    ):
+        return ""
+    return f"'{name}' is a module, not a class in it{_classes_of(name)}"
+
+
+def _classes_of(name: str) -> str:
+    """The editors of a module, as the end of a sentence on a class that it lacks."""
+    module = _own_module(name)
+    own = [
+        one for one in vars(module).values() if isinstance(one, type) and one.__module__ == module.__name__
+    ]
+    editors = [one.__name__ for one in own if all(hasattr(one, needed) for needed in REQUIRED)]
+    if not editors:
+        return "; give module:Class of an editor, which docs/editors.md describes."
+    return f"; give {' or '.join(f'{name}:{editor}' for editor in editors)}."
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _own_module(name: str) -> ModuleType:
     # Where the user is, last, as commands do not look there by themselves.
     sys.path.append(str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(name), attribute, None)
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"Python finds no module {error.name}; give module:Class of an editor in this folder, or put its "
@@ -104,9 +139,6 @@ def own_class(place: str) -> type[Editor]:
         raise UserError(f"The module {name} cannot be imported, since its own code fails: {told}.") from error
     finally:
         sys.path.pop()
-    if not isinstance(found, type):
-        raise UserError(f"The module {name} has no class '{attribute}'; give module:Class of an editor.")
-    return _editor(place, found)
 
 
 def _editor(place: str, found: type) -> type[Editor]:

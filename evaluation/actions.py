@@ -107,11 +107,15 @@ def preview(experiment: Experiment) -> None:
     from rich.console import Console
 
     from evaluation.data.miniature import is_to_build
-    from evaluation.report.outlook import sentences, table
+    from evaluation.report.outlook import TRIAL, sentences, table
     from evaluation.run.preview import outlooks
 
     if is_to_build(experiment.dataset):
-        typer.echo("The miniature benchmark is built first; how many edits it has is known then.")
+        typer.echo(
+            "The miniature benchmark is built first, which takes a minute or two; how many edits it has is "
+            f"known then. The command with --limit {TRIAL} builds it and measures what an edit takes; what "
+            "it does is kept."
+        )
         return
     found = outlooks(experiment)
     Console().print(table(found))

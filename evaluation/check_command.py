@@ -12,7 +12,7 @@ from editors.base import Editor
 from editors.checking.duties import Checked, Trial, check
 from evaluation.data.cases import Case
 from evaluation.data.dataset import load_cases
-from evaluation.data.miniature import ensure_built
+from evaluation.data.miniature import built_elsewhere, ensure_built
 from evaluation.data.pictures import check_there
 from evaluation.data.probes import ask_all, edit_of
 from evaluation.run.bars import Progress
@@ -41,6 +41,8 @@ def check_method(experiment: Experiment, progress: Progress) -> Tried:
         raise UserError(f"Name one method to check, not {', '.join(experiment.methods)}.")
     (name,) = experiment.methods
     editor = load_editors(experiment)[name]
+    # Nothing of a check is kept, so any that is built will do.
+    experiment = experiment.model_copy(update={"dataset": built_elsewhere(experiment.dataset)})
     ensure_built(experiment.dataset)
     cases = load_cases(experiment.dataset, experiment.task, experiment.split, experiment.images)
     mllm = load_model(experiment)

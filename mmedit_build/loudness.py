@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mmedit_build.errors import UserError
+from mmedit_build.mistakes import Command, Group
 
 LOGGERS = ("mmedit_build", "editors", "evaluation")
 """Whose words are ours."""
@@ -79,8 +80,11 @@ Verbose = Annotated[
 class App(typer.Typer):
     """A command line whose commands all have both options."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(cls=Group, **settings)
+
     def command(self, *arguments: Any, **settings: Any) -> Callable[[Function], Function]:
-        return _with_both(super().command(*arguments, **settings))
+        return _with_both(super().command(*arguments, cls=Command, **settings))
 
     def callback(self, *arguments: Any, **settings: Any) -> Callable[[Function], Function]:
         return _with_both(super().callback(*arguments, **settings))

@@ -54,6 +54,7 @@ def new(
     from mmedit_build.errors import UserError
     from mmedit_build.files import exists
     from mmedit_build.recipe.loading import load_recipe
+    from mmedit_build.sources.looking import missing_paths
     from mmedit_build.store import write_atomic
 
     if exists(file):
@@ -63,11 +64,18 @@ def new(
     text = BEGUN.format(file=file, extends=extends, name=name or "mine", model=model)
     write_atomic(file, text.encode())
     try:
-        load_recipe(str(file))
+        begun = load_recipe(str(file))
     except UserError:
         file.unlink()
         raise
-    typer.echo(f"Written {file}. `mmedit-build run {file} --dry-run` shows what it would do and cost.")
+    typer.echo(f"Written {file}.")
+    if missing := missing_paths(begun):
+        typer.echo(
+            f"Its data is not here yet: {', '.join(missing)}. Put it there, or name your own in `sources` "
+            f"and `attach`, as `mmedit-build recipe show {file}` shows them; then look what it would do and "
+            "cost:"
+        )
+    typer.echo(f"mmedit-build run {file} --dry-run")
 
 
 @app.command()

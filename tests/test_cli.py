@@ -125,3 +125,24 @@ def test_shells_complete_commands_methods_and_recipes(command: str, words: str, 
         [script], env=os.environ | asked, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout.split() == offered
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "sentence"),
+    [
+        ("evaluation.cli", ["--methd", "ft"], "has no option --methd; did you mean --method?"),
+        # Nothing is near it, least of all what installs completion.
+        ("evaluation.cli", ["--nooption"], "has no option --nooption. "),
+        ("evaluation.cli", ["list", "--jsn"], "list has no option --jsn; did you mean --json?"),
+        ("mmedit_build.cli", ["recipe", "new", "a", "--mdel"], "recipe new has no option --mdel; did you"),
+        ("mmedit_build.cli", ["run", "-x"], "run has no option -x. "),
+    ],
+)
+def test_an_option_that_is_none_is_one_sentence(module: str, arguments: list[str], sentence: str) -> None:
+    done = run(module, *arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert sentence in line
+    assert "--help` shows those that it has." in line
+    assert "completion" not in line

@@ -21,6 +21,14 @@ def is_to_build(dataset: str) -> bool:
     return work.name in bundled() and load_recipe(work.name).draw is not None
 
 
+def built_elsewhere(dataset: str) -> str:
+    """A miniature of the same name that was built in another folder here, or the dataset itself."""
+    if not is_to_build(dataset):
+        return dataset
+    name = Path(dataset).parent.name
+    return next((str(found) for found in sorted(Path().glob(f"*/{name}/dataset"))), dataset)
+
+
 def ensure_built(dataset: str) -> None:
     """Build a miniature in its usual place, as `mmedit-build run` does, if it is what is wanted and is not
     there; a build that was interrupted goes on."""
@@ -29,6 +37,7 @@ def ensure_built(dataset: str) -> None:
 
         work = Path(dataset).parent
         typer.echo(
-            f"The miniature benchmark is not built yet; building it in {work}, which takes a minute or two."
+            f"The miniature benchmark is not built yet; building it in {work}, which takes a minute or two. "
+            "Ctrl-C stops it; --dataset takes another dataset, and one built elsewhere."
         )
         build("run", work.name, work)

@@ -33,6 +33,12 @@ FITTING = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Makes smaller what is too wide, and nothing else."""
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
 _TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}", "±": r"$\pm$"}
+PREAMBLE = """\
+% Tables of mmedit. The preamble of the paper needs
+%   \\usepackage{booktabs,graphicx}
+% and \\input{tables} shows all of them; what a paper does not want can be cut out, as each stands by itself.
+"""
+"""What the file of all tables begins with."""
 Columns = Mapping[str, Measure]
 """What is in a table of means, by title."""
 

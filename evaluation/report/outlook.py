@@ -10,7 +10,7 @@ from evaluation.report.formats import NO_VALUE
 from evaluation.run.preview import Outlook
 from mmedit_build.meter import duration
 
-TRIAL = 5
+TRIAL = 20
 """Edits by which a reader is told to measure how long a run takes."""
 
 
@@ -44,7 +44,12 @@ def sentences(outlooks: Sequence[Outlook]) -> list[str]:
         names = ", ".join(dict.fromkeys(one.name for one in unknown))
         told.append(f"How long {names} will take is not known, as nothing of it is there.")
     if any(one.alone for one in unknown):
-        # Other groups and other streams would be made of fewer edits.
         told.append(f"For single edits, the command with --limit {TRIAL} measures it; what it does is kept.")
+    if not all(one.alone for one in unknown):
+        # Those of fewer edits are other groups and other streams, and would be in the way of these.
+        told.append(
+            f"For several edits at once and for streams, the command with --limit {TRIAL} --out runs/trial "
+            f"does; the same with --dry-run then tells what an edit takes."
+        )
     refused = dict.fromkeys(f"{one.name}: {one.refused.rstrip('.')}." for one in outlooks if one.refused)
     return [*told, *refused]

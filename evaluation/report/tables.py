@@ -15,7 +15,7 @@ from evaluation.report.hops import hop_tables
 from evaluation.report.judged import CSV_COLUMNS as JUDGED_COLUMNS
 from evaluation.report.judged import csv_rows as judged_rows
 from evaluation.report.judged import judged_tables
-from evaluation.report.latex import latex, paper_tables
+from evaluation.report.latex import PREAMBLE, latex, paper_tables
 from evaluation.report.localities import locality_tables
 from evaluation.report.models import model_tables
 from evaluation.report.numbers import (
@@ -59,7 +59,9 @@ def write_tables(
     overviews = [overview_table(task, of_task) for task, of_task in runs.items()]
     texts = {
         "tables.md": markdown(runs, streams),
-        "tables.tex": "\n".join([*_papers(runs), *map(latex, [*_whole(runs, streams), *overviews])]),
+        "tables.tex": "\n".join(
+            [PREAMBLE, *_papers(runs), *map(latex, [*_whole(runs, streams), *overviews])]
+        ),
         "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
         "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from editors import editor_class, known_editors, own_class
+from editors import editor_class, known_editors, own_class, own_hint
 from evaluation.data.cases import Prompts
 from evaluation.data.miniature import DATASET
 from evaluation.protocols.base import ProtocolName
@@ -166,7 +166,7 @@ class Experiment(Strict):
         """An experiment for each of the seeds, or this one."""
         return [
             self.model_copy(update={"seed": seed, "seeds": (), "out": self.out / f"seed-{seed}"})
-            for seed in dict.fromkeys(self.seeds)
+            for seed in self.seeds
         ] or [self]
 
     @model_validator(mode="after")
@@ -224,28 +224,51 @@ class Experiment(Strict):
     def _all_numbers(cls, given: object) -> object:
         return _numbers(given)
 
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, given: tuple[int, ...]) -> tuple[int, ...]:
+        for seed in given:
+            if given.count(seed) > 1:
+                raise ValueError(f"{seed} is named twice, and would be run once; name as many others")
+        return given
+
 
 def _numbers(given: object) -> object:
-    return given.split(",") if isinstance(given, str) else (given,) if isinstance(given, int) else given
+    if not isinstance(given, str):
+        return (given,) if isinstance(given, int) else given
+    return [_number(part) for part in given.split(",")]
+
+
+def _number(part: str) -> int:
+    """What validation would call the second number of a list, people know by what they wrote."""
+    try:
+        return int(part)
+    except ValueError as error:
+        raise ValueError(f"{shortened(repr(part))} is no whole number; give a comma list of them") from error
 
 
 def make_experiment(file: Path | None, changes: Mapping[str, Any]) -> Experiment:
     """The experiment of a YAML file, or the default one, with some fields changed (None changes nothing)."""
     content = {} if file is None else _parsed(file)
-    content |= {name: value for name, value in changes.items() if value is not None}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    content |= changes
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise UserError(_mistake(file, error.errors()[0])) from error
+        raise UserError(_mistake(file, changes, error.errors()[0])) from error
 
 
-def _mistake(file: Path | None, error: ErrorDetails) -> str:
+def _mistake(file: Path | None, changes: Mapping[str, Any], error: ErrorDetails) -> str:
     """What is wrong in a sentence; a UserError of its own for words that are near to known ones."""
     steps = [str(step) for step in error["loc"]]
     # Which member of a union was tried is nothing that users wrote.
     named_by_user = [step for step in steps if not step.startswith(("tuple[", "literal["))]
+    changed = steps[0] in changes if steps else False
+    if changed and isinstance(changes[steps[0]], str):
+        # A comma list is a text for who wrote it, whose parts have no numbers.
+        named_by_user = steps[:1]
     place, given = shortened(".".join(named_by_user)), shortened(str(error["input"]))
-    where = file or "The command"
+    where = "The command" if changed or file is None else file
     if error["type"] == "extra_forbidden" and len(steps) == 1:
         check_name("key of an experiment", place, Experiment.model_fields)
     if place == "task":
@@ -276,6 +299,8 @@ def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
         elif OWN in name:
             chosen[name.replace(OWN, ".")] = OwnMethod(place=name)
         else:
+            if name not in valid and (hint := own_hint(name)):
+                raise UserError(hint)
             check_name("method", name, [*valid, ALL])
             chosen[name] = valid[name]
     return chosen

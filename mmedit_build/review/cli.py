@@ -92,6 +92,7 @@ def _show(work: Work, edits: list[EditRow]) -> None:
     from mmedit_build.review.figures import figures
     from mmedit_build.review.telling import (
         AGREEMENT,
+        ALONE,
         ERRORS,
         agreement_lines,
         error_lines,
@@ -106,10 +107,12 @@ def _show(work: Work, edits: list[EditRow]) -> None:
     for title, head, lines in (
         ("Answers", ("who", "yes", "no", "cannot tell"), people_lines(said)),
         ("Errors in rows drawn by lot", ERRORS, error_lines(found)),
-        ("Agreement", AGREEMENT, agreement_lines(found)),
+        *([("Agreement", AGREEMENT, agreement_lines(found))] if found.agreement else []),
     ):
         table = Table(*head, title=title, title_justify="left")
         for line in lines:
             table.add_row(*line)
         Console().print(table)
+    if not found.agreement:
+        typer.echo(ALONE)
     typer.echo(f"{rule_text(found.rule)} `publish` goes by what its recipe says of this.")

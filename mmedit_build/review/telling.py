@@ -13,6 +13,9 @@ from mmedit_build.rows import ReviewQuestion
 
 ERRORS = ("question", "split", "rows", "judged", "refused", "errors")
 AGREEMENT = ("question", "judged by several", "all say the same", "Krippendorff's alpha", "Cohen's kappa")
+ALONE = (
+    "Nothing was judged by two people yet: another --who NAME, on the same rows, shows how far they agree."
+)
 _MEANING: dict[ReviewQuestion, str] = {
     "failure": "the model's answer is wrong, and the target right",
     "rephrase": "the rephrase asks for the same",

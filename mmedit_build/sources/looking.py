@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mmedit_build.errors import UserError
 from mmedit_build.miniature.sources import Sources as Drawn
 from mmedit_build.recipe import (
@@ -14,6 +16,7 @@ from mmedit_build.recipe import (
     HubFacts,
     QuestionFiles,
     QuestionSource,
+    Recipe,
 )
 from mmedit_build.sources.hub import look_at
 from mmedit_build.sources.own import look_at_own
@@ -40,6 +43,15 @@ def look_at_source(source: Source, draw: Draw | None, work: Work) -> None:
 def is_there(source: Source, work: Work) -> bool:
     """Whether the source can be read now; what the recipe draws may come later."""
     return all(path_of(text, work).exists() for text in paths(source).values())
+
+
+def missing_paths(recipe: Recipe) -> list[str]:
+    """The files and folders that a recipe names and that are not here, but for those that it draws."""
+    sources, attach = recipe.sources, recipe.attach
+    every = (*sources.vqa, *sources.captions, *attach.text, *attach.image)
+    named = dict.fromkeys(text for source in every for text in paths(source).values())
+    nowhere = Work(Path("runs") / recipe.name)
+    return [text for text in named if PLACEHOLDER not in text and not path_of(text, nowhere).exists()]
 
 
 def paths(source: Source) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from evaluation.cli import app
+from evaluation.data.miniature import ensure_built
 from mmedit_build.errors import UserError
 
 MINE = """
@@ -102,3 +103,24 @@ def test_mistakes_are_one_sentence(dataset: Path) -> None:
         check("ft,ike", dataset)
     with pytest.raises(UserError, match="Never could make none of the edits: Not today"):
         check("mine_to_check:Never", dataset)
+
+
+def test_without_a_dataset_one_that_is_built_here_is_taken(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo" / "miniature").mkdir(parents=True)
+    (tmp_path / "demo" / "miniature" / "dataset").symlink_to(dataset.resolve())
+    monkeypatch.setattr("mmedit_build.cli.build", lambda *_: pytest.fail("it was built anew"))
+    asked = ["check", "oracle", "--task", "vqa", "--limit", "1", "--cache", "cache", "--device", "cpu"]
+    assert CliRunner().invoke(app, asked, catch_exceptions=False).exit_code == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_before_anything_is_built_it_says_how_not_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("mmedit_build.cli.build", lambda *_: said.append(capsys.readouterr().out))
+    ensure_built("runs/miniature/dataset")
+    assert "building it in runs/miniature" in said[0]
+    assert "--dataset takes another" in said[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from editors import load_editor, make_editor, own_class
 from editors.keys import code_key
 from evaluation.cli import app
+from mmedit_build.errors import UserError
 
 MINE = """
 from editors.ft import FT
@@ -84,3 +86,22 @@ def test_what_it_learned_counts_for_the_code_that_learned_it(own: Path) -> None:
     assert before is not None
     assert code_key(make_editor("mine", own_class("mine_to_judge:Mine"))) != before
     assert code_key(load_editor("ft")) is None
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ("mine_to_judge", "is a module, not a class in it; give mine_to_judge:Mine."),
+        ("mine_to_judge:", "is a module, not a class in it; give mine_to_judge:Mine."),
+        ("mine_to_judge:Mime", "has no class 'Mime'; give mine_to_judge:Mine."),
+        ("broken", "The module broken cannot be imported, since its own code fails: ZeroDivisionError"),
+        ("empty", "is a module, not a class in it; give module:Class of an editor"),
+        # A module of Python's own is none that the user means.
+        ("json", "There is no method 'json'"),
+    ],
+)
+def test_a_module_without_its_class_names_the_editors_in_it(named: str, sentence: str) -> None:
+    Path("broken.py").write_text("1 / 0")
+    Path("empty.py").write_text("from editors.ft import FT")
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        CliRunner().invoke(app, ["--method", named], catch_exceptions=False)

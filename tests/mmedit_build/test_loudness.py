@@ -93,7 +93,7 @@ def test_nobody_hears_less_and_more(script: Path) -> None:
         (["work", "--how", "broken"], 1, "ZeroDivisionError"),
         (["work", "--how", "mistaken"], 2, "Error: There is no such row.\n"),
         (["work", "--how", "mistaken", "-q"], 2, "Error: There is no such row.\n"),
-        (["work", "--hwo", "well"], 2, "No such option"),
+        (["work", "--hwo", "well"], 2, "has no option --hwo; did you mean --how?"),
         (["wrok"], 2, "No such command"),
         (["work", "--how", "stopped"], 130, "The same command goes on"),
         (["other"], 130, ""),

@@ -14,6 +14,7 @@ from mmedit_build.cli import app
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import bundled, load_recipe
+from mmedit_build.sources.looking import missing_paths
 
 
 def run(*arguments: str) -> str:
@@ -54,3 +55,15 @@ def test_the_schema_knows_every_key_and_wants_none() -> None:
     mining = schema["$defs"]["MineStage"]
     assert mining["additionalProperties"] is False
     assert mining["properties"]["confirm"]["description"].startswith("Ask for each failure again")
+
+
+def test_data_that_is_not_here_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = run("new", "mine.yaml", "--model", "org/my-vl")
+    assert "Its data is not here yet: data/vqa/v2_OpenEnded_mscoco_val2014_questions.json, " in told
+    assert told.endswith("\nmmedit-build run mine.yaml --dry-run\n")
+    for name in missing_paths(load_recipe("mine.yaml")):
+        (tmp_path / name).mkdir(parents=True)
+    assert "not here" not in run("new", "other.yaml", "--model", "org/my-vl")
+    # What a recipe draws itself is not looked for.
+    assert "not here" not in run("new", "drawn.yaml", "--model", "miniature/mllm", "--extends", "miniature")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.report.latex import latex
+from evaluation.report.latex import PREAMBLE, latex
 from evaluation.report.tables import main_tables, write_tables
 from evaluation.results.about import About
 
@@ -31,10 +31,17 @@ def test_both_tasks_stand_side_by_side_and_each_by_itself(make_runs: Any, tmp_pa
     labels = [f"mmedit-{of}" for of in ("legacy-vqa-caption", "legacy-vqa", "legacy-caption", "wild-vqa")]
     assert all(text.count(rf"\label{{tab:{label}}}") == 1 for label in labels)
     joined, alone, *_ = text.split(r"\end{table")
-    assert joined.startswith(r"\begin{table*}")
+    assert joined.startswith(PREAMBLE + "\n" + r"\begin{table*}")
     assert r" & \multicolumn{6}{c}{Visual questions} & \multicolumn{6}{c}{Captions} \\" in joined
     assert r"\cmidrule(lr){2-7}\cmidrule(lr){8-13}" in joined
     assert r"\begin{tabular}{lrrrrrr}" in alone
+
+
+def test_the_file_begins_with_the_packages_that_it_needs(make_runs: Any, tmp_path: Path) -> None:
+    before, _, _ = written(make_runs(), tmp_path).partition(r"\begin{table")
+    assert r"\usepackage{booktabs,graphicx}" in before
+    # All of it comments, and nothing that a paper would print.
+    assert all(line.startswith("%") for line in before.split("\n") if line)
 
 
 def test_the_best_method_is_bold_and_has_the_name_that_papers_give_it(make_runs: Any, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_without_seeds_nothing_is_said_of_them(make_runs: Any, tmp_path: Path) -
 
 
 def test_the_screen_has_a_row_a_setting(make_runs: Any) -> None:
-    titles = [str(table.title) for table in tables({"vqa": seeded(make_runs)})]
+    titles = [one.table.title for one in tables({"vqa": seeded(make_runs)})]
     assert titles[:2] == [f"Visual questions, over seeds, {one} protocol" for one in ("legacy", "wild")]
     assert "Visual questions, legacy protocol" not in titles
 

@@ -193,5 +193,5 @@ def test_latex_escapes_what_it_must(folder: Path) -> None:
 
 def test_the_terminal_shows_a_table_for_each_task_and_protocol_and_the_costs(folder: Path) -> None:
     runs: dict[Task, list[Run]] = find_runs([folder])
-    assert [table.title for table in tables(runs)][-2:] == ["Visual questions: cost", "Captions: cost"]
-    assert all(table.row_count == 3 for table in tables(runs))
+    assert [one.table.title for one in tables(runs)][-2:] == ["Visual questions: cost", "Captions: cost"]
+    assert all(len(one.table.rows) == 3 for one in tables(runs))

@@ -86,12 +86,24 @@ def test_streams_count_the_edits_of_all_orders(experiment: Experiment) -> None:
 
 def test_sentences_sum_up() -> None:
     some = [Outlook("vqa", "ft", 0, 10, 5, 60.0), Outlook("vqa", "ft@2", 0, 10), Outlook("vqa", "x", 0, 5, 5)]
-    left, unknown = sentences(some)
+    left, unknown, apart = sentences(some)
     assert left == "15 edits are left, about 0:05:00 of them by what their runs took so far."
     assert unknown == "How long ft@2 will take is not known, as nothing of it is there."
+    assert "--limit 20 --out runs/trial" in apart
     # A few single edits can be had first, of which nothing is lost.
-    *_, advice = sentences([*some, Outlook("vqa", "mend", 0, 10, alone=True)])
-    assert "--limit 5 measures it" in advice
+    alone = Outlook("vqa", "mend", 0, 10, alone=True)
+    *_, advice = sentences([alone])
+    assert "--limit 20 measures it; what it does is kept" in advice
+    assert len(sentences([*some, alone])) == 4
+
+
+def test_where_nothing_is_built_it_says_how_to_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["--method", "ft", "--dry-run"], catch_exceptions=False)
+    assert "--limit 20 builds it and measures what an edit takes" in result.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_writes_nothing(dataset: Path, tmp_path: Path) -> None:

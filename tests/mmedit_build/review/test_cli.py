@@ -41,6 +41,15 @@ def test_what_people_found_is_shown(make_drawn: MakeDrawn, monkeypatch: pytest.M
     ]
     assert wrong[0][2:5] == ["10", "10", str(truths.count(False))]
     assert "Something is refused where more of them say no than yes." in done.stdout
+    assert "Agreement" in done.stdout
+
+
+def test_of_one_person_there_is_no_agreement(make_drawn: MakeDrawn) -> None:
+    build = make_drawn(4)
+    say(build, "ada", 0.0)
+    done = CliRunner().invoke(app, ["review", str(build.work.folder), "--show"], catch_exceptions=False)
+    assert "Krippendorff" not in done.stdout
+    assert "Nothing was judged by two people yet" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Options that a command does not have, told in one sentence with the nearest that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from mmedit_build.errors import UserError, shortened
+
+OF_SHELLS = ("--install-completion", "--show-completion")
+"""Nobody who mistypes means these."""
+
+
+class Command(TyperCommand):
+    """One whose mistakes are told so."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _told(ctx):
+            return super().parse_args(ctx, args)
+
+
+class Group(TyperGroup):
+    """The same of one that has commands of its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _told(ctx):
+            return super().parse_args(ctx, args)
+
+
+@contextmanager
+def _told(context: Any) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # The class of this error is private to the library; no other one has both.
+        if not hasattr(error, "option_name") or not hasattr(error, "possibilities"):
+            raise
+        raise UserError(_sentence(context, str(error.option_name))) from error
+
+
+def _sentence(context: Any, given: str) -> str:
+    own = {name for one in context.command.params for name in one.opts if name not in OF_SHELLS}
+    nearest = get_close_matches(given, own, n=1)
+    meant = f"; did you mean {nearest[0]}?" if nearest else "."
+    path = context.command_path
+    return f"{path} has no option {shortened(given)}{meant} `{path} --help` shows those that it has."
