@@ -18,9 +18,9 @@ from mmedit_build.services.asking import Kind, NoAnswer, Question, ServedAsker
 from mmedit_build.services.opening import open_chat
 from mmedit_build.services.served.keys import address
 
-MOST_TOKENS = 128
-"""The longest answer: a server counts tokens of its own, and an answer that is cut off is of no use."""
 PROMPT = "ask"
+NO_ANSWER = "The served model gave no answer"
+"""How the reason begins for which an edit is skipped that may be asked again."""
 
 
 class ServedError(UserError):
@@ -51,7 +51,8 @@ class Served:
     """Answers by way of a server; whatever it says is kept, and paid once.
 
     It is asked in the words in which benchmarks are built with served models; what a patch puts before a
-    prompt stands within them. Captions are queries of the form `plain`.
+    prompt stands within them. Captions are queries of the form `plain`. Answers are as long as those of
+    models in this process may be: one that is cut off counts as it stands.
     """
 
     devices = ()
@@ -59,9 +60,10 @@ class Served:
     def __init__(self, model: Endpoint, replies: Path) -> None:
         self.counts = Counts()
         self.identity = [name_of(model), prompt_id(PROMPT)]
-        self._asker = ServedAsker(open_chat(model, replies))
+        self._asker = ServedAsker(open_chat(model, replies), cut=True)
 
-    def question_prompt(self, question: str) -> str:
+    @staticmethod
+    def question_prompt(question: str) -> str:
         return question
 
     def have_room(self, queries: Sequence[Query], new_tokens: int = 0) -> list[bool]:  # noqa: ARG002
@@ -81,21 +83,21 @@ class Served:
         self,
         queries: Sequence[Query],
         *,
-        max_new_tokens: int = MOST_TOKENS,  # noqa: ARG002
+        max_new_tokens: int = 32,
         batch_size: int = BATCH_SIZE,  # noqa: ARG002
     ) -> list[Generated]:
         """As many requests are under way as the endpoint's `concurrency` says."""
         try:
-            answers = self._asker.ask([_question(query) for query in queries], max_tokens=MOST_TOKENS)
+            answers = self._asker.ask([as_question(query) for query in queries], max_tokens=max_new_tokens)
         except UserError as error:
             raise ServedError(str(error)) from error
         for answer in answers:
             if isinstance(answer, NoAnswer):
-                raise UserError(f"The served model gave no answer: {answer.reason}")
+                raise UserError(f"{NO_ANSWER}: {answer.reason}")
         return [Generated(answer.text, ()) for answer in answers if not isinstance(answer, NoAnswer)]
 
     def generate(
-        self, queries: Sequence[Query], *, max_new_tokens: int = MOST_TOKENS, batch_size: int = BATCH_SIZE
+        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
     ) -> list[str]:
         written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
         return [one.text for one in written]
@@ -110,7 +112,8 @@ class Served:
         return self, queries
 
 
-def _question(query: Query) -> Question:
+def as_question(query: Query) -> Question:
+    """What a server is asked."""
     # Those of datasets are files.
     assert not isinstance(query.image, PIL.Image.Image)
     kind: Kind = "question"

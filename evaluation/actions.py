@@ -79,6 +79,7 @@ def evaluate(experiment: Experiment, engine: Engine) -> None:
     from evaluation.report.stream_tables import find_streams
     from evaluation.run.evaluate import evaluate as evaluate_all
     from evaluation.run.grading import check_judge
+    from evaluation.run.served import unanswered
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()
@@ -96,6 +97,8 @@ def evaluate(experiment: Experiment, engine: Engine) -> None:
         runs = find_runs([experiment.out])
         for table in tables(runs, find_streams([experiment.out])):
             Console().print(table)
+        if waiting := sum(unanswered(run.header) for of_task in runs.values() for run in of_task):
+            typer.echo(f"{waiting:,} edits got no answer; the same command asks for them again.")
         show_path("Results", experiment.out)
         write_report(runs, [experiment.out], experiment.out, experiment.images)
     if failed is not None:

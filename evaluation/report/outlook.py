@@ -9,6 +9,7 @@ from rich.table import Table
 from evaluation.report.formats import NO_VALUE
 from evaluation.run.preview import Outlook
 from mmedit_build.meter import duration
+from mmedit_build.services.served.cost import Estimate
 
 TRIAL = 20
 """Edits by which a reader is told to measure how long a run takes."""
@@ -20,7 +21,8 @@ def table(outlooks: Sequence[Outlook]) -> Table:
     drawn = Table(title="What would be run")
     for title in ("task", "run", *(["seed"] if seeds else [])):
         drawn.add_column(title)
-    for title in ("edits", "there", "left", "s an edit", "left, about"):
+    served = any(one.asks for one in outlooks)
+    for title in ("edits", "there", "left", "s an edit", "left, about", *(["requests"] if served else [])):
         drawn.add_column(title, justify="right")
     for one in outlooks:
         time = one.time
@@ -30,6 +32,7 @@ def table(outlooks: Sequence[Outlook]) -> Table:
             "refused" if one.refused else f"{one.left:,}",
             NO_VALUE if one.seconds is None else f"{one.seconds:.2f}",
             "?" if time is None else duration(time),
+            *([NO_VALUE if one.asks is None else f"{one.asks.requests:,}"] if served else []),
         )
     return drawn
 
@@ -51,5 +54,18 @@ def sentences(outlooks: Sequence[Outlook]) -> list[str]:
             f"For several edits at once and for streams, the command with --limit {TRIAL} --out runs/trial "
             f"does; the same with --dry-run then tells what an edit takes."
         )
+    told += _requests([one.asks for one in outlooks if one.asks is not None and not one.refused])
     refused = dict.fromkeys(f"{one.name}: {one.refused.rstrip('.')}." for one in outlooks if one.refused)
     return [*told, *refused]
+
+
+def _requests(asks: Sequence[Estimate]) -> list[str]:
+    """What all runs ask a served model."""
+    if not asks:
+        return []
+    tokens = f"about {sum(one.input_tokens for one in asks):,} tokens in"
+    out = f"at most {sum(one.output_tokens for one in asks):,} out"
+    prices = [one.cost for one in asks if one.cost is not None]
+    cost = f"about {sum(prices):.2f} {asks[0].currency} or less" if prices else "no price is stated"
+    requests = f"At most {sum(one.requests for one in asks):,} requests"
+    return [f"{requests}, {tokens} and {out}: {cost}; what methods put before prompts comes on top."]

@@ -243,7 +243,7 @@ class ResultFolder:
         """Put the results in this order, in which several workers need not have given them."""
         places = {name: place for place, name in enumerate(ids)}
         there = self._lines.read()
-        arranged = sorted(there, key=lambda result: places.get(result.id, len(places)))
+        arranged = sorted(_once(there), key=lambda result: places.get(result.id, len(places)))
         if arranged != there:
             self._lines.write(arranged)
 

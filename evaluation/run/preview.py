@@ -21,12 +21,13 @@ from evaluation.run.experiment import UNEDITED, Experiment
 from evaluation.run.headers import Facts, new_header
 from evaluation.run.loading import load_editors
 from evaluation.run.runs import sizes
-from evaluation.run.served import check_served
+from evaluation.run.served import check_served, expected, is_unanswered
 from evaluation.run.streams.plan import Plan
 from evaluation.run.streams.runs import check_streams, place_of
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
 from mmedit_build.rows import TASKS, Task
+from mmedit_build.services.served.cost import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Outlook:
     """Why the run would be refused, if it would."""
     alone: bool = False
     """Whether edits are made one by one and taken off again, so that a few of them can be had first."""
+    asks: Estimate | None = None
+    """What a served model is asked for what is left, at most; None of one in this process."""
 
     @property
     def left(self) -> int:
@@ -105,17 +108,24 @@ class _Task:
     def _single(self, name: str, config: dict[str, object], at_once: int) -> Outlook:
         header = self._header(name, config, at_once)
         folder = self.experiment.out / self.task / header.settings.name
-        if not (folder / HEADER).exists():
-            return self._outlook(header.settings.name, len(self.wanted), alone=at_once == 1)
-        earlier, results = read_results(folder)
-        wanted = {case.id for case in self.wanted}
-        return self._outlook(
+        if (folder / HEADER).exists():
+            earlier, results = read_results(folder)
+            refused = _otherwise(folder, earlier, header)
+        else:
+            results, refused = [], ""
+        there = {one.id for one in results if not is_unanswered(one)}
+        left = [case for case in self.wanted if case.id not in there]
+        model = self.experiment.model
+        return Outlook(
+            self.task,
             header.settings.name,
+            self.experiment.seed,
             len(self.wanted),
-            sum(one.id in wanted for one in results),
+            len(self.wanted) - len(left),
             _each(results),
-            _otherwise(folder, earlier, header),
+            refused,
             alone=at_once == 1,
+            asks=expected(model, left, unedited=name == UNEDITED) if isinstance(model, Endpoint) else None,
         )
 
     def _stream(self, name: str, editor: Editor, config: dict[str, object]) -> Outlook:
@@ -152,10 +162,8 @@ class _Task:
         there: int = 0,
         seconds: float | None = None,
         refused: str = "",
-        *,
-        alone: bool = False,
     ) -> Outlook:
-        return Outlook(self.task, name, self.experiment.seed, wanted, there, seconds, refused, alone)
+        return Outlook(self.task, name, self.experiment.seed, wanted, there, seconds, refused)
 
 
 def _each(results: Sequence[CaseResult]) -> float | None:

@@ -24,6 +24,7 @@ from evaluation.run.experiment import UNEDITED, Experiment
 from evaluation.run.headers import Facts, in_words, new_header, with_fit
 from evaluation.run.orders import Ask, Describe, Judge, Learn, Leave, Order, Unknown
 from evaluation.run.room import GROUP
+from evaluation.run.served import is_unanswered
 from mmedit_build.console import Advance
 from mmedit_build.engine.base import Crew
 from mmedit_build.errors import shortened
@@ -107,7 +108,7 @@ class Runs:
         folder, new = self._run(UNEDITED)
         with folder.locked():
             header, results = folder.begin(new)
-            known = {result.id for result in results}
+            known = {result.id for result in results if not is_unanswered(result)}
             if any(case.id not in known for case in self.wanted):
                 header = folder.resume(header)
                 self.ask_unedited()
@@ -124,7 +125,7 @@ class Runs:
         with folder.locked():
             header, results = folder.begin(new)
             check_dealt(self.wanted, at_once, results)
-            known = {result.id for result in results}
+            known = {result.id for result in results if not is_unanswered(result)}
             if any(case.id not in known for case in self.wanted):
                 header = with_fit(header, self.fit(name), folder.folder)
                 header = self._judge(name, known, folder, folder.resume(header))

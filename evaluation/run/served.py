@@ -8,11 +8,11 @@ from functools import cached_property
 
 from editors.base import Editor, Model, mllm_of
 from editors.keys import model_key
-from editors.served import Served, ServedError
+from editors.served import NO_ANSWER, Served, ServedError, as_question
 from evaluation.data.cases import Case
-from evaluation.data.probes import Asked
+from evaluation.data.probes import Asked, ask_all, with_premise
 from evaluation.protocols.output import Output
-from evaluation.results.records import CaseResult
+from evaluation.results.records import CaseResult, RunResult
 from evaluation.run.asking import Portion
 from evaluation.run.base_outputs import BaseOutputs, key_of
 from evaluation.run.bench import Bench
@@ -23,6 +23,9 @@ from evaluation.run.scoring import Scorer
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe import Endpoint
+from mmedit_build.services.asking import chat_request
+from mmedit_build.services.chat import ChatRequest
+from mmedit_build.services.served.cost import Estimate, estimate
 from mmedit_build.services.served.keys import find_key
 
 REPLIES = "model.sqlite"
@@ -45,6 +48,32 @@ def check_served(experiment: Experiment) -> None:
         if name in experiment.model_fields_set and getattr(experiment, name):
             raise UserError(f"A served model is asked as its server does it; leave out `{name}`.")
     find_key(experiment.model)
+
+
+def is_unanswered(result: CaseResult) -> bool:
+    """Whether an edit was skipped for want of an answer, so that the same command asks again."""
+    return result.skipped is not None and result.skipped.startswith(NO_ANSWER)
+
+
+def unanswered(header: RunResult) -> int:
+    """How many edits of a run were skipped for that reason."""
+    return sum(number for reason, number in header.skipped.items() if reason.startswith(NO_ANSWER))
+
+
+def expected(model: Endpoint, cases: Sequence[Case], *, unedited: bool) -> Estimate:
+    """What asking about some edits takes at most, besides what a method puts before prompts.
+
+    The place of an image stands for its content: an estimate counts all alike.
+    """
+    probes = [probe for case in cases for probe in _probes(case)]
+    asked = [one for probe in probes for one in with_premise(probe)] if unedited else probes
+    return estimate(model, map(_request, asked))
+
+
+def _request(asked: Asked) -> ChatRequest:
+    question = as_question(asked.query)
+    image = None if question.image is None else str(question.image).encode(errors="surrogateescape")
+    return chat_request(question.text, question.kind, image, asked.new_tokens)
 
 
 def open_served(experiment: Experiment) -> MLLM:
@@ -109,11 +138,15 @@ class ServedBench(Bench):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judging(Judging):
     def probes(self, case: Case) -> list[Asked]:
-        """Captions are told apart from questions, which servers are asked in other words."""
-        return [
-            replace(one, query=replace(one.query, form="plain")) if one.task == "caption" else one
-            for one in Judging.probes(self, case)
-        ]
+        return _probes(case)
+
+
+def _probes(case: Case) -> list[Asked]:
+    """Captions are told apart from questions, which servers are asked in other words."""
+    return [
+        replace(one, query=replace(one.query, form="plain")) if one.task == "caption" else one
+        for one in ask_all(case, Served)
+    ]
 
 
 def _judged(judging: Judging, editor: Editor, case: Case) -> CaseResult:
@@ -133,4 +166,10 @@ def _judged(judging: Judging, editor: Editor, case: Case) -> CaseResult:
 
 
 def _answers(model: Model, probes: Sequence[Asked]) -> list[Output]:
-    return [Output.of_words(one.text) for one in model.write([probe.query for probe in probes])]
+    """Captions may be longer than answers."""
+    said: dict[int, Output] = {}
+    for limit in sorted({probe.new_tokens for probe in probes}):
+        places = [place for place, probe in enumerate(probes) if probe.new_tokens == limit]
+        written = model.write([probes[place].query for place in places], max_new_tokens=limit)
+        said.update(zip(places, (Output.of_words(one.text) for one in written), strict=True))
+    return [said[place] for place in range(len(probes))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -153,9 +153,11 @@ def _alone(run: Callable[[Sequence[Query]], list[Answer | NoAnswer]], query: Que
 class ServedAsker:
     """A vision model behind an OpenAI-compatible server."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, *, cut: bool = False) -> None:
+        """Answers that their limit cut off are none, unless the beginning of an answer will do."""
         self.name = chat.name
         self._chat = chat
+        self._cut = cut
 
     def ask(self, questions: Sequence[Question], *, max_tokens: int) -> list[Answer | NoAnswer]:
         return self._ask(questions, max_tokens, sample=0)
@@ -168,7 +170,7 @@ class ServedAsker:
         return self._ask(questions, max_tokens, sample=1)
 
     def _ask(self, questions: Sequence[Question], max_tokens: int, sample: int) -> list[Answer | NoAnswer]:
-        requests = [_request(question, max_tokens, sample) for question in questions]
+        requests = [self._request(question, max_tokens, sample) for question in questions]
         replies = iter(self._chat.ask([one for one in requests if not isinstance(one, NoAnswer)]))
         answers: list[Answer | NoAnswer] = []
         for request in requests:
@@ -182,13 +184,13 @@ class ServedAsker:
                 answers.append(NoAnswer(reply.reason))
         return answers
 
-
-def _request(question: Question, max_tokens: int, sample: int) -> ChatRequest | NoAnswer:
-    try:
-        image = _checked_bytes(question.image)
-    except UserError as error:
-        return NoAnswer(str(error))
-    return chat_request(question.text, question.kind, image, max_tokens, sample)
+    def _request(self, question: Question, max_tokens: int, sample: int) -> ChatRequest | NoAnswer:
+        try:
+            image = _checked_bytes(question.image)
+        except UserError as error:
+            return NoAnswer(str(error))
+        request = chat_request(question.text, question.kind, image, max_tokens, sample)
+        return replace(request, cut=self._cut)
 
 
 def chat_request(text: str, kind: Kind, image: bytes | None, max_tokens: int, sample: int = 0) -> ChatRequest:

@@ -34,6 +34,8 @@ class ChatRequest:
     """Which one it is of several replies wanted to the same messages."""
     logprobs: bool = False
     """Whether the reply shall tell its confidence, where the model can."""
+    cut: bool = False
+    """Whether a reply that `max_tokens` cut off is one, too: the beginning of what the model says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,8 @@ def _summary(request: ChatRequest) -> dict[str, Any]:
         "max_tokens": request.max_tokens,
         "sample": request.sample,
         "logprobs": request.logprobs,
+        # Only where it is so: what was kept before there was such a thing keeps its name.
+        **({"cut": True} if request.cut else {}),
     }
 
 

@@ -71,7 +71,7 @@ def read_reply(body: bytes, request: ChatRequest) -> Reply | Trouble:
     finish = choice.get("finish_reason")
     if finish == "content_filter" or choice["message"].get("refusal"):
         return Trouble("content", "content refused", tokens=tokens)
-    if finish == "length":
+    if finish == "length" and not (request.cut and text):
         return Trouble("reply", "reply cut off by max_tokens", tokens=tokens)
     if not text:
         return Trouble("reply", "empty reply", tokens=tokens)

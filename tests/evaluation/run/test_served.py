@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from evaluation.cli import app
 from evaluation.data.dataset import load_cases
+from evaluation.data.probes import ANSWER_TOKENS, CAPTION_TOKENS
 from evaluation.results.records import LINES, CaseResult, RunResult, read_results
 from evaluation.run.experiment import make_experiment
 from mmedit_build.errors import UserError
@@ -108,9 +110,27 @@ def test_what_one_request_lacks_is_told_and_a_server_that_is_gone_ends_the_run(
 ) -> None:
     chat_server.judge = lambda seen: {"status": 400, "body": "no"} if FACT in seen.text else None
     vqa = ("--config", options, "--task", "vqa", "--limit", 2, *WILD)
-    assert call(tmp_path, dataset, chat_server, *vqa).exit_code == 0
+
+    def previewed(asked: tuple[object, ...]) -> list[int]:
+        """How many edits a dry run takes to be left, of the unedited model and of the method."""
+        told = call(tmp_path, dataset, chat_server, *asked, "--dry-run").stdout
+        rows = [line.split("\u2502") for line in told.splitlines() if line.startswith("\u2502")]
+        return [int(row[5]) for row in rows]
+
+    told = call(tmp_path, dataset, chat_server, *vqa)
+    assert told.exit_code == 0
+    assert "2 edits got no answer; the same command asks for them again." in told.stdout
     header, _ = results(tmp_path, "vqa/ike")
     assert (header.scored, sum(header.skipped.values())) == (0, 2)
+    assert previewed(vqa) == [0, 2]
+    chat_server.judge = lambda _: None
+    # What brought no answer is asked again, and stands once in the results.
+    again = call(tmp_path, dataset, chat_server, *vqa)
+    assert "got no answer" not in again.stdout
+    header, after = results(tmp_path, "vqa/ike")
+    assert (header.scored, header.skipped) == (2, {})
+    assert len((tmp_path / "out/vqa/ike" / LINES).read_bytes().splitlines()) == len(after) == 2
+    assert previewed(vqa) == [0, 0]
     chat_server.judge = lambda _: {"status": 401, "body": "no"}
     other = ("--out", tmp_path / "other", "--cache", tmp_path / "empty")
     with pytest.raises(UserError, match="401"):
@@ -118,6 +138,51 @@ def test_what_one_request_lacks_is_told_and_a_server_that_is_gone_ends_the_run(
     assert not list((tmp_path / "other").rglob(LINES)) or not any(
         path.read_bytes() for path in (tmp_path / "other").rglob(LINES)
     )
+
+
+def test_answers_are_as_long_as_the_protocol_lets_them_be_and_count_where_they_are_cut_off(
+    chat_server: ChatServer, dataset: Path, options: Path, tmp_path: Path
+) -> None:
+    long = change(message={"role": "assistant", "content": "an orange"}, finish_reason="length")
+    chat_server.judge = lambda _: {"change": long}
+    # The unedited model is asked for captions, too, which here are too few for the method.
+    with pytest.raises(UserError, match="All is done but ike for caption"):
+        call(tmp_path, dataset, chat_server, "--config", options, "--limit", 1, *WILD)
+    limits = {
+        seen.text.startswith("Write one short sentence"): seen.body["max_tokens"] for seen in chat_server.seen
+    }
+    assert limits == {False: ANSWER_TOKENS, True: CAPTION_TOKENS}
+    header, found = results(tmp_path, "vqa/unedited")
+    assert header.skipped == {}
+    assert {probe.before for case in found for probe in case.probes} == {"an orange"}
+
+
+def test_a_dry_run_bounds_what_is_asked(
+    chat_server: ChatServer, dataset: Path, options: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "priced.yaml"
+    section = {"kind": "endpoint", "model": "m", "base_url": chat_server.url}
+    methods = json.loads(options.read_text())["methods"]
+    price = {"input": 1.0, "output": 2.0}
+    priced = {"model": {**section, "price": price}, "methods": methods, "task": "vqa", "holdout": 0.4}
+    path.write_text(json.dumps(priced))
+    where = ("--dataset", dataset, "--out", tmp_path / "out", "--cache", tmp_path / "cache", "--config", path)
+
+    def told(*more: object) -> str:
+        done = CliRunner().invoke(app, [*map(str, (*where, *WILD, *more))], catch_exceptions=False)
+        return " ".join(done.stdout.split())
+
+    bound = re.compile(r"At most ([\d,]+) requests, about ([\d,]+) tokens in and at most ([\d,]+) out: about")
+    said = bound.search(told("--dry-run"))
+    assert said is not None
+    most, tokens_in, tokens_out = (int(one.replace(",", "")) for one in said.groups())
+    assert not chat_server.seen
+    assert tokens_in > 1000 * most / 4 > 0
+    assert tokens_out == most * ANSWER_TOKENS
+    told()
+    # Equal questions of several edits are asked once.
+    assert most / 2 < len(chat_server.seen) <= most
+    assert "At most 0 requests" in told("--dry-run")
 
 
 def test_no_more_is_spent_than_the_file_allows(
