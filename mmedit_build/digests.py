@@ -20,7 +20,7 @@ class Digests:
     """A set that only grows, of hashes of this process."""
 
     def __init__(self, things: Iterable[Hashable] = ()) -> None:
-        self._sorted = array("q")
+        self._sorted = memoryview(array("q"))
         self._fresh: set[int] = set()
         for thing in things:
             self.add(thing)
@@ -50,5 +50,5 @@ class Digests:
         fresh = np.fromiter(self._fresh, np.int64, len(self._fresh))
         whole = np.concatenate([np.frombuffer(self._sorted, np.int64), fresh])
         whole.sort(kind="stable")
-        self._sorted = array("q", whole.tobytes())
+        self._sorted = whole.data
         self._fresh.clear()

@@ -12,9 +12,10 @@ from typing import Self
 
 import numpy as np
 
-from mmedit_build.audit.counting import Counted, Judged, Texts
+from mmedit_build.audit.counting import Counted, Judged
 from mmedit_build.audit.dataset import FilesOf, Target
 from mmedit_build.audit.judging import Kind, Measure
+from mmedit_build.audit.keeping import Texts
 from mmedit_build.audit.measures import MEASURES
 from mmedit_build.audit.targets import open_target
 from mmedit_build.image_files import UNREADABLE, open_encoded, read_image
