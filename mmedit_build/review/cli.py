@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,18 +73,20 @@ def _questions(ask: str | None) -> tuple[ReviewQuestion, ...]:
     return tuple(question for question in QUESTIONS if question in named)
 
 
-def _finished(work: Work) -> list[EditRow]:
-    from mmedit_build.build import rows_of
+def _finished(work: Work) -> Iterable[EditRow]:
+    from mmedit_build.anew import Anew
+    from mmedit_build.build import stored_rows
 
-    if work.finished is None:
+    stage = work.finished
+    if stage is None:
         raise UserError(
             f"{work.folder} holds no finished edits; give the work folder of a build that has come as far as "
             "`attach`."
         )
-    return rows_of(work, work.finished)
+    return Anew(lambda: stored_rows(work, stage))
 
 
-def _show(work: Work, edits: list[EditRow]) -> None:
+def _show(work: Work, edits: Iterable[EditRow]) -> None:
     from rich.console import Console
     from rich.table import Table
 

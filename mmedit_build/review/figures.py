@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations, takewhile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from math import sqrt
 from statistics import NormalDist
 
 from mmedit_build.recipe import Review
 from mmedit_build.review.agreement import LEVEL, Estimate, alpha, kappa
 from mmedit_build.review.asked import QUESTIONS, Asked, asked_of
-from mmedit_build.review.order import drawn
+from mmedit_build.review.order import lot_of
 from mmedit_build.review.settling import Said, judged
 from mmedit_build.rows import SPLITS, EditRow, ReviewQuestion, Split
 
@@ -58,43 +58,78 @@ class Figures:
     agreement: Sequence[Agreement]
 
 
-def figures(edits: Sequence[EditRow], said: Said, rule: Review) -> Figures:
-    """The numbers of the finished edits of a build."""
-    by_row = [(edit, asked_of(edit)) for edit in drawn(edits)]
+def figures(edits: Iterable[EditRow], said: Said, rule: Review) -> Figures:
+    """The numbers of the finished edits of a build, which are gone through once and not held."""
+    seen = _Seen({thing for answers in said.values() for thing in answers})
+    for edit in edits:
+        seen.see(edit)
+    by_row = sorted(seen.rows)
     said = _about(by_row, said)
     # Not by its locality items, which other rows have, too.
-    own = ([one for one in asked if one.question != "locality"] for _, asked in by_row)
-    rows = sum(any(_said(one, said) for one in asked) for asked in own)
+    rows = sum(any(one.question != "locality" for one in row.asked) for row in by_row)
     errors = [
         found
         for question in QUESTIONS
         for split in SPLITS
-        if (found := _errors(question, split, by_row, said, rule)) is not None
+        if (found := _errors(seen.sample(question, split, by_row), question, split, said, rule)) is not None
     ]
     agreement = [one for question in QUESTIONS if (one := _agreement(question, by_row, said)) is not None]
     return Figures(len(said), rows, rule, errors, agreement)
 
 
-def _about(by_row: _Rows, said: Said) -> Said:
+@dataclass(frozen=True, order=True, slots=True)
+class _Row:
+    """A row about which anything was said."""
+
+    lot: str
+    """By which it is drawn."""
+    id: str = field(compare=False)
+    split: Split | None = field(compare=False)
+    asked: Sequence[Asked] = field(compare=False)
+    """That to which anybody says something, without the items themselves."""
+
+
+class _Seen:
+    """What is kept of edits while they are gone through: those about which anything was said, and where the
+    samples end."""
+
+    def __init__(self, things: Collection[str]) -> None:
+        self.rows: list[_Row] = []
+        self._things = things
+        self._open: dict[tuple[ReviewQuestion, Split | None], str] = {}
+        """By question and split, the first lot of those about which something is not judged yet."""
+
+    def see(self, edit: EditRow) -> None:
+        lot = lot_of(edit)
+        said = []
+        for one in asked_of(edit):
+            if one.of in self._things:
+                said.append(replace(one, item=None))
+            else:
+                place = (one.question, edit.split)
+                self._open[place] = min(lot, self._open.get(place, lot))
+        if said:
+            self.rows.append(_Row(lot, edit.id, edit.split, said))
+
+    def sample(self, question: ReviewQuestion, split: Split, by_row: Sequence[_Row]) -> list[list[Asked]]:
+        """Of the rows as drawn up to the first of which something is not judged yet, what was asked: these
+        alone are a sample. Whoever looks at doubtful rows finds more errors than there are elsewhere."""
+        end = self._open.get((question, split))
+        here = (row for row in by_row if row.split == split and (end is None or row.lot < end))
+        each = ([one for one in row.asked if one.question == question] for row in here)
+        return [ones for ones in each if ones]
+
+
+def _about(by_row: Sequence[_Row], said: Said) -> Said:
     """Answers about what there is now, of those who gave any."""
-    there = {one.of for _, asked in by_row for one in asked}
+    there = {one.of for row in by_row for one in row.asked}
     found = {who: {of: answer for of, answer in given.items() if of in there} for who, given in said.items()}
     return {who: given for who, given in found.items() if given}
 
 
-_Rows = Sequence[tuple[EditRow, Sequence[Asked]]]
-"""As drawn by lot, each with what is asked about it."""
-
-
-def _errors(question: ReviewQuestion, split: Split, by_row: _Rows, said: Said, rule: Review) -> Errors | None:
-    """Of the rows as drawn up to the first of which something is not judged yet: these alone are a sample.
-
-    Whoever looks at doubtful rows finds more errors than there are elsewhere.
-    """
-    here = (asked for edit, asked in by_row if edit.split == split)
-    each = ([one for one in asked if one.question == question] for asked in here)
-    seen = takewhile(lambda ones: all(_said(one, said) for one in ones), each)
-    sample = [ones for ones in seen if ones]
+def _errors(
+    sample: Sequence[Sequence[Asked]], question: ReviewQuestion, split: Split, said: Said, rule: Review
+) -> Errors | None:
     # An item that several rows have was judged once.
     things = {one.of: one for ones in sample for one in ones}
     votes = [one for thing in things.values() if (one := judged(thing, said, rule)) and one.yes + one.no]
@@ -104,8 +139,8 @@ def _errors(question: ReviewQuestion, split: Split, by_row: _Rows, said: Said, r
     return Errors(question, split, len(sample), len(votes), refused, wilson(refused, len(votes)))
 
 
-def _agreement(question: ReviewQuestion, by_row: _Rows, said: Said) -> Agreement | None:
-    places = {one.of: edit.id for edit, asked in by_row for one in asked if one.question == question}
+def _agreement(question: ReviewQuestion, by_row: Sequence[_Row], said: Said) -> Agreement | None:
+    places = {one.of: row.id for row in by_row for one in row.asked if one.question == question}
     things = [thing for thing in places if sum(_decided(said, who, thing) is not None for who in said) > 1]
     if not things:
         return None
@@ -138,10 +173,6 @@ def wilson(refused: int, judged: int) -> Estimate:
     low = 0.0 if refused == 0 else (middle - half) / scale
     high = 1.0 if refused == judged else (middle + half) / scale
     return Estimate(share, low, high)
-
-
-def _said(asked: Asked, said: Said) -> bool:
-    return any(asked.of in answers for answers in said.values())
 
 
 def _decided(said: Said, who: str, thing: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mmedit_build.anew import Anew
 from mmedit_build.build import kept
 from mmedit_build.engine.shards import Tally
 from mmedit_build.recipe import Review
@@ -27,14 +28,15 @@ class Heeded:
 
 
 def heed(edits: Iterable[EditRow], work: Work, rule: Review | None) -> Heeded:
-    """Do with the edits of a build what the rule says, whatever answers there are by now."""
+    """Do with the edits of a build what the rule says, whatever answers there are by now.
+
+    The edits are gone through several times, and never held.
+    """
     said = read_answers(work) if rule is not None else {}
     if rule is None or not any(said.values()):
         return Heeded(edits, Tally(), None)
-    # Held, as those that were drawn by lot are told apart by all.
-    held = list(edits)
-    found = figures(held, said, rule)
+    found = figures(edits, said, rule)
     if not found.rows:
-        return Heeded(held, Tally(), None)
-    outcomes = settle(held, said, rule)
-    return Heeded(list(kept(outcomes)), Tally().add(outcomes), found)
+        return Heeded(edits, Tally(), None)
+    left = Anew(lambda: kept(settle(edits, said, rule)))
+    return Heeded(left, Tally().add(settle(edits, said, rule)), found)

@@ -58,7 +58,12 @@ _ABOUT: dict[str, ReviewQuestion] = {"mine": "failure", "rephrase": "rephrase", 
 
 def drawn(edits: Sequence[EditRow]) -> list[EditRow]:
     """The rows as drawn by lot: whatever number comes first is a sample of all, and of each split."""
-    return sorted(edits, key=lambda edit: order(SEED, edit.id))
+    return sorted(edits, key=lot_of)
+
+
+def lot_of(edit: EditRow) -> str:
+    """The lot that a row draws: it sorts as if shuffled."""
+    return order(SEED, edit.id)
 
 
 def doubtful_first(edits: Sequence[EditRow], bars: Sequence[Bar]) -> list[EditRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mmedit_build.engine.base import Rejected
@@ -24,9 +24,9 @@ RULES: dict[str, Callable[[int, int], bool]] = {
 """Whether so many who say yes and so many who say no refuse something."""
 
 
-def settle(edits: Sequence[EditRow], said: Said, rule: Review) -> list[EditRow | Rejected[EditRow]]:
+def settle(edits: Iterable[EditRow], said: Said, rule: Review) -> Iterator[EditRow | Rejected[EditRow]]:
     """Each edit with its judgements; those that were refused are rejected if the rule is to drop them."""
-    return [_settled(edit, said, rule) for edit in edits]
+    return (_settled(edit, said, rule) for edit in edits)
 
 
 def judged(asked: Asked, said: Said, rule: Review) -> Judged | None:

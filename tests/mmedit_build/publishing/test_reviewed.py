@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import load_dataset
 
+from mmedit_build.anew import Anew
 from mmedit_build.publishing import build_dataset
 from mmedit_build.publishing.files import CARD, MANIFEST
 from mmedit_build.recipe import Review
 from mmedit_build.review.answers import Answer, open_answers
 from mmedit_build.review.asked import asked_of
 from mmedit_build.review.heeding import Heeded, heed
+from mmedit_build.rows import EditRow
 from tests.mmedit_build.publishing.conftest import World
 
 PEOPLE = ("ada-lovelace", "ben.bitdiddle")
@@ -109,3 +115,23 @@ def test_a_build_that_nobody_reviewed_or_whose_review_does_not_count(
     assert "review" not in rows(folder, "vqa", "train")[0]
     assert "review" not in json.loads((folder / MANIFEST).read_text())
     assert "No row of this dataset was judged by people." in (folder / CARD).read_text()
+
+
+def test_edits_of_a_reviewed_build_are_gone_through_and_not_held(world: World) -> None:
+    say(world, *REFUSED)
+
+    def edits() -> Iterator[EditRow]:
+        yield from world.edits
+        yield from (replace(world.edits[0], id=f"{number}", question="x" * 20_000) for number in range(300))
+
+    tracemalloc.start()
+    heeded = heed(Anew(edits), world.work, Review())
+    left = [edit.id for edit in heeded.edits]
+    deque(heeded.edits, maxlen=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (heeded.tally.kept, dict(heeded.tally.rejected)) == (307, {"review: rephrase": 1})
+    assert len(left) == 307
+    assert left[:2] == ["vqa/val2014/1", "vqa/val2014/2"]
+    # Their questions alone are 6 MB.
+    assert peak < 1 << 20
