@@ -31,6 +31,8 @@ class Bounds:
     seconds: float = 0.0
     untimed: list[str] = field(default_factory=list)
     """What nobody knows the time of yet."""
+    unbounded: list[str] = field(default_factory=list)
+    """What nobody knows the requests of yet."""
 
     def served(
         self, model: Model | VisionModel | None, requests: Sequence[ChatRequest], build: Build | None = None
@@ -81,7 +83,8 @@ class Bounds:
             parts.append(f"{self.images:,} images painted")
         if self.seconds:
             parts.append(f"about {in_words(self.seconds)} of one worker")
-        lines = [f"at most {'; '.join(parts)}."] if parts else []
+        besides = f", besides what {' and '.join(self.unbounded)} will ask" if self.unbounded else ""
+        lines = [f"at most {'; '.join(parts)}{besides}."] if parts else []
         if self.untimed:
             stages = ", ".join(dict.fromkeys(self.untimed))
             lines.append(

@@ -11,7 +11,11 @@ from mmedit_build.build import Build, stages_of
 from mmedit_build.choosing import sizes_of
 from mmedit_build.miniature.sources import is_drawn
 from mmedit_build.mining import examples_to_mine
-from mmedit_build.rows import EditRow, Example
+from mmedit_build.recipe import Recipe
+from mmedit_build.rows import EditRow, Example, Task
+from mmedit_build.services.asking import chat_request
+from mmedit_build.services.chat import ChatRequest
+from mmedit_build.sources.declared import declared
 from mmedit_build.stages.select import with_spare
 from mmedit_build.work import ROWS
 
@@ -45,6 +49,25 @@ class Expected:
         return work.stage(stage).exists() or not any(one.kind == "hub" for one in sources)
 
     @cached_property
+    def declared(self) -> dict[str, int] | None:
+        """How much there is to mine of each task, by what sources say of themselves; None if one does not."""
+        recipe, limit = self.build.recipe, self.build.limit
+        found: dict[str, int] = {}
+        for task, sources in (("vqa", recipe.sources.vqa), ("caption", recipe.sources.captions)):
+            number = declared(sources, recipe.draw, self.build.work) if task in sizes_of(recipe) else 0
+            if number is None:
+                return None
+            found[task] = number if limit is None else min(number, limit)
+        return found
+
+    @cached_property
+    def pools_declared(self) -> tuple[int, int] | None:
+        """The same of facts and of questions about images that become locality items."""
+        config, draw, work = self.build.recipe.attach, self.build.recipe.draw, self.build.work
+        facts, images = (declared(sources, draw, work) for sources in (config.text, config.image))
+        return None if facts is None or images is None else (facts, images)
+
+    @cached_property
     def examples(self) -> list[Example]:
         """All that can be mined."""
         return examples_to_mine(self.build)
@@ -73,10 +96,25 @@ class Expected:
                 of_task = [row for row in self.examples if row.task == task]
                 longest = sorted(of_task, key=lambda row: -len(row.question))[:number]
             else:
-                most = number if self.build.limit is None else min(number, self.build.limit)
+                known = number if self.declared is None else self.declared[task]
+                most = min(number, known, self.build.limit or number)
                 longest = [_unread(task, place) for place in range(most)]
             found += [_as_edit(row, len(found) + place) for place, row in enumerate(longest)]
         return found[: self.build.limit]
+
+
+def longest_answers(recipe: Recipe) -> dict[Task, int]:
+    """What mining lets the base model write, in tokens."""
+    vqa, caption = recipe.mine.vqa, recipe.mine.caption
+    return {
+        "vqa": vqa.answer_tokens if vqa else 1,
+        "caption": caption.answer_tokens if caption else 1,
+    }
+
+
+def questions(number: int, max_tokens: int, letters: int = LETTERS) -> list[ChatRequest]:
+    """Requests about images that nobody can know yet."""
+    return [chat_request(str(one).ljust(letters, "?"), "question", b"", max_tokens) for one in range(number)]
 
 
 def _unread(task: str, number: int) -> Example:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mmedit_build import unread
 from mmedit_build.attaching import blind_rows
 from mmedit_build.bounds import Bounds
 from mmedit_build.build import Build, rows_of
@@ -12,7 +13,7 @@ from mmedit_build.choosing import sizes_of
 from mmedit_build.engine.base import HasId, Out
 from mmedit_build.engine.known import unknown
 from mmedit_build.engine.shards import NOTHING, Shards
-from mmedit_build.expected import LETTERS, Expected
+from mmedit_build.expected import Expected, longest_answers, questions
 from mmedit_build.mining import quotas
 from mmedit_build.preflight import pending
 from mmedit_build.publishing import preview
@@ -65,12 +66,9 @@ class _Planner:
         build, recipe = self.build, self.build.recipe
         asked = model_name(recipe.base)
         if not self.expected.readable:
-            if recipe.draw is None:
-                yield f"reads sources from the Hub, then asks {asked} about them, as much as it takes."
-            else:
-                images = recipe.draw.train_images + recipe.draw.val_images
-                yield f"draws {images:,} images, then asks {asked} about them."
-            self.bounds.untimed.append("mine")
+            told, requests = unread.mining(self.expected)
+            yield told
+            yield from self._mining(self._known("mine", requests))
             return
         if "mine" not in pending(build, "mine"):
             yield "is finished; nothing is left to ask unless the sources have changed since."
@@ -89,7 +87,12 @@ class _Planner:
         at_first = [row for row in first if row.id not in known]
         # What comes first is among all, and counts once.
         yield from (f"at first: {line}" for line in Bounds().served(recipe.base, self._asking(at_first)))
-        requests = self._asking(todo)
+        yield from self._mining(self._asking(todo))
+        yield from self.bounds.time(build, "mine", len(todo))
+
+    def _mining(self, requests: Sequence[ChatRequest]) -> Iterator[str]:
+        """What is asked at most, and asked again."""
+        recipe = self.build.recipe
         yield from (f"at most: {line}" for line in self.bounds.served(recipe.base, requests))
         again = recipe.mine.confirm_by or (recipe.base if recipe.mine.confirm else None)
         if isinstance(again, Endpoint):
@@ -97,15 +100,10 @@ class _Planner:
             yield from self.bounds.served(again, requests)
         elif recipe.mine.confirm_by is not None:
             yield f"asks {model_name(recipe.mine.confirm_by)} again for each failure that it finds."
-        yield from self.bounds.time(build, "mine", len(todo))
 
     def _asking(self, rows: Sequence[Example]) -> list[ChatRequest]:
         """The name of the image stands for its content: an estimate counts all images alike."""
-        config = self.build.recipe.mine
-        limits = {
-            "vqa": config.vqa.answer_tokens if config.vqa else 1,
-            "caption": config.caption.answer_tokens if config.caption else 1,
-        }
+        limits = longest_answers(self.build.recipe)
         return [
             chat_request(row.question, KIND_OF_TASK[row.task], row.image.encode(), limits[row.task])
             for row in rows
@@ -138,7 +136,7 @@ class _Planner:
             yield from self.bounds.served(config.judge, judged, build)
         if asked := config.candidates * sum(len(seen.get(edit.id, ())) for edit in todo):
             yield f"asks {model_name(base)} up to {asked:,} of them about other images."
-            yield from self.bounds.served(base, _questions(asked, ANSWER_TOKENS))
+            yield from self.bounds.served(base, questions(asked, ANSWER_TOKENS))
         yield from self.bounds.time(build, "rephrase", len(todo))
 
     def _imagine(self) -> Iterator[str]:
@@ -168,7 +166,7 @@ class _Planner:
                 f"asks {model_name(model)} {originals:,} questions about originals and up to "
                 f"{painted * tries:,} about what was painted."
             )
-            yield from self.bounds.served(model, _questions(originals + painted * tries, ANSWER_TOKENS))
+            yield from self.bounds.served(model, questions(originals + painted * tries, ANSWER_TOKENS))
 
     def _quizzed(self, quiz: Quiz, todo: Sequence[EditRow], known: Known, *, own: bool) -> tuple[int, int]:
         """How many questions there are about originals that are not known, and about one painting of each."""
@@ -184,11 +182,16 @@ class _Planner:
         edits, note = self.expected.before("attach")
         if not note:
             edits, _ = cut(edits, sizes_of(recipe), recipe.seed)
-        asked = model_name(recipe.base)
         if not self.expected.pools_readable:
-            yield f"{note}asks {asked} locality questions, and deals them to {len(edits):,} edits."
-            self.bounds.untimed.append("probe")
+            told, requests = unread.attaching(self.expected, len(edits))
+            yield f"{note}{told}"
+            asking = self._known("attach", requests)
+            yield from (f"at most: {line}" for line in self.bounds.served(recipe.base, asking))
+            if config.no_image:
+                yield from self._blind_at_most(len(edits))
+            yield from self._neighbors()
             return
+        asked = model_name(recipe.base)
         pools = pool_items(build)
         first = drawn(pools, first_round(len(edits), pools, config), recipe.seed)
         todo, all_todo = (_todo(build, "probe", rows, LocalityItem) for rows in (first, pools))
@@ -207,10 +210,8 @@ class _Planner:
                 f"{len(blind) - len(unseen):,} are done."
             )
         elif config.no_image:
-            yield f"asks up to {len(edits):,} questions of edits without their images."
-            yield from self.bounds.served(recipe.base, _questions(len(edits), config.answer_tokens))
-        if config.neighbors is not None:
-            yield f"looks for neighbors of the edits with {config.neighbors.model}."
+            yield from self._blind_at_most(len(edits))
+        yield from self._neighbors()
         at_first = [_probing(item, config.answer_tokens) for item in (*todo, *unseen)]
         at_most = [_probing(item, config.answer_tokens) for item in (*all_todo, *unseen)]
         if of_all:
@@ -220,6 +221,23 @@ class _Planner:
             yield from self.bounds.served(recipe.base, at_most)
         yield from self.bounds.time(build, "probe", len(all_todo))
         yield from self.bounds.time(build, "blind", len(unseen))
+
+    def _known(self, stage: str, requests: Sequence[ChatRequest] | None) -> Sequence[ChatRequest]:
+        """Requests about sources that are not there yet; notes what nobody can tell."""
+        self.bounds.untimed.append(stage)
+        if requests is None and isinstance(self.build.recipe.base, Endpoint):
+            self.bounds.unbounded.append(stage)
+        return requests or []
+
+    def _blind_at_most(self, edits: int) -> Iterator[str]:
+        recipe = self.build.recipe
+        yield f"asks up to {edits:,} questions of edits without their images."
+        yield from self.bounds.served(recipe.base, questions(edits, recipe.attach.answer_tokens))
+
+    def _neighbors(self) -> Iterator[str]:
+        config = self.build.recipe.attach.neighbors
+        if config is not None:
+            yield f"looks for neighbors of the edits with {config.model}."
 
     def _extend(self) -> Iterator[str]:
         build, config = self.build, self.build.recipe.extend
@@ -239,9 +257,7 @@ class _Planner:
             checks = CHECKS * len(requests)
             yield f"asks {build.recipe.base.model} up to {checks:,} questions to check them."
             letters = CHARACTERS_PER_TOKEN * config.max_tokens
-            yield from self.bounds.served(
-                build.recipe.base, _questions(checks, config.answer_tokens, letters)
-            )
+            yield from self.bounds.served(build.recipe.base, questions(checks, config.answer_tokens, letters))
         yield from self.bounds.time(build, "extend", len(todo))
 
     def _publish(self) -> Iterator[str]:
@@ -265,11 +281,6 @@ class _Planner:
 def _counted(rows: Sequence[Example]) -> str:
     captions = sum(row.task == "caption" for row in rows)
     return f"{len(rows) - captions:,} questions and {captions:,} captions"
-
-
-def _questions(number: int, max_tokens: int, letters: int = LETTERS) -> list[ChatRequest]:
-    """Requests about images that nobody can know yet."""
-    return [chat_request(str(one).ljust(letters, "?"), "question", b"", max_tokens) for one in range(number)]
 
 
 def _probing(item: LocalityItem, max_tokens: int) -> ChatRequest:

@@ -138,6 +138,19 @@ def look_at(source: HubSet) -> None:
             raise ValueError(f"its splits are {', '.join(sorted(known))}")
 
 
+def declared_rows(source: HubSet) -> int | None:
+    """How many rows a dataset says that its split has, if it does; of a part, those of the whole."""
+    import datasets
+
+    with _told(source):
+        builder = datasets.load_dataset_builder(source.dataset, name=source.config, revision=source.revision)
+    known = {str(name): split.num_examples for name, split in (builder.info.splits or {}).items()}
+    parts = [part.partition("[")[0] for part in source.split.split("+")]
+    numbers = [sum(known.values()) if part == "all" and known else known.get(part) for part in parts]
+    # A card may name a split and leave out its size, which then is 0.
+    return sum(number or 0 for number in numbers) if all(numbers) else None
+
+
 def _open(source: HubSet) -> Any:
     # Imported here, as most builds have all sources as files.
     import datasets

@@ -15,7 +15,7 @@ from mmedit_build.engine.pace import Pace, add_pace
 from mmedit_build.engine.shards import Tally, write_rows
 from mmedit_build.miniature.sources import write_sources
 from mmedit_build.plan import plan
-from mmedit_build.recipe import Endpoint, ExtendStage, Price
+from mmedit_build.recipe import Draw, Endpoint, ExtendStage, HubFacts, Price
 from mmedit_build.recipe.loading import load_recipe
 from mmedit_build.stages.select import with_spare
 from mmedit_build.steps import KNOWN
@@ -147,3 +147,41 @@ def test_what_is_paid_is_bounded_where_failures_are_asked_again(build: Build, tm
     assert most.removeprefix("mine: at most: ") == again.removeprefix("mine: ")
     number = int(again.split()[1])
     assert f"all: at most {2 * number} requests" in lines[-2]
+
+
+def served(build: Build, **changes: object) -> Build:
+    """A build from the start, whose base model is served."""
+    update = {"base": build.recipe.rephrase.model, **changes}
+    work = Work(build.work.folder / "fresh")
+    return replace(build, recipe=build.recipe.model_copy(update=update), work=work)
+
+
+def test_before_anything_is_drawn_mining_and_locality_have_bounds(build: Build) -> None:
+    draw = Draw(train_images=3, val_images=2)
+    fresh = served(build, draw=draw)
+    lines = plan(fresh, ["mine", "attach"])
+    # Ten questions and five captions, each of which is asked again.
+    assert "at most 10 questions and 5 captions, all that they say they have" in lines[0]
+    assert lines[1].startswith("mine: at most: 15 requests of about ")
+    assert lines[3].startswith("mine: 15 requests of about ")
+    (pools,) = [line for line in lines if "locality questions" in line]
+    facts = int(re.search(r"at most (\d+) about facts and 2 about images", pools)[1])  # type: ignore[index]
+    blind = 15
+    assert any(line.startswith(f"attach: at most: {facts + 2} requests of about ") for line in lines)
+    assert any(line.startswith(f"all: at most {2 * 15 + facts + 2 + blind} requests, ") for line in lines)
+    assert not fresh.work.folder.exists()
+    write_sources(fresh.work.sources, **draw.model_dump())
+    assert "at most 10 questions and 5 captions" in plan(fresh, ["mine"])[0]
+
+
+def test_where_sources_do_not_say_how_much_they_have_nobody_is_told_a_bound(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmedit_build.sources.declared.declared_rows", lambda _: None)
+    source = HubFacts(kind="hub", dataset="org/facts")
+    attach = build.recipe.attach.model_copy(update={"text": (source,)})
+    lines = plan(served(build, attach=attach), ["mine", "attach"])
+    (told,) = [line for line in lines if "locality questions" in line]
+    assert "`--limit 20` in the place of --dry-run gets them" in told
+    (total,) = [line for line in lines if line.startswith("all: at most ")]
+    assert total.endswith(", besides what attach will ask.")
