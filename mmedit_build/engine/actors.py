@@ -7,16 +7,21 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mmedit_build.console import log_to
 from mmedit_build.engine.base import Craft
 from mmedit_build.engine.serving import Ended, Raised, tried
 from mmedit_build.errors import UserError
-from mmedit_build.services.served.cache import Cache
-from mmedit_build.services.served.keeping import keep_replies
+from mmedit_build.recipe import Endpoint
+from mmedit_build.services.chat import ChatRequest, NoReply, Reply
+from mmedit_build.services.served.keeping import ask_elsewhere
+
+if TYPE_CHECKING:
+    from mmedit_build.services.served.endpoint import EndpointChat
 
 
 class Worker:
@@ -25,6 +30,7 @@ class Worker:
     def __init__(self) -> None:
         self._craft: Craft
         self._thread = ThreadPoolExecutor(1)
+        self._logs = ExitStack()
 
     def opened(self, craft: Craft, keeper: Any, folder: Path, logs: Sequence[Path]) -> Raised | None:
         """Open a craft in a folder; the error, if that fails."""
@@ -39,9 +45,10 @@ class Worker:
                 f"{folder} is not on every machine of the cluster; run the command in a folder of a "
                 "file system that all of them share."
             ) from error
-        for path in logs:
-            ExitStack().enter_context(log_to(path))
-        keep_replies(lambda path: cast(Cache, Kept(keeper, path.absolute())))
+        # It may have been open before, when no word of it got through.
+        self._logs.close()
+        self._logs = _logging(logs)
+        ask_elsewhere(lambda model, cache: Kept(keeper, model, cache.absolute()))
         self._craft.open()
 
     def do(self, task: Any) -> Iterator[Any]:
@@ -54,36 +61,48 @@ class Worker:
 
 
 class Keeper:
-    """Holds the replies that were paid for, for all workers: their file is for processes of one machine."""
+    """Asks served models for all workers and keeps the replies. What a worker has under way when it dies is
+    brought to its end here, and whoever does its task again finds it: nothing is paid twice."""
 
-    def __init__(self) -> None:
-        self._caches: dict[tuple[Path, str], Cache] = {}
+    def __init__(self, logs: Sequence[Path]) -> None:
+        self._chats: dict[str, EndpointChat] = {}
+        self._logs = _logging(logs)
 
-    def call(self, path: Path, client: str, name: str, given: Sequence[Any]) -> Any:
-        """What a method of the client's cache gives, or raises."""
-        if (path, client) not in self._caches:
-            self._caches[path, client] = Cache(path)
+    def ask(
+        self, asker: str, model: Endpoint, cache: Path, requests: Sequence[ChatRequest]
+    ) -> list[Reply | NoReply] | Raised:
+        """What the model replies to somebody who has one thing asked at a time, or why it cannot be asked."""
+        from mmedit_build.services.served.endpoint import EndpointChat
+
         try:
-            return getattr(self._caches[path, client], name)(*given)
+            if asker not in self._chats:
+                self._chats[asker] = EndpointChat(model, cache)
+            return self._chats[asker].ask(requests)
         except UserError as error:
             return Raised(error)
 
 
 class Kept:
-    """A cache that a keeper holds."""
+    """A served model that a keeper asks."""
 
-    def __init__(self, keeper: Any, path: Path) -> None:
-        self._keeper = keeper
-        self._path = path
-        self._client = uuid.uuid4().hex
+    def __init__(self, keeper: Any, model: Endpoint, cache: Path) -> None:
+        self.name = model.model
+        self._ask = partial(keeper.ask.remote, uuid.uuid4().hex, model, cache)
+        # A key that is missing is told before there is work.
+        self.ask(())
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *given: self._call(name, given)
-
-    def _call(self, name: str, given: Sequence[Any]) -> Any:
+    def ask(self, requests: Sequence[ChatRequest]) -> list[Reply | NoReply]:
         import ray
 
-        found = ray.get(self._keeper.call.remote(self._path, self._client, name, given))
+        found: list[Reply | NoReply] | Raised = ray.get(self._ask(requests))
         if isinstance(found, Raised):
             raise found.error
         return found
+
+
+def _logging(paths: Sequence[Path]) -> ExitStack:
+    """What mmedit logs goes to these files, as long as this is held."""
+    stack = ExitStack()
+    for path in paths:
+        stack.enter_context(log_to(path))
+    return stack

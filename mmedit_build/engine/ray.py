@@ -112,11 +112,18 @@ class Actors:
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
-        # What was paid for is kept where this command runs, whoever asks.
+        # What is paid for is asked and kept where this command runs, whoever wants it. Those whom workers
+        # that died had something asked for are still at it.
         self._keeper: Any = (
             ray.remote(Keeper)
-            .options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
-            .remote()
+            .options(
+                num_cpus=0,
+                max_restarts=-1,
+                max_task_retries=-1,
+                max_concurrency=2 * self.number,
+                scheduling_strategy=here,
+            )
+            .remote(log_files())
         )
         kind = ray.remote(Worker).options(
             num_cpus=1, num_gpus=int(self.gpu), max_restarts=MOST_RESTARTS, scheduling_strategy="SPREAD"

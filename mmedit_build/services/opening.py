@@ -15,9 +15,9 @@ def open_chat(model: Model, cache: Path) -> Chat:
         from mmedit_build.services.local_chat import LocalChat
 
         return LocalChat.load(model)
-    from mmedit_build.services.served.endpoint import EndpointChat
+    from mmedit_build.services.served.keeping import open_served
 
-    return EndpointChat(model, cache)
+    return open_served(model, cache)
 
 
 def load_asker(model: VisionModel, requests: Path) -> Asker:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mmedit_build.console import log_to
 from mmedit_build.engine.base import Failed
 from mmedit_build.engine.local import Local
 from mmedit_build.engine.ray import NAMESPACE, OnRay
@@ -22,7 +23,7 @@ from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint, Price
 from mmedit_build.services.chat import ChatRequest, Message, Reply
-from mmedit_build.services.served.endpoint import EndpointChat
+from mmedit_build.services.opening import open_chat
 from tests.mmedit_build.engine.conftest import Number, numbers
 
 ray = pytest.importorskip("ray")
@@ -56,8 +57,10 @@ def finished(job: Job[Any], engine: Any) -> list[Any]:
 def test_actors_give_the_same_rows_and_engines_can_be_changed(job: Job[Any]) -> None:
     alone = finished(replace(job, folder=job.folder.with_name("alone")), Local())
     half = replace(job, rows=list(job.rows)[:20])
-    finished(half, OnRay(2))
+    with log_to(log := job.folder.with_name("log.txt")):
+        finished(half, OnRay(2))
     assert finished(job, Local()) == alone
+    assert "n/5 failed: five" in log.read_text(), "workers log where the command does"
 
 
 @dataclass
@@ -165,7 +168,8 @@ class Asking:
         return ()
 
     def open(self) -> None:
-        self._chat = EndpointChat(self.model, self.cache)
+        self.cache.with_name(f"pid-{os.getpid()}").touch()
+        self._chat = open_chat(self.model, self.cache)
 
     def __call__(self, rows: Sequence[Number]) -> Iterator[Number | Failed]:
         asked = [ChatRequest((Message("user", f"text {row.value % 6}"),), 1.0, 64) for row in rows]
@@ -187,3 +191,21 @@ def test_no_reply_is_paid_twice_and_the_ceiling_holds_for_all_workers(
     with pytest.raises(UserError, match="`max_cost: 8000` USD for m is reached"):
         finished(replace(asking, folder=tmp_path / "poor", stage=poor), OnRay(1))
     assert (sum(chat_server.billed.values()) - 6) * 600 <= 8_000
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_worker_has_under_way_when_it_dies_is_not_paid_twice(chat_server: Any, tmp_path: Path) -> None:
+    chat_server.delay = 2.0
+    model = Endpoint(model="m", base_url=chat_server.url)
+    stage = Asking(model, tmp_path / "replies")
+    killed: list[int] = []
+
+    def kill_one(_seen: Any) -> None:
+        if not killed:
+            killed.append(int(next(tmp_path.glob("pid-*")).name[4:]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    chat_server.judge = kill_one
+    assert finished(Job(tmp_path / "asking", stage, numbers(12), Number, {}, 3), OnRay(1)) == numbers(12)
+    assert len(list(tmp_path.glob("pid-*"))) == 2
+    assert len(chat_server.seen) == 6

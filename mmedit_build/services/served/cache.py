@@ -199,12 +199,24 @@ class Cache:
                 f"{self.path} was written by another version of mmedit (format {version}, this one reads "
                 f"{VERSION}): use that version, or move the file away and pay for its replies again."
             )
-        self._file.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         # Replies are paid for: they shall survive a power failure too.
         self._file.execute("PRAGMA synchronous = FULL")
         if version == 0:
             self._file.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         self._file.execute(PACES)
+
+    def _write_ahead(self) -> None:
+        """Where others open a new file too, SQLite does not wait for its turn by itself."""
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._file.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            time.sleep(0.01)
 
     def _has(self, key: str) -> bool:
         return self._file.execute("SELECT 1 FROM replies WHERE key = ?", (key,)).fetchone() is not None
@@ -240,8 +252,13 @@ class Cache:
             raise UserError(_sentence(self.path, error)) from error
 
 
+def _code(error: Exception) -> int:
+    """What SQLite calls the trouble, without its details."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _sentence(path: Path, error: Exception) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return (
             f"{path}, which keeps the replies that were paid for, is damaged: bring back a copy of it, or "

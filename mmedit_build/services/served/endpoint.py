@@ -18,7 +18,6 @@ from mmedit_build.services.chat import ChatRequest, NoReply, Reply
 from mmedit_build.services.served.cache import LEASE_SECONDS, Cache, Spent, request_key
 from mmedit_build.services.served.cost import tokens_cost
 from mmedit_build.services.served.health import Health, backoff
-from mmedit_build.services.served.keeping import open_cache
 from mmedit_build.services.served.keys import address, find_key, quiet_wires
 from mmedit_build.services.served.replies import RATE_LIMIT, Trouble, most_bytes
 from mmedit_build.services.served.sending import Sender, worst_tokens
@@ -46,7 +45,7 @@ class EndpointChat:
                 f"The recipe bounds the cost of {model.model} by `max_cost` and states no `price`: state "
                 "what a million tokens of input and of output cost."
             )
-        self._cache = open_cache(cache)
+        self._cache = Cache(cache)
         self._health = Health(model, self._key)
         self._logprobs = True
 

@@ -7,7 +7,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -207,6 +209,16 @@ def test_a_file_of_another_version_is_refused(cache: Cache) -> None:
     file.close()
     with pytest.raises(UserError, match="written by another version of mmedit"):
         Cache(cache.path)
+
+
+def test_who_opens_a_new_file_along_with_others_waits(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        later = threading.Timer(0.2, lambda: other.execute("ROLLBACK"))
+        later.start()
+        Cache(path).close()
+        later.join()
 
 
 def test_a_locked_file_is_told(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
