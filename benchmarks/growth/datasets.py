@@ -9,19 +9,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from benchmarks.growth.memory import peak
-from mmedit_build.anew import Anew
-from mmedit_build.audit.run import run_audit
-from mmedit_build.build import stored_rows
 from mmedit_build.engine.shards import write_rows
-from mmedit_build.publishing import build_dataset
-from mmedit_build.recipe import Recipe
 from mmedit_build.rows import EditRow, Imagined, Locality, LocalityItem, Rephrase, Split
 from mmedit_build.work import ROWS, Work
 
@@ -124,10 +121,32 @@ def _other(place: int) -> LocalityItem:
     )
 
 
-def _recipe() -> Recipe:
+def _doing(kind: str, work: Work, number: int) -> Callable[[], object]:
+    """What one of KINDS is, with all imported that it takes, and nothing else, as peaks hold that too."""
+    if kind == "make":
+        return partial(make, work, number)
+    if kind == "publish":
+        return _publishing(work)
+    from mmedit_build.audit.run import run_audit
+
+    dataset = work.folder if kind == "audit" else work.dataset
+    return partial(run_audit, str(dataset), work.folder / f"{kind}.json", work.folder / f"{kind}.html")
+
+
+def _publishing(work: Work) -> Callable[[], object]:
+    from mmedit_build.anew import Anew
+    from mmedit_build.build import stored_rows
+    from mmedit_build.publishing import build_dataset
+    from mmedit_build.recipe import Recipe
+
+    recipe = Recipe.model_validate(_sections())
+    return partial(build_dataset, Anew(lambda: stored_rows(work, STAGE)), work, recipe, {}, {})
+
+
+def _sections() -> dict[str, Any]:
     source = {"questions": "q.json", "annotations": "a.json", "images": "images"}
     served = {"kind": "endpoint", "model": "chat", "base_url": "http://localhost:1/v1"}
-    sections = {
+    return {
         "name": "growth",
         "about": "Made up.",
         "base": {"model": "none"},
@@ -138,21 +157,13 @@ def _recipe() -> Recipe:
         "attach": {"image": [source]},
         "publish": {"title": "Made up"},
     }
-    return Recipe.model_validate(sections)
 
 
 def main(folder: Path, number: int, kind: str) -> None:
     """Do one of KINDS, and print what that took."""
-    work = Work(folder / "work")
+    do = _doing(kind, Work(folder / "work"), number)
     begun = time.process_time()
-    if kind == "make":
-        make(work, number)
-    elif kind == "audit":
-        run_audit(str(work.folder), folder / "audit.json", folder / "audit.html")
-    elif kind == "publish":
-        build_dataset(Anew(lambda: stored_rows(work, STAGE)), work, _recipe(), {}, {})
-    else:
-        run_audit(str(work.dataset), folder / "published.json", folder / "published.html")
+    do()
     spent = time.process_time() - begun
     sys.stdout.write(json.dumps([round(spent / number * 1e6, 2), round(peak(), 1)]))
 
