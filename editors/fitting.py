@@ -14,7 +14,9 @@ from pathlib import Path
 from editors.base import Editor, Learner, TrainEdit
 from editors.keys import code_key, data_key, model_key
 from editors.saving import read_state, write_state
+from mmedit_build.files import is_file
 from mmedit_build.mllm import MLLM
+from mmedit_build.storage.copies import removed
 from mmedit_build.store import locked
 
 VERSION = 1
@@ -46,13 +48,13 @@ def ensure_fitted(
     if not isinstance(editor, Learner):
         return None
     path = cache / f"{name}-{fit_key(name, editor, mllm, data)[:24]}.safetensors"
-    if not path.exists():
+    if not is_file(path):
         with _alone(path.with_suffix(".work"), name) as work:
             # Another command may have been faster.
-            if not path.exists():
+            if not is_file(path):
                 return _fit(name, editor, path, lambda: editor.fit(mllm, *data, work=work, advance=advance))
     # A command that was killed after its last step leaves what it learned from.
-    shutil.rmtree(path.with_suffix(".work"), ignore_errors=True)
+    _forget(path.with_suffix(".work"))
     state, _ = read_state(path)
     editor.restore(mllm, state)
     return Fit(path, float(str(state.fields["seconds"])), cached=True)
@@ -64,8 +66,13 @@ def _fit(name: str, editor: Learner, path: Path, learn: Callable[[], None]) -> F
     seconds = time.perf_counter() - start
     state = editor.fitted()
     write_state(path, replace(state, fields={**state.fields, "seconds": seconds}), f"fitted {name}")
-    shutil.rmtree(path.with_suffix(".work"), ignore_errors=True)
+    _forget(path.with_suffix(".work"))
     return Fit(path, seconds, cached=False)
+
+
+def _forget(work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    removed(work)
 
 
 @contextmanager

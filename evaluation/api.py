@@ -21,7 +21,9 @@ from evaluation.report.seeds import csv_rows
 from evaluation.run.evaluate import evaluate as run_experiment
 from mmedit_build.console import progress
 from mmedit_build.mllm import MLLM
+from mmedit_build.places import place
 from mmedit_build.rows import Task
+from mmedit_build.storage.session import session
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +38,8 @@ class Results:
     @classmethod
     def read(cls, *folders: str | Path) -> Results:
         """What `mmedit-eval` wrote."""
-        return cls(find_runs([Path(folder) for folder in folders]))
+        with session():
+            return cls(find_runs([place(folder) for folder in folders]))
 
     def scores(self) -> pd.DataFrame:
         """Means with their intervals: a row for each task, method and measure."""
@@ -66,11 +69,12 @@ def evaluate(methods: str, **fields: Any) -> Results:
     on where one stopped. A UserError is raised at the end if a method could not run; what the others came to
     is there.
     """
-    experiment = experiment_of(methods, None, fields)
-    settled = run_experiment(experiment, progress)
-    if settled.failed is not None:
-        raise settled.failed
-    return Results.read(experiment.out)
+    with session():
+        experiment = experiment_of(methods, None, fields)
+        settled = run_experiment(experiment, progress)
+        if settled.failed is not None:
+            raise settled.failed
+        return Results.read(experiment.out)
 
 
 def train_edits(model: MLLM, dataset: str, task: Task = "vqa") -> list[TrainEdit]:

@@ -35,6 +35,7 @@ from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.loudness import App
 from mmedit_build.pages.options import USUAL_CACHE, USUAL_PORT, IndexCache, Port
 from mmedit_build.places import named, place
+from mmedit_build.storage.session import within_session
 from mmedit_build.version import Version
 
 # The heavy libraries are imported inside the commands, so that --help answers at once.
@@ -42,7 +43,7 @@ app = App(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
 def main() -> None:
-    run_app(app)
+    run_app(within_session(app))
 
 
 @app.callback(invoke_without_command=True)

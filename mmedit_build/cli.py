@@ -13,8 +13,10 @@ from mmedit_build.engine.local import HERE
 from mmedit_build.engine.options import Address, Devices, EngineName, Workers, open_engine
 from mmedit_build.errors import UserError, resumable, run_app
 from mmedit_build.loudness import App
+from mmedit_build.places import place
 from mmedit_build.recipe_commands import app as recipes
 from mmedit_build.review.cli import review
+from mmedit_build.storage.session import within_session
 from mmedit_build.version import Version
 from mmedit_build.viewing.cli import view
 
@@ -38,7 +40,15 @@ RecipeName = Annotated[
         help="A bundled recipe, or a YAML file.", metavar="RECIPE", autocompletion=_complete_recipes
     ),
 ]
-WorkFolder = Annotated[Path | None, typer.Option("--work", help="Work folder; by default runs/RECIPE.")]
+WorkFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--work",
+        help="Work folder, here or in storage (s3://...); by default runs/RECIPE.",
+        parser=place,
+        metavar="PATH",
+    ),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try again the rows that failed.")]
@@ -47,7 +57,7 @@ app = App(no_args_is_help=True, pretty_exceptions_show_locals=False)
 
 
 def main() -> None:
-    run_app(app)
+    run_app(within_session(app))
 
 
 @app.callback()
@@ -151,8 +161,13 @@ def audit(
     target: Annotated[
         str, typer.Argument(help="A work folder, a published dataset, an id on the Hub, or released JSON.")
     ],
-    json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write a page with numbers and examples here.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the numbers to this file.", parser=place, metavar="PATH")
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write a page with numbers and examples here.", parser=place, metavar="PATH"),
+    ] = None,
 ) -> None:
     """Count the faults of a benchmark: broken rephrases, false failures, leaks, and more."""
     from rich.console import Console
@@ -173,7 +188,7 @@ def audit(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.", parser=place, metavar="PATH")],
     recipe: RecipeName = "miniature",
     work: WorkFolder = None,
     layout: Annotated[
@@ -203,11 +218,17 @@ def export(
 @app.command("import")
 def import_(
     folder: Annotated[
-        Path, typer.Argument(help="Folder with MMEdit's vqa_train.json and the like, or VLKEB's.")
+        Path,
+        typer.Argument(
+            help="Folder with MMEdit's vqa_train.json and the like, or VLKEB's.",
+            parser=place,
+            metavar="FOLDER",
+        ),
     ],
-    work: Annotated[Path, typer.Option("--work", help="Work folder to make.")],
+    work: Annotated[Path, typer.Option("--work", help="Work folder to make.", parser=place, metavar="PATH")],
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the images, if not beside the files.")
+        Path | None,
+        typer.Option(help="Folder of the images, if not beside the files.", parser=place, metavar="PATH"),
     ] = None,
 ) -> None:
     """Make a work folder from files in the JSON layout of MMEdit and EasyEdit, or of VLKEB."""
@@ -217,18 +238,18 @@ def import_(
     from mmedit_build.formats.exchange import import_rows
     from mmedit_build.work import Work
 
-    place = Work(work)
-    with place.locked():
-        if place.stage("mine").exists() or place.stage("attach").exists():
+    made = Work(work)
+    with made.locked():
+        if made.stage("mine").exists() or made.stage("attach").exists():
             raise UserError(f"{work} holds a build already; choose another folder with --work.")
-        edits = import_rows(folder, place, images)
-        typer.echo(finish(place, "attach", Tally().add(edits), edits).sentence())
+        edits = import_rows(folder, made, images)
+        typer.echo(finish(made, "attach", Tally().add(edits), edits).sentence())
     show_path("Work folder", work)
 
 
 @app.command()
 def miniature(
-    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.", parser=place, metavar="PATH")],
     seed: Annotated[str, typer.Option(help="The same seed gives the same files.")] = "miniature",
     train_images: Annotated[int, typer.Option(min=1, help="Drawings of the train split.")] = 1000,
     val_images: Annotated[int, typer.Option(min=1, help="Drawings of the validation split.")] = 600,
@@ -252,7 +273,6 @@ app.add_typer(recipes, name="recipe")
 
 
 def _folder(name: str, work: Path | None) -> Work:
-    from mmedit_build.places import place
     from mmedit_build.work import Work
 
     return Work(place(work or Path("runs") / name))

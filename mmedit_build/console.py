@@ -26,6 +26,7 @@ from rich.text import Text
 from mmedit_build.errors import UserError
 from mmedit_build.loudness import LOGGERS, is_quiet, is_verbose
 from mmedit_build.meter import Meter
+from mmedit_build.storage.addresses import shown
 from mmedit_build.store import REMEDY
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ def log_to(path: Path) -> Iterator[None]:
 
 def show_path(label: str, path: Path) -> None:
     """Name a result on a line of its own, neither styled nor wrapped, so that the path can be copied."""
-    Console().print(f"{label}: {path}", soft_wrap=True, highlight=False, markup=False)
+    Console().print(f"{label}: {shown(path)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def quiet_loading() -> None:

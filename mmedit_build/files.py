@@ -11,10 +11,13 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from mmedit_build.storage.copies import find
+
 
 def open_file(path: Path) -> BinaryIO:
     """A regular file, opened for reading: a pipe would wait for ever, and a device may do anything."""
     try:
+        find(path)
         _check_regular(path.stat(), path)
         # What stands there may have become a pipe since: it is opened without waiting, and looked at again.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -42,16 +45,19 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 def is_file(path: Path) -> bool:
     """Whether a file is there; not so under a name that is too long, where `Path.is_file` raises."""
+    find(path)
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: Path) -> bool:
     """The same of a folder."""
+    find(path)
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def exists(path: Path) -> bool:
     """Whether anything is there."""
+    find(path)
     return os.path.exists(path)  # noqa: PTH110
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmedit_build.errors import UserError, shortened
+from mmedit_build.storage.copies import at_home
 
 LONGEST_NAME = 255
 """Bytes of one name on all usual file systems."""
@@ -12,8 +13,8 @@ LONGEST_PATH = 4095
 
 
 def place(given: str | Path) -> Path:
-    """A path; refused if nothing can be called so."""
-    return Path(named(str(given)))
+    """A path, or that of the copy of what lies at an address; refused if nothing can be called so."""
+    return Path(at_home(named(str(given))))
 
 
 def named(given: str) -> str:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from mmedit_build.build import unfinished
 from mmedit_build.rows import EditRow, LocalityItem
+from mmedit_build.storage.addresses import shown
 from mmedit_build.summary import Summary
 from mmedit_build.work import Work
 
@@ -30,16 +31,16 @@ def summaries(work: Work) -> list[Summary]:
 
 def table(work: Work) -> Table:
     """One line for each stage and each of its commonest reasons."""
-    shown = Table("stage", title=Text(f"{work.folder}"))
+    made = Table("stage", title=Text(shown(work.folder)))
     for column in ("rows in", "out", "rejected", "failed"):
-        shown.add_column(column, justify="right")
-    shown.add_column("why")
+        made.add_column(column, justify="right")
+    made.add_column("why")
     for one in summaries(work):
         rejected, failed = sum(one.rejected.values()), sum(one.failed.values())
         name = one.stage if one.finished else f"{one.stage} (under way)"
         counts = [f"{number:,}" for number in (one.entered, one.kept, rejected, failed)]
-        shown.add_row(Text(name), *counts, Text(_reasons(one)), end_section=True)
-    return shown
+        made.add_row(Text(name), *counts, Text(_reasons(one)), end_section=True)
+    return made
 
 
 def _reasons(summary: Summary) -> str:

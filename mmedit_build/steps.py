@@ -41,6 +41,7 @@ from mmedit_build.stages.rephrase import Rephrasing
 from mmedit_build.stages.select import cut
 from mmedit_build.stages.verdicts import sights
 from mmedit_build.status import summaries
+from mmedit_build.storage.addresses import shown
 from mmedit_build.summary import Summary, summarize
 from mmedit_build.work import Work
 
@@ -178,7 +179,8 @@ class Release:
     def sentence(self) -> str:
         """What was done, for people."""
         refused = f" ({self.refused} that people refused are left out)" if self.refused else ""
-        text = f"publish: {self.edits} edits{refused} in {self.folder}, some of them drawn in {self.picture}"
+        folder, picture = shown(self.folder), shown(self.picture)
+        text = f"publish: {self.edits} edits{refused} in {folder}, some of them drawn in {picture}"
         if self.sent is None:
             return f"{text}; the recipe names no repository to send them to."
         if not self.sent.changed:

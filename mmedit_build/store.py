@@ -15,6 +15,7 @@ from typing import BinaryIO
 from mmedit_build.errors import UserError
 from mmedit_build.files import exists
 from mmedit_build.places import place
+from mmedit_build.storage.copies import held, wrote
 
 REMEDY = "choose a folder that you may write to and that has room"
 
@@ -80,7 +81,8 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         os.close(lock)
         raise UserError(busy) from error
     try:
-        yield
+        with held(folder, busy):
+            yield
     finally:
         os.close(lock)
 
@@ -102,6 +104,7 @@ def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             # A move may reach the disk before the data does, and a power cut leave an empty file.
             os.fsync(file.fileno())
         temporary.replace(path)
+        wrote(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

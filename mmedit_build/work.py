@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from mmedit_build.files import is_file
 from mmedit_build.image_files import image_path
+from mmedit_build.storage.addresses import is_address, local_path, shown
 from mmedit_build.store import locked, sweep, write_atomic
 
 STAGES = ("mine", "rephrase", "imagine", "attach", "extend")
@@ -59,6 +60,8 @@ class Work:
 
         Its own folders, such as `sources`, may be links to another disk.
         """
+        if is_address(image):
+            return local_path(image)
         name = PurePosixPath(image)
         if name.is_absolute():
             return Path(image)
@@ -66,12 +69,13 @@ class Work:
         return image_path(self.folder / top, str(name.relative_to(top)), f"A row in {self.folder}")
 
     def name(self, image: Path) -> str:
-        """How rows name an image: relative to the work folder if it lies in it, absolute if not."""
+        """How rows name an image: relative to the work folder if it lies in it, absolute if not; one of a
+        source in storage by its address, which all machines understand."""
         absolute = image.absolute()
         folder = self.folder.absolute()
         # What is given as W/sources/../photos begins like the work folder, but need not lie in it.
         within = absolute.is_relative_to(folder) and ".." not in absolute.relative_to(folder).parts
-        return str(absolute.relative_to(folder) if within else absolute)
+        return str(absolute.relative_to(folder)) if within else shown(absolute)
 
     @property
     def finished(self) -> str | None:
@@ -81,7 +85,7 @@ class Work:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others out of the folder meanwhile, and clear away what a killed one left half written."""
-        busy = f"Another command is at work in {self.folder}; wait for it, or choose another --work."
+        busy = f"Another command is at work in {shown(self.folder)}; wait for it, or choose another --work."
         with locked(self.folder, busy):
             sweep(self.folder)
             yield

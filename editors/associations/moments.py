@@ -24,6 +24,7 @@ from editors.keys import model_key, query_fields
 from editors.patches.hooks import Hook, hooked
 from editors.saving import read_state, write_state
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
 from mmedit_build.mllm import MLLM, Batch, Query
 
 VERSION = 2
@@ -68,7 +69,7 @@ def second_moments(
 ) -> dict[int, Moment]:
     """C of each layer over the contexts (at least one); read from the folder if it is known."""
     paths = {layer: cache / f"{_key(mllm, layer, contexts)[:24]}.safetensors" for layer in layers}
-    missing = [layer for layer, path in paths.items() if not path.exists()]
+    missing = [layer for layer, path in paths.items() if not is_file(path)]
     if missing:
         for layer, moment in _computed(mllm, missing, contexts, advance).items():
             fields = {"layer": layer, "contexts": len(contexts), "positions": moment.positions}

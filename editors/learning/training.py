@@ -16,6 +16,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from mmedit_build.errors import UserError
+from mmedit_build.files import is_file
 from mmedit_build.recipe.fields import Count, Strict, Whole
 from mmedit_build.store import write_through
 
@@ -142,7 +143,7 @@ class _Run:
         self._config = config
         self._path = path
         self._order: tuple[int, list[int]] = (-1, [])
-        if path.exists():
+        if is_file(path):
             self._take_up()
 
     @property

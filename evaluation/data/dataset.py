@@ -21,6 +21,7 @@ from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.formats.edits import hops_of
 from mmedit_build.formats.files import content_of, files_in
 from mmedit_build.rows import SPLITS, TASKS, EditRow, Locality, LocalityItem, Nearness, Split, Task
+from mmedit_build.storage.copies import at_home
 from mmedit_build.work import Work
 
 
@@ -65,7 +66,7 @@ def contents(case: Case) -> bytes:
 
 
 def _read(dataset: str, task: Task, split: Split, images: Path | None) -> list[Case]:
-    path = Path(dataset)
+    path = Path(at_home(dataset))
     if is_file(path):
         return read_released(_files(path, task, split), images)
     if Work(path).finished:

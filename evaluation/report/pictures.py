@@ -9,6 +9,7 @@ from evaluation.data.cases import Case
 from evaluation.data.dataset import digest, load_cases
 from evaluation.results.records import Settings
 from mmedit_build.errors import UserError
+from mmedit_build.storage.copies import at_home
 
 
 def find_cases(settings: Settings, images: Path | None = None) -> Mapping[str, Case]:
@@ -27,7 +28,7 @@ def find_cases(settings: Settings, images: Path | None = None) -> Mapping[str, C
 
 def _local(dataset: str) -> Path | None:
     """Where the dataset lies, without asking any network."""
-    path = Path(dataset)
+    path = Path(at_home(dataset))
     if path.exists():
         return path
     if dataset.count("/") != 1 or dataset.startswith((".", "/")):

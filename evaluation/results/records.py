@@ -25,6 +25,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.files import read_bytes
 from mmedit_build.json_files import MOST_BYTES
 from mmedit_build.rows import Split, Task
+from mmedit_build.storage.addresses import shown
 from mmedit_build.store import locked, write_atomic
 
 HEADER = "run.json"
@@ -201,7 +202,8 @@ class ResultFolder:
     def locked(self) -> AbstractContextManager[None]:
         """Keep others out meanwhile; the lock goes with the process, however that ends."""
         return locked(
-            self.folder, f"Another command is writing to {self.folder}; wait for it, or choose another --out."
+            self.folder,
+            f"Another command is writing to {shown(self.folder)}; wait for it, or choose another --out.",
         )
 
     def begin(self, header: RunResult) -> tuple[RunResult, list[CaseResult]]:

@@ -28,6 +28,7 @@ from evaluation.run.outputs import Measure
 from evaluation.run.packed_outputs import VERSION, read, save
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
+from mmedit_build.storage.copies import refresh
 
 CHUNK = 128
 """Probes that are asked and saved together."""
@@ -54,6 +55,7 @@ class BaseOutputs:
 
     def reread(self) -> None:
         """Read what other workers have added since."""
+        refresh(self.folder)
         for path in sorted(self.folder.glob("*.npz")):
             if path not in self._read:
                 self._read.add(path)

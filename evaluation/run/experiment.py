@@ -24,7 +24,7 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.presets import PRESETS, PresetName
 from mmedit_build.errors import UserError, check_name, shortened
-from mmedit_build.places import named
+from mmedit_build.places import named, place
 from mmedit_build.recipe import Endpoint, Model
 from mmedit_build.recipe.fields import CHECKPOINT, RAW, Count, Dtype, Name, Strict
 from mmedit_build.rows import Split, Task
@@ -49,6 +49,10 @@ def _named(given: object) -> object:
     return named(given) if isinstance(given, str) else given
 
 
+def _placed(given: object) -> object:
+    return place(given) if isinstance(given, str) else given
+
+
 def _served(given: object) -> object:
     """The section of a served model that is written as MODEL@ADDRESS, or MODEL alone for OpenAI's."""
     if not isinstance(given, str):
@@ -63,7 +67,7 @@ def _named_or_served(given: object) -> object:
     return _served(given) if isinstance(given, str) and "@http" in given else _named(given)
 
 
-Place = Annotated[Path, BeforeValidator(_named)]
+Place = Annotated[Path, BeforeValidator(_placed)]
 Named = Annotated[str, BeforeValidator(_named)]
 Judged = Annotated[
     Annotated[str, Tag("name")] | Annotated[Endpoint, Tag("endpoint")],

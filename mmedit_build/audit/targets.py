@@ -17,6 +17,7 @@ from mmedit_build.formats.edits import edit_of, portability_of
 from mmedit_build.formats.files import Placed, files_in, place, read_all
 from mmedit_build.image_files import image_path
 from mmedit_build.rows import TASKS, EditRow
+from mmedit_build.storage.copies import at_home
 from mmedit_build.work import ROWS, STAGES, Work
 
 _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
@@ -24,7 +25,7 @@ _HUB_ID = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>\S+))?")
 
 def open_target(target: str) -> Target:
     """The file or folder of that name if there is one, else the dataset on the Hub (id or id@revision)."""
-    path = Path(target)
+    path = Path(at_home(target))
     if is_file(path):
         return _released(target, [path], path.parent)
     if is_folder(path):

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mmedit_build.errors import UserError
+from mmedit_build.storage.copies import at_home
 
 WEIGHTS = Path(__file__).parents[1] / "miniature" / "weights"
 BUNDLED = {
@@ -29,7 +30,7 @@ def locate(name: str) -> str:
             f"There is no bundled checkpoint {name!r}; did you mean {nearest!r}? "
             f"Bundled: {', '.join(BUNDLED)}."
         )
-    return name
+    return at_home(name)
 
 
 def _bundled_folder(name: str) -> str:

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 from mmedit_build.console import log_to
 from mmedit_build.engine.base import Craft
 from mmedit_build.engine.serving import Ended, Raised, tried
+from mmedit_build.engine.travelling import let_paths_travel
 from mmedit_build.errors import UserError
 from mmedit_build.recipe import Endpoint
 from mmedit_build.services.chat import ChatRequest, NoReply, Reply
 from mmedit_build.services.served.keeping import ask_elsewhere
+from mmedit_build.storage.copies import keep_by
+from mmedit_build.storage.workers import Apart
 
 if TYPE_CHECKING:
     from mmedit_build.services.served.endpoint import EndpointChat
@@ -31,6 +34,8 @@ class Worker:
         self._craft: Craft
         self._thread = ThreadPoolExecutor(1)
         self._logs = ExitStack()
+        let_paths_travel()
+        keep_by(Apart())
 
     def opened(self, craft: Craft, keeper: Any, folder: Path, logs: Sequence[Path]) -> Raised | None:
         """Open a craft in a folder; the error, if that fails."""
@@ -43,7 +48,7 @@ class Worker:
         except OSError as error:
             raise UserError(
                 f"{folder} is not on every machine of the cluster; run the command in a folder of a "
-                "file system that all of them share."
+                "file system that all of them share, or in / with whole paths and addresses in storage alone."
             ) from error
         # It may have been open before, when no word of it got through.
         self._logs.close()

@@ -20,7 +20,9 @@ from mmedit_build.engine.base import Craft, Crew, Take
 from mmedit_build.engine.devices import check_unnamed
 from mmedit_build.engine.local import SHARED
 from mmedit_build.engine.serving import Ended, Raised
+from mmedit_build.engine.travelling import let_paths_travel
 from mmedit_build.errors import UserError
+from mmedit_build.storage.session import shared
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ def connect(address: str | None, workers: int | None) -> OnRay:
                 f"There is no Ray cluster at '{address or 'local'}': start one with `ray start --head`, or "
                 "leave out --address."
             ) from error
+    let_paths_travel()
     return OnRay(workers)
 
 
@@ -71,6 +74,11 @@ class OnRay:
 
     @contextmanager
     def crew(self, craft: Craft, most: int) -> Iterator[Crew]:
+        with shared(), self._actors(craft, most) as actors:
+            yield actors
+
+    @contextmanager
+    def _actors(self, craft: Craft, most: int) -> Iterator[Actors]:
         import ray
 
         check_unnamed(craft.devices())

@@ -17,6 +17,8 @@ from typing import Any
 from mmedit_build.console import log_to
 from mmedit_build.engine.base import Craft
 from mmedit_build.errors import UserError
+from mmedit_build.storage.copies import keep_by
+from mmedit_build.storage.workers import Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Raised:
 def serve(pipe: Connection, craft: Craft, logs: Sequence[Path]) -> None:
     """Open a craft, then do what is asked for through the pipe."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_by(Beside())
     with ExitStack() as stack:
         for path in logs:
             stack.enter_context(log_to(path))

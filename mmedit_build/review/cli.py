@@ -11,6 +11,7 @@ import typer
 from mmedit_build.errors import UserError, check_name
 from mmedit_build.pages.options import USUAL_PORT, Port
 from mmedit_build.pages.serving import serve
+from mmedit_build.places import place
 
 # The libraries that serve and count are imported inside, so that --help answers at once.
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def review(
-    work: Annotated[Path, typer.Argument(help="The work folder of a finished build.")],
+    work: Annotated[
+        Path, typer.Argument(help="The work folder of a finished build.", parser=place, metavar="WORK")
+    ],
     who: Annotated[str | None, typer.Option(help="Your name; answers are kept under it.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows to go through.")] = 100,
     doubtful: Annotated[
@@ -35,7 +38,6 @@ def review(
     ] = False,
 ) -> None:
     """Judge rows one by one in a browser, with the keyboard: what `publish` shall leave out."""
-    from mmedit_build.places import place
     from mmedit_build.review.answers import open_answers
     from mmedit_build.review.asked import asked_of
     from mmedit_build.review.order import bars_of, doubtful_first, drawn
@@ -44,7 +46,7 @@ def review(
     from mmedit_build.rows import SPLITS
     from mmedit_build.work import Work
 
-    folder = Work(place(work))
+    folder = Work(work)
     edits = _finished(folder)
     if show:
         _show(folder, edits)

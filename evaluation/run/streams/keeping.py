@@ -10,6 +10,7 @@ import torch
 
 from editors.base import Editor, Patch
 from editors.saving import load_patch, save_patch
+from mmedit_build.storage.copies import refresh, removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,13 @@ class Keeping:
         self._remove(self._files())
 
     def _files(self) -> list[Path]:
+        refresh(self.folder)
         return list(self.folder.glob(f"order-{self.order}-*.safetensors"))
 
     def _remove(self, files: Collection[Path]) -> None:
         for path in files:
             path.unlink(missing_ok=True)
+            removed(path)
 
 
 def _number(path: Path) -> int:

@@ -1,0 +1,231 @@
+"""Makes a copy and what it is of alike again, whichever side has changed.
+
+What is sent goes in the order in which it was written, and each file whole: so storage always holds what a
+crash at some moment would have left on this machine, from which every command goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+from mmedit_build.errors import UserError
+from mmedit_build.storage.addresses import ROOT_VARIABLE, address_of, root
+from mmedit_build.storage.databases import merged, snapshot
+from mmedit_build.storage.ledger import NAME, Ledger, Look, Noted, is_database, look_at
+from mmedit_build.storage.remote import Remote
+
+THREADS = 16
+"""Files that travel at a time."""
+LOCK = ".mmedit-lock"
+"""Who is at work in a folder."""
+PARTIAL = ".partial"
+"""How names of files end that are not whole yet, here and elsewhere in the project."""
+ASIDE = ".set-aside"
+"""A folder of copies that storage has in other versions, which were never sent."""
+OWN = ("-wal", "-shm", "-journal", PARTIAL)
+"""Endings of files that are for processes of this machine."""
+FEATURES = "features"
+"""What models see of images is large and quickly made again."""
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+"""Such files say nothing of each other, so they may be sent in any order."""
+UNSENT = Look(-1, -1)
+"""How no file looks: what is noted with it is sent."""
+Advance = Callable[[int], None]
+
+
+def _nobody(number: int) -> None:
+    """Nobody waits."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A folder of copies, or one file, and the same in storage."""
+
+    path: Path
+
+    @cached_property
+    def remote(self) -> Remote:
+        return Remote(self.path.relative_to(root()).parts[0])
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger()
+
+    def key(self, path: Path) -> str:
+        """How storage calls what is copied to a path."""
+        return "/".join(path.relative_to(root()).parts[1:])
+
+    def travels(self, path: Path) -> bool:
+        """Whether a file is for other machines, too."""
+        names = path.relative_to(self.path).parts
+        return (
+            path.name not in (LOCK, NAME)
+            and not path.name.endswith(OWN)
+            and FEATURES not in names[:1]
+            and ASIDE not in names
+        )
+
+    def bring(self, begin: Callable[[int], Advance] = lambda _: _nobody) -> None:
+        """Have in the copy whatever is new in storage; `begin` hears how many files that are."""
+        with self.ledger.kept(alone=True):
+            self._bring(begin)
+
+    def _bring(self, begin: Callable[[int], Advance]) -> None:
+        there, noted = self._there(), self.ledger.below(self.path)
+        wanted = [path for path, version in there.items() if self._is_new(path, version, noted.get(path))]
+        if wanted:
+            advance = begin(len(wanted))
+            with ThreadPoolExecutor(THREADS) as threads:
+                for _ in threads.map(lambda path: self._take(path, there[path], noted.get(path)), wanted):
+                    advance(1)
+        gone = [path for path in noted if path not in there]
+        for path in gone:
+            if look_at(path) == noted[path].look:
+                path.unlink()
+        self.ledger.forget(gone)
+
+    def send(self) -> None:
+        """Have in storage whatever is new in the copy, but for what is written while it is looked through: of
+        that, something might be seen without what it tells of."""
+        with self.ledger.kept(alone=False):
+            self._send_all()
+
+    def _send_all(self) -> None:
+        latest = time.time_ns()
+        looks, noted = dict(self._looks()), self.ledger.below(self.path)
+        fresh = [
+            path
+            for path, look in looks.items()
+            if look.changed <= latest and (path not in noted or noted[path].look != look)
+        ]
+        fresh.sort(key=lambda path: looks[path].changed)
+        for _, wave in groupby(enumerate(fresh), key=_wave):
+            self._send([path for _, path in wave], looks)
+        self.remove()
+
+    def send_file(self, path: Path) -> None:
+        """Have one file in storage."""
+        look = look_at(path)
+        if look is not None and self.travels(path):
+            with self.ledger.kept(alone=False):
+                self._send([path], {path: look})
+
+    def remove(self) -> None:
+        """Have nothing in storage of what was removed here."""
+        gone = [path for path in self.ledger.below(self.path) if not path.exists()]
+        if gone:
+            self.remote.remove([self.key(path) for path in gone])
+            self.ledger.forget(gone)
+
+    def find(self, path: Path) -> bool:
+        """Have one file in the copy, or an empty folder for one; whether storage has it."""
+        version = self.remote.version(self.key(path))
+        if version is not None:
+            self._take(path, version, None)
+        elif self.remote.is_folder(self.key(path)):
+            path.mkdir(parents=True, exist_ok=True)
+        return path.exists()
+
+    def _there(self) -> dict[Path, str]:
+        home = root() / self.remote.scheme
+        listed = self.remote.listing(self.key(self.path))
+        paths = {home / key: version for key, version in listed.items() if _is_name(key)}
+        return {path: version for path, version in paths.items() if self.travels(path)}
+
+    def _looks(self) -> Iterator[tuple[Path, Look]]:
+        paths = [self.path] if self.path.is_file() else _files(self.path)
+        for path in paths:
+            if self.travels(path) and (look := look_at(path)) is not None:
+                yield path, look
+
+    def _is_new(self, path: Path, version: str, noted: Noted | None) -> bool:
+        return noted is None or noted.version != version or not path.is_file()
+
+    def _take(self, path: Path, version: str, noted: Noted | None) -> None:
+        """Fetch a file; what was changed here meanwhile and never sent is not lost."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _fetching(path) as fetched:
+                self.remote.fetch(self.key(path), fetched)
+                here = look_at(path)
+                changed = here is not None and (noted is None or noted.look != here)
+                joined = changed and self._reconcile(path, fetched)
+                _put(fetched, path)
+        except OSError as error:
+            raise UserError(
+                f"Cannot keep a copy of {address_of(path)} in {root()} ({error.strerror}): make room there, "
+                f"or name another folder in {ROOT_VARIABLE}."
+            ) from error
+        self.ledger.note([(path, version, UNSENT if joined else look_at(path) or UNSENT)])
+
+    def _reconcile(self, path: Path, fetched: Path) -> bool:
+        """Both sides have changed since they were alike; whether what was fetched has more now."""
+        if is_database(path):
+            merged(fetched, path)
+            return True
+        if path.read_bytes() != fetched.read_bytes():
+            aside = self.path / ASIDE / path.relative_to(self.path)
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside.with_name(f"{aside.name}.{uuid.uuid4().hex[:8]}"))
+        return False
+
+    def _send(self, paths: Sequence[Path], looks: Mapping[Path, Look]) -> None:
+        with ThreadPoolExecutor(THREADS) as threads:
+            versions = list(threads.map(self._sent, paths))
+        sent = zip(paths, versions, strict=True)
+        self.ledger.note((path, version, looks[path]) for path, version in sent if version is not None)
+
+    def _sent(self, path: Path) -> str | None:
+        """What tells the version that was sent; None if the file has just been removed."""
+        try:
+            if not is_database(path):
+                return self.remote.send(path, self.key(path))
+            with snapshot(path) as whole:
+                return self.remote.send(whole, self.key(path))
+        except (UserError, OSError, sqlite3.Error):
+            if path.exists():
+                raise
+            return None
+
+
+def _is_name(key: str) -> bool:
+    """Whether a key is the name of a file here, too: it may be anything, and lead out of a folder."""
+    return "\0" not in key and {"", ".", ".."}.isdisjoint(key.split("/"))
+
+
+def _wave(numbered: tuple[int, Path]) -> object:
+    """What travels together: pictures that were written one after the other, all else alone."""
+    number, path = numbered
+    return "pictures" if path.suffix in PICTURES else number
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for base, _, names in os.walk(folder):
+        yield from (Path(base, name) for name in names)
+
+
+@contextmanager
+def _fetching(path: Path) -> Iterator[Path]:
+    """Where a file is put until it is whole."""
+    fetched = path.with_name(f".{uuid.uuid4().hex}{PARTIAL}")
+    try:
+        yield fetched
+    finally:
+        fetched.unlink(missing_ok=True)
+
+
+def _put(fetched: Path, path: Path) -> None:
+    if is_database(path):
+        for ending in OWN:
+            path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
+    fetched.replace(path)
