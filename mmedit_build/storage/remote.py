@@ -18,8 +18,8 @@ TOKENS = ("ETag", "etag", "generation", "md5Hash", "xet_hash", "blob_id", "oid",
 """What tells versions of a file apart, as different stores call it."""
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HF_TOKEN")
 """Variables whose values no message shows."""
-PACKAGES = {"s3": "s3", "gs": "gs"}
-"""The extras that bring what fsspec needs."""
+PACKAGES = {"s3": "mmedit[s3]", "gs": "gcsfs"}
+"""What brings what fsspec needs."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Remote:
         try:
             return fsspec.filesystem(self.scheme, use_listings_cache=False)
         except ImportError as error:
-            extra = PACKAGES.get(self.scheme)
-            remedy = f'`pip install "mmedit[{extra}]"`' if extra else str(error)
-            raise UserError(f"What reads {self.scheme}:// is not installed: {remedy} does that.") from error
+            raise UserError(
+                f"What reads {self.scheme}:// is not installed: "
+                f'`pip install "{PACKAGES.get(self.scheme, self.scheme)}"` does that.'
+            ) from error
 
     def listing(self, key: str) -> dict[str, str]:
         """All files at a key and below it, each with what tells its version."""

@@ -1,4 +1,4 @@
-"""Machines of a cluster that share no folder: what they work on lies in storage, and comes when it is read."""
+"""Machines of a cluster that share no folder: what they work on lies in storage, and comes when read."""
 
 from __future__ import annotations
 
