@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
 from editors.areas import Area
 from editors.families import MethodFamily
-from editors.served import Served
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Below, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
@@ -86,11 +85,8 @@ class Model(Protocol):
         """The prompt by which the model is asked a question about an image."""
 
 
-class Overlay(ABC):
-    """A model that answers by way of another one under it."""
-
-    def __init__(self, under: Model) -> None:
-        self.under = under
+class Answering(ABC):
+    """A model that answers by other means than a pass of its own, so that nothing is known ahead."""
 
     @abstractmethod
     def score(
@@ -117,24 +113,22 @@ class Overlay(ABC):
     ) -> tuple[Model, Sequence[Query]]:
         return self, queries
 
+    @abstractmethod
+    def question_prompt(self, question: str) -> str: ...
+
+
+class Overlay(Answering):
+    """A model that answers by way of another one under it."""
+
+    def __init__(self, under: Model) -> None:
+        self.under = under
+
     def question_prompt(self, question: str) -> str:
         return self.under.question_prompt(question)
 
 
-def mllm_of(model: Model) -> MLLM:
-    """The MLLM under all overlays; a served model in its place for editors that only ask, see `served`."""
-    if isinstance(model, Overlay):
-        return mllm_of(model.under)
-    if isinstance(model, Served):
-        # Of others it is asked nothing: `check_asking` refuses them.
-        return cast("MLLM", model)
-    if isinstance(model, MLLM):
-        return model
-    raise TypeError(f"a {type(model).__name__} has no MLLM under it")
-
-
 def unwrapped(model: Model) -> MLLM:
-    """The MLLM that `model` is, for editors that look into its layers.
+    """The MLLM that `model` is, for editors that look into its layers; others ask `editors.under`.
 
     Under a patch that rewrites queries, or has another model answer them, what is seen there is not what is
     answered.
@@ -144,7 +138,9 @@ def unwrapped(model: Model) -> MLLM:
             "The method looks into the layers of the model, but a patch is applied that rewrites queries or "
             "has another model answer them: plan the edit before that patch is applied."
         )
-    return mllm_of(model)
+    if not isinstance(model, MLLM):
+        raise TypeError(f"a {type(model).__name__} has no MLLM under it")
+    return model
 
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]

@@ -22,10 +22,11 @@ from typing import Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor
 
-from editors.base import Edit, Model, State, TrainEdit, mllm_of
+from editors.base import Edit, Model, State, TrainEdit
 from editors.families import MethodFamily
 from editors.patches.overlays import PromptPatch, bare_prompt
 from editors.sentences import MINILM, Encode, check_apart, load_encoder
+from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Strict, Whole

@@ -19,13 +19,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from editors.base import Edit, Json, Model, Overlay, State, mllm_of
+from editors.base import Edit, Json, Model, Overlay, State
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.ike import ASKED, Fact
 from editors.memory.scope import Place, images_apart, places
 from editors.patches.overlays import RoutedPatch, bare_prompt
 from editors.sentences import MINILM, check_apart, load_encoder
+from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE

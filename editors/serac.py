@@ -24,7 +24,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar
 
-from editors.base import Edit, Model, State, TrainEdit, mllm_of
+from editors.base import Edit, Model, State, TrainEdit
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.training import Report, check_enough, seeded
@@ -35,6 +35,7 @@ from editors.memory.memories import remember
 from editors.memory.patch import MemoryPatch, join_states, split_state
 from editors.memory.scope import Scope
 from editors.memory.teaching import Learned, ScopedEdit, Teaching
+from editors.under import mllm_of
 from mmedit_build.mllm import MLLM
 
 

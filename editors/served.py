@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import PIL.Image
 
+from editors.base import Answering
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
@@ -47,7 +48,7 @@ def name_of(model: Endpoint) -> str:
     return f"{model.model}@{address(model.base_url)}"
 
 
-class Served:
+class Served(Answering):
     """Answers by way of a server; whatever it says is kept, and paid once.
 
     It is asked in the words in which benchmarks are built with served models; what a patch puts before a
@@ -95,21 +96,6 @@ class Served:
             if isinstance(answer, NoAnswer):
                 raise UserError(f"{NO_ANSWER}: {answer.reason}")
         return [Generated(answer.text, ()) for answer in answers if not isinstance(answer, NoAnswer)]
-
-    def generate(
-        self, queries: Sequence[Query], *, max_new_tokens: int = 32, batch_size: int = BATCH_SIZE
-    ) -> list[str]:
-        written = self.write(queries, max_new_tokens=max_new_tokens, batch_size=batch_size)
-        return [one.text for one in written]
-
-    def lifted(
-        self,
-        queries: Sequence[Query],
-        *,
-        new_tokens: int = 0,  # noqa: ARG002
-        batch_size: int = BATCH_SIZE,  # noqa: ARG002
-    ) -> tuple[Served, Sequence[Query]]:
-        return self, queries
 
 
 def as_question(query: Query) -> Question:

@@ -9,12 +9,13 @@ from typing import Any, Self, TypeVar, cast
 import torch
 from torch import Tensor
 
-from editors.base import Json, Model, Overlay, State, mllm_of
+from editors.base import Json, Model, Overlay, State
 from editors.learning.training import seeded
 from editors.memory.counterfactual import Counterfactual, Told
 from editors.memory.memories import EPSILON, Memory, Mixing, Router, look, mix
 from editors.memory.scope import Place, Scope, in_scope, similarity
 from editors.patches.overlays import RoutedPatch, take
+from editors.under import mllm_of
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
 from mmedit_build.mllm.batching import in_batches
 from mmedit_build.mllm.model import BATCH_SIZE

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Generic, TypeVar
 
-from editors.base import Model, mllm_of
+from editors.base import Model
 from editors.patches.hooks import HookPatch
+from editors.under import mllm_of
 from mmedit_build.mllm import Batch
 
 Decision = TypeVar("Decision")

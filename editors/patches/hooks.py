@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from editors.base import Model, mllm_of
+from editors.base import Model
+from editors.under import mllm_of
 from mmedit_build.mllm import MLLM, Batch
 
 Hook = Callable[[Batch, Tensor, Tensor], Tensor]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, cast
 
 from editors.areas import Area
-from editors.base import Model, Overlay, State, mllm_of
+from editors.base import Model, Overlay, State
+from editors.under import mllm_of
 from mmedit_build.mllm import MLLM, Below, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
 

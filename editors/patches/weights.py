@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from editors.areas import Area, area_of
-from editors.base import Model, State, mllm_of
+from editors.base import Model, State
+from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 

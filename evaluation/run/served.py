@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from editors.base import Editor, Model, mllm_of
+from editors.base import Editor, Model
 from editors.keys import model_key
 from editors.served import NO_ANSWER, Served, ServedError, as_question
+from editors.under import mllm_of
 from evaluation.data.cases import Case
 from evaluation.data.probes import Asked, ask_all, with_premise
 from evaluation.protocols.output import Output

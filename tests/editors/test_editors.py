@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from editors import load_editor, make_editor, own_class
-from editors.base import mllm_of
 from editors.ft import FT
+from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 

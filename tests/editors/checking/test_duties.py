@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from editors.areas import Area
-from editors.base import Edit, Editor, Model, Overlay, State, mllm_of, unwrapped
+from editors.base import Edit, Editor, Model, Overlay, State, unwrapped
 from editors.base import TrainEdit as Whole
 from editors.checking.duties import Trial, check
 from editors.families import MethodFamily
 from editors.patches.hooks import hooked
 from editors.patches.weights import WeightPatch
+from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Batch, Generated, Positions, Query, Scored
 from mmedit_build.recipe.fields import Strict

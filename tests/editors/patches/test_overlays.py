@@ -9,8 +9,9 @@ from typing import Self
 import pytest
 import torch
 
-from editors.base import Model, State, mllm_of
+from editors.base import Model, State
 from editors.patches.overlays import PromptPatch, RoutedPatch, bare_prompt
+from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query, Scored
 
