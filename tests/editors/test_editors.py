@@ -96,7 +96,7 @@ def test_an_editor_of_the_user_is_found_where_the_user_is(own: str) -> None:
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("{own}:Yours", "The module mine_of_a_user has no class 'Yours'; give module:Class of an editor."),
+        ("{own}:Yours", "The module mine_of_a_user has no class 'Yours'; give mine_of_a_user:Mine or "),
         ("{own}:FT.x", "has no class 'FT.x'"),
         ("{own}:OWN", "has no class 'OWN'"),
         ("{own}:Half", "mine_of_a_user:Half is no editor, as it has no touches; docs/editors.md says"),
