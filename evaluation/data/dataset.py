@@ -21,6 +21,7 @@ from mmedit_build.files import exists, is_file, is_folder
 from mmedit_build.formats.edits import hops_of
 from mmedit_build.formats.files import content_of, files_in
 from mmedit_build.rows import SPLITS, TASKS, EditRow, Locality, LocalityItem, Nearness, Split, Task
+from mmedit_build.storage.addresses import shown
 from mmedit_build.storage.copies import at_home
 from mmedit_build.work import Work
 
@@ -161,12 +162,13 @@ def _not_a_dataset(path: Path) -> UserError:
     around = path if is_folder(path) else path.parent
     near = [place.name for place in around.glob("*") if _is_dataset(place)]
     known = get_close_matches(path.name, near, n=3, cutoff=0.0)
-    meant = f" Did you mean {' or '.join(str(around / name) for name in known)}?" if known else ""
+    names = " or ".join(shown(around / name) for name in known)
+    meant = f" Did you mean {names}?" if known else ""
     state = "holds no dataset" if exists(path) else "does not exist"
     return UserError(
-        f"{path} {state}; give a published dataset (a folder with data/vqa or data/caption), the work folder "
-        "of a finished build, released JSON (such as vqa_eval.json), a folder of facts (facts_eval.json), or "
-        f"user/name for the Hub.{meant}"
+        f"{shown(path)} {state}; give a published dataset (a folder with data/vqa or data/caption), the work "
+        "folder of a finished build, released JSON (such as vqa_eval.json), a folder of facts "
+        f"(facts_eval.json), or user/name for the Hub.{meant}"
     )
 
 

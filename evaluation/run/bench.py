@@ -36,6 +36,7 @@ from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.telling import tell
 from mmedit_build.mllm import MLLM
 from mmedit_build.rows import Split, Task
+from mmedit_build.storage.addresses import own_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ class Bench:
         experiment = self.experiment
         folder = folder_of(experiment.cache, self.mllm, self.digest)
         # In a place of their own, as all datasets of a model may share images.
-        self.mllm.keep_features(experiment.cache / "features" / model_key(self.mllm)[:16])
+        features = own_place(experiment.cache / "features")
+        self.mllm.keep_features(features / model_key(self.mllm)[:16])
         return Judging(
             mllm=self.mllm,
             base=BaseOutputs.open(folder),

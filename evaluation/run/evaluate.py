@@ -25,6 +25,7 @@ from mmedit_build.console import Advance, log_to
 from mmedit_build.engine.base import Engine
 from mmedit_build.engine.local import HERE
 from mmedit_build.rows import TASKS
+from mmedit_build.storage.addresses import own_place
 from mmedit_build.store import IDLE, check_writable, sweep
 
 LOG = "log.txt"
@@ -85,7 +86,8 @@ def _most_workers(experiment: Experiment, of_tasks: Iterable[Sequence[Case]]) ->
 
 def _sweep(experiment: Experiment) -> None:
     """Remove what commands that were killed left half written; others may be at work in the same folders."""
-    folders = [experiment.cache / name for name in ("unedited", "features", "fitted")]
+    folders = [experiment.cache / name for name in ("unedited", "fitted")]
+    folders.append(own_place(experiment.cache / "features"))
     for folder in (*folders, *(experiment.out / task for task in TASKS)):
         sweep(folder, idle=IDLE)
     # What else lies in this folder is the user's, so no look is taken deeper into it.

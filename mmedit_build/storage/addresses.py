@@ -45,6 +45,12 @@ def local_path(address: str) -> Path:
     return root() / scheme / Path(*parts)
 
 
+def own_place(path: Path) -> Path:
+    """Where this machine keeps what is large and soon made again, and is meant to lie at a path: there, but
+    for a copy, of which it shall be no part."""
+    return root().with_name(f"{root().name}-here") / path.relative_to(root()) if is_copy(path) else path
+
+
 def is_copy(path: Path) -> bool:
     """Whether a path is that of a copy. Asked whenever a file is read or written, so it has to be cheap."""
     return str(path).startswith(f"{root()}{os.sep}")

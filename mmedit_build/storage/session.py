@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import STOPPED, UserError
 from mmedit_build.storage.addresses import address_of
 from mmedit_build.storage.copies import keep_by
 from mmedit_build.storage.lease import Lease
-from mmedit_build.storage.syncing import LOCK, Pair
+from mmedit_build.storage.syncing import LOCK, Advance, Pair
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class _Session:
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
+            _heed_terminations()
 
     def bring_again(self) -> None:
         """Have what workers on other machines have sent."""
@@ -82,33 +85,29 @@ class _Session:
             yield
         finally:
             lease.check()
-            self._send(pair)
+            with self._sending:
+                _shown("sending", pair, pair.send)
             lease.release()
             self._leases.remove(lease)
 
-    def send_all(self) -> None:
+    def send_all(self, *, shown: bool = False) -> None:
         """Have in storage all that has changed, unless another command is at work there now."""
         with self._sending:
             if not any(lease.lost for lease in self._leases):
                 for pair in self._brought:
-                    pair.send()
+                    if shown:
+                        _shown("sending", pair, pair.send)
+                    else:
+                        pair.send()
 
     def end(self) -> None:
         """Send the last, and stop."""
         self._ended.set()
-        self.send_all()
+        self.send_all(shown=True)
 
     def _bring(self, pair: Pair) -> None:
-        # Imported here, as hardly any command has something in storage.
-        from mmedit_build.console import progress
-
-        with self._sending, ExitStack() as stack:
-            label = f"fetching {address_of(pair.path)}"
-            pair.bring(lambda total: stack.enter_context(progress(label, total)))
-
-    def _send(self, pair: Pair) -> None:
         with self._sending:
-            pair.send()
+            _shown("fetching", pair, pair.bring)
 
     def _watch(self) -> None:
         pause = PAUSE
@@ -119,6 +118,23 @@ class _Session:
             except (UserError, OSError) as error:
                 logger.warning("%s", error)
             pause = max(PAUSE, SHARE * (time.monotonic() - start))
+
+
+def _heed_terminations() -> None:
+    """Send the last also when a machine is about to be taken away, of a Slurm job or a spot instance."""
+    unheeded = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if unheeded and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def _shown(doing: str, pair: Pair, work: Callable[[Callable[[int], Advance]], None]) -> None:
+    """Fetch or send with a bar, if there is anything."""
+    # Imported here, as hardly any command has something in storage.
+    from mmedit_build.console import progress
+
+    with ExitStack() as stack:
+        label = f"{doing} {address_of(pair.path)}"
+        work(lambda total: stack.enter_context(progress(label, total)))
 
 
 @contextmanager
@@ -136,6 +152,9 @@ def session() -> Iterator[None]:
     finally:
         try:
             _current.end()
+        except KeyboardInterrupt:
+            sys.stderr.write("Not all was sent to storage. The next command that names it sends the rest.\n")
+            raise SystemExit(STOPPED) from None
         finally:
             keep_by(None)
             _current = None

@@ -21,7 +21,7 @@ from pathlib import Path
 from mmedit_build.errors import UserError
 from mmedit_build.storage.addresses import ROOT_VARIABLE, address_of, root
 from mmedit_build.storage.databases import merged, snapshot
-from mmedit_build.storage.ledger import NAME, Ledger, Look, Noted, is_database, look_at
+from mmedit_build.storage.ledger import Ledger, Look, Noted, is_database, look_at
 from mmedit_build.storage.remote import Remote
 
 THREADS = 16
@@ -34,8 +34,6 @@ ASIDE = ".set-aside"
 """A folder of copies that storage has in other versions, which were never sent."""
 OWN = ("-wal", "-shm", "-journal", PARTIAL)
 """Endings of files that are for processes of this machine."""
-FEATURES = "features"
-"""What models see of images is large and quickly made again."""
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 """Such files say nothing of each other, so they may be sent in any order."""
 UNSENT = Look(-1, -1)
@@ -68,12 +66,7 @@ class Pair:
     def travels(self, path: Path) -> bool:
         """Whether a file is for other machines, too."""
         names = path.relative_to(self.path).parts
-        return (
-            path.name not in (LOCK, NAME)
-            and not path.name.endswith(OWN)
-            and FEATURES not in names[:1]
-            and ASIDE not in names
-        )
+        return path.name != LOCK and not path.name.endswith(OWN) and ASIDE not in names
 
     def bring(self, begin: Callable[[int], Advance] = lambda _: _nobody) -> None:
         """Have in the copy whatever is new in storage; `begin` hears how many files that are."""
@@ -94,13 +87,13 @@ class Pair:
                 path.unlink()
         self.ledger.forget(gone)
 
-    def send(self) -> None:
+    def send(self, begin: Callable[[int], Advance] = lambda _: _nobody) -> None:
         """Have in storage whatever is new in the copy, but for what is written while it is looked through: of
-        that, something might be seen without what it tells of."""
+        that, something might be seen without what it tells of. `begin` hears how many files that are."""
         with self.ledger.kept(alone=False):
-            self._send_all()
+            self._send_all(begin)
 
-    def _send_all(self) -> None:
+    def _send_all(self, begin: Callable[[int], Advance]) -> None:
         latest = time.time_ns()
         looks, noted = dict(self._looks()), self.ledger.below(self.path)
         fresh = [
@@ -109,8 +102,11 @@ class Pair:
             if look.changed <= latest and (path not in noted or noted[path].look != look)
         ]
         fresh.sort(key=lambda path: looks[path].changed)
-        for _, wave in groupby(enumerate(fresh), key=_wave):
-            self._send([path for _, path in wave], looks)
+        advance = begin(len(fresh)) if fresh else _nobody
+        for _, numbered in groupby(enumerate(fresh), key=_wave):
+            wave = [path for _, path in numbered]
+            self._send(wave, looks)
+            advance(len(wave))
         self.remove()
 
     def send_file(self, path: Path) -> None:

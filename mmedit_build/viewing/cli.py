@@ -11,6 +11,7 @@ from mmedit_build.errors import UserError
 from mmedit_build.files import is_folder
 from mmedit_build.pages.options import USUAL_CACHE, USUAL_PORT, IndexCache, Port
 from mmedit_build.places import place
+from mmedit_build.storage.addresses import shown
 
 
 def view(
@@ -32,7 +33,7 @@ def view(
 
     if not is_folder(work):
         raise UserError(
-            f"There is no folder {work}; give the work folder of a build, or a published dataset."
+            f"There is no folder {shown(work)}; give the work folder of a build, or a published dataset."
         )
     check_installed()
     from mmedit_build.viewing.app import viewer

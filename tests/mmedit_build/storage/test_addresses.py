@@ -8,7 +8,7 @@ import pytest
 
 from mmedit_build.errors import UserError
 from mmedit_build.places import place
-from mmedit_build.storage.addresses import address_of, is_address, is_copy, local_path, shown
+from mmedit_build.storage.addresses import address_of, is_address, is_copy, local_path, own_place, shown
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,13 @@ def test_files_of_this_machine_are_no_copies(home: Path) -> None:
 
 def test_file_addresses_are_paths_for_the_commands(tmp_path: Path) -> None:
     assert place(f"file://{tmp_path}") == tmp_path
+
+
+def test_what_this_machine_keeps_for_itself_lies_in_no_copy(home: Path) -> None:
+    own = own_place(home / "s3/b/cache/features")
+    assert not is_copy(own)
+    assert own.parts[-4:] == ("s3", "b", "cache", "features")
+    assert own_place(Path("runs/cache/features")) == Path("runs/cache/features")
 
 
 @pytest.mark.parametrize("text", ["s3://", "s3://b/../c", "s3://./b"])

@@ -141,7 +141,7 @@ def test_what_was_changed_here_and_removed_there_stays(one: Machine, other: Mach
 
 
 def test_files_of_this_machine_alone_stay_here(one: Machine, other: Machine) -> None:
-    for name in (f".{'0' * 32}.partial", "r.sqlite-wal", "features/m/x.safetensors", LOCK, "rows.jsonl"):
+    for name in (f".{'0' * 32}.partial", "r.sqlite-wal", LOCK, "rows.jsonl"):
         one.write(name, "x")
     one().send()
     other().bring()
@@ -304,10 +304,3 @@ def test_no_room_for_copies_is_told(one: Machine, other: Machine) -> None:
     other.folder.write_text("a file where a folder has to be")
     with pytest.raises(UserError, match=r"Cannot keep a copy of .*MMEDIT_STORAGE"):
         other().bring()
-
-
-def test_the_folder_of_features_is_only_left_out_at_the_top(one: Machine, other: Machine) -> None:
-    one.write("deep/features/x", "1")
-    one().send()
-    other().bring()
-    assert set(other.texts()) == {"deep/features/x"}
