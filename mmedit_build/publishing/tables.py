@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+
+from datasets import Features
 
 from mmedit_build.columns import CONFIGS, POOLS
 from mmedit_build.digests import Digests
@@ -26,23 +28,31 @@ def write_tables(
     extended: bool = False,
     reviewed: bool = False,
 ) -> list[Part]:
-    """Write all tables that have rows below the folder of the dataset, in one pass over the edits."""
+    """Write all tables that have rows below the folder of the dataset, in one pass over the edits for each
+    split: a file that is open keeps an index of its row groups, tens of megabytes for a table of edits."""
+    shown = {
+        config: features(config, embedded=embedded, extended=extended, reviewed=reviewed)
+        for config in CONFIGS
+    }
+    parts = [part for split in SPLITS for part in _write_split(edits, split, work, folder, shown)]
+    return sorted(parts, key=lambda part: (CONFIGS.index(part.config), SPLITS.index(part.split)))
+
+
+def _write_split(
+    edits: Iterable[EditRow], split: Split, work: Work, folder: Path, shown: Mapping[str, Features]
+) -> list[Part]:
     with ExitStack() as stack:
-        tables: dict[tuple[str, Split], Writer] = {}
-        for config in CONFIGS:
-            columns = features(config, embedded=embedded, extended=extended, reviewed=reviewed)
-            for split in SPLITS:
-                tables[config, split] = stack.enter_context(Writer(folder, config, split, columns))
+        tables = {
+            config: stack.enter_context(Writer(folder, config, split, columns))
+            for config, columns in shown.items()
+        }
         # An item that many edits use is there once; an id with two contents stays twice, which checks find.
-        seen = {place: Digests() for place in tables}
-        for edit in edits:
-            # The build refuses incomplete edits before it comes to tables.
-            assert edit.split is not None
-            tables[edit.task, edit.split].add(_edit_row(edit, work))
+        seen = {config: Digests() for config in tables}
+        for edit in (edit for edit in edits if edit.split == split):
+            tables[edit.task].add(_edit_row(edit, work))
             for config, item in _items(edit):
-                place = (config, edit.split)
-                if seen[place].add(item):
-                    tables[place].add(_item_row(config, item, work))
+                if seen[config].add(item):
+                    tables[config].add(_item_row(config, item, work))
         return [table.finish() for table in tables.values() if table.rows]
 
 
