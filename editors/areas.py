@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Set
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from mmedit_build.mllm import MLLM
+# Reports join areas, and load no library of models.
+if TYPE_CHECKING:
+    from mmedit_build.mllm import MLLM
 
 Area = Mapping[str, tuple[int, ...]]
 """What is touched, and in which decoder layers; none of them for what is in no decoder layer."""

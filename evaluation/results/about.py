@@ -1,12 +1,10 @@
-"""What is known of a method besides its scores: told by its editor and by the patches that it plans."""
+"""What is known of a method besides its scores."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 from editors.areas import joined
-from editors.base import Editor, Leaking, Learner, Patch, Whole
-from mmedit_build.mllm import MLLM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,29 +31,3 @@ class About:
             return self
         area = dict(joined([earlier.area, self.area]))
         return replace(self, preserves=self.preserves and earlier.preserves, area=area)
-
-
-@dataclass
-class Witness:
-    """Grows what is known of a method with each patch that it is shown."""
-
-    mllm: MLLM
-    about: About
-
-    @classmethod
-    def of(cls, editor: Editor, mllm: MLLM) -> Witness:
-        """For an editor that has learned."""
-        learned = None
-        if isinstance(editor, Learner):
-            learned = sum(tensor.numel() for tensor in editor.fitted().tensors.values())
-        leaks = isinstance(editor, Leaking) and editor.leaks
-        whole = isinstance(editor, Whole)
-        about = About(family=editor.family, batch=editor.batch, learned=learned, leaks=leaks, whole=whole)
-        return cls(mllm, about)
-
-    def see(self, patch: Patch) -> None:
-        self.about = replace(
-            self.about,
-            preserves=self.about.preserves and patch.preserves,
-            area=dict(joined([self.about.area, patch.touched(self.mllm)])),
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from sys import intern
 from typing import overload
@@ -13,6 +13,8 @@ from typing import overload
 import numpy as np
 
 from evaluation.data.cases import Kind
+from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import metric
 from evaluation.results.intervals import Floats
 from evaluation.results.lines import Lines
 from evaluation.results.records import CaseResult, ProbeResult, RunResult, read_header, result_lines
@@ -125,7 +127,11 @@ class Gathered:
 
 
 def _outline(result: CaseResult) -> CaseResult:
-    near = [one for one in result.probes if one.text_cosine is not None or one.image_cosine is not None]
+    near = [
+        probe
+        for probe in result.probes
+        if probe.kind == "image_locality" and (probe.text_cosine, probe.image_cosine) != (None, None)
+    ]
     return replace(
         result,
         # One text for all methods.
@@ -134,9 +140,36 @@ def _outline(result: CaseResult) -> CaseResult:
         question_type=intern(result.question_type),
         question="",
         target="",
-        probes=tuple(map(_without_texts, near)),
+        probes=tuple(map(_near, near)),
     )
 
 
-def _without_texts(probe: ProbeResult) -> ProbeResult:
-    return replace(probe, item="", prompt="", question=None, target="", before=None, after=None)
+def _near(probe: ProbeResult) -> ProbeResult:
+    """What `distances` goes by: how near it lies, and those of its scores that are shares."""
+    shares = tuple(
+        (protocol, tuple((name, score) for name, score in of.items() if metric(protocol, name).percent))
+        for protocol, of in probe.scores.items()
+    )
+    return ProbeResult(
+        kind=probe.kind,
+        relation=probe.relation,
+        text_cosine=probe.text_cosine,
+        image_cosine=probe.image_cosine,
+        prompt="",
+        target="",
+        before=None,
+        after=None,
+        log_prob_before=None,
+        log_prob_after=None,
+        target_tokens=0,
+        written_tokens=0,
+        scores=_scores(shares),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _scores(
+    shares: tuple[tuple[ProtocolName, tuple[tuple[str, float], ...]], ...],
+) -> dict[ProtocolName, dict[str, float]]:
+    """Equal ones are one object: most are 0 or 1."""
+    return {protocol: dict(of) for protocol, of in shares}

@@ -71,7 +71,7 @@ class Results(Sequence[CaseResult]):
 
     def __init__(self, cases: Iterable[CaseResult]) -> None:
         self.outlines: Sequence[CaseResult] = tuple(cases)
-        """Them, perhaps without texts and without probes but those of which it is known how near they lie."""
+        """Them, perhaps without texts, and of probes with no more than what tells locality by distance."""
 
     def __len__(self) -> int:
         return len(self.outlines)

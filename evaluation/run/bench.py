@@ -18,7 +18,6 @@ from evaluation.data.cases import Case
 from evaluation.data.dataset import digest, load_cases
 from evaluation.data.holdout import split_by_image
 from evaluation.data.probes import Asked, train_edit
-from evaluation.results.about import Witness
 from evaluation.results.records import CaseResult
 from evaluation.run.asking import Portion, unknown
 from evaluation.run.bars import Progress
@@ -34,6 +33,7 @@ from evaluation.run.scoring import Scorer
 from evaluation.run.single import run
 from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.telling import tell
+from evaluation.run.witness import Witness
 from mmedit_build.mllm import MLLM
 from mmedit_build.rows import Split, Task
 from mmedit_build.storage.addresses import own_place

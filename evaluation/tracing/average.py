@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from evaluation.results.summary import Estimate, estimate
-from evaluation.tracing.prompts import ROLES, Kind, Role
 from evaluation.tracing.records import Traced
-from evaluation.tracing.runs import SITES, Site
+from evaluation.tracing.terms import ROLES, SITES, Kind, Role, Site
 
 Values = tuple[float, ...]
 TOGETHER: dict[Kind, str] = {"text": "whole subject", "image": "whole image"}

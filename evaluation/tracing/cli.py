@@ -65,8 +65,8 @@ def trace(
     from evaluation.run.suited import usual_dataset
     from evaluation.tracing.command import Wish, run
     from evaluation.tracing.page import write_page, write_pictures
-    from evaluation.tracing.prompts import KINDS
     from evaluation.tracing.screen import show
+    from evaluation.tracing.terms import KINDS
     from mmedit_build.console import progress, quiet_loading, show_path
 
     quiet_loading()

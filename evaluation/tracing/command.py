@@ -19,17 +19,10 @@ from evaluation.data.probes import ANSWER_TOKENS
 from evaluation.protocols.metrics import match
 from evaluation.results.records import ResultFolder
 from evaluation.tracing import records
-from evaluation.tracing.prompts import (
-    KINDS,
-    Candidate,
-    Guess,
-    Kind,
-    candidates,
-    lay_out,
-    read_subjects,
-)
+from evaluation.tracing.prompts import Candidate, Guess, candidates, lay_out, read_subjects
 from evaluation.tracing.records import Settings, Traced
 from evaluation.tracing.runs import Runs, draw_noise, trace
+from evaluation.tracing.terms import KINDS, Kind
 from mmedit_build.checkpoints import locate
 from mmedit_build.console import Advance
 from mmedit_build.errors import UserError

@@ -20,9 +20,8 @@ from evaluation.tracing.average import (
     traced_only,
 )
 from evaluation.tracing.pictures import heat_file, heat_map
-from evaluation.tracing.prompts import KINDS, Kind
 from evaluation.tracing.records import Settings, Traced, read_settings, read_traces
-from evaluation.tracing.runs import SITES
+from evaluation.tracing.terms import KINDS, SITES, Kind
 from mmedit_build.page import document
 from mmedit_build.store import write_atomic
 

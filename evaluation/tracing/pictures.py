@@ -5,7 +5,7 @@ from __future__ import annotations
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import bar, clip, panel, text
 from evaluation.tracing.average import Line, Map
-from evaluation.tracing.runs import Site
+from evaluation.tracing.terms import Site
 
 TITLES: dict[Site, str] = {"hidden": "Hidden states", "mlp": "MLP outputs", "attention": "Attention outputs"}
 LEFT, TOP, RIGHT = 150.0, 34.0, 336.0

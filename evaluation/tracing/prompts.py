@@ -18,39 +18,13 @@ from editors.patches.overlays import bare_prompt
 from evaluation.data.cases import USUAL, Case
 from evaluation.data.cases import Kind as ProbeKind
 from evaluation.data.probes import Asked, ask_all
+from evaluation.tracing.terms import Kind, Role
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query
 from mmedit_build.mllm.rows import Span
 from mmedit_build.pictures import image_key
 
-Kind = Literal["text", "image"]
-KINDS: tuple[Kind, ...] = ("text", "image")
 Guess = Literal["content", "question"]
-Role = Literal[
-    "image",
-    "before",
-    "subject_first",
-    "subject_middle",
-    "subject_last",
-    "subject_end",
-    "after",
-    "template",
-    "question",
-    "last",
-]
-ROLES: dict[Role, str] = {
-    "image": "one image token",
-    "before": "words before it",
-    "subject_first": "subject, first token",
-    "subject_middle": "subject, middle",
-    "subject_last": "subject, last token",
-    "subject_end": "subject end = last",
-    "after": "words after it",
-    "template": "template",
-    "question": "words of the question",
-    "last": "last token",
-}
-"""What a position is, in the order of pictures."""
 PROBES: dict[Kind, ProbeKind] = {"text": "text_locality", "image": "image_locality"}
 _SUBJECTS = TypeAdapter(dict[str, str])
 _WORD = re.compile(r"[^\W_]+(?:['\u2019.-]+[^\W_]+)*")

@@ -12,8 +12,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from evaluation.results.differences import differences
 from evaluation.results.lines import Lines
 from evaluation.results.records import Finite
-from evaluation.tracing.prompts import KINDS, Kind, Role
-from evaluation.tracing.runs import SITES, Site
+from evaluation.tracing.terms import KINDS, SITES, Kind, Role, Site
 from mmedit_build.errors import UserError
 from mmedit_build.files import read_bytes
 from mmedit_build.json_files import MOST_BYTES

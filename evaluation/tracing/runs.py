@@ -21,11 +21,10 @@ import torch
 from torch import Tensor
 
 from editors.patches.hooks import Hook, hooked
+from evaluation.tracing.terms import SITES, Site
 from mmedit_build.mllm import MLLM, Batch, Below, Query
 
-Site = Literal["hidden", "mlp", "attention"]
 Output = Literal["mlp", "attention"]
-SITES: tuple[Site, ...] = ("hidden", "mlp", "attention")
 OUTPUTS: tuple[Output, ...] = ("mlp", "attention")
 Place = tuple[Output, int]
 """The MLP or the attention of a layer."""

@@ -11,8 +11,8 @@ from rich.text import Text
 from evaluation.tracing.average import peaks, traced_only
 from evaluation.tracing.page import HEADS, advice_of, totals
 from evaluation.tracing.pictures import TITLES
-from evaluation.tracing.prompts import Kind
 from evaluation.tracing.records import Traced
+from evaluation.tracing.terms import Kind
 
 
 def show(found: Mapping[Kind, Sequence[Traced]]) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.data.cases import Case
-from evaluation.results.about import Witness
 from evaluation.results.streams import Placed
 from evaluation.run.bench import Bench
 from evaluation.run.streams.course import Course
 from evaluation.run.streams.fixed import FixedSet
 from evaluation.run.streams.plan import Plan
+from evaluation.run.witness import Witness
 from mmedit_build.rows import Split, Task
 
 

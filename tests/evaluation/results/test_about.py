@@ -10,7 +10,8 @@ from editors import load_editor
 from editors.base import Learner, Patch, State
 from editors.patches.overlays import PromptPatch
 from editors.patches.weights import WeightPatch
-from evaluation.results.about import About, Witness
+from evaluation.results.about import About
+from evaluation.run.witness import Witness
 from mmedit_build.mllm import MLLM
 
 

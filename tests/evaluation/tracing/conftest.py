@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from evaluation.data.cases import Case
-from evaluation.tracing.prompts import Kind, candidates, lay_out
+from evaluation.tracing.prompts import candidates, lay_out
 from evaluation.tracing.runs import Runs, draw_noise
+from evaluation.tracing.terms import Kind
 from mmedit_build.mllm import MLLM, Query
 
 Asked = tuple[Query, tuple[int, ...]]

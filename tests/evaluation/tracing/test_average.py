@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from evaluation.tracing.average import advise, by_image_token, by_role, of_prompt, peaks, traced_only
-from evaluation.tracing.prompts import Kind, Role
 from evaluation.tracing.records import Rows, Traced
-from evaluation.tracing.runs import SITES
+from evaluation.tracing.terms import SITES, Kind, Role
 
 
 def traced(

@@ -13,9 +13,10 @@ from evaluation.report.page import render
 from evaluation.tracing import command
 from evaluation.tracing.command import Wish, run, window_of
 from evaluation.tracing.page import STYLE, section
-from evaluation.tracing.prompts import KINDS, candidates
+from evaluation.tracing.prompts import candidates
 from evaluation.tracing.records import find_traces, read_traces
 from evaluation.tracing.runs import trace
+from evaluation.tracing.terms import KINDS
 from mmedit_build.console import silent
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM

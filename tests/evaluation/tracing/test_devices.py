@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluation.tracing.prompts import Kind
 from evaluation.tracing.runs import Runs, draw_noise, trace
+from evaluation.tracing.terms import Kind
 from mmedit_build.checkpoints import locate
 from mmedit_build.mllm import MLLM
 from tests.devices import Devices, spread

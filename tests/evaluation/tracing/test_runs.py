@@ -8,18 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from editors.patches.weights import WeightPatch
-from evaluation.tracing.prompts import KINDS, Kind
-from evaluation.tracing.runs import (
-    OUTPUTS,
-    SITES,
-    Output,
-    Place,
-    Runs,
-    Site,
-    draw_noise,
-    layers_around,
-    trace,
-)
+from evaluation.tracing.runs import OUTPUTS, Output, Place, Runs, draw_noise, layers_around, trace
+from evaluation.tracing.terms import KINDS, SITES, Kind, Site
 from mmedit_build.mllm import MLLM, Query
 
 Asked = tuple[Query, tuple[int, ...]]
