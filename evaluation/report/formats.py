@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from evaluation.drawing.markup import Html, tag
 from evaluation.protocols.known import metric
@@ -24,6 +25,8 @@ class Table:
     note: str = ""
     words: bool = False
     """Whether its cells are words rather than numbers."""
+    measured: Mapping[str, str] = field(default_factory=dict)
+    """By the titles of columns, the keys of what they are means of, where each row is a run."""
 
 
 def cell(found: Estimate | None, of: Measure) -> str:
@@ -59,6 +62,11 @@ def as_markdown(table: Table) -> str:
     return f"## {table.title}\n\n" + "\n".join(texts) + f"\n{note}"
 
 
+def cases(run: str, measure: str, **besides: str) -> str:
+    """Of which cases a number is the mean, for a viewer that stands behind the page and makes links of it."""
+    return urlencode({"run": run, "measure": measure, **besides})
+
+
 def as_html(table: Table, name: str) -> Html:
     """A table for a page."""
     heads = [tag("th", title, scope="col") for title in table.header]
@@ -67,7 +75,11 @@ def as_html(table: Table, name: str) -> Html:
             "tr",
             tag("th", row[0], scope="row"),
             *(
-                tag("td", *_below(text), data_label=title)
+                tag(
+                    *("td", *_below(text)),
+                    data_label=title,
+                    data_cases=cases(row[0], table.measured[title]) if title in table.measured else None,
+                )
                 for title, text in zip(table.header[1:], row[1:], strict=True)
             ),
         )

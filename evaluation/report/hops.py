@@ -47,9 +47,9 @@ def _table(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> Table:
         f"{title}: {max(one.edits for one in found.values()):,}" for title, (_, found) in columns.items()
     )
     note = f"In percent, with 95% intervals: {metric(protocol, score).title}. Edits that have it: {numbers}."
-    return Table(
-        f"{TASK_TITLES[task]}, {protocol} protocol: portability by hop", ("method", *columns), rows, note
-    )
+    name = f"{TASK_TITLES[task]}, {protocol} protocol: portability by hop"
+    measured = {title: of.key for title, (of, _) in columns.items()}
+    return Table(name, ("method", *columns), rows, note, measured=measured)
 
 
 def _columns(

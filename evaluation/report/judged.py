@@ -20,7 +20,7 @@ from evaluation.results.summary import (
     headline,
     images_of,
 )
-from evaluation.results.verdicts import MATCH, Said, as_judged, judged_of
+from evaluation.results.verdicts import MATCH, Said, as_judged, judged_key, judged_of
 from mmedit_build.rows import Task
 
 COMPARED = ("agreement", "kappa", "judged", "missing")
@@ -78,9 +78,9 @@ def _table(task: Task, judge: str, prompt: str, runs: Sequence[Run]) -> Table:
         "as a mean over edits, kappa (Cohen's, over all answers alike) what is not chance. What has no clear "
         "verdict is missing and counts for nothing."
     )
-    return Table(
-        f"{TASK_TITLES[task]}, wild protocol, judged by {judge}", ("method", *columns, *COMPARED), rows, note
-    )
+    title = f"{TASK_TITLES[task]}, wild protocol, judged by {judge}"
+    measured = {column: judged_key(of.key) for column, of in columns.items()}
+    return Table(title, ("method", *columns, *COMPARED), rows, note, measured=measured)
 
 
 def _summed(run: Run) -> Results:

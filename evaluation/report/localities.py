@@ -74,7 +74,9 @@ def _table(task: Task, protocol: ProtocolName, title: str, runs: Sequence[Run]) 
     )
     note = f"In percent, with 95% intervals: {scores}. Edits that have it: {numbers}."
     name = f"{TASK_TITLES[task]}, {protocol} protocol: {title}"
-    return Table(name, ("method", *found), rows, note)
+    return Table(
+        name, ("method", *found), rows, note, measured={title: of.key for title, (of, _) in found.items()}
+    )
 
 
 def _found(task: Task, protocol: ProtocolName, title: str, runs: Sequence[Run]) -> Found:

@@ -70,8 +70,10 @@ def render(
     images: Path | None = None,
     traces: Sequence[Path] = (),
     streams: Mapping[Task, Sequence[StreamRun]] = MappingProxyType({}),
+    *,
+    script: str = "",
 ) -> bytes:
-    """The page, in UTF-8."""
+    """The page, in UTF-8; `script` runs after its own."""
     parts = {task: split(of_task) for task, of_task in runs.items()}
     looks = make_looks([run for of_task in runs.values() for run in of_task])
     boards = [make_board(task, first, looks) for task, (first, _) in parts.items()]
@@ -89,7 +91,7 @@ def render(
         tag("section", tag("h2", "What was run"), what_was_run(whole), id="runs"),
         tag("footer", "Written by mmedit-eval report from result files alone."),
     ]
-    return document(TITLE, STYLE + tracing.STYLE if traces else STYLE, join(body), SCRIPT)
+    return document(TITLE, STYLE + tracing.STYLE if traces else STYLE, join(body), SCRIPT + script)
 
 
 def _lead(boards: Sequence[Board]) -> str:

@@ -19,11 +19,14 @@ class Cell:
 
     share: float | None
     tip: str
+    cases: str | None = None
+    """See `evaluation.report.formats.cases`."""
 
     def drawn(self) -> Html:
         if self.share is None:
             return tag("td", NO_VALUE, title=self.tip)
-        return tag("td", f"{100 * self.share:.0f}", style=f"--share:{self.share:.0%}", title=self.tip)
+        shown, style = f"{100 * self.share:.0f}", f"--share:{self.share:.0%}"
+        return tag("td", shown, style=style, title=self.tip, data_cases=self.cases)
 
 
 @dataclass(frozen=True, slots=True)

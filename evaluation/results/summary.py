@@ -54,6 +54,11 @@ class Measure:
     def percent(self) -> bool:
         return metric(self.protocol, self.metric).percent
 
+    @property
+    def key(self) -> str:
+        """As addresses name it."""
+        return f"{self.protocol}.{self.kind}.{self.metric}.{self.relation or ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:

@@ -21,6 +21,15 @@ MATCH = "match"
 """What judges are compared with."""
 
 
+JUDGED = "judged"
+"""Stands in the place of the protocol in the keys of what judges say."""
+
+
+def judged_key(key: str) -> str:
+    """Of what a match measures, by its key, the key of the verdicts on the same."""
+    return f"{JUDGED}.{key.partition('.')[2]}"
+
+
 class Said(NamedTuple):
     """What is judged; equal ones get one verdict, whichever edits they belong to."""
 

@@ -15,4 +15,4 @@ def view(folders: Sequence[Path], cache: Path, images: Path | None, port: int) -
     from evaluation.viewing.app import viewer
     from evaluation.viewing.index import make_index
 
-    serve(viewer(make_index(folders, cache, images, progress)), port)
+    serve(viewer(make_index(folders, cache, images, progress), folders, images), port)

@@ -14,6 +14,7 @@ from evaluation.data.cases import KINDS
 from evaluation.protocols.known import metric
 from evaluation.report.answers import state
 from evaluation.results.records import CaseResult, ProbeResult, result_lines
+from evaluation.viewing.judging import verdict_on
 from evaluation.viewing.titles import kind_title
 from mmedit_build.errors import UserError
 
@@ -51,10 +52,11 @@ def read_case(folder: str, line: int, name: str) -> CaseResult:
     return found
 
 
-def answers_of(task: Any, run: int, probe: ProbeResult) -> Row:
+def answers_of(connection: sqlite3.Connection, task: Any, run: int, probe: ProbeResult) -> Row:
     """What a run answered to a question."""
     return {
         "run": run,
+        "verdict": verdict_on(connection, run, task, probe),
         "after": probe.after,
         "state": state(task, probe),
         "log_prob": [probe.log_prob_before, probe.log_prob_after],
@@ -88,7 +90,7 @@ def _part(
     for run, case in found:
         for probe in case.probes:
             of = probes.setdefault((probe.kind, probe.item), {**question_of(probe), "answers": []})
-            of["answers"].append(answers_of(case.task, run["part"], probe))
+            of["answers"].append(answers_of(connection, case.task, run["part"], probe))
     pictures = pictures_of(connection, dataset, found[0][1].id)
     for (kind, item), of in probes.items():
         of["picture"] = picture_for(pictures, kind, item)

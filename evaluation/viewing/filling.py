@@ -12,11 +12,17 @@ from pydantic import TypeAdapter
 
 from evaluation.results.lines import Lines
 from evaluation.results.records import CaseResult, RunResult, result_lines
-from evaluation.results.summary import Measure, all_values, estimate, headline
+from evaluation.results.summary import all_values, estimate, headline
+from evaluation.results.verdicts import judged_key, verdict_lines
+from evaluation.viewing.judging import fill_verdicts, judged_headline, judged_values
 from mmedit_build.console import Advance
 
 AT_ONCE = 200
 HEADERS = TypeAdapter(RunResult)
+
+
+Values = dict[str, Mapping[str, float]]
+"""By the key of a measure, and by edit."""
 
 
 class Run(NamedTuple):
@@ -31,22 +37,22 @@ class Means:
     """The values of what the main tables show, collected for their means."""
 
     def __init__(self, header: RunResult) -> None:
-        self._values: dict[Measure, dict[str, float]] = {
-            measure: {}
-            for protocol in header.settings.protocols
-            for measure in headline(header.settings.task, protocol).values()
-        }
+        task = header.settings.task
+        main = [of for name in header.settings.protocols for of in headline(task, name).values()]
+        self._percent = {of.key: of.percent for of in main}
+        self._percent |= {judged_key(of.key): of.percent for of in judged_headline(task).values()}
+        self._values: dict[str, dict[str, float]] = {name: {} for name in self._percent}
         self._images: dict[str, str] = {}
         self.keys: dict[str, None] = {}
         """Of all measures that any edit has."""
 
-    def add(self, results: Mapping[str, CaseResult], values: Mapping[Measure, Mapping[str, float]]) -> None:
+    def add(self, results: Mapping[str, CaseResult], values: Values) -> None:
         """Of several results of an edit the last one counts."""
-        for measure, of in self._values.items():
+        for key, of in self._values.items():
             for name in results.keys() & of.keys():
                 del of[name]
-            of.update(values.get(measure, {}))
-        self.keys.update(dict.fromkeys(map(key, values)))
+            of.update(values.get(key, {}))
+        self.keys.update(dict.fromkeys(values))
         self._images.update({name: result.image_id for name, result in results.items()})
 
     def __len__(self) -> int:
@@ -55,8 +61,7 @@ class Means:
     def as_json(self) -> str:
         """By the keys of measures: mean, both ends of the interval, edits."""
         found = {
-            key(measure): estimate(of, self._images, share=measure.percent)
-            for measure, of in self._values.items()
+            key: estimate(of, self._images, share=self._percent[key]) for key, of in self._values.items()
         }
         return json.dumps(
             {name: [one.mean, one.low, one.high, one.edits] for name, one in found.items() if one}
@@ -67,26 +72,33 @@ def fill_run(run: Run, advance: Advance, part: int) -> None:
     """All cases of a run, and its means, as a part of the index."""
     connection, folder, header = run
     means = Means(header)
+    verdicts = verdict_lines(Path(folder)).read()
+    fill_verdicts(connection, part, verdicts)
     for batch in _batched(result_lines(Path(folder))):
         places = {result.id: place for place, result in batch}
         results = {result.id: result for _, result in batch}
-        values = all_values(list(results.values()))
+        values: Values = {measure.key: of for measure, of in all_values(list(results.values())).items()}
+        values |= judged_values(list(results.values()), verdicts)
         means.add(results, values)
-        edits = _edits(connection, list(results.values()))
+        edits = fill_edits(connection, list(results.values()))
         _cases(connection, part, edits, results, places, values)
         words = [(part, edits[name], said(result)) for name, result in results.items()]
         connection.executemany("INSERT OR REPLACE INTO words VALUES(?, ?, ?)", words)
         advance(len(batch), f"{header.settings.task} {header.settings.name}")
-    settings = header.settings
-    dataset = f"{settings.dataset_digest} {settings.task} {settings.split}"
-    told = (HEADERS.dump_json(header).decode(), means.as_json(), json.dumps([*means.keys]))
-    row = (part, folder, settings.task, dataset, *told, len(means))
-    connection.execute("INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?, ?, ?, '', 0)", row)
+    told = (as_text(header), means.as_json(), json.dumps([*means.keys]))
+    judge = next((one.judge for one in verdicts), "")
+    row = (part, folder, header.settings.task, dataset_of(header), *told, len(means), judge)
+    connection.execute("INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)", row)
 
 
-def key(measure: Measure) -> str:
-    """A measure as addresses name it."""
-    return f"{measure.protocol}.{measure.kind}.{measure.metric}.{measure.relation or ''}"
+def as_text(header: RunResult) -> str:
+    """A header as the index keeps it."""
+    return HEADERS.dump_json(header).decode()
+
+
+def dataset_of(header: RunResult) -> str:
+    """What tells datasets apart, whose pictures are looked for once."""
+    return f"{header.settings.dataset_digest} {header.settings.task} {header.settings.split}"
 
 
 def said(result: CaseResult) -> str:
@@ -105,7 +117,7 @@ def _batched(lines: Lines[CaseResult]) -> Iterable[Sequence[tuple[int, CaseResul
     yield batch
 
 
-def _edits(connection: sqlite3.Connection, results: Sequence[CaseResult]) -> dict[str, int]:
+def fill_edits(connection: sqlite3.Connection, results: Sequence[CaseResult]) -> dict[str, int]:
     """The numbers of edits, which get one when they first come up."""
     rows = [
         (one.task, one.id, one.image_id, one.question_type, one.question, one.target, asked(one))
@@ -133,9 +145,9 @@ def _cases(
     edits: Mapping[str, int],
     results: Mapping[str, CaseResult],
     places: Mapping[str, int],
-    values: Mapping[Measure, Mapping[str, float]],
+    values: Values,
 ) -> None:
-    columns = [_column(connection, key(measure)) for measure in values]
+    columns = [_column(connection, key) for key in values]
     rows: list[tuple[Any, ...]] = [
         (
             *(part, edits[name], places[name], result.skipped, result.plan_seconds + result.probe_seconds),

@@ -13,6 +13,7 @@ from pathlib import Path
 from editors.families import METHOD_FAMILIES
 from evaluation.report.names import names
 from evaluation.results.records import HEADER, LINES, RunResult, read_header
+from evaluation.results.verdicts import FILE
 from evaluation.run.experiment import UNEDITED
 from evaluation.viewing.filling import HEADERS, Run, fill_run
 from evaluation.viewing.pictures import fill_pictures
@@ -22,25 +23,29 @@ from mmedit_build.pages.index import Index, folder_of, signature
 
 SCHEMA = (
     "CREATE TABLE runs(part INTEGER PRIMARY KEY, folder TEXT, task TEXT, dataset TEXT, header TEXT, "
-    "means TEXT, keys TEXT, cases INTEGER, name TEXT, place INTEGER)",
+    "means TEXT, keys TEXT, cases INTEGER, judge TEXT, name TEXT, place INTEGER)",
     "CREATE TABLE edits(edit INTEGER PRIMARY KEY, task TEXT, id TEXT, image_id TEXT, type TEXT, "
     "question TEXT, target TEXT, words TEXT, UNIQUE(task, id))",
     # One column more for each measure there is: most values are 0 or 1, which take no room.
     "CREATE TABLE cases(part INTEGER, edit INTEGER, line INTEGER, skipped TEXT, seconds REAL, "
     "PRIMARY KEY(edit, part)) WITHOUT ROWID",
     "CREATE TABLE words(part INTEGER, edit INTEGER, words TEXT, PRIMARY KEY(part, edit)) WITHOUT ROWID",
+    "CREATE TABLE verdicts(part INTEGER, said BLOB, right INTEGER, raw TEXT, PRIMARY KEY(part, said)) "
+    "WITHOUT ROWID",
     "CREATE TABLE measures(measure INTEGER PRIMARY KEY, key TEXT UNIQUE)",
     "CREATE TABLE datasets(dataset TEXT PRIMARY KEY, tried TEXT)",
     "CREATE TABLE pictures(dataset TEXT, id TEXT, kind TEXT, item TEXT, file INTEGER, "
     "PRIMARY KEY(dataset, id, kind, item)) WITHOUT ROWID",
     "CREATE TABLE files(file INTEGER PRIMARY KEY, key TEXT UNIQUE, path TEXT, data BLOB)",
 )
-PARTED = ("runs", "cases", "words")
+PARTED = ("runs", "cases", "words", "verdicts")
 
 
 def make_index(folders: Sequence[Path], cache: Path, images: Path | None, progress: Progress) -> Index:
     """The index of all results below some folders, up to date."""
-    wanted = {str(folder): signature([folder / HEADER, folder / LINES]) for folder in _found(folders)}
+    wanted = {
+        str(folder): signature([folder / one for one in (HEADER, LINES, FILE)]) for folder in _found(folders)
+    }
     index = Index(folder_of(cache, "results", folders), SCHEMA, PARTED)
     with index.writing() as connection:
         headers = {name: read_header(Path(name)) for name in index.changed(connection, wanted)}

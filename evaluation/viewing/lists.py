@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from evaluation.viewing.judging import counterpart
 from mmedit_build.errors import UserError
 
 PAGE = 50
@@ -18,7 +19,17 @@ SEARCHED = ("question", "target", "id", "words")
 Row = dict[str, Any]
 
 Show = Literal[
-    "all", "fails", "partly", "all-fail", "all-pass", "disagree", "skipped", "better", "worse", "unlike"
+    "all",
+    "fails",
+    "partly",
+    "all-fail",
+    "all-pass",
+    "disagree",
+    "skipped",
+    "disputed",
+    "better",
+    "worse",
+    "unlike",
 ]
 SHOWN: dict[Show, str] = {
     "all": "1",
@@ -28,11 +39,13 @@ SHOWN: dict[Show, str] = {
     "all-pass": "low >= 1",
     "disagree": "failed > 0 AND failed < answered",
     "skipped": "left_out > 0",
+    "disputed": "disputed > 0",
     "better": "first > second",
     "worse": "first < second",
     "unlike": "first <> second",
 }
-"""Which edits, by what the chosen methods made of them; the last three are about the first two of these."""
+"""Which edits, by what the chosen methods made of them; the last three are about the first two of these, and
+disputed is what a judge and the match with the target differ about."""
 Sort = Literal["dataset", "low", "high", "spread", "failures", "slow", "difference", "difference-down"]
 SORTED: dict[Sort, str] = {
     "dataset": "edit",
@@ -76,15 +89,24 @@ def column_of(connection: sqlite3.Connection, measure: str) -> str:
     return f"m{found[0]}"
 
 
+def _counterpart(connection: sqlite3.Connection, measure: str) -> str:
+    """Where it is what a judge and a match differ about; nothing is unlike what is not there."""
+    other = counterpart(measure)
+    found = other and connection.execute("SELECT 1 FROM measures WHERE key = ?", (other,)).fetchone()
+    return column_of(connection, other) if other and found else "NULL"
+
+
 def find_edits(connection: sqlite3.Connection, wanted: Wanted) -> tuple[int, list[Row]]:
     """How many there are, and those of the page, each with the cells of its runs."""
     column, parts = column_of(connection, wanted.measure), wanted.parts
+    other = _counterpart(connection, wanted.measure)
     first, second = (*parts, None, None)[:2]
     chosen, values = _chosen(wanted, parts)
     rows = connection.execute(
         "SELECT edit, id, type, question, target, count(*) OVER () AS total FROM (SELECT edit, "
         f"count({column}) AS answered, avg({column}) AS mean, min({column}) AS low, max({column}) AS high, "
         f"sum({column} < {HALF}) AS failed, sum(skipped IS NOT NULL) AS left_out, sum(seconds) AS seconds, "
+        f"sum({column} <> {other}) AS disputed, "
         f"max(CASE part WHEN ? THEN {column} END) AS first, "
         f"max(CASE part WHEN ? THEN {column} END) AS second "
         f"FROM cases WHERE part IN ({marks(parts)}) AND edit IN ({chosen}) GROUP BY edit) "

@@ -44,7 +44,7 @@ def add_answers(connection: sqlite3.Connection, wanted: Wanted, edits: list[Row]
                     continue
                 of = asked.setdefault((probe.kind, probe.item), {**question_of(probe), "answers": []})
                 of["picture"] = picture_for(pictures, probe.kind, probe.item)
-                of["answers"].append(answers_of(case.task, run["part"], probe))
+                of["answers"].append(answers_of(connection, case.task, run["part"], probe))
         edit["asked"] = [*asked.values()]
 
 

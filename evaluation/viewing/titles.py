@@ -11,8 +11,10 @@ from evaluation.report.answers import RELATIONS, TITLES
 from evaluation.report.board import ABOUT, NAMES
 from evaluation.results.records import RunResult
 from evaluation.results.summary import Measure, headline
+from evaluation.results.verdicts import JUDGED, judged_key
 from evaluation.run.experiment import UNEDITED
-from evaluation.viewing.filling import HEADERS, key
+from evaluation.viewing.filling import HEADERS
+from evaluation.viewing.judging import TITLE, counterpart, judged_headline
 from mmedit_build.rows import TASKS
 
 Row = dict[str, Any]
@@ -35,13 +37,17 @@ def overview(connection: sqlite3.Connection, task: str) -> list[Row]:
         "SELECT part, means FROM runs WHERE cases AND task = ? ORDER BY place", (task,)
     ).fetchall()
     means = {run["part"]: json.loads(run["means"]) for run in runs}
-    return [found for protocol in PROTOCOLS if (found := _table(task, protocol, means))["columns"]]
+    tables = [_table(task, protocol, means) for protocol in PROTOCOLS]
+    judged = {title: (judged_key(of.key), of) for title, of in judged_headline(task).items()}  # type: ignore[arg-type]
+    tables.append({"title": TITLE, **_columns(judged, means)})
+    return [table for table in tables if table["columns"]]
 
 
 def of_key(name: str) -> Measure:
     """The measure that an address names."""
     protocol, kind, one, relation = name.split(".")
-    return Measure(protocol, kind, one, relation or None)  # type: ignore[arg-type]
+    measured = "wild" if protocol == JUDGED else protocol
+    return Measure(measured, kind, one, relation or None)  # type: ignore[arg-type]
 
 
 def kind_title(kind: str, relation: str | None) -> str:
@@ -51,33 +57,41 @@ def kind_title(kind: str, relation: str | None) -> str:
 
 
 def _table(task: str, protocol: Any, means: dict[int, Row]) -> Row:
-    columns = {title: key(measure) for title, measure in headline(task, protocol).items()}  # type: ignore[arg-type]
+    columns = {title: (of.key, of) for title, of in headline(task, protocol).items()}  # type: ignore[arg-type]
+    return {"title": PROTOCOLS[protocol].title, **_columns(columns, means)}
+
+
+def _columns(columns: dict[str, tuple[str, Measure]], means: dict[int, Row]) -> Row:
+    """Those that any run has, and the means of the runs that have any of them."""
     known = {name for of in means.values() for name in of}
+    shown = [
+        {"key": key, "title": NAMES[title], "about": ABOUT[title], "metric": _metric(key, of)}
+        for title, (key, of) in columns.items()
+        if key in known
+    ]
+    keys = {one["key"] for one in shown}
     return {
-        "title": PROTOCOLS[protocol].title,
-        "columns": [
-            {
-                "key": name,
-                "title": NAMES[title],
-                "about": ABOUT[title],
-                "metric": metric(protocol, of_key(name).metric).title,
-            }
-            for title, name in columns.items()
-            if name in known
-        ],
-        "rows": [{"run": part, "means": of} for part, of in means.items()],
+        "columns": shown,
+        "rows": [{"run": part, "means": of} for part, of in means.items() if keys & of.keys()],
     }
+
+
+def _metric(key: str, of: Measure) -> str:
+    return "judged right" if key.startswith(JUDGED) else metric(of.protocol, of.metric).title
 
 
 def _task(connection: sqlite3.Connection, task: Any, runs: list[sqlite3.Row]) -> Row:
     types = connection.execute("SELECT DISTINCT type FROM edits WHERE task = ? ORDER BY type", (task,))
     keys = {name: None for run in runs for name in json.loads(run["keys"])}
-    main = {key(measure) for protocol in PROTOCOLS for measure in headline(task, protocol).values()}
+    main = {measure.key for protocol in PROTOCOLS for measure in headline(task, protocol).values()}
+    main |= {judged_key(measure.key) for measure in judged_headline(task).values()}
     return {
         "task": task,
         "title": TASK_TITLES[task],
         "types": [name for (name,) in types],
-        "measures": [{**_measure(name), "main": name in main} for name in keys],
+        "measures": [
+            {**_measure(name), "main": name in main, "compared": counterpart(name) in keys} for name in keys
+        ],
     }
 
 
@@ -85,9 +99,9 @@ def _measure(name: str) -> Row:
     measure = of_key(name)
     return {
         "key": name,
-        "protocol": measure.protocol,
+        "protocol": name.partition(".")[0],
         "kind": kind_title(measure.kind, measure.relation),
-        "metric": metric(measure.protocol, measure.metric).title,
+        "metric": _metric(name, measure),
         "percent": measure.percent,
     }
 
@@ -106,4 +120,5 @@ def _run(row: sqlite3.Row) -> Row:
         "model": settings.model,
         "dataset": settings.dataset,
         "finished": header.finished,
+        "judge": row["judge"],
     }

@@ -38,8 +38,11 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+POLICY = "content-security-policy"
+ALONE = {POLICY: "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
+"""The headers of a page that says itself what it may load and run, see `mmedit_build.page`."""
 HEADERS = {
-    "content-security-policy": _POLICY,
+    POLICY: _POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-resource-policy": "same-origin",
@@ -108,10 +111,12 @@ def refusal(method: str, headers: dict[bytes, bytes]) -> str:
 
 
 def _with_headers(send: Send) -> Callable[[Any], Awaitable[None]]:
-    added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    usual = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
+            own = {name for name, _ in message["headers"]}
+            added = [(name, value) for name, value in usual if name not in own]
             message = {**message, "headers": [*message["headers"], *added]}
         await send(message)
 

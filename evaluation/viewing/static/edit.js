@@ -2,7 +2,7 @@
 
 import { address, ask, go, keys, make, picture } from "/shared/shared.js";
 import { PAGE, wanted } from "./edits.js";
-import { number, said, show, sign } from "./words.js";
+import { judged, number, said, show, sign } from "./words.js";
 
 export async function drawEdit(known, task, values) {
   const found = await ask("/api/edit", { task: task.task, id: values.edit });
@@ -52,7 +52,7 @@ function drawProbe(known, part, probe, chosen) {
   const answers = probe.answers.filter((one) => !chosen || chosen.has(one.run));
   const groups = new Map();
   for (const one of answers) {
-    const key = JSON.stringify([one.state, one.after?.trim()]);
+    const key = JSON.stringify([one.state, one.after?.trim(), one.verdict?.right]);
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
   const order = { fail: 0, part: 1, pass: 2 };
@@ -62,7 +62,7 @@ function drawProbe(known, part, probe, chosen) {
     make("h3", {}, probe.title, " ", make("small", {}, `${answers.filter((one) => one.state === "pass").length} of ${answers.length} right`)),
     make("dl", {}, make("dt", {}, "Question"), make("dd", {}, probe.question), make("dt", {}, "Target"), make("dd", {}, probe.target),
       make("dt", {}, "Before"), make("dd", {}, said(probe.before))),
-    sorted.map((of) => make("div", { class: `group ${of[0].state}` }, make("div", {}, sign(of[0].state), " ", said(of[0].after)),
+    sorted.map((of) => make("div", { class: `group ${of[0].state}` }, make("div", {}, sign(of[0].state), " ", said(of[0].after), " ", judged(of[0])),
       make("div", {}, of.map((one) => chip(known, probe, one))))));
 }
 

@@ -1,11 +1,12 @@
 // Lists of edits: what chosen runs made of each, filtered and sorted by one score.
 
 import { address, ask, choice, go, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
-import { families, number, said, show, sign, state } from "./words.js";
+import { families, judged, number, said, show, sign, state } from "./words.js";
 
 export const PAGE = 50;
 const SHOWS = [["", "all"], ["fails", "some run fails"], ["partly", "not all right"], ["all-fail", "every run fails"],
   ["all-pass", "every run is right"], ["disagree", "runs disagree"], ["skipped", "skipped"]];
+const DISPUTED = ["disputed", "judge and match differ"];
 const PAIRS = [["unlike", "the two differ"], ["better", "the first is better"], ["worse", "the second is better"]];
 const SORTS = [["", "as in the dataset"], ["low", "lowest score first"], ["high", "highest score first"],
   ["spread", "greatest spread first"], ["failures", "most failures first"], ["slow", "slowest first"]];
@@ -18,8 +19,8 @@ export function wanted(known, task, values) {
   const named = (values.runs ?? "").split(",").map((one) => there.find((run) => run.run === Number(one))).filter(Boolean);
   const edited = there.filter((run) => !run.unedited);
   const runs = (named.length ? named : edited.length ? edited : there).map((run) => run.run).join(",");
-  // Of free answers if there are any: their protocol comes last.
-  const main = task.measures.filter((one) => one.main);
+  // Of free answers if there are any: their protocol comes last, but for what judges say.
+  const main = task.measures.filter((one) => one.main && one.protocol !== "judged");
   const usual = main.find((one) => one.protocol === main.at(-1).protocol) ?? task.measures[0];
   const measure = task.measures.find((one) => one.key === values.measure) ?? usual;
   return { task: task.task, measure: measure.key, runs, show: values.show, sort: values.sort, type: values.type, text: values.text, page: values.page };
@@ -56,7 +57,7 @@ function drawControls(known, task, values, now, chosen, measure) {
   const parts = [
     drawChooser(known, task, chosen, change),
     choice("Score", "measure", measure.key, ordered, (value) => change({ measure: value })),
-    choice("Show", "show", values.show ?? "", measure.percent ? [...SHOWS, ...(two ? PAIRS : [])] : [SHOWS[0], ...(two ? PAIRS : [])], (value) => change({ show: value })),
+    choice("Show", "show", values.show ?? "", measure.percent ? [...SHOWS, ...(measure.compared ? [DISPUTED] : []), ...(two ? PAIRS : [])] : [SHOWS[0], ...(two ? PAIRS : [])], (value) => change({ show: value })),
     choice("Sort", "sort", values.sort ?? "", [...SORTS, ...(two ? PAIR_SORTS : [])], (value) => change({ sort: value })),
     choice("Question type", "type", values.type ?? "", [["", "all types"], ...task.types.map((one) => [one, one])], (value) => change({ type: value })),
     search("Search in questions and answers", values.text ?? "", (value) => change({ text: value })),
@@ -161,5 +162,5 @@ function answered(probe, run, chosen) {
   const answer = probe.answers.find((one) => one.run === run.run);
   if (!answer) return make("div", {}, make("small", {}, run.name), make("div", { class: "soft" }, "not asked"));
   return make("div", { class: answer.state }, make("small", {}, chosen.length > 1 ? run.name : "after"),
-    make("button", { class: "answer", type: "button", click: () => show(probe, answer, run) }, sign(answer.state), " ", said(answer.after)));
+    make("button", { class: "answer", type: "button", click: () => show(probe, answer, run) }, sign(answer.state), " ", said(answer.after)), judged(answer));
 }

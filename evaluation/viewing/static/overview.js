@@ -24,7 +24,7 @@ function drawTable(task, table, runs) {
   const best = bestOf(table, runs, means);
   const head = make("tr", {}, make("th", { scope: "col" }, "Run"),
     table.columns.map((column) => make("th", { scope: "col", title: column.about }, column.title, make("small", {}, column.metric))));
-  const body = families(runs).flatMap(([family, of]) => [
+  const body = families(runs.filter((run) => means.has(run.run))).flatMap(([family, of]) => [
     family && make("tr", { class: "family" }, make("th", { colspan: table.columns.length + 1, scope: "rowgroup" }, family)),
     ...of.map((run) => make("tr", {},
       make("th", { scope: "row" }, make("label", {}, make("input", { type: "checkbox", value: run.run, change: pair }), " ", run.name)),

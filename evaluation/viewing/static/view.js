@@ -21,6 +21,7 @@ route(async (values) => {
       make("a", { href: address({ task: one.task }), "aria-current": view === "overview" && one.task === task && "page" }, one.title),
       make("a", { href: address({ view: "edits", task: one.task }), "aria-current": view !== "overview" && one.task === task && "page" }, "all cases"),
     ]),
+    make("a", { href: "/report" }, "report"),
   );
   await views[view](known, known.task.get(task), values);
 });

@@ -26,6 +26,14 @@ export function said(text) {
   return text.trim() ? make("span", {}, text.trim()) : make("i", { class: "soft" }, "nothing");
 }
 
+/** What a judge said of an answer, if anybody was asked. */
+export function judged(answer) {
+  if (!answer.verdict) return "";
+  const { right, raw } = answer.verdict;
+  const of = right === null ? "" : right ? "pass" : "fail";
+  return make("span", { class: `verdict ${of}`, title: `the judge said: ${raw}` }, `judge: ${right === null ? "unclear" : right ? "right" : "wrong"}`);
+}
+
 /** The runs of a list, those of a family together. */
 export function families(runs) {
   const found = new Map();
@@ -41,6 +49,7 @@ export function show(probe, answer, run) {
   const scores = answer.scores.map((one) => make("tr", {}, make("td", {}, one.protocol), make("td", {}, one.title), make("td", {}, one.value.toPrecision(4))));
   const lines = {
     Question: probe.question, Target: probe.target, Before: said(probe.before), After: said(answer.after),
+    ...(answer.verdict && { [`Judge ${run.judge}`]: make("span", {}, judged(answer), ` ${answer.verdict.raw}`) }),
     ...(answer.log_prob[0] !== null && { "log p of the target": `${answer.log_prob[0].toFixed(3)} before, ${answer.log_prob[1].toFixed(3)} after` }),
     Prompt: probe.prompt,
     ...(probe.item && { Item: probe.item }),

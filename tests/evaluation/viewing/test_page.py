@@ -12,7 +12,7 @@ SEEN = "() => [...document.images].every((image) => image.complete && image.natu
 
 
 def test_from_a_number_to_its_cases_to_one_of_them_and_on(index: Index) -> None:
-    with running(viewer(index)) as port, browsing() as page:
+    with running(viewer(index, [])) as port, browsing() as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"http://127.0.0.1:{port}/")
@@ -37,7 +37,7 @@ def test_from_a_number_to_its_cases_to_one_of_them_and_on(index: Index) -> None:
 
 
 def test_filters_search_and_two_runs_side_by_side(index: Index) -> None:
-    with running(viewer(index)) as port, browsing() as page:
+    with running(viewer(index, [])) as port, browsing() as page:
         page.goto(f"http://127.0.0.1:{port}/?view=edits")
         # Of two methods the answers are shown at once.
         expect(page.locator(".row")).to_have_count(4)
@@ -70,7 +70,7 @@ def answers_are_beside_each_other(page: Page) -> None:
 
 
 def test_a_phone_shows_all_without_moving_sideways(index: Index) -> None:
-    with running(viewer(index)) as port, browsing(viewport={"width": 390, "height": 800}) as page:
+    with running(viewer(index, [])) as port, browsing(viewport={"width": 390, "height": 800}) as page:
         for path in ("", "?view=edits", "?view=edit&edit=vqa/test/100"):
             page.goto(f"http://127.0.0.1:{port}/{path}")
             page.wait_for_load_state("networkidle")
