@@ -12,6 +12,8 @@ from evaluation.viewing.detail import detail
 from evaluation.viewing.lists import Wanted, find_edits
 from evaluation.viewing.paired import add_answers, difference
 from evaluation.viewing.report import Report
+from evaluation.viewing.steps import Steps, find_steps
+from evaluation.viewing.streaming import stream_overview
 from evaluation.viewing.titles import about, overview
 from mmedit_build.errors import UserError
 from mmedit_build.pages.images import picture
@@ -55,6 +57,16 @@ def _add_lists(app: FastAPI, index: Index) -> None:
                 "edits": edits,
                 "difference": difference(connection, wanted) if paired else None,
             }
+
+    @app.get("/api/streams")
+    def get_streams(task: str) -> Any:
+        with index.reading() as connection:
+            return stream_overview(connection, task)
+
+    @app.get("/api/steps")
+    def get_steps(wanted: Annotated[Steps, Query()]) -> Any:
+        with index.reading() as connection:
+            return find_steps(connection, wanted)
 
     @app.get("/api/edit")
     def get_edit(task: str, id: str) -> Any:

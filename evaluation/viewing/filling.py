@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
+from editors.families import METHOD_FAMILIES
 from evaluation.results.lines import Lines
 from evaluation.results.records import CaseResult, RunResult, result_lines
 from evaluation.results.summary import all_values, estimate, headline
 from evaluation.results.verdicts import judged_key, verdict_lines
+from evaluation.run.experiment import UNEDITED
 from evaluation.viewing.judging import fill_verdicts, judged_headline, judged_values
 from mmedit_build.console import Advance
 
@@ -99,6 +101,15 @@ def as_text(header: RunResult) -> str:
 def dataset_of(header: RunResult) -> str:
     """What tells datasets apart, whose pictures are looked for once."""
     return f"{header.settings.dataset_digest} {header.settings.task} {header.settings.split}"
+
+
+def rank(header: RunResult, name: str) -> tuple[bool, int, str, int, str]:
+    """The place among others: the unedited model first, then family by family."""
+    families: list[str] = [*METHOD_FAMILIES]
+    family = "" if header.about is None else header.about.family
+    place = families.index(family) if family in families else len(families)
+    settings = header.settings
+    return settings.method != UNEDITED, place, settings.method, settings.at_once, name
 
 
 def said(result: CaseResult) -> str:

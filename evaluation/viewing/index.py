@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from editors.families import METHOD_FAMILIES
 from evaluation.report.names import names
-from evaluation.results.records import HEADER, LINES, RunResult, read_header
+from evaluation.results.records import HEADER, LINES, read_header
+from evaluation.results.streams import CHECKPOINTS, ONLINE, STREAM
 from evaluation.results.verdicts import FILE
-from evaluation.run.experiment import UNEDITED
-from evaluation.viewing.filling import HEADERS, Run, fill_run
+from evaluation.viewing import streaming
+from evaluation.viewing.filling import HEADERS, Run, fill_run, rank
 from evaluation.viewing.pictures import fill_pictures
 from mmedit_build.build import Progress
 from mmedit_build.errors import UserError
-from mmedit_build.pages.index import Index, folder_of, signature
+from mmedit_build.pages.index import Fill, Index, folder_of, signature
 
 SCHEMA = (
     "CREATE TABLE runs(part INTEGER PRIMARY KEY, folder TEXT, task TEXT, dataset TEXT, header TEXT, "
@@ -36,37 +36,53 @@ SCHEMA = (
     "CREATE TABLE datasets(dataset TEXT PRIMARY KEY, tried TEXT)",
     "CREATE TABLE pictures(dataset TEXT, id TEXT, kind TEXT, item TEXT, file INTEGER, "
     "PRIMARY KEY(dataset, id, kind, item)) WITHOUT ROWID",
+    "CREATE INDEX pictured ON pictures(item)",
     "CREATE TABLE files(file INTEGER PRIMARY KEY, key TEXT UNIQUE, path TEXT, data BLOB)",
+    *streaming.SCHEMA,
 )
-PARTED = ("runs", "cases", "words", "verdicts")
+PARTED = ("runs", "cases", "words", "verdicts", *streaming.PARTED)
+RUN, STREAMED = (HEADER, LINES, FILE), (STREAM, CHECKPOINTS, ONLINE)
+"""The files of a run, and those of streams; the first of each has the header."""
 
 
 def make_index(folders: Sequence[Path], cache: Path, images: Path | None, progress: Progress) -> Index:
     """The index of all results below some folders, up to date."""
-    wanted = {
-        str(folder): signature([folder / one for one in (HEADER, LINES, FILE)]) for folder in _found(folders)
-    }
+    found = _found(folders)
+    wanted = {name: signature([Path(name) / one for one in files]) for name, files in found.items()}
     index = Index(folder_of(cache, "results", folders), SCHEMA, PARTED)
     with index.writing() as connection:
-        headers = {name: read_header(Path(name)) for name in index.changed(connection, wanted)}
+        headers = {
+            name: read_header(Path(name), found[name][0]) for name in index.changed(connection, wanted)
+        }
         if headers:
             with progress("index", sum(header.edits for header in headers.values())) as advance:
                 for name, header in headers.items():
-                    run = Run(connection, name, header)
-                    index.put(connection, name, wanted[name], partial(fill_run, run, advance))
+                    if found[name] == STREAMED:
+                        fill: Fill = partial(streaming.fill_stream, connection, name)
+                    else:
+                        fill = partial(fill_run, Run(connection, name, header), advance)
+                    index.put(connection, name, wanted[name], fill)
         _name_runs(connection)
+        streaming.name_streams(connection)
         fill_pictures(connection, images, progress)
-        if not connection.execute("SELECT 1 FROM runs WHERE cases").fetchone():
+        if not connection.execute(f"{ANY_RUN} UNION {ANY_STREAM}").fetchone():
             raise UserError("The runs in these folders have only begun; look again when there are results.")
     return index
 
 
-def _found(folders: Sequence[Path]) -> list[Path]:
-    """The folders of runs, each once."""
+ANY_RUN = "SELECT 1 FROM runs WHERE cases"
+ANY_STREAM = "SELECT 1 FROM streams WHERE numbers <> '[]'"
+
+
+def _found(folders: Sequence[Path]) -> dict[str, tuple[str, ...]]:
+    """The folders of runs and of streams, each once, with their files."""
+    found: dict[Path, tuple[str, ...]] = {}
     for folder in folders:
-        if not any(folder.rglob(HEADER)):
+        here = {path.parent.resolve(): files for files in (RUN, STREAMED) for path in folder.rglob(files[0])}
+        if not here:
             raise UserError(f"There are no results in {folder}; give folders that mmedit-eval wrote.")
-    return sorted({path.parent.resolve() for folder in folders for path in folder.rglob(HEADER)})
+        found |= here
+    return {str(folder): found[folder] for folder in sorted(found)}
 
 
 def _name_runs(connection: sqlite3.Connection) -> None:
@@ -80,15 +96,6 @@ def _name_runs(connection: sqlite3.Connection) -> None:
         of_task = [run for run in runs if run[1].settings.task == task]
         found = names([(header, folder) for _, header, folder in of_task])
         named += [(part, header, name) for (part, header, _), name in zip(of_task, found, strict=True)]
-    named.sort(key=lambda run: _place(run[1], run[2]))
+    named.sort(key=lambda run: rank(run[1], run[2]))
     rows = [(name, place, part) for place, (part, _, name) in enumerate(named)]
     connection.executemany("UPDATE runs SET name = ?, place = ? WHERE part = ?", rows)
-
-
-def _place(header: RunResult, name: str) -> tuple[bool, int, str, int, str]:
-    """The unedited model first, then family by family."""
-    families: list[str] = [*METHOD_FAMILIES]
-    family = "" if header.about is None else header.about.family
-    rank = families.index(family) if family in families else len(families)
-    settings = header.settings
-    return settings.method != UNEDITED, rank, settings.method, settings.at_once, name

@@ -75,10 +75,15 @@ class Wanted(BaseModel):
     @property
     def parts(self) -> list[int]:
         """The runs, each once."""
-        try:
-            return list(dict.fromkeys(int(one) for one in self.runs.split(",") if one))
-        except ValueError as error:
-            raise UserError(f"{self.runs} are no numbers of runs.") from error
+        return numbers_of(self.runs)
+
+
+def numbers_of(runs: str) -> list[int]:
+    """The runs of a list, each once."""
+    try:
+        return list(dict.fromkeys(int(one) for one in runs.split(",") if one))
+    except ValueError as error:
+        raise UserError(f"{runs} are no numbers of runs.") from error
 
 
 def column_of(connection: sqlite3.Connection, measure: str) -> str:
@@ -126,7 +131,7 @@ def _chosen(wanted: Wanted, parts: Sequence[int]) -> tuple[str, list[Any]]:
         conditions.append("type = ?")
         values.append(wanted.type)
     if wanted.text:
-        pattern = f"%{_escaped(wanted.text)}%"
+        pattern = f"%{escaped(wanted.text)}%"
         asked = " OR ".join(f"{name} LIKE ? ESCAPE '!'" for name in SEARCHED)
         said = f"SELECT edit FROM words WHERE part IN ({marks(parts)}) AND words LIKE ? ESCAPE '!'"
         conditions.append(f"({asked} OR edit IN ({said}))")
@@ -139,7 +144,7 @@ def marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """A text of which no letter stands for others."""
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 

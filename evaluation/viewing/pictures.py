@@ -17,7 +17,8 @@ from mmedit_build.pages.index import change
 
 def fill_pictures(connection: sqlite3.Connection, images: Path | None, progress: Progress) -> None:
     """Look for the pictures of each dataset, and not again unless it is another one by now."""
-    runs = connection.execute("SELECT dataset, header FROM runs GROUP BY dataset").fetchall()
+    every = "SELECT dataset, header FROM runs UNION ALL SELECT dataset, header FROM streams"
+    runs = connection.execute(f"SELECT dataset, header FROM ({every}) GROUP BY dataset").fetchall()
     tried = dict(connection.execute("SELECT dataset, tried FROM datasets").fetchall())
     for dataset, header in runs:
         settings = HEADERS.validate_json(header).settings

@@ -15,6 +15,7 @@ from evaluation.results.verdicts import JUDGED, judged_key
 from evaluation.run.experiment import UNEDITED
 from evaluation.viewing.filling import HEADERS
 from evaluation.viewing.judging import TITLE, counterpart, judged_headline
+from evaluation.viewing.streaming import streams_of
 from mmedit_build.rows import TASKS
 
 Row = dict[str, Any]
@@ -24,9 +25,16 @@ TASK_TITLES = {"vqa": "Questions", "caption": "Captions"}
 def about(connection: sqlite3.Connection) -> Row:
     """All that the controls of the page offer."""
     runs = connection.execute("SELECT * FROM runs WHERE cases ORDER BY place").fetchall()
-    tasks = [task for task in TASKS if any(run["task"] == task for run in runs)]
+    streams = {task: streams_of(connection, task) for task in TASKS}
+    tasks = [task for task in TASKS if streams[task] or any(run["task"] == task for run in runs)]
     return {
-        "tasks": [_task(connection, task, [run for run in runs if run["task"] == task]) for task in tasks],
+        "tasks": [
+            {
+                **_task(connection, task, [run for run in runs if run["task"] == task]),
+                "streams": streams[task],
+            }
+            for task in tasks
+        ],
         "runs": [_run(run) for run in runs],
     }
 

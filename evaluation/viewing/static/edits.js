@@ -55,7 +55,7 @@ function drawControls(known, task, values, now, chosen, measure) {
   }
   const ordered = [...groups].sort((one, other) => one[0].endsWith("others") - other[0].endsWith("others"));
   const parts = [
-    drawChooser(known, task, chosen, change),
+    drawChooser(known.runs.filter((run) => run.task === task.task), chosen, change),
     choice("Score", "measure", measure.key, ordered, (value) => change({ measure: value })),
     choice("Show", "show", values.show ?? "", measure.percent ? [...SHOWS, ...(measure.compared ? [DISPUTED] : []), ...(two ? PAIRS : [])] : [SHOWS[0], ...(two ? PAIRS : [])], (value) => change({ show: value })),
     choice("Sort", "sort", values.sort ?? "", [...SORTS, ...(two ? PAIR_SORTS : [])], (value) => change({ sort: value })),
@@ -74,8 +74,8 @@ function drawControls(known, task, values, now, chosen, measure) {
   if (writing) place.querySelector("input[type=search]").focus();
 }
 
-function drawChooser(known, task, chosen, change) {
-  const runs = known.runs.filter((run) => run.task === task.task);
+/** The runs of a list, to be ticked by name and by family. */
+export function drawChooser(runs, chosen, change) {
   const picked = new Set(chosen.map((run) => run.run));
   const set = (some) => change({ runs: runs.filter((run) => some.has(run.run)).map((run) => run.run).join(",") });
   const toggle = (of, on) => {

@@ -1,0 +1,147 @@
+"""Lists of what streams asked: each edit, or each question of the fixed set, with what is left of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from evaluation.protocols.base import ProtocolName
+from evaluation.viewing.lists import HALF, PAGE, Row, escaped, marks, numbers_of
+from evaluation.viewing.streaming import EDIT, WHERE
+from mmedit_build.errors import check_name
+
+Show = Literal["all", "fails", "all-fail", "all-pass", "disagree", "lost", "regained"]
+SHOWN: dict[Show, str] = {
+    "all": "1",
+    "fails": "failed > 0",
+    "all-fail": "failed = answered",
+    "all-pass": "failed = 0",
+    "disagree": "failed > 0 AND failed < answered",
+    "lost": "lost > 0",
+    "regained": "regained > 0",
+}
+"""Lost is what was right just after the edit (of the fixed set: before the first) and is not any more."""
+Sort = Literal["position", "newest", "low", "high", "failures"]
+SORTED: dict[Sort, str] = {
+    "position": "ord, position",
+    "newest": "ord, position DESC",
+    "low": "mean, ord, position",
+    "high": "mean DESC, ord, position",
+    "failures": "failed DESC, ord, position",
+}
+
+
+FIRST = (
+    " LEFT JOIN steps o ON o.part = s.part AND o.kind = s.kind AND o.number = 0 AND o.ord = s.ord "
+    "AND o.position = s.position"
+)
+SEARCHED = ("s.question", "s.target", "s.said", "s.also", "e.question", "e.target", "e.id")
+QUOTED = "'!'"
+
+
+class Steps(BaseModel):
+    """What a list shall show."""
+
+    task: str
+    runs: str
+    column: str
+    protocol: ProtocolName
+    number: Annotated[int, Field(ge=0)]
+    """After how many edits it was asked."""
+    order: Annotated[int, Field(ge=-1)] = -1
+    show: Show = "all"
+    sort: Sort = "position"
+    text: str = ""
+    page: Annotated[int, Field(ge=0)] = 0
+
+
+def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
+    """How many there are, and those of the page, each with what every run answered at all times."""
+    check_name("column of streams", wanted.column, WHERE)
+    kind, which = WHERE[wanted.column]
+    value, parts = f"{which}{wanted.protocol}", numbers_of(wanted.runs)
+    online = wanted.column == "Online"
+    # Of what is asked just after its edit nothing is lost yet; the fixed set was there before the first.
+    first = "NULL" if online else f"o.{value}" if kind == EDIT else "1.0"
+    joins = "" if online or kind != EDIT else FIRST
+    conditions, given = _conditions(wanted, kind, parts, value)
+    if wanted.text:
+        joins += " LEFT JOIN edits e ON e.edit = s.edit"
+    rows = connection.execute(
+        "SELECT *, count(*) OVER () AS total FROM (SELECT s.ord, s.position, s.edit, s.question, s.target, "
+        f"s.item, count(s.{value}) AS answered, avg(s.{value}) AS mean, sum(s.{value} < {HALF}) AS failed, "
+        f"sum({first} >= {HALF} AND s.{value} < {HALF}) AS lost, "
+        f"sum({first} < {HALF} AND s.{value} >= {HALF}) AS regained "
+        f"FROM steps s{joins} WHERE {' AND '.join(conditions)} "
+        "GROUP BY s.ord, s.position, s.edit, s.question) "
+        f"WHERE {SHOWN[wanted.show]} ORDER BY {SORTED[wanted.sort]} LIMIT {PAGE} OFFSET ?",
+        (*given, wanted.page * PAGE),
+    ).fetchall()
+    return {
+        "total": rows[0]["total"] if rows else 0,
+        "steps": [_step(connection, row, kind, which, wanted.protocol, parts) for row in rows],
+    }
+
+
+def _conditions(wanted: Steps, kind: str, parts: Sequence[int], value: str) -> tuple[list[str], list[Any]]:
+    number = 0 if wanted.column == "Online" else wanted.number
+    conditions = [f"s.part IN ({marks(parts)})", "s.kind = ?", "s.number = ?", f"s.{value} IS NOT NULL"]
+    given: list[Any] = [*parts, kind, number]
+    if wanted.column == "Online" and wanted.number:
+        conditions.append("s.position < ?")
+        given.append(wanted.number)
+    if wanted.order >= 0:
+        conditions.append("s.ord = ?")
+        given.append(wanted.order)
+    if wanted.text:
+        conditions.append(f"({' OR '.join(f'{name} LIKE ? ESCAPE {QUOTED}' for name in SEARCHED)})")
+        given += [f"%{escaped(wanted.text)}%"] * len(SEARCHED)
+    return conditions, given
+
+
+def _step(
+    connection: sqlite3.Connection,
+    row: sqlite3.Row,
+    kind: str,
+    which: str,
+    protocol: str,
+    parts: Sequence[int],
+) -> Row:
+    said = "also" if which and kind == EDIT else "said"
+    found = connection.execute(
+        f"SELECT part, number, {which}{protocol} AS value, {said} AS said, before, made FROM steps WHERE "
+        f"part IN ({marks(parts)}) AND kind = ? AND ord = ? AND position = ? ORDER BY number",
+        (*parts, kind, row["ord"], row["position"]),
+    ).fetchall()
+    cells: dict[int, Row] = {part: {} for part in parts}
+    for one in found:
+        cells[one["part"]][one["number"]] = {
+            "value": one["value"],
+            "said": one["said"],
+            "made": bool(one["made"]),
+        }
+    query = "SELECT id, type, question, target FROM edits WHERE edit = ?"
+    edit = connection.execute(query, (row["edit"],)).fetchone()
+    asked = edit or row
+    return {
+        **{name: row[name] for name in ("ord", "position", "item")},
+        "question": asked["question"],
+        "target": asked["target"],
+        "id": edit and edit["id"],
+        "type": edit["type"] if edit else "",
+        "image": _image(connection, row["item"], edit and edit["id"]),
+        "before": next((one["before"] for one in found if one["before"] is not None), None),
+        "cells": [cells[part] for part in parts],
+    }
+
+
+def _image(connection: sqlite3.Connection, item: str | None, name: str | None) -> int | None:
+    if name is not None:
+        query, given = "id = ? AND kind = 'reliability' AND item = ''", name
+    else:
+        query, given = "item = ? AND item <> ''", item or ""
+    found = connection.execute(f"SELECT file FROM pictures WHERE {query} LIMIT 1", (given,)).fetchone()
+    return found and int(found[0])
