@@ -31,7 +31,7 @@ class Worker:
     """Opens a craft, then does tasks, all in one thread: the number of threads of torch is a thread's own."""
 
     def __init__(self) -> None:
-        self._craft: Craft
+        self._craft: Craft | None = None
         self._thread = ThreadPoolExecutor(1)
         self._logs = ExitStack()
         let_paths_travel()
@@ -40,9 +40,9 @@ class Worker:
     def opened(self, craft: Craft, keeper: Any, folder: Path, logs: Sequence[Path]) -> Raised | None:
         """Open a craft in a folder; the error, if that fails."""
         self._craft = craft
-        return self._thread.submit(tried, self._open, keeper, folder, logs).result()
+        return self._thread.submit(tried, self._open, craft, keeper, folder, logs).result()
 
-    def _open(self, keeper: Any, folder: Path, logs: Sequence[Path]) -> None:
+    def _open(self, craft: Craft, keeper: Any, folder: Path, logs: Sequence[Path]) -> None:
         try:
             os.chdir(folder)
         except OSError as error:
@@ -54,12 +54,15 @@ class Worker:
         self._logs.close()
         self._logs = _logging(logs)
         ask_elsewhere(lambda model, cache: Kept(keeper, model, cache.absolute()))
-        self._craft.open()
+        craft.open()
 
     def do(self, task: Any) -> Iterator[Any]:
-        """The pieces that come of a task, then how it ended."""
+        """The pieces that come of a task, then how it ended; nothing at all of a process that took the place
+        of one that died while nobody looked, and has no craft."""
+        if (craft := self._craft) is None:
+            return
         pieces: SimpleQueue[Any] = SimpleQueue()
-        self._thread.submit(lambda: pieces.put(tried(self._craft, task, pieces.put) or Ended()))
+        self._thread.submit(lambda: pieces.put(tried(craft, task, pieces.put) or Ended()))
         while not isinstance(piece := pieces.get(), Raised | Ended):
             yield piece
         yield piece

@@ -17,7 +17,7 @@ import pytest
 from mmedit_build.console import log_to
 from mmedit_build.engine.base import Failed
 from mmedit_build.engine.local import Local
-from mmedit_build.engine.ray import NAMESPACE, OnRay
+from mmedit_build.engine.ray import NAMESPACE, OnRay, _Dealing
 from mmedit_build.engine.run import Job, run
 from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
@@ -125,6 +125,34 @@ def test_workers_and_machines_that_die_lose_nothing_and_repeat_only_their_shards
     assert set(seen) == {row.id for row in slow.rows}
     # Of each of the four that died, one shard at most.
     assert len(seen) <= 60 + 4 * slow.shard_rows
+
+
+def wait_until_back(actor: Any) -> None:
+    """Until there is a new process of an actor that was killed."""
+    while True:
+        try:
+            ray.get(actor.__ray_ready__.remote())
+            return
+        except ray.exceptions.ActorUnavailableError:
+            time.sleep(0.1)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_worker_that_dies_between_two_tasks_is_opened_again(
+    slow: Job[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, killed = _Dealing.begin, list[Path]()
+
+    def kill_and_begin(dealing: _Dealing, worker: Any) -> None:
+        if not killed:
+            killed.extend(slow.stage.pids.glob("[0-9]*"))  # type: ignore[attr-defined]
+            os.kill(int(killed[0].name), signal.SIGKILL)
+            wait_until_back(worker.actor)
+        begin(dealing, worker)
+
+    monkeypatch.setattr(_Dealing, "begin", kill_and_begin)
+    few = numbers(4)
+    assert finished(replace(slow, rows=few), OnRay(1)) == [Number(row.id, row.value + 1) for row in few]
 
 
 @pytest.mark.usefixtures("cluster")
