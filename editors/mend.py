@@ -72,10 +72,14 @@ class Residual(nn.Module):
         self.scale = nn.Parameter(torch.ones(modes, width))
         self.shift = nn.Parameter(torch.zeros(modes, width))
 
-    def forward(self, rows: Tensor, modes: Tensor) -> Tensor:
-        change = (rows @ self.down.mT) @ self.up.mT + self.bias
+    def forward(self, rows: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Rows of one weight after the other, so many of each."""
+        # In the order that takes the least: many rows are multiplied by U V itself where its rank is high.
+        change = torch.linalg.multi_dot([rows, self.down.mT, self.up.mT]) + self.bias
+        parts = zip(change.split(list(lengths)), self.scale, self.shift, strict=True)
+        scaled = torch.cat([torch.addcmul(shift, part, scale) for part, scale, shift in parts])
         # clamp passes gradients at 0, where all is at the start; relu does not, and nothing would move.
-        return rows + (change * self.scale[modes] + self.shift[modes]).clamp(min=0)
+        return rows + scaled.clamp(min=0)
 
 
 class Transform(nn.Module):
@@ -86,10 +90,10 @@ class Transform(nn.Module):
         self.normalize = Normalizer(width)
         self.layers = nn.ModuleList(Residual(width, min(rank, width), modes) for _ in range(2))
 
-    def forward(self, pairs: Tensor, modes: Tensor) -> Tensor:
+    def forward(self, pairs: Tensor, lengths: Sequence[int]) -> Tensor:
         pairs = self.normalize(pairs)
         for layer in self.layers:
-            pairs = layer(pairs, modes)
+            pairs = layer(pairs, lengths)
         return pairs
 
 
@@ -120,17 +124,21 @@ class MENDNetwork(Hypernetwork):
 
     def _factors(self, key: str, names: Sequence[str], edits: Sequence[Inner]) -> list[dict[str, Factors]]:
         """Of each edit for all weights of one shape, in one pass."""
-        products = [edit.gradient[name] for edit in edits for name in names]
-        lengths = torch.tensor([len(one) for one in products])
-        modes = torch.arange(len(names)).repeat(len(edits)).repeat_interleave(lengths)
-        pairs = torch.cat([torch.cat([one.inputs, one.deltas], dim=1) for one in products])
-        changed = iter(self.transforms[key](pairs, modes.to(pairs.device)).split(lengths.tolist()))
-        width = products[0].inputs.shape[1]
-        return [{name: self._factor(name, next(changed), width) for name in names} for _ in edits]
-
-    def _factor(self, name: str, changed: Tensor, width: int) -> Factors:
-        rate = self.sign * self.rates[self._places[name]]
-        return Factors(rate * changed[:, width:].mT, changed[:, :width])
+        products = [edit.gradient[name] for name in names for edit in edits]
+        lengths = [len(one) for one in products]
+        of_name = [sum(lengths[start : start + len(edits)]) for start in range(0, len(lengths), len(edits))]
+        inputs, deltas = (
+            torch.cat([one.inputs for one in products]),
+            torch.cat([one.deltas for one in products]),
+        )
+        changed = self.transforms[key](torch.cat([inputs, deltas], dim=1), of_name)
+        rights, lefts = changed.split([inputs.shape[1], deltas.shape[1]], dim=1)
+        places = torch.tensor([self._places[name] for name in names], device=self.rates.device)
+        repeats = torch.tensor(of_name, device=self.rates.device)
+        rates = (self.sign * self.rates[places]).repeat_interleave(repeats)
+        sides = zip((rates[:, None] * lefts).split(lengths), rights.split(lengths), strict=True)
+        pairs = [Factors(left.mT, right) for left, right in sides]
+        return [dict(zip(names, pairs[number :: len(edits)], strict=True)) for number in range(len(edits))]
 
 
 class MEND(HypernetworkEditor):

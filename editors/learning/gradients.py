@@ -57,14 +57,30 @@ def gradients(
     found: list[Gradient] = [{} for _ in queries]
     for name, delta in zip(weights, deltas, strict=True):
         batch, inputs, _ = seen[name]
-        for place, index in enumerate(batch.indices):
-            row = batch.rows[place]
-            into, out_of = inputs[place, -row.length :], delta[place, -row.length :]
-            if chosen is not None:
-                places = torch.tensor(chosen(row), device=delta.device)
-                into, out_of = into[places], out_of[places]
-            found[index][name] = outer_products(into, out_of, mllm.device)
+        for index, one in zip(
+            batch.indices, _products(batch, inputs, delta, chosen, mllm.device), strict=True
+        ):
+            found[index][name] = one
     return found
+
+
+def _products(
+    batch: Batch,
+    inputs: Tensor,
+    deltas: Tensor,
+    chosen: Callable[[Row], Sequence[int]] | None,
+    device: torch.device,
+) -> list[OuterProducts]:
+    """Of each row, found in all rows at once."""
+    kept = _counting(inputs, deltas) & batch.valid.to(deltas.device)
+    if chosen is not None:
+        places = torch.zeros_like(kept)
+        for place, row in enumerate(batch.rows):
+            places[place, kept.shape[1] - row.length + torch.tensor(chosen(row), device=kept.device)] = True
+        kept &= places
+    lengths = kept.sum(dim=1).tolist()
+    sides = (_placed(side[kept], device).split(lengths) for side in (inputs, deltas))
+    return [OuterProducts(*pair) for pair in zip(*sides, strict=True)]
 
 
 def _seeing(name: str, seen: dict[str, tuple[Batch, Tensor, Tensor]]) -> Hook:
@@ -82,6 +98,14 @@ def _seeing(name: str, seen: dict[str, tuple[Batch, Tensor, Tensor]]) -> Hook:
 
 def outer_products(inputs: Tensor, deltas: Tensor, device: torch.device) -> OuterProducts:
     """The positions (rows, width) that add to the gradient, on a device."""
-    kept = inputs.any(dim=1) & deltas.any(dim=1)
-    wide = torch.promote_types(inputs.dtype, torch.float32)
-    return OuterProducts(inputs[kept].to(device, wide), deltas[kept].to(device, wide))
+    kept = _counting(inputs, deltas)
+    return OuterProducts(_placed(inputs[kept], device), _placed(deltas[kept], device))
+
+
+def _counting(inputs: Tensor, deltas: Tensor) -> Tensor:
+    """Which positions add to the gradient."""
+    return inputs.any(dim=-1) & deltas.any(dim=-1)
+
+
+def _placed(vectors: Tensor, device: torch.device) -> Tensor:
+    return vectors.to(device, torch.promote_types(vectors.dtype, torch.float32))

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from editors.base import Model, Overlay
 from editors.patches.hooks import Hook, hooked
-from editors.patches.weights import LowRankPatch
+from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Batch, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
 
@@ -164,13 +165,8 @@ class SortedRows:
 def _stack(name: str, patches: Sequence[LowRankPatch]) -> tuple[Tensor, Tensor]:
     """Factors of all patches: (patches, out, rank) and (patches, rank, in), lower ranks filled with zeros."""
     pairs = [patch.factors.get(name) for patch in patches]
-    known = [pair for pair in pairs if pair is not None]
-    rank = max(pair.left.shape[1] for pair in known)
-    nothing = (
-        known[0].left.new_zeros(len(known[0].left), 0),
-        known[0].right.new_zeros(0, known[0].right.shape[1]),
-    )
-    sides = [nothing if pair is None else (pair.left, pair.right) for pair in pairs]
-    lefts = [nn.functional.pad(left, (0, rank - left.shape[1])) for left, _ in sides]
-    rights = [nn.functional.pad(right, (0, 0, 0, rank - len(right))) for _, right in sides]
-    return torch.stack(lefts), torch.stack(rights)
+    known = next(pair for pair in pairs if pair is not None)
+    nothing = Factors(known.left[:, :0], known.right[:0])
+    sides = [nothing if pair is None else pair for pair in pairs]
+    lefts = pad_sequence([pair.left.mT for pair in sides], batch_first=True)
+    return lefts.mT, pad_sequence([pair.right for pair in sides], batch_first=True)

@@ -159,7 +159,12 @@ class Judging:
     def _seed(self, cases: Sequence[Case]) -> None:
         names = " ".join([str(self.seed), *(case.id for case in cases)])
         seed = hashlib.blake2b(names.encode(), digest_size=6).digest()
-        torch.manual_seed(int.from_bytes(seed, "big"))
+        number = int.from_bytes(seed, "big")
+        if all(device.type == "cpu" for device in self.mllm.devices):
+            # Where there is no other device, torch would note each time who wanted it seeded.
+            torch.default_generator.manual_seed(number)
+        else:
+            torch.manual_seed(number)
 
     def _show(self, patch: Patch) -> None:
         if self.seen is not None:
