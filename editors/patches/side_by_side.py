@@ -18,6 +18,9 @@ from editors.patches.weights import Factors, LowRankPatch
 from mmedit_build.mllm import MLLM, Batch, Generated, Positions, Query, Scored
 from mmedit_build.mllm.model import BATCH_SIZE
 
+COPIED = 2
+"""Factors are copied for each row if they have no more ranks than so many times the row's positions."""
+
 
 class Beside(ABC):
     """Patches, each of which acts on its own queries of a call."""
@@ -100,10 +103,17 @@ class _Owned(Overlay):
 
 def adding(left: Tensor, right: Tensor, owners: Owners) -> Hook:
     """Adds to each query what its owner's factors make, of (patches, out, rank) and (patches, rank, in)."""
+    rank = right.shape[1]
 
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
+        x = x.to(right.dtype)
+        if rank <= COPIED * x.shape[1]:
+            # Each row with factors of its own: what is copied is less than the rows are.
+            own = owners.of_rows(batch, x.device)
+            middle = x @ right.index_select(0, own).mT
+            return y.to(right.dtype).baddbmm(middle, left.mT.index_select(0, own)).to(y.dtype)
         rows = owners.rows(batch, x.device)
-        added = rows.sort(x.to(right.dtype)) @ rows.own(right).mT @ rows.own(left).mT
+        added = rows.sort(x) @ rows.own(right).mT @ rows.own(left).mT
         return (y + rows.back(added, x.shape[1])).to(y.dtype)
 
     return add
@@ -114,15 +124,24 @@ class Owners:
 
     def __init__(self, of_query: Tensor) -> None:
         self._of_query = of_query
-        self._known: dict[torch.device, tuple[Sequence[int], SortedRows]] = {}
+        self._of_rows: dict[torch.device, tuple[Sequence[int], Tensor]] = {}
+        self._sorted: dict[torch.device, tuple[Tensor, SortedRows]] = {}
 
-    def rows(self, batch: Batch, device: torch.device) -> SortedRows:
-        """The rows of a batch by their owners, where a module is."""
-        known = self._known.get(device)
+    def of_rows(self, batch: Batch, device: torch.device) -> Tensor:
+        """The owner of each row of a batch, where a module is."""
+        known = self._of_rows.get(device)
         # All passes over one batch have the same rows.
         if known is None or known[0] is not batch.indices:
             owners = self._of_query[torch.tensor(batch.indices, device=self._of_query.device)]
-            known = self._known[device] = (batch.indices, SortedRows.of(owners.to(device)))
+            known = self._of_rows[device] = (batch.indices, owners.to(device))
+        return known[1]
+
+    def rows(self, batch: Batch, device: torch.device) -> SortedRows:
+        """The rows of a batch by their owners."""
+        owners = self.of_rows(batch, device)
+        known = self._sorted.get(device)
+        if known is None or known[0] is not owners:
+            known = self._sorted[device] = (owners, SortedRows.of(owners))
         return known[1]
 
 
