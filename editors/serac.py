@@ -24,7 +24,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar
 
-from editors.base import Edit, Model, State, TrainEdit
+from editors.base import Edit, Lift, Model, State, TrainEdit
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.training import Report, check_enough, seeded
@@ -108,13 +108,30 @@ class SERAC:
 
     # Planning
 
+    def begins(self, mllm: MLLM) -> int:
+        return mllm.n_layers
+
     def plan(self, model: Model, edits: Sequence[Edit]) -> MemoryPatch:
+        return self._remembering(model, [edits])[0]
+
+    def plan_each(
+        self,
+        model: Model,
+        wishes: Sequence[Sequence[Edit]],
+        lift: Lift,  # noqa: ARG002  # no layer is asked
+    ) -> list[MemoryPatch]:
+        return self._remembering(model, wishes)
+
+    def _remembering(self, model: Model, wishes: Sequence[Sequence[Edit]]) -> list[MemoryPatch]:
         learned, config = self._known(), self.config
-        queries = [edit.query for edit in edits]
+        queries = [edit.query for edits in wishes for edit in edits]
         # As queries are looked at when the patch is applied: by what the user asks, and what the MLLM sees.
-        mllm = mllm_of(model)
-        memories = tuple(remember(mllm, queries, config.router, images=config.images))
-        return MemoryPatch(memories, learned.scope, learned.counterfactual, config.router, config.mixing)
+        memories = iter(remember(mllm_of(model), queries, config.router, images=config.images))
+        models = learned.scope, learned.counterfactual
+        return [
+            MemoryPatch(tuple(next(memories) for _ in edits), *models, config.router, config.mixing)
+            for edits in wishes
+        ]
 
     def extend(self, model: Model, made: Made, edits: Sequence[Edit]) -> MemoryPatch:
         """The memories of the edits join the others."""

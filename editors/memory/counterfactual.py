@@ -45,14 +45,18 @@ class Told:
     plain: int
     """Positions of the query without the edit."""
 
-    def scored(self, logits: Tensor, positions: Positions) -> Scored:
-        """From the logits of a padded row."""
-        targets = torch.tensor(self.row.target_ids, dtype=torch.long, device=logits.device)
+    def asked(self, positions: Positions) -> range:
+        """The positions whose logits are asked for."""
         first = self.row.prompt_length - 1
         if positions == "target":
-            return Scored(logits[first : first + len(targets)].float(), targets)
-        start = max(0, self.row.length - self.plain)
-        return Scored(logits[start : self.row.length].float(), targets, first - start)
+            return range(first, self.row.length - 1)
+        return range(max(0, self.row.length - self.plain), self.row.length)
+
+    def scored(self, logits: Tensor, positions: Positions) -> Scored:
+        """From the logits at these positions."""
+        targets = torch.tensor(self.row.target_ids, dtype=torch.long, device=logits.device)
+        first = self.row.prompt_length - 1 - self.asked(positions).start
+        return Scored(logits.float(), targets, first)
 
 
 class Counterfactual(nn.Module):
@@ -115,8 +119,16 @@ class Counterfactual(nn.Module):
         # Padded at the end, where no position that counts looks.
         padded = pad_sequence(embedded, batch_first=True)
         mask = pad_sequence([torch.ones_like(one[:, 0]) for one in embedded], batch_first=True)
-        hidden: Tensor = self.language(inputs_embeds=padded, attention_mask=mask.long()).logits
-        return [one.scored(logits, positions) for one, logits in zip(told, hidden, strict=True)]
+        asked = [one.asked(positions) for one in told]
+        kept = torch.tensor(sorted({place for places in asked for place in places}), device=padded.device)
+        said: Tensor = self.language(
+            inputs_embeds=padded, attention_mask=mask.long(), logits_to_keep=kept
+        ).logits
+        starts = torch.searchsorted(kept, torch.tensor([one.start for one in asked], device=kept.device))
+        return [
+            one.scored(logits[start : start + len(places)], positions)
+            for one, logits, start, places in zip(told, said, starts.tolist(), asked, strict=True)
+        ]
 
     @torch.no_grad()
     def write(

@@ -42,10 +42,14 @@ class MemoryPatch(RoutedPatch):
 
     def route(self, mllm: MLLM, queries: Sequence[Query]) -> tuple[Tensor, list[Memory]]:
         """How much of each query the nearest edit takes, and that edit."""
-        scope = self.scope.to(mllm.device)
-        where = look(mllm, queries, self.router, images=scope.images)
-        nearest = scope.fixed_distances(where, [one.place for one in self.memories]).min(dim=1)
+        nearest = self.apart(mllm, queries).min(dim=1)
         return similarity(nearest.values), [self.memories[i] for i in nearest.indices.tolist()]
+
+    def apart(self, mllm: MLLM, queries: Sequence[Query]) -> Tensor:
+        """Squared distances (queries, memories)."""
+        scope = _placed(self.scope, mllm.device)
+        where = look(mllm, queries, self.router, images=scope.images)
+        return scope.fixed_distances(where, [one.place for one in self.memories])
 
     def routes(self, mllm: MLLM, queries: Sequence[Query]) -> list[object]:
         """The share, to the last bit, and the memory of each query."""
@@ -55,7 +59,7 @@ class MemoryPatch(RoutedPatch):
         return list(zip(shares.tolist(), memories, strict=True))
 
     def other(self, under: Model) -> Model:
-        self.counterfactual.to(mllm_of(under).device)
+        _placed(self.counterfactual, mllm_of(under).device)
         return _Told(under, self) if self.mixing == "hard" else _Mixed(under, self)
 
     @property
@@ -82,6 +86,14 @@ class MemoryPatch(RoutedPatch):
         )
         router, mixing = (cast("Any", state.fields[name]) for name in ("router", "mixing"))
         return cls(memories, *split_state(state), router, mixing)
+
+
+Learned = TypeVar("Learned", Scope, Counterfactual)
+
+
+def _placed(module: Learned, device: torch.device) -> Learned:
+    """The module on a device. One that is there is not gone through, which takes longer than a small pass."""
+    return module if next(module.parameters()).device == device else module.to(device)
 
 
 def join_states(scope: Scope, counterfactual: Counterfactual) -> State:
@@ -134,6 +146,11 @@ class _Told(Overlay):
     ) -> list[Generated]:
         queries = [replace(query, target="") for query in queries]
         _, memories = self._patch.route(self._mllm, queries)
+        return self._written(queries, memories, max_new_tokens, batch_size)
+
+    def _written(
+        self, queries: Sequence[Query], memories: Sequence[Memory], max_new_tokens: int, batch_size: int
+    ) -> list[Generated]:
         told = self._after(queries, memories, max_new_tokens)
         said = in_batches(
             [one.row.length for one in told],
@@ -181,7 +198,8 @@ class _Mixed(_Told):
         there, here = ([i for i, one in enumerate(sure) if one is side] for side in (True, False))
         found: dict[int, Generated] = {}
         if there:
-            said = super().write(take(queries, there), max_new_tokens=max_new_tokens, batch_size=batch_size)
+            alone = [replace(queries[i], target="") for i in there]
+            said = self._written(alone, [memories[i] for i in there], max_new_tokens, batch_size)
             found.update(zip(there, said, strict=True))
         if here:
             told = [memories[i] for i in here]

@@ -131,6 +131,10 @@ class RoutedPatch(ABC):
     def other(self, under: Model) -> Model:
         """The other model, which may ask the one under it."""
 
+    def part(self, indices: Sequence[int]) -> RoutedPatch:  # noqa: ARG002  # queries are all alike to most
+        """What acts on these queries of a call, when they are given by themselves."""
+        return self
+
     @contextmanager
     def applied(self, model: Model) -> Iterator[Model]:
         yield _Routed(model, self)
@@ -150,7 +154,6 @@ class _Routed(Overlay):
     def __init__(self, under: Model, patch: RoutedPatch) -> None:
         super().__init__(under)
         self._patch = patch
-        self._other = patch.other(under)
 
     def score(
         self, queries: Sequence[Query], *, positions: Positions = "target", batch_size: int = BATCH_SIZE
@@ -179,7 +182,8 @@ class _Routed(Overlay):
         if not any(inside):
             return ask(self.under, queries)
         there, here = ([i for i, one in enumerate(inside) if one is side] for side in (True, False))
-        told = zip(there, ask(self._other, take(queries, there)), strict=True)
+        other = self._patch.part(there).other(self.under)
+        told = zip(there, ask(other, take(queries, there)), strict=True)
         answers = dict(told) | dict(zip(here, ask(self.under, take(queries, here)), strict=True))
         return [answers[i] for i in range(len(queries))]
 

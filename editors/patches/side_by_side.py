@@ -39,11 +39,15 @@ class Beside(ABC):
     @contextmanager
     def applied(self, mllm: MLLM, owners: Sequence[int]) -> Iterator[Model]:
         """Inside, query i of every call is answered under patch `owners[i]`."""
-        if any(not 0 <= owner < self._number for owner in owners):
-            raise ValueError(f"owners are from 0 to {self._number - 1}")
+        self.check(owners)
         of_query = torch.tensor(owners, dtype=torch.long)
         with hooked(mllm, self.hooks(mllm, of_query)):
             yield _Owned(mllm, len(owners))
+
+    def check(self, owners: Sequence[int]) -> None:
+        """Refuse owners that are none of the patches."""
+        if any(not 0 <= owner < self._number for owner in owners):
+            raise ValueError(f"owners are from 0 to {self._number - 1}")
 
 
 class SideBySide(Beside):

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 import torch
 
 from editors.base import Editor, Grouping, Model, Patch
+from editors.memory.patch import MemoryPatch
+from editors.memory.side_by_side import MemoriesSideBySide
 from editors.neurons.patches import AddedNeurons
 from editors.neurons.side_by_side import NeuronsSideBySide
 from editors.patches.side_by_side import Beside, SideBySide
@@ -70,7 +72,7 @@ class _Group:
             beside = {case.id: self._planned(case) for case in self._cases if case.id in known}
             together |= {name: one for name, one in beside.items() if isinstance(one, Planned)}
         whole = [together[case.id] for case in self._cases if case.id in together]
-        for kind in (LowRankPatch, WeightPatch, AddedNeurons):
+        for kind in (LowRankPatch, WeightPatch, AddedNeurons, MemoryPatch):
             alike = [one for one in whole if isinstance(one.patch, kind)]
             yield from (one for one in self._side_by_side(alike) if one.id not in known)
 
@@ -79,7 +81,9 @@ class _Group:
         if isinstance(patch, LowRankPatch):
             # What an image goes through sees it once, whoever asks about it: rows do not tell edits apart.
             return patch.first_layer(mllm) is not None
-        return isinstance(patch, AddedNeurons) or can_stand_beside(patch, mllm, WHOLE_BYTES // GROUP)
+        return isinstance(patch, AddedNeurons | MemoryPatch) or can_stand_beside(
+            patch, mllm, WHOLE_BYTES // GROUP
+        )
 
     def _plan_together(self) -> None:
         """Plan all cases of the group, those that have results too, if the editor has something to gain."""
@@ -164,6 +168,9 @@ class _Group:
 
 def _beside(patches: Sequence[Patch]) -> Beside:
     """Patches of one kind side by side."""
+    memories = [patch for patch in patches if isinstance(patch, MemoryPatch)]
+    if memories:
+        return MemoriesSideBySide(memories)
     low = [patch for patch in patches if isinstance(patch, LowRankPatch)]
     whole = [patch for patch in patches if isinstance(patch, WeightPatch)]
     added = [patch for patch in patches if isinstance(patch, AddedNeurons)]
