@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.viewing.besides import add_besides
 from benchmarks.viewing.made import make_results
 from mmedit_build.console import show_path
 from mmedit_build.errors import UserError
@@ -33,6 +34,16 @@ FILTERS = {
     "another score, lowest first": {"measure": "legacy.image_locality.top10.near", "sort": "low"},
     "two runs that differ": {"runs": "2,3", "show": "unlike", "sort": "difference"},
     "the last page": {"page": "59"},
+    "judge and match differ": {"measure": "judged.reliability.match.", "show": "disputed", "sort": "low"},
+    "streams: what is lost": {"view": "streams", "column": "Kept", "number": "3000", "show": "lost"},
+    "streams: just after the edit": {
+        "view": "streams",
+        "column": "Online",
+        "show": "disagree",
+        "sort": "low",
+    },
+    "streams: words": {"view": "streams", "column": "Kept", "number": "3000", "text": "zebra"},
+    "streams: the fixed set": {"view": "streams", "column": "I-Loc", "number": "1000", "show": "fails"},
 }
 
 
@@ -45,6 +56,7 @@ def main(
     results, cache = out / "results", out / "cache"
     if not is_folder(results):
         make_results(results, edits, methods)
+        add_besides(results)
     shutil.rmtree(cache, ignore_errors=True)
     measured = {"first": _look(results, cache, {}), "again": _look(results, cache, FILTERS)}
     write_atomic(out / "viewing.json", json.dumps(measured, indent=1).encode() + b"\n")
@@ -111,7 +123,8 @@ def _filtered(page: Page, values: dict[str, str]) -> float:
     """Seconds from the choice until the list has changed and is laid out."""
     script = """async (values) => {
         const {go, address} = await import("/shared/shared.js");
-        go(address({view: "edits", task: "vqa"}));
+        go(address(values.view === "streams"
+            ? {view: "streams", task: "vqa", column: values.column} : {view: "edits", task: "vqa"}));
         await new Promise((done) => setTimeout(done, 1500));
         const before = document.getElementById("list").firstChild;
         const began = performance.now();

@@ -87,8 +87,8 @@ class StreamFolder(ResultFolder):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, STREAM)
-        self._checkpoints = _checkpoint_lines(folder)
-        self._online = _online_lines(folder)
+        self._checkpoints = checkpoint_lines(folder)
+        self._online = online_lines(folder)
 
     def started(self, header: RunResult) -> tuple[RunResult, list[Checkpoint], list[Placed]]:
         """As `begin`: the header and the lines that are there, halves of lines dropped."""
@@ -105,7 +105,7 @@ class StreamFolder(ResultFolder):
 def read_stream(folder: Path) -> tuple[RunResult, list[Checkpoint], list[Placed]]:
     """Header and lines of a folder."""
     header = read_header(folder, STREAM)
-    return header, _latest(_checkpoint_lines(folder).read()), _newest(_online_lines(folder).read())
+    return header, _latest(checkpoint_lines(folder).read()), _newest(online_lines(folder).read())
 
 
 def _latest(lines: Iterable[Checkpoint]) -> list[Checkpoint]:
@@ -120,9 +120,11 @@ def _newest(lines: Iterable[Placed]) -> list[Placed]:
     return [once[place] for place in sorted(once)]
 
 
-def _checkpoint_lines(folder: Path) -> Lines[Checkpoint]:
+def checkpoint_lines(folder: Path) -> Lines[Checkpoint]:
+    """The file of checkpoints of a method's streams."""
     return Lines(folder / CHECKPOINTS, TypeAdapter(Checkpoint), "checkpoint")
 
 
-def _online_lines(folder: Path) -> Lines[Placed]:
+def online_lines(folder: Path) -> Lines[Placed]:
+    """The file of what was asked just after each edit."""
     return Lines(folder / ONLINE, TypeAdapter(Placed), "result")

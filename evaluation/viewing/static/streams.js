@@ -22,8 +22,8 @@ export async function drawStreams(known, task, values) {
   delete main.dataset.list;
   const unfinished = task.streams.filter((run) => !run.finished).length;
   main.replaceChildren(
-    make("p", { class: "soft" }, `Edits are made one after the other and stay: ${task.streams.length} runs, in up to ${Math.max(...task.streams.map((run) => run.orders))} orders. `,
-      "Each number leads to what was asked for it. ", unfinished ? `${unfinished} of the runs have not finished.` : ""),
+    make("p", { class: "soft" }, `Edits are made one after the other and stay: ${task.streams.length} runs, orders of each: ${Math.max(...task.streams.map((run) => run.orders))}. `,
+      "Each number leads to what was asked for it. ", unfinished ? `Runs that have not finished: ${unfinished}.` : ""),
     ...tables.map((table) => drawTable(task, table)));
 }
 
