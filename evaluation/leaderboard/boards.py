@@ -10,12 +10,14 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from editors.families import METHOD_FAMILIES
+from evaluation.leaderboard.entries import claim_name
 from evaluation.leaderboard.ranking import Rank, columns, counted, parts, ranked
 from evaluation.leaderboard.reading import Row, Shelf
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.batches import estimates
-from evaluation.results.summary import Estimate, Measure, Results
+from evaluation.results.summary import Estimate, Measure, Results, headline
+from evaluation.results.verdicts import MATCH
 from mmedit_build.files import exists
 from mmedit_build.recipe.fields import Strict
 from mmedit_build.rows import Task
@@ -158,7 +160,7 @@ def _standings(
         Standing(
             row=row,
             level=level,
-            note=" ".join(filter(None, [notes[place], said])),
+            note=" ".join(filter(None, [notes[place], said, _judged(task, row)])),
             rank=ranks.get(place),
             numbers=_numbers(results[place], known),
         )
@@ -189,6 +191,14 @@ def _unranked(row: Row) -> str:
     if header.about is not None and header.about.family == "sanity":
         return "Tests the evaluation."
     return ""
+
+
+def _judged(task: Task, row: Row) -> str:
+    """What a judge said of its answers; no rank goes by it, as replies of a judge cannot be had again."""
+    wanted = {title: of for title, of in headline(task, "wild").items() if of.metric == MATCH}
+    found = {title: claim_name(of) for title, of in wanted.items() if claim_name(of) in row.judged}
+    means = ", ".join(f"{title} {100 * row.judged[name].mean:.1f}" for title, name in found.items())
+    return f"Right by {row.judge}: {means}." if means else ""
 
 
 def level_of(row: Row, shelf: Shelf, about: About) -> tuple[Level, str]:

@@ -10,13 +10,18 @@ from evaluation.leaderboard.boards import make_boards, read_about
 from evaluation.leaderboard.page import NAME as PAGE
 from evaluation.leaderboard.page import render
 from evaluation.leaderboard.reading import Shelf
+from evaluation.leaderboard.stream_tables import NAME as STREAM_TABLE
+from evaluation.leaderboard.stream_tables import as_runs
 from evaluation.leaderboard.submitting import Submission, in_words, prepare, send, write_files
 from evaluation.leaderboard.table import NAME as TABLE
 from evaluation.leaderboard.table import csv_text
+from evaluation.report.numbers import as_csv
+from evaluation.report.stream_tables import CSV_COLUMNS, StreamRun, csv_rows
 from mmedit_build.errors import UserError, first_line
 from mmedit_build.files import is_folder
 from mmedit_build.places import place
 from mmedit_build.publishing.hub import check_access
+from mmedit_build.rows import Task
 from mmedit_build.store import check_writable, write_atomic
 
 
@@ -48,14 +53,22 @@ def leaderboard(name: str, out: Path) -> Iterator[str]:
     shelf, about = Shelf.read(folder), read_about(folder)
     boards = make_boards(shelf, about)
     write_atomic(out / TABLE, csv_text(boards).encode())
-    write_atomic(out / PAGE, render(boards, about, shelf.refused))
+    streams = [*shelf.streams.values()]
+    write_atomic(out / PAGE, render(boards, about, shelf.refused, streams))
     number = "one board" if len(boards) == 1 else f"{len(boards):,} boards"
     yield f"{len(shelf.rows):,} entries were scored again, on {number}."
     yield f"Page: {out / PAGE}"
     yield f"Table: {out / TABLE}"
+    if streams:
+        yield f"{len(streams):,} entries of streams were scored again."
+        runs: dict[Task, list[StreamRun]] = {}
+        for row, run in zip(streams, as_runs(streams), strict=True):
+            runs.setdefault(row.stream.task, []).append(run)
+        write_atomic(out / STREAM_TABLE, as_csv(CSV_COLUMNS, csv_rows(runs)).encode())
+        yield f"Streams: {out / STREAM_TABLE}"
     yield from map(str, shelf.refused)
     if shelf.refused:
-        total = len(shelf.rows) + len(shelf.refused)
+        total = len(shelf.rows) + len(streams) + len(shelf.refused)
         raise UserError(
             f"{len(shelf.refused):,} of {total:,} entries were refused, as said; the page has the others."
         )

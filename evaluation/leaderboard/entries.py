@@ -3,6 +3,9 @@
     keys/DATASET.jsonl.xz                                what is asked and what is right; see `keys`
     results/DATASET/MODEL/TASK/METHOD/ID.json            the header and the claims
     results/DATASET/MODEL/TASK/METHOD/ID.jsonl.xz        raw answers and scores, a line for each edit
+    results/DATASET/MODEL/TASK/METHOD/ID.verdicts.jsonl.xz  what a judge said of the answers, if one was asked
+
+Those of streams stand in TASK/streams or TASK/PRESET; their lines are of edits just made, and of checkpoints.
 
 ID is a digest of header, claims and answers, so nothing of an entry can be altered without a new name.
 """
@@ -14,7 +17,7 @@ import json
 import lzma
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -25,8 +28,9 @@ from evaluation.results.records import Finite, Natural, RunResult
 from evaluation.results.summary import Measure, Results
 from evaluation.run.experiment import UNEDITED
 
-RESULTS, KEYS = "results", "keys"
+RESULTS, KEYS, STREAMS = "results", "keys", "streams"
 PACKED = ".jsonl.xz"
+VERDICTS = f".verdicts{PACKED}"
 MOST_BYTES = 1 << 30
 """Of the lines of one run."""
 _NAMES = ("model", "dataset")
@@ -55,15 +59,29 @@ class Entry:
     answers: str
     """The SHA-256 of the lines of results."""
     claims: dict[str, Claim]
-    """By measure."""
+    """By measure; of streams by protocol, number of edits and column."""
+    verdicts: str = ""
+    """The SHA-256 of the lines of verdicts; empty if nobody judged the answers."""
+    judged: dict[str, Claim] = field(default_factory=dict)
+    """The means of the verdicts by measure."""
 
     @property
     def unedited(self) -> bool:
         return self.header.settings.method == UNEDITED
 
     @property
+    def streamed(self) -> bool:
+        of = self.header.settings
+        return bool(of.stream or of.preset)
+
+    @property
     def id(self) -> str:
-        return _digest(_ENTRIES.dump_python(self, mode="json"))
+        return _digest(_ENTRIES.dump_python(self, mode="json", exclude=self._unsaid))
+
+    @property
+    def _unsaid(self) -> set[str]:
+        """What is left out where it says nothing, so that earlier entries keep their names."""
+        return set() if self.verdicts else {"verdicts", "judged"}
 
     @property
     def place(self) -> str:
@@ -73,7 +91,8 @@ class Entry:
             f"{slug(of.dataset)}-{of.dataset_digest[:8]}",
             f"{slug(of.model)}-{of.model_digest[:8]}",
         )
-        return "/".join((RESULTS, dataset, model, of.task, slug(of.name), self.id))
+        kind = [slug(of.preset) if of.preset else STREAMS] if self.streamed else []
+        return "/".join((RESULTS, dataset, model, of.task, *kind, slug(of.name), self.id))
 
     @property
     def experiment(self) -> str:
@@ -83,7 +102,7 @@ class Entry:
         return _digest([settings, self.header.dtype])
 
     def text(self) -> bytes:
-        return _ENTRIES.dump_json(self, indent=2) + b"\n"
+        return _ENTRIES.dump_json(self, indent=2, exclude=self._unsaid) + b"\n"
 
 
 _ENTRIES = TypeAdapter(Entry)
@@ -97,13 +116,14 @@ def parse_entry(data: bytes) -> Entry:
 def claims_of(results: Results) -> dict[str, Claim]:
     """The mean of every measure of some results, by name."""
     return {
-        _name(of): Claim(float(np.nanmean(found)), int((~np.isnan(found)).sum()))
+        claim_name(of): Claim(float(np.nanmean(found)), int((~np.isnan(found)).sum()))
         for of, found in results.scores.items()
         if not np.isnan(found).all()
     }
 
 
-def _name(of: Measure) -> str:
+def claim_name(of: Measure) -> str:
+    """How claims name a measure."""
     return "/".join(filter(None, [of.protocol, of.kind, of.relation, of.metric]))
 
 

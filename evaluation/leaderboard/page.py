@@ -10,14 +10,17 @@ from evaluation.leaderboard.boards import LEVELS, About, Board, Standing
 from evaluation.leaderboard.plot import plots
 from evaluation.leaderboard.reading import Refusal
 from evaluation.leaderboard.script import OWN_STYLE, SCRIPT
+from evaluation.leaderboard.stream_tables import streams_by_setting, tables_of
+from evaluation.leaderboard.streaming import StreamRow
 from evaluation.leaderboard.table import costs
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import ABOUT, NAMES, bound, in_words, percent, span
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, scrolled
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, as_html, scrolled
 from evaluation.report.looks import Looks, make_looks
 from evaluation.report.runs import Run
 from evaluation.report.sections import swatch
+from evaluation.report.stream_tables import NOTE
 from mmedit_build.page import document
 
 NAME = "index.html"
@@ -37,7 +40,9 @@ _COSTS = {
 }
 
 
-def render(boards: Sequence[Board], about: About, refused: Sequence[Refusal]) -> bytes:
+def render(
+    boards: Sequence[Board], about: About, refused: Sequence[Refusal], streams: Sequence[StreamRow] = ()
+) -> bytes:
     """The page, in UTF-8."""
     standings = [of for board in boards for some in board.standings.values() for of in some]
     looks = make_looks([Run(_name(of), of.row.entry.header, of.row.results) for of in standings])
@@ -47,6 +52,7 @@ def render(boards: Sequence[Board], about: About, refused: Sequence[Refusal]) ->
         tag("p", _SCORE, class_="lead"),
         _filters(boards),
         *(_section(board, looks) for board in boards),
+        _streams(streams),
         _meanings(boards),
         _refusals(refused),
         tag("footer", "Written by mmedit-eval leaderboard from raw answers."),
@@ -153,6 +159,15 @@ def _cell(label: str, shown: str, below: str = "", tip: str | None = None) -> Ht
     kind = "lead" if label in ("rank", "score") else None
     content = tag("div", tag("b", shown), under)
     return tag("td", content, data_label=label, title=tip, class_=kind)
+
+
+def _streams(rows: Sequence[StreamRow]) -> Html:
+    """What is left where edits come one after the other; nothing ranks it."""
+    if not rows:
+        return Html()
+    tables = [table for of in streams_by_setting(rows) for table in tables_of(of)]
+    shown = [part for one in tables for part in (tag("h3", one.title), as_html(one, one.title))]
+    return tag("section", tag("h2", "Edits one after the other"), tag("p", NOTE, class_="lead"), *shown)
 
 
 def _meanings(boards: Sequence[Board]) -> Html:

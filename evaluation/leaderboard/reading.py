@@ -12,6 +12,7 @@ from evaluation.leaderboard.entries import (
     MOST_BYTES,
     PACKED,
     RESULTS,
+    VERDICTS,
     Claim,
     Entry,
     claims_of,
@@ -20,8 +21,10 @@ from evaluation.leaderboard.entries import (
     sha256,
     unpacked,
 )
+from evaluation.leaderboard.judging import judged_again
 from evaluation.leaderboard.keys import Key, read_key
 from evaluation.leaderboard.rescoring import EXACT, Fault, check_protocols, scored_again
+from evaluation.leaderboard.streaming import StreamRow, stream_again, stream_claims
 from evaluation.results.records import CaseResult
 from evaluation.results.summary import Results, count_skipped
 from mmedit_build.errors import UserError, shortened
@@ -39,6 +42,9 @@ class Row:
     results: Results
     edits: int
     """How many the dataset has."""
+    judge: str = ""
+    judged: Mapping[str, Claim] = field(default_factory=dict)
+    """The means of what the judge calls right, read again from the replies."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Shelf:
     folder: Path
     rows: dict[str, Row] = field(default_factory=dict)
     """By their ids."""
+    streams: dict[str, StreamRow] = field(default_factory=dict)
+    """Entries of streams, by their ids."""
     refused: list[Refusal] = field(default_factory=list)
     _keys: dict[str, Key] = field(default_factory=dict)
 
@@ -72,9 +80,12 @@ class Shelf:
                 f"There are no entries in {folder}; give a folder or a dataset on the Hub that "
                 "mmedit-eval submit has put some into."
             )
-        for place, entry in sorted(found, key=lambda one: (not one[1].unedited, one[0])):
+        for place, entry in sorted(found, key=lambda one: (not one[1].unedited, one[1].streamed, one[0])):
             try:
-                shelf.rows[entry.id] = shelf._row(place, entry)
+                if entry.streamed:
+                    shelf.streams[entry.id] = shelf._stream_row(place, entry)
+                else:
+                    shelf.rows[entry.id] = shelf._row(place, entry)
             except (Fault, ValueError, OSError) as error:
                 shelf._refuse(place, _reason(error))
         return shelf
@@ -88,31 +99,55 @@ class Shelf:
                 self._refuse(place, f"it is no entry of this version of mmedit ({_reason(error)})")
         packed = (self.folder / RESULTS).rglob(f"*{PACKED}")
         for path in sorted(packed):
-            if not path.with_name(path.name.removesuffix(PACKED) + ".json").exists():
+            name = path.name.removesuffix(VERDICTS).removesuffix(PACKED)
+            if not path.with_name(f"{name}.json").exists():
                 place = path.relative_to(self.folder).as_posix().removesuffix(PACKED)
                 self._refuse(place, "there are answers and nothing that says what they are of")
 
     def _refuse(self, place: str, reason: str) -> None:
         self.refused.append(Refusal(place, reason))
 
-    def _row(self, place: str, entry: Entry) -> Row:
+    def _lines(self, place: str, entry: Entry) -> bytes:
+        """The answers of an entry that stands where it belongs."""
         of = entry.header.settings
         if entry.place != place:
             raise Fault(f"by what it holds it belongs to {entry.place}, so it was altered or moved")
         if of.split != "test":
             raise Fault(f"it is of the {of.split} split, and only test counts")
-        if of.stream or of.preset:
-            raise Fault("streams have no place here")
         lines = unpacked(self.folder / f"{place}{PACKED}")
         if sha256(lines) != entry.answers:
             raise Fault("the answers are not those that it was handed in with")
-        results = [_LINE.validate_json(line) for line in lines.splitlines()]
+        return lines
+
+    def _row(self, place: str, entry: Entry) -> Row:
+        of = entry.header.settings
+        results = [_LINE.validate_json(line) for line in self._lines(place, entry).splitlines()]
         key = self._key(of.dataset_digest)
         _check_counts(entry, results, key)
         check_protocols(results, of.protocols)
         again = scored_again(results, key, self._before(entry, results))
         _check_claims(entry.claims, claims_of(again))
-        return Row(entry.id, entry, again, len(key.cases))
+        return Row(entry.id, entry, again, len(key.cases), *self._judged(place, entry, again))
+
+    def _judged(self, place: str, entry: Entry, results: Results) -> tuple[str, Mapping[str, Claim]]:
+        """Who judged the answers, and what came of it."""
+        path = self.folder / f"{place}{VERDICTS}"
+        if not entry.verdicts and not path.exists():
+            return "", {}
+        lines = unpacked(path)
+        if sha256(lines) != entry.verdicts:
+            raise Fault("the verdicts are not those that it was handed in with")
+        judge, found = judged_again(lines, results)
+        _check_claims(entry.judged, found)
+        return judge, found
+
+    def _stream_row(self, place: str, entry: Entry) -> StreamRow:
+        lines, of = self._lines(place, entry), entry.header.settings
+        base = self._base(entry)
+        key = self._key(of.dataset_digest)
+        stream = stream_again(entry, lines, key, {result.id: result for result in base.results})
+        _check_claims(entry.claims, stream_claims(stream, of.protocols))
+        return StreamRow(entry.id, entry, stream)
 
     def _key(self, digest: str) -> Key:
         if digest not in self._keys:
@@ -129,13 +164,7 @@ class Shelf:
         """The results of the unedited model for each edit."""
         if entry.unedited:
             return None
-        base = self.rows.get(entry.base or "")
-        if base is None:
-            raise Fault(f"the row of the unedited model, {entry.base}, is missing or refused")
-        if not _same_setup(entry, base.entry):
-            raise Fault(
-                f"the row of the unedited model, {entry.base}, is of another model, dataset or way of asking"
-            )
+        base = self._base(entry)
         known = {result.id: result for result in base.results}
         for result in results:
             if result.id not in known:
@@ -143,6 +172,17 @@ class Shelf:
             if _about(result) != _about(known[result.id]):
                 raise Fault(f"{result.id} is described otherwise than in the row of the unedited model")
         return known
+
+    def _base(self, entry: Entry) -> Row:
+        """The row of the unedited model that an entry is judged by."""
+        base = self.rows.get(entry.base or "")
+        if base is None:
+            raise Fault(f"the row of the unedited model, {entry.base}, is missing or refused")
+        if not _same_setup(entry, base.entry):
+            raise Fault(
+                f"the row of the unedited model, {entry.base}, is of another model, dataset or way of asking"
+            )
+        return base
 
 
 def _same_setup(one: Entry, other: Entry) -> bool:

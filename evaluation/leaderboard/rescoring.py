@@ -59,12 +59,18 @@ def _again(result: CaseResult, asked: Sequence[Asked], key: Key, before: CaseRes
         raise Fault(f"{result.id} was skipped by the unedited model")
     probes = []
     for probe, question, plain in zip_longest(result.probes, asked, unedited):
-        try:
-            probes.append(_probe_again(probe, question, plain or probe, key))
-            _check(probe, plain)
-        except Fault as fault:
-            raise Fault(f"{_named(probe)} of {result.id}: {fault}") from None
+        probes.append(again(result.id, probe, question, plain, key))
     return replace(result, probes=tuple(probes))
+
+
+def again(name: str, probe: ProbeResult, asked: Asked, plain: ProbeResult | None, key: Key) -> ProbeResult:
+    """A probe of an edit scored anew; `plain` is that of the unedited model, None if this is its own."""
+    try:
+        found = _probe_again(probe, asked, plain or probe, key)
+        _check(probe, plain)
+    except Fault as fault:
+        raise Fault(f"{_named(probe)} of {name}: {fault}") from None
+    return found
 
 
 def _named(probe: ProbeResult) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +12,16 @@ from pydantic import TypeAdapter
 
 from evaluation.data.dataset import digest, load_cases
 from evaluation.leaderboard.cleaning import cleaned, refuse_private
-from evaluation.leaderboard.entries import PACKED, Entry, claims_of, key_place, packed, sha256
+from evaluation.leaderboard.entries import PACKED, VERDICTS, Entry, claims_of, key_place, packed, sha256
+from evaluation.leaderboard.judging import judged_claims, verdict_text
 from evaluation.leaderboard.keys import key_text
 from evaluation.leaderboard.reading import Shelf
+from evaluation.leaderboard.streaming import stream_claims, stream_text
 from evaluation.results.records import HEADER, CaseResult, RunResult, read_results
+from evaluation.results.stream_summary import Stream
+from evaluation.results.streams import STREAM, read_stream
 from evaluation.results.summary import Results
+from evaluation.results.verdicts import Verdict, verdict_lines
 from evaluation.run.experiment import UNEDITED
 from mmedit_build.errors import UserError
 from mmedit_build.publishing.proposing import propose
@@ -41,11 +46,13 @@ class _Found:
     folder: Path
     header: RunResult
     results: Sequence[CaseResult]
+    verdicts: Sequence[Verdict] = ()
+    stream: Stream | None = None
 
     @property
     def base(self) -> Path:
-        """Where the unedited model's are."""
-        return self.folder.parent / UNEDITED
+        """Where the unedited model's are; streams have a folder of their own beside it."""
+        return _base_of(self.folder, streamed=self.stream is not None)
 
 
 def prepare(run: Path, dataset: str | None, images: Path | None, *, limited: bool) -> Submission:
@@ -54,7 +61,7 @@ def prepare(run: Path, dataset: str | None, images: Path | None, *, limited: boo
     `dataset` says where the dataset is if it is not where it was. Runs of only the first edits have to be
     called so.
     """
-    runs = [_read(folder) for folder in _folders(run)]
+    runs = [_read(folder, streamed=streamed) for folder, streamed in _folders(run).items()]
     sizes: dict[str, int] = {}
     files: dict[str, bytes] = {}
     texts: dict[str, bytes] = {}
@@ -64,12 +71,14 @@ def prepare(run: Path, dataset: str | None, images: Path | None, *, limited: boo
             sizes[name], texts[key_place(name)] = _key(one.header, dataset, images)
             files[key_place(name)] = packed(texts[key_place(name)])
     entries: dict[Path, Entry] = {}
-    for one in sorted(runs, key=lambda found: found.folder.name != UNEDITED):
+    # Those that others are judged by come first.
+    for one in sorted(runs, key=lambda found: found.folder != found.base):
         base = None if one.folder == one.base else entries[one.base].id
         entry, lines = _entry(one, base, sizes[one.header.settings.dataset_digest])
         entries[one.folder] = entry
-        files |= {f"{entry.place}.json": entry.text(), f"{entry.place}{PACKED}": packed(lines)}
-        texts |= {f"{entry.place}.json": entry.text(), f"{entry.place}{PACKED}": lines}
+        put = {f"{entry.place}{ending}": of for ending, of in lines.items()}
+        files |= {f"{entry.place}.json": entry.text(), **{name: packed(of) for name, of in put.items()}}
+        texts |= {f"{entry.place}.json": entry.text(), **put}
     _refuse_limited(list(entries.values()), sizes, limited)
     refuse_private(texts)
     _check(files)
@@ -93,36 +102,58 @@ def send(submission: Submission, repository: str) -> str:
 def in_words(entry: Entry) -> str:
     """What an entry is of."""
     of, header = entry.header.settings, entry.header
+    if entry.streamed:
+        return f"{of.name}, {of.task}: a stream of {of.stream:,} edits of {of.dataset}, {of.model}"
     what = f"the first {header.edits:,} edits" if entry.limited else f"all {header.edits:,} edits"
     return f"{of.name}, {of.task}: {what} of {of.dataset}, {of.model}"
 
 
-def _folders(run: Path) -> Iterator[Path]:
-    """The folders of runs below a folder, and those of the unedited model that they need."""
-    found = {path.parent.resolve() for path in run.rglob(HEADER)}
-    found |= {folder.parent / UNEDITED for folder in found}
+def _base_of(folder: Path, *, streamed: bool) -> Path:
+    return (folder.parent.parent if streamed else folder.parent) / UNEDITED
+
+
+def _folders(run: Path) -> dict[Path, bool]:
+    """The folders of runs and streams below a folder, and those of the unedited model that they need; whether
+    they are of streams."""
+    found = {path.parent.resolve(): False for path in run.rglob(HEADER)}
+    found |= {path.parent.resolve(): True for path in run.rglob(STREAM)}
     if not found:
-        raise UserError(
-            f"There are no results in {run}; give a folder that mmedit-eval wrote. Streams are not handed in."
-        )
-    yield from sorted(found)
+        raise UserError(f"There are no results in {run}; give a folder that mmedit-eval wrote.")
+    bases = {_base_of(folder, streamed=streamed) for folder, streamed in found.items()}
+    return dict(sorted({**dict.fromkeys(bases, False), **found}.items()))
 
 
-def _read(folder: Path) -> _Found:
+def _read(folder: Path, *, streamed: bool) -> _Found:
+    if streamed:
+        return _read_stream(folder)
     if not (folder / HEADER).exists():
         raise UserError(
             f"The row of the unedited model is missing ({folder}); hand in a folder as mmedit-eval wrote it."
         )
     header, results = read_results(folder)
-    about = header.about
     if not header.finished or header.edits != len(results):
         raise UserError(
             f"{folder} is not finished: it has {len(results):,} edits; give the command that began it again, "
             "to its end, and then hand it in."
         )
-    if about is not None and about.family == "sanity":
+    _check_method(folder, header)
+    return _Found(folder, header, results, verdict_lines(folder).read())
+
+
+def _read_stream(folder: Path) -> _Found:
+    header, checkpoints, online = read_stream(folder)
+    if not header.finished:
+        raise UserError(
+            f"The streams in {folder} are not finished: give the command that began them again, to its end, "
+            "and then hand them in."
+        )
+    _check_method(folder, header)
+    return _Found(folder, header, (), stream=Stream(header.settings.task, checkpoints, online))
+
+
+def _check_method(folder: Path, header: RunResult) -> None:
+    if header.about is not None and header.about.family == "sanity":
         raise UserError(f"{folder} tests the evaluation and is no method; hand in the folders of the others.")
-    return _Found(folder, header, results)
 
 
 def _key(header: RunResult, dataset: str | None, images: Path | None) -> tuple[int, bytes]:
@@ -138,19 +169,44 @@ def _key(header: RunResult, dataset: str | None, images: Path | None) -> tuple[i
     return len(cases), key_text(cases)
 
 
-def _entry(found: _Found, base: str | None, edits: int) -> tuple[Entry, bytes]:
+def _entry(found: _Found, base: str | None, edits: int) -> tuple[Entry, dict[str, bytes]]:
+    """An entry, and its lines by the endings of their files."""
+    if found.stream is not None:
+        return _stream_entry(found, found.stream, base)
     header, results = cleaned(found.header, found.results)
-    lines = b"".join(_LINE.dump_json(result) + b"\n" for result in results)
-    written = datetime.fromtimestamp((found.folder / HEADER).stat().st_mtime, UTC)
+    lines = {PACKED: b"".join(_LINE.dump_json(result) + b"\n" for result in results)}
+    if found.verdicts:
+        lines[VERDICTS] = verdict_text(found.verdicts)
     entry = Entry(
-        date=written.strftime("%Y-%m-%d"),
+        date=_date(found.folder / HEADER),
         header=header,
         limited=len(results) < edits,
         base=base,
-        answers=sha256(lines),
+        answers=sha256(lines[PACKED]),
         claims=claims_of(Results(results)),
+        verdicts=sha256(lines[VERDICTS]) if found.verdicts else "",
+        judged=judged_claims(results, found.verdicts) if found.verdicts else {},
     )
     return entry, lines
+
+
+def _stream_entry(found: _Found, stream: Stream, base: str | None) -> tuple[Entry, dict[str, bytes]]:
+    header, _ = cleaned(found.header, ())
+    header = replace(header, seconds=found.header.seconds)
+    lines = stream_text(stream.checkpoints, stream.online)
+    entry = Entry(
+        date=_date(found.folder / STREAM),
+        header=header,
+        limited=False,
+        base=base,
+        answers=sha256(lines),
+        claims=stream_claims(stream, header.settings.protocols),
+    )
+    return entry, {PACKED: lines}
+
+
+def _date(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d")
 
 
 def _refuse_limited(entries: Sequence[Entry], sizes: dict[str, int], limited: bool) -> None:

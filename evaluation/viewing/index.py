@@ -58,7 +58,7 @@ def make_index(folders: Sequence[Path], cache: Path, images: Path | None, progre
             with progress("index", sum(header.edits for header in headers.values())) as advance:
                 for name, header in headers.items():
                     if found[name] == STREAMED:
-                        fill: Fill = partial(streaming.fill_stream, connection, name)
+                        fill: Fill = partial(streaming.fill_stream, connection, name, advance)
                     else:
                         fill = partial(fill_run, Run(connection, name, header), advance)
                     index.put(connection, name, wanted[name], fill)

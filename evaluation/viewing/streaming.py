@@ -16,6 +16,7 @@ from evaluation.results.stream_summary import COLUMNS, Stream, measured
 from evaluation.results.streams import Checkpoint, Kept, Placed, read_stream
 from evaluation.results.summary import Measure, values
 from evaluation.viewing.filling import HEADERS, as_text, dataset_of, fill_edits, rank
+from mmedit_build.console import Advance
 from mmedit_build.rows import Task
 
 SCHEMA = (
@@ -42,7 +43,7 @@ WHERE: dict[str, tuple[str, str]] = {
 Row = dict[str, Any]
 
 
-def fill_stream(connection: sqlite3.Connection, folder: str, part: int) -> None:
+def fill_stream(connection: sqlite3.Connection, folder: str, advance: Advance, part: int) -> None:
     """All that was asked in the streams of a method, and the means, as a part of the index."""
     header, checkpoints, online = read_stream(Path(folder))
     task = header.settings.task
@@ -57,6 +58,7 @@ def fill_stream(connection: sqlite3.Connection, folder: str, part: int) -> None:
     told = (as_text(header), json.dumps(stream.numbers), orders, json.dumps(_means(stream, header)))
     row = (part, folder, task, dataset_of(header), *told)
     connection.execute("INSERT INTO streams VALUES(?, ?, ?, ?, ?, ?, ?, ?, '', 0)", row)
+    advance(header.edits, f"{task} {header.settings.name}, one after the other")
 
 
 def _means(stream: Stream, header: RunResult) -> Row:
