@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -40,6 +41,8 @@ FIRST = (
 )
 SEARCHED = ("s.question", "s.target", "s.said", "s.also", "e.question", "e.target", "e.id")
 QUOTED = "'!'"
+SIDE_BY_SIDE = 2
+"""Runs of which a list has all times."""
 
 
 class Steps(BaseModel):
@@ -71,8 +74,9 @@ def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
     if wanted.text:
         joins += " LEFT JOIN edits e ON e.edit = s.edit"
     rows = connection.execute(
-        "SELECT *, count(*) OVER () AS total FROM (SELECT s.ord, s.position, s.edit, s.question, s.target, "
-        f"s.item, count(s.{value}) AS answered, avg(s.{value}) AS mean, sum(s.{value} < {HALF}) AS failed, "
+        "SELECT *, count(*) OVER () AS total FROM (SELECT s.ord, s.position, s.edit, s.question, "
+        f"s.target, s.item, count(s.{value}) AS answered, avg(s.{value}) AS mean, "
+        f"sum(s.{value} < {HALF}) AS failed, "
         f"sum({first} >= {HALF} AND s.{value} < {HALF}) AS lost, "
         f"sum({first} < {HALF} AND s.{value} >= {HALF}) AS regained "
         f"FROM steps s{joins} WHERE {' AND '.join(conditions)} "
@@ -80,9 +84,10 @@ def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
         f"WHERE {SHOWN[wanted.show]} ORDER BY {SORTED[wanted.sort]} LIMIT {PAGE} OFFSET ?",
         (*given, wanted.page * PAGE),
     ).fetchall()
+    times = _times(connection, wanted, parts)
     return {
         "total": rows[0]["total"] if rows else 0,
-        "steps": [_step(connection, row, kind, which, wanted.protocol, parts) for row in rows],
+        "steps": [_step(connection, row, wanted, parts, times) for row in rows],
     }
 
 
@@ -102,19 +107,30 @@ def _conditions(wanted: Steps, kind: str, parts: Sequence[int], value: str) -> t
     return conditions, given
 
 
+def _times(connection: sqlite3.Connection, wanted: Steps, parts: Sequence[int]) -> list[int]:
+    """When it was asked, of one or two runs; of more, when it is looked at."""
+    if len(parts) > SIDE_BY_SIDE:
+        return [0 if wanted.column == "Online" else wanted.number]
+    query = f"SELECT numbers FROM streams WHERE part IN ({marks(parts)})"
+    found = connection.execute(query, tuple(parts)).fetchall()
+    return sorted({0, *(number for row in found for number in json.loads(row["numbers"]))})
+
+
 def _step(
     connection: sqlite3.Connection,
     row: sqlite3.Row,
-    kind: str,
-    which: str,
-    protocol: str,
+    wanted: Steps,
     parts: Sequence[int],
+    times: Sequence[int],
 ) -> Row:
+    kind, which = WHERE[wanted.column]
     said = "also" if which and kind == EDIT else "said"
+    # Places that are told to the last step are found at once; all of a run would be gone through otherwise.
     found = connection.execute(
-        f"SELECT part, number, {which}{protocol} AS value, {said} AS said, before, made FROM steps WHERE "
-        f"part IN ({marks(parts)}) AND kind = ? AND ord = ? AND position = ? ORDER BY number",
-        (*parts, kind, row["ord"], row["position"]),
+        f"SELECT part, number, {which}{wanted.protocol} AS value, {said} AS said, before, made FROM steps "
+        f"WHERE part IN ({marks(parts)}) AND kind = ? AND number IN ({marks(times)}) AND ord = ? "
+        "AND position = ? ORDER BY number",
+        (*parts, kind, *times, row["ord"], row["position"]),
     ).fetchall()
     cells: dict[int, Row] = {part: {} for part in parts}
     for one in found:
