@@ -35,7 +35,7 @@ def main(
     numbers = [int(number) for number in rows.split(",")]
     if datasets:
         dealt = [_told(Dealt(number, *_measured("datasets", number, KINDS)[2:])) for number in numbers]
-        _write(out, "datasets", dealt, draw(dealt, DATASETS, time=2000, memory=500))
+        _write(out, "datasets", dealt, draw(dealt, DATASETS, time=1000, memory=400))
     else:
         measured = [_told(Measured(number, *_measured("measuring", number, ENGINE))) for number in numbers]
         _write(out, "growth", measured, draw(measured, ENGINE, time=50, memory=300))
