@@ -48,7 +48,8 @@ def kill_while(run: Callable[[Path], str], folder: Path, kills: int, seed: int) 
     """Run something again and again, each time in a folder of its own, until so many died at it; print what
     each run says of itself."""
     rng, counts = Random(seed), Counter[str]()
-    with cluster(WORKERS) as made, ThreadPoolExecutor(1) as pool:
+    # The cluster is left first, which ends what is running when all is interrupted.
+    with ThreadPoolExecutor(1) as pool, cluster(WORKERS) as made:
         for number in count():
             place = folder / f"killed-{number}"
             place.mkdir(parents=True)
