@@ -49,7 +49,7 @@ from editors.learning.lessons import Lesson
 from editors.learning.practice import Practice
 from editors.losses import smoothed_nll, target_nll
 from editors.patches.weights import Factors, LowRankPatch
-from mmedit_build.mllm import MLLM, Query, Scored
+from mmedit_build.mllm import MLLM, Query
 from mmedit_build.recipe.fields import Count, Whole
 
 LSTM_WIDTH = 128
@@ -224,19 +224,21 @@ class KEPractice(Practice):
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         patches = self.patches(lessons)
-        made = smoothed_nll(self._asked(patches, lessons), self._config.smoothing).mean()
+        asked, owners = self._asked(lessons)
         if self._config.penalty == "kl":
-            penalty = self.locality(patches, lessons, rng)
+            scored, penalty = self.with_locality(patches, asked, owners, lessons, rng)
         else:
+            scored = self.scored(patches, asked, owners, ["target"] * len(asked))
             penalty = torch.stack([size(patch) for patch in patches]).mean()
+        made = smoothed_nll(scored, self._config.smoothing).mean()
         return made + self._ke.multiplier * (penalty - self._ke.margin)
 
     def judge(self, lessons: Sequence[Lesson]) -> float:
         """How unlikely the targets are, plus how far answers elsewhere move."""
         patches = self.patches(lessons)
-        scored = self._asked(patches, lessons)
+        scored, moved = self.with_locality(patches, *self._asked(lessons), lessons, None)
         self._made += [bool((one.argmax == one.target_ids).all()) for one in scored]
-        return (target_nll(scored).mean() + self.locality(patches, lessons, None)).item()
+        return (target_nll(scored).mean() + moved).item()
 
     def validate(self) -> float:
         self._made.clear()
@@ -245,14 +247,14 @@ class KEPractice(Practice):
             self._ke.margin.mul_(SHRINK).clamp_(min=MARGINS[self._config.penalty][1])
         return score
 
-    def _asked(self, patches: Sequence[LowRankPatch], lessons: Sequence[Lesson]) -> list[Scored]:
-        """What is said to each edit and to the rephrases that are learned."""
+    def _asked(self, lessons: Sequence[Lesson]) -> tuple[list[int], list[int]]:
+        """Each edit and the rephrases that are learned, and whose they are."""
         asked = [
             (one.inner, one.text_rephrase, one.image_rephrase) if self._config.rephrases else (one.inner,)
             for one in lessons
         ]
         owners = [owner for owner, numbers in enumerate(asked) for _ in numbers]
-        return self.scored(patches, [number for numbers in asked for number in numbers], owners)
+        return [number for numbers in asked for number in numbers], owners
 
 
 def size(patch: LowRankPatch) -> Tensor:

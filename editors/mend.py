@@ -164,11 +164,11 @@ class MENDPractice(Practice):
         for name, parameter in network.named_parameters():
             parts[name == "rates"].append(parameter)
         rates: dict[str, Any] = {"params": parts[True], "lr": editor.config.rates_lr}
-        self.optimizer = torch.optim.Adam([{"params": parts[False]}, rates], lr=editor.config.lr)
+        self.optimizer = torch.optim.Adam([{"params": parts[False]}, rates], lr=editor.config.lr, fused=True)
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         patches = self.patches(lessons)
         owners = list(range(len(lessons)))
         asked = [one.text_rephrase for one in lessons] + [one.image_rephrase for one in lessons]
-        rephrased = target_nll(self.scored(patches, asked, owners * 2)).sum() / len(lessons)
-        return self._weight * rephrased + self.locality(patches, lessons, rng)
+        scored, moved = self.with_locality(patches, asked, owners * 2, lessons, rng)
+        return self._weight * target_nll(scored).sum() / len(lessons) + moved

@@ -45,7 +45,7 @@ class Practice(Exercise):
         patches: Sequence[LowRankPatch],
         numbers: Sequence[int],
         owners: Sequence[int],
-        positions: Positions = "target",
+        positions: Sequence[Positions],
     ) -> list[Scored]:
         """Queries of the pool, each under the patch of its owner."""
         queries = self._known(numbers)
@@ -54,16 +54,29 @@ class Practice(Exercise):
         with SideBySide(patches).applied(self._mllm, owners):
             return self._mllm.logits(queries, positions=positions)
 
-    def locality(
-        self, patches: Sequence[LowRankPatch], lessons: Sequence[Lesson], rng: random.Random | None
-    ) -> Tensor:
-        """KL on text plus KL on images, as the mean over the lessons; `rng` draws one query of each sort."""
+    def with_locality(
+        self,
+        patches: Sequence[LowRankPatch],
+        numbers: Sequence[int],
+        owners: Sequence[int],
+        lessons: Sequence[Lesson],
+        rng: random.Random | None,
+    ) -> tuple[list[Scored], Tensor]:
+        """Queries as `scored` at their targets, and KL on text plus KL on images, as a mean over lessons.
+
+        All is asked in one pass; `rng` draws one query of each sort.
+        """
         drawn = self.drawn_locality(lessons, rng, texts=self._layer is not None)
-        if not drawn.numbers:
-            return torch.zeros((), device=self._mllm.device)
+        where: list[Positions] = ["target" for _ in numbers]
+        where += ["all" for _ in drawn.numbers]
+        found = self.scored(patches, [*numbers, *drawn.numbers], [*owners, *drawn.owners], where)
+        asked, after = found[: len(numbers)], found[len(numbers) :]
+        if not after:
+            return asked, torch.zeros((), device=self._mllm.device)
         before = self.unedited(drawn.numbers, "all")
-        after = self.scored(patches, drawn.numbers, drawn.owners, "all")
-        return drawn.mean([locality_kl([one], [other]) for one, other in zip(before, after, strict=True)])
+        return asked, drawn.mean(
+            [locality_kl([one], [other]) for one, other in zip(before, after, strict=True)]
+        )
 
     def _told(self, numbers: Sequence[int]) -> list[Inner]:
         return self._editor.told(self._mllm, self._known(numbers))

@@ -40,14 +40,15 @@ def scored_apart(
     patches: Sequence[LowRankPatch],
     queries: Sequence[Query],
     owners: Sequence[int],
-    positions: Positions,
+    positions: Sequence[Positions],
 ) -> list[Scored]:
     """Query i under patch `owners[i]`, one patch after the other; gradients flow into the factors."""
     found: dict[int, Scored] = {}
     for owner in dict.fromkeys(owners):
         own = [i for i, one in enumerate(owners) if one == owner]
         with _seen_under(mllm, patches[owner]):
-            found.update(zip(own, mllm.logits([queries[i] for i in own], positions=positions), strict=True))
+            asked, where = [queries[i] for i in own], [positions[i] for i in own]
+            found.update(zip(own, mllm.logits(asked, positions=where), strict=True))
     return [found[i] for i in range(len(queries))]
 
 

@@ -111,6 +111,8 @@ def adding(left: Tensor, right: Tensor, owners: Owners) -> Hook:
 
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
         x = x.to(right.dtype)
+        if len(right) == 1:
+            return (y + x @ right[0].mT @ left[0].mT).to(y.dtype)
         if rank <= COPIED * x.shape[1]:
             # Each row with factors of its own: what is copied is less than the rows are.
             own = owners.of_rows(batch, x.device)

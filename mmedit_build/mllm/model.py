@@ -97,8 +97,13 @@ class MLLM:
         with call.ahead(chosen):
             return run_batches(chosen, scored)
 
-    def logits(self, queries: Sequence[Query], *, positions: Positions = "target") -> list[Scored]:
-        """As `score`, but differentiable: one batch in the order given, in the caller's grad mode."""
+    def logits(
+        self, queries: Sequence[Query], *, positions: Positions | Sequence[Positions] = "target"
+    ) -> list[Scored]:
+        """As `score`, but differentiable: one batch in the order given, in the caller's grad mode.
+
+        Each query may have positions of its own.
+        """
         call, indices = self._call(queries), range(len(queries))
         return self._passes.score(call.part(indices), indices, positions) if call.rows else []
 

@@ -77,15 +77,23 @@ class Passes:
         self.running: Batch | None = None
 
     def score(
-        self, part: Below, indices: Sequence[int], positions: Positions, images: Images = None
+        self,
+        part: Below,
+        indices: Sequence[int],
+        positions: Positions | Sequence[Positions],
+        images: Images = None,
     ) -> list[Scored]:
-        """Logits from the layers above `part`; gradients flow when grad mode is on."""
+        """Logits from the layers above `part`; gradients flow when grad mode is on.
+
+        `positions` are those of all rows, or of each.
+        """
+        where = [positions] * len(part) if isinstance(positions, str) else positions
         left = self._through(part, indices, range(part.layer, self.n_layers), None, images)
         ends, firsts = [], []
-        for one, row in zip(left, part.rows, strict=True):
+        for one, row, which in zip(left, part.rows, where, strict=True):
             # Position t predicts token t+1: the last target token predicts nothing that is asked for.
             first = row.prompt_length - 1
-            if positions == "target":
+            if which == "target":
                 start = first - len(one.beginning)
                 ends.append(one.rest[start : start + len(row.target_ids)])
                 firsts.append(0)

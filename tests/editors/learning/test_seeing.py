@@ -149,7 +149,7 @@ def test_each_query_is_scored_under_the_patch_of_its_owner(
     patches = [noise(exact, part, seed) for seed in range(3)]
     owners = [2, 0, 0, 1, 0, 2]
     plain = exact.score(queries)
-    found = scored_apart(exact, patches, queries, owners, "target")
+    found = scored_apart(exact, patches, queries, owners, ["target"] * len(queries))
     for query, owner, one, unedited in zip(queries, owners, found, plain, strict=True):
         with patches[owner].applied(exact) as model:
             (expected,) = model.score([query])
@@ -165,7 +165,7 @@ def test_gradients_flow_into_the_factors_of_each_patch_alone(
     before = Snapshot(exact)
     patches = [noise(exact, part, seed) for seed in range(2)]
     lefts = [next(iter(patch.factors.values())).left for patch in patches]
-    found = scored_apart(exact, patches, queries, [0, 1, 1, 0, 1, 0], "target")
+    found = scored_apart(exact, patches, queries, [0, 1, 1, 0, 1, 0], ["target"] * 6)
     before.assert_unchanged(exact)
     mine = target_nll([found[i] for i in (0, 3, 5)]).sum()
     slopes: tuple[Tensor | None, ...] = torch.autograd.grad(mine, lefts, allow_unused=True)
@@ -176,7 +176,7 @@ def test_gradients_flow_into_the_factors_of_each_patch_alone(
     for step in (1e-2, -2e-2):
         with torch.no_grad():
             left[3, 1] += step
-            again = scored_apart(exact, patches, [queries[i] for i in (0, 3, 5)], [0, 0, 0], "target")
+            again = scored_apart(exact, patches, [queries[i] for i in (0, 3, 5)], [0, 0, 0], ["target"] * 3)
             sides.append(float(target_nll(again).sum()))
     assert float(slopes[0][3, 1]) == pytest.approx((sides[0] - sides[1]) / 2e-2, rel=0.02, abs=1e-5)
 
