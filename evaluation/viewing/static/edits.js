@@ -1,6 +1,6 @@
 // Lists of edits: what chosen runs made of each, filtered and sorted by one score.
 
-import { address, ask, choice, go, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
+import { address, ask, choice, go, here, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
 import { families, judged, number, said, show, sign, state } from "./words.js";
 
 export const PAGE = 50;
@@ -46,7 +46,8 @@ export async function drawEdits(known, task, values) {
 function drawControls(known, task, values, now, chosen, measure) {
   const place = document.getElementById("controls");
   const writing = place.contains(document.activeElement) && document.activeElement.type === "search";
-  const change = (changed) => go(address({ ...values, view: "edits", task: task.task, page: "", ...changed }), "text" in changed);
+  // What is searched for comes a moment late: what was chosen meanwhile stays.
+  const change = (changed) => go(address({ ...here(), view: "edits", task: task.task, page: "", ...changed }), "text" in changed);
   const two = chosen.length === 2;
   const groups = new Map();
   for (const one of task.measures) {

@@ -47,6 +47,7 @@ def test_filters_search_and_two_runs_side_by_side(index: Index) -> None:
         page.get_by_label("Show").select_option("disagree")
         expect(page.locator(".matrix tbody tr")).to_have_count(2)
         page.get_by_label("Show").select_option("all")
+        expect(page.locator(".matrix tbody tr")).to_have_count(4)
         page.get_by_label("Search").fill("wrong <b>ike")
         expect(page.locator(".matrix tbody tr")).to_have_count(2)
         page.get_by_label("Search").fill("")
@@ -56,6 +57,21 @@ def test_filters_search_and_two_runs_side_by_side(index: Index) -> None:
         page.get_by_role("link", name="1 worse").click()
         expect(page.locator(".row")).to_have_count(1)
         answers_are_beside_each_other(page)
+
+
+def test_what_is_chosen_while_a_search_waits_stays(index: Index) -> None:
+    with running(viewer(index, [])) as port, browsing() as page:
+        page.goto(f"http://127.0.0.1:{port}/?view=edits")
+        expect(page.locator(".row")).to_have_count(4)
+        # Both within the moment that a search waits for more letters.
+        page.evaluate("""() => {
+            const search = document.querySelector("input[type=search]");
+            const show = document.querySelector("[name=show]");
+            search.value = "wrong <b>ft"; search.dispatchEvent(new Event("input"));
+            show.value = "fails"; show.dispatchEvent(new Event("change"));
+        }""")
+        page.wait_for_url("**text=wrong**")
+        assert "show=fails" in page.url
 
 
 def answers_are_beside_each_other(page: Page) -> None:
