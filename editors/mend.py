@@ -71,15 +71,25 @@ class Residual(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
         self.scale = nn.Parameter(torch.ones(modes, width))
         self.shift = nn.Parameter(torch.zeros(modes, width))
+        self._whole: tuple[list[tuple[int, int]], Tensor] | None = None
 
     def forward(self, rows: Tensor, lengths: Sequence[int]) -> Tensor:
         """Rows of one weight after the other, so many of each."""
-        # In the order that takes the least: many rows are multiplied by U V itself where its rank is high.
-        change = torch.linalg.multi_dot([rows, self.down.mT, self.up.mT]) + self.bias
+        change = self._product(rows) + self.bias
         parts = zip(change.split(list(lengths)), self.scale, self.shift, strict=True)
         scaled = torch.cat([torch.addcmul(shift, part, scale) for part, scale, shift in parts])
         # clamp passes gradients at 0, where all is at the start; relu does not, and nothing would move.
         return rows + scaled.clamp(min=0)
+
+    def _product(self, rows: Tensor) -> Tensor:
+        """U V z, by U V itself where nothing is learned and its rank is so high that this takes less."""
+        if torch.is_grad_enabled() or 2 * len(self.down) <= self.down.shape[1]:
+            return (rows @ self.down.mT) @ self.up.mT
+        # Each change of a parameter counts its version up, and a move gives it other memory.
+        now = [(one._version, one.data_ptr()) for one in (self.up, self.down)]
+        if self._whole is None or self._whole[0] != now:
+            self._whole = now, self.down.mT @ self.up.mT
+        return rows @ self._whole[1]
 
 
 class Transform(nn.Module):

@@ -119,6 +119,18 @@ def test_a_layer_keeps_to_its_formula() -> None:
         torch.testing.assert_close(moved, row + change.clamp(min=0), rtol=0, atol=1e-12)
 
 
+def test_a_layer_of_high_rank_is_as_its_formula_where_nothing_is_learned_also_after_a_change() -> None:
+    layer = Residual(6, 5, 2).double()
+    stir(layer)
+    start = torch.randn(5, 6).double()
+    for _ in range(2):
+        with torch.no_grad():
+            found = layer(start, [2, 3])
+        torch.testing.assert_close(found, layer(start, [2, 3]), rtol=0, atol=1e-12)
+        with torch.no_grad():
+            layer.up.mul_(2.0)
+
+
 def test_at_first_and_without_normalization_it_is_a_step_of_gradient_descent() -> None:
     told = wishes(4, 1)
     for one, patch in zip(told, network(normal=False)(told), strict=True):
