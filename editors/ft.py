@@ -97,7 +97,7 @@ class FT:
         part = mllm.part(self.config.part)
         layer = mllm.first_layer(part)
         queries: Sequence[Query] = [edit.query for edit in edits]
-        with seen_afresh(mllm, part):
+        with seen_afresh(mllm, part), mllm.remembering_vision(part):
             if layer is not None:
                 queries = mllm.below(queries, layer)
             with _tunable(part) as start:

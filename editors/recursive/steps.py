@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -71,9 +71,14 @@ class Steps:
             self._mllm.score([query])
         return {name: self.adapters[name].key(whole_mean(of)) for name, of in inputs.items() if of}
 
-    def _seeing(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _seeing(self) -> Iterator[None]:
         """Features are made anew where the projector is edited, and else not at all."""
-        return self._mllm.fresh_features() if self._first is None else nullcontext()
+        if self._first is not None:
+            yield
+            return
+        with self._mllm.fresh_features(), self._mllm.remembering_vision(self.adapters):
+            yield
 
     def recall(self, groups: set[int], keys: Mapping[str, Sequence[Tensor]]) -> None:
         """Leave alone, from now on, what these keys stand for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +23,7 @@ from mmedit_build.mllm.identity import identity
 from mmedit_build.mllm.loading import load_family
 from mmedit_build.mllm.passes import Batch, Counts, Passes, Prompted
 from mmedit_build.mllm.query import Generated, Positions, Query, Scored
+from mmedit_build.mllm.remembering import remembering
 from mmedit_build.mllm.rendering import CHECKPOINT
 from mmedit_build.mllm.rows import Row, check_lengths
 from mmedit_build.mllm.selfcheck import check
@@ -247,6 +248,11 @@ class MLLM:
         images are encoded one by one, in the order of their queries: what passes a module is of one of them.
         """
         return self._features.fresh(apart=apart)
+
+    def remembering_vision(self, tuned: Collection[str]) -> AbstractContextManager[None]:
+        """Inside, layers of the vision tower before all parameters that are tuned see the same image once,
+        however often it is encoded. Only these parameters may change meanwhile."""
+        return remembering(self._family, self.part("vision"), tuned)
 
     # Parts
 
