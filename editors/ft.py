@@ -24,6 +24,7 @@ from editors.base import Edit, Lift, Model, unwrapped
 from editors.descent import Descent, of_each
 from editors.families import MethodFamily
 from editors.growing import Made
+from editors.learning.optimizing import in_one_operation
 from editors.patches.copies import can_be_copied, copied
 from editors.patches.weights import WeightPatch, seen_afresh
 from editors.portions import CHUNK, backward, portions
@@ -181,9 +182,7 @@ class FT:
         if self.config.optimizer == "asgd":
             return torch.optim.ASGD(tensors, lr=lr, weight_decay=decay)
         kind = torch.optim.Adam if self.config.optimizer == "adam" else torch.optim.AdamW
-        # A step in one operation, where there is one: small parts take longer to ask for than to compute.
-        fused = all(tensor.device.type in ("cpu", "cuda") for tensor in tensors)
-        return kind(tensors, lr=lr, weight_decay=decay, fused=fused)
+        return kind(tensors, lr=lr, weight_decay=decay, fused=in_one_operation(tensors))
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from editors.learning.hypernetworks import (
 )
 from editors.learning.lessons import Lesson
 from editors.learning.normalizing import Normalizer
+from editors.learning.optimizing import in_one_operation
 from editors.learning.practice import Practice
 from editors.losses import target_nll
 from editors.patches.weights import Factors, LowRankPatch
@@ -174,7 +175,8 @@ class MENDPractice(Practice):
         for name, parameter in network.named_parameters():
             parts[name == "rates"].append(parameter)
         rates: dict[str, Any] = {"params": parts[True], "lr": editor.config.rates_lr}
-        self.optimizer = torch.optim.Adam([{"params": parts[False]}, rates], lr=editor.config.lr, fused=True)
+        fused = in_one_operation(network.parameters())
+        self.optimizer = torch.optim.Adam([{"params": parts[False]}, rates], lr=editor.config.lr, fused=fused)
 
     def mean_loss(self, lessons: Sequence[Lesson], rng: random.Random | None) -> Tensor:
         patches = self.patches(lessons)

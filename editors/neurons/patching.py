@@ -11,6 +11,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from editors.learning.optimizing import in_one_operation
 from editors.losses import smoothed_nll
 from editors.neurons.patches import Neurons
 from editors.neurons.remembered import Remembered
@@ -103,9 +104,7 @@ class Patching:
         self._values = nn.Parameter(values)
         self._factors = nn.Parameter(torch.full_like(values, config.amplify))
         self._parameters = [self._keys, self._biases, self._values, self._factors]
-        # A step in one operation, where there is one.
-        fused = inputs.device.type in ("cpu", "cuda")
-        decay = config.weight_decay
+        fused, decay = in_one_operation(self._parameters), config.weight_decay
         self._optimizer = torch.optim.Adam(self._parameters, lr=config.lr, weight_decay=decay, fused=fused)
         self._schedule = ReduceLROnPlateau(self._optimizer, factor=0.5, patience=1, threshold=PLATEAU)
         self._best = math.inf

@@ -116,8 +116,11 @@ def adding(left: Tensor, right: Tensor, owners: Owners) -> Hook:
         if rank <= COPIED * x.shape[1]:
             # Each row with factors of its own: what is copied is less than the rows are.
             own = owners.of_rows(batch, x.device)
-            middle = x @ right.index_select(0, own).mT
-            return y.to(right.dtype).baddbmm(middle, left.mT.index_select(0, own)).to(y.dtype)
+            middle, last = x @ right.index_select(0, own).mT, left.mT.index_select(0, own)
+            if right.dtype == torch.float32:
+                return y.float().baddbmm(middle, last).to(y.dtype)
+            # In half precision rounded where a patch alone is: what is added may nearly cancel what is there.
+            return (y + middle @ last).to(y.dtype)
         rows = owners.rows(batch, x.device)
         added = rows.sort(x) @ rows.own(right).mT @ rows.own(left).mT
         return (y + rows.back(added, x.shape[1])).to(y.dtype)

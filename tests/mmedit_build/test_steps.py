@@ -202,7 +202,7 @@ def test_a_plan_says_what_is_done_and_writes_nothing(built: Build, tmp_path: Pat
     )
     whole = plan(fresh, [*stages_of(fresh.recipe), "publish"])
     assert re.search(r"all: at most [\d,]+ images painted", whole[-2])
-    assert "how long mine, rephrase, imagine, probe" in whole[-1]
+    assert "how long mine, rephrase, imagine, attach, extend will take" in whole[-1]
     assert not (tmp_path / "fresh").exists()
 
 
