@@ -12,9 +12,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-from mmedit_build.storage.addresses import root
 
 NAME = ".alike.sqlite"
 LOCK = ".alike.lock"
@@ -24,7 +23,7 @@ CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, version TEXT NOT NULL, size INTEGER NOT NULL, changed INTEGER NOT NULL
 ) WITHOUT ROWID
 """
-PAGE_END = "\U0010ffff"
+LAST = "\U0010ffff"
 """Comes after all names below a folder."""
 
 
@@ -70,13 +69,18 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-class Ledger:
-    """The open file."""
+@cache
+def ledger_in(folder: Path) -> Ledger:
+    """That of a folder of copies, made ready once in a process."""
+    return Ledger(folder)
 
-    def __init__(self) -> None:
-        path = root() / NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+
+class Ledger:
+    """The file, opened for each transaction."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / NAME
         with self._opened() as file:
             file.execute("PRAGMA journal_mode = WAL")
             file.execute(SCHEMA)
@@ -96,7 +100,7 @@ class Ledger:
         """What is noted of a file, or of all in a folder."""
         select = "SELECT * FROM files WHERE path = ? OR (path > ? AND path < ?)"
         with self._opened() as file:
-            rows = file.execute(select, (str(folder), f"{folder}/", f"{folder}/{PAGE_END}")).fetchall()
+            rows = file.execute(select, (str(folder), f"{folder}/", f"{folder}/{LAST}")).fetchall()
         return {Path(path): Noted(version, Look(size, changed)) for path, version, size, changed in rows}
 
     def note(self, noted: Iterable[tuple[Path, str, Look]]) -> None:

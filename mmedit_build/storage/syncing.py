@@ -21,15 +21,14 @@ from pathlib import Path
 from mmedit_build.errors import UserError
 from mmedit_build.storage.addresses import ROOT_VARIABLE, address_of, root
 from mmedit_build.storage.databases import merged, snapshot
-from mmedit_build.storage.ledger import Ledger, Look, Noted, is_database, look_at
+from mmedit_build.storage.ledger import Ledger, Look, Noted, is_database, ledger_in, look_at
 from mmedit_build.storage.remote import Remote
+from mmedit_build.store import PARTIAL
 
 THREADS = 16
 """Files that travel at a time."""
 LOCK = ".mmedit-lock"
 """Who is at work in a folder."""
-PARTIAL = ".partial"
-"""How names of files end that are not whole yet, here and elsewhere in the project."""
 ASIDE = ".set-aside"
 """A folder of copies that storage has in other versions, which were never sent."""
 OWN = ("-wal", "-shm", "-journal", PARTIAL)
@@ -55,9 +54,9 @@ class Pair:
     def remote(self) -> Remote:
         return Remote(self.path.relative_to(root()).parts[0])
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
-        return Ledger()
+        return ledger_in(root())
 
     def key(self, path: Path) -> str:
         """How storage calls what is copied to a path."""
