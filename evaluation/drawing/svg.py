@@ -42,8 +42,8 @@ def figure(title: str, note: str, panels: Sequence[str], kind: str = "") -> Html
     return tag("figure", words, tag("div", *panels, class_=f"panels {kind}".strip()), class_="plot")
 
 
-def text(x: float, y: float, words: str, kind: str = "label", anchor: str = "start") -> Html:
-    return tag("text", words, x=float(x), y=float(y), class_=kind, text_anchor=anchor)
+def text(x: float, y: float, words: str, kind: str = "label", anchor: str = "start", **more: object) -> Html:
+    return tag("text", words, x=float(x), y=float(y), class_=kind, text_anchor=anchor, **more)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid", **more: object) -> Html:

@@ -109,7 +109,7 @@ def _segment(board: Board, start: tuple[float, Estimate, Run], end: tuple[float,
 
 def _mark(board: Board, protocol: ProtocolName, column: str, x: float, found: Estimate, run: Run) -> Html:
     tip = f"{run.name}: {NAMES[column]}, {protocol}: {in_words(found)}"
-    return mark(x, height(found.mean), board.looks[run.name], tip)
+    return mark(x, height(found.mean), board.looks[run.name], tip, board.cases(protocol, column, run))
 
 
 def _name(run: Run) -> str:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
+from evaluation.report.formats import cases_of
 from evaluation.report.looks import Looks, make_looks
 from evaluation.report.runs import Run, competes, setup
 from evaluation.results.summary import Estimate, estimated, headline
@@ -65,6 +66,10 @@ class Board:
 
     def of(self, protocol: ProtocolName, column: str, run: str) -> Estimate | None:
         return self.estimates.get((protocol, column, run))
+
+    def cases(self, protocol: ProtocolName, column: str, run: Run) -> str:
+        """Of which cases a number is: see `cases_of`."""
+        return cases_of([run], measure=headline(self.task, protocol)[column].key)
 
     def is_best(self, protocol: ProtocolName, column: str, run: Run) -> bool:
         """Whether no other run on the same questions has a higher number, as it is shown."""

@@ -32,14 +32,16 @@ def percent_lines() -> list[Html]:
     return lines + [text(LEFT - 12, _Y(tick) + 4, str(tick), anchor="end") for tick in TICKS]
 
 
-def course(title: str, run: Run, points: Sequence[tuple[float, Estimate]], looks: Looks) -> Iterator[Html]:
-    """The line of a run, through means that stand at some places, with their intervals."""
+def course(
+    title: str, run: Run, points: Sequence[tuple[float, Estimate, str]], looks: Looks
+) -> Iterator[Html]:
+    """The line of a run, through means of some cases that stand at some places, with their intervals."""
     paint = looks[run.name].paint
-    for (x, one), (other_x, other) in pairwise(points):
+    for (x, one, _), (other_x, other, _) in pairwise(points):
         yield line(x, height(one.mean), other_x, height(other.mean), "course", stroke=paint)
-    for x, one in points:
+    for x, one, cases in points:
         yield line(x, height(one.low), x, height(one.high), "cross", stroke=paint)
-        yield mark(x, height(one.mean), looks[run.name], f"{run.name}, {title}: {in_words(one)}")
+        yield mark(x, height(one.mean), looks[run.name], f"{run.name}, {title}: {in_words(one)}", cases)
 
 
 def names(

@@ -10,9 +10,9 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board
 from evaluation.report.courses import BOTTOM, LEFT, RIGHT, course, names, percent_lines
-from evaluation.report.formats import TASK_TITLES, Table, cell
+from evaluation.report.formats import TASK_TITLES, Table, cases_of, cell
 from evaluation.report.runs import Run
-from evaluation.results.distances import AXES, Axis, bins, in_bin
+from evaluation.results.distances import AXES, Axis, Near, bins, in_bin
 from evaluation.results.records import CaseResult
 from evaluation.results.summary import Estimate, Measure, outlines
 from mmedit_build.rows import Task
@@ -74,9 +74,10 @@ def _panel(board: Board, protocol: ProtocolName, axis: Axis) -> Html:
     drawn: list[Html] = []
     ends: list[tuple[float, Estimate, Run]] = []
     for run in board.edited:
-        points = [(across(n), one) for n, one in enumerate(found[run.name]) if one is not None]
+        cases = [cases_of([run], measure=Near(protocol, score, axis, one.low, one.high).key) for one in of]
+        points = [(across(n), one, cases[n]) for n, one in enumerate(found[run.name]) if one is not None]
         drawn += course(f"{axis}s, {protocol}", run, points, board.looks)
-        ends += [(x, one, run) for x, one in points[-1:]]
+        ends += [(x, one, run) for x, one, _ in points[-1:]]
     title = f"By {axis}, {protocol}"
     note = metric(protocol, score).title
     return panel(title, BOTTOM + 26, *grid, *drawn, *names(ends, board.looks), note=note)

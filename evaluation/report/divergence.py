@@ -11,6 +11,7 @@ from evaluation.drawing.markup import Html, join
 from evaluation.drawing.svg import Scale, clip_name, dot, figure, line, panel, text
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import Board
+from evaluation.report.formats import cases_of
 from evaluation.report.runs import Run
 from evaluation.results.summary import Group, Measure, values
 
@@ -51,7 +52,7 @@ def _panel(board: Board, title: str, of: Measure) -> Html:
     scale = _scale([value for of_run in found.values() for value in of_run.values()])
     bottom = 30 + STEP * len(found)
     rows = [
-        _row(board, run, found[run.name], scale, 30 + STEP * number)
+        _row(board, run, of, found[run.name], scale, 30 + STEP * number)
         for number, run in enumerate(run for run in board.edited if run.name in found)
     ]
     return panel(title, bottom + 16, _grid(scale, bottom), *rows, note="median" if rows else "")
@@ -79,7 +80,7 @@ def _power(exponent: int) -> str:
     return "1" if exponent == 0 else f"10{digits}"
 
 
-def _row(board: Board, run: Run, found: dict[str, float], scale: Scale, top: float) -> Html:
+def _row(board: Board, run: Run, of: Measure, found: dict[str, float], scale: Scale, top: float) -> Html:
     paint, middle = board.looks[run.name].paint, median(found.values())
     names = list(found)[:: ceil(len(found) / POINTS)]
     points = [
@@ -88,16 +89,18 @@ def _row(board: Board, run: Run, found: dict[str, float], scale: Scale, top: flo
             f"{run.name}, {name}: {_short(found[name])}",
             class_="edit",
             fill=paint,
+            data_cases=cases_of([], view="edit", edit=name),
         )
         for number, name in enumerate(names)
     ]
     at = _place(middle, scale)
+    every = cases_of([run], measure=of.key, show="", sort="high")
     return join(
         [
             text(0, top + 14, clip_name(run.name, 14), "name"),
             *points,
             line(at, top, at, top + STEP - 6, "median"),
-            text(340, top + 14, _short(middle), "value", "end"),
+            text(340, top + 14, _short(middle), "value", "end", data_cases=every),
         ]
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from evaluation.drawing.markup import Html, tag
 from evaluation.protocols.known import metric
+from evaluation.report.names import published
+from evaluation.report.runs import SINGLE, Run
 from evaluation.results.summary import Estimate, Measure
 from mmedit_build.rows import Task
 
@@ -25,8 +27,8 @@ class Table:
     note: str = ""
     words: bool = False
     """Whether its cells are words rather than numbers."""
-    measured: Mapping[str, str] = field(default_factory=dict)
-    """By the titles of columns, the keys of what they are means of, where each row is a run."""
+    cases: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    """By row and title of column, of which cases a number is: see `cases_of`."""
 
 
 def cell(found: Estimate | None, of: Measure) -> str:
@@ -62,9 +64,26 @@ def as_markdown(table: Table) -> str:
     return f"## {table.title}\n\n" + "\n".join(texts) + f"\n{note}"
 
 
-def cases(run: str, measure: str, **besides: str) -> str:
-    """Of which cases a number is the mean, for a viewer that stands behind the page and makes links of it."""
-    return urlencode({"run": run, "measure": measure, **besides})
+def cases_of(runs: Iterable[Run], **asked: object) -> str:
+    """Of which cases of some runs a number is, for a viewer behind the page, which makes links of it.
+
+    `asked` is what the viewer's addresses have: the measure of single edits, or `view` and more of streams.
+    """
+    return urlencode([*(("run", known_as(run)) for run in runs), *asked.items()], safe="/")
+
+
+def known_as(run: Run) -> str:
+    """The name by which a viewer knows a run or streams."""
+    return published(run.name.removesuffix(SINGLE), run.header.settings.preset)
+
+
+def by_run(rows: Sequence[Run], keys: Mapping[str, str]) -> dict[tuple[int, str], str]:
+    """The cases of a table that has a row for each run; `keys` has the measures of its columns."""
+    return {
+        (place, title): cases_of([run], measure=key)
+        for place, run in enumerate(rows)
+        for title, key in keys.items()
+    }
 
 
 def as_html(table: Table, name: str) -> Html:
@@ -78,15 +97,15 @@ def as_html(table: Table, name: str) -> Html:
                 tag(
                     *("td", *_below(text)),
                     data_label=title,
-                    data_cases=cases(row[0], table.measured[title]) if title in table.measured else None,
+                    data_cases=table.cases.get((place, title)),
                 )
                 for title, text in zip(table.header[1:], row[1:], strict=True)
             ),
         )
-        for row in table.rows
+        for place, row in enumerate(table.rows)
     ]
-    shown = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
-    return scrolled(shown, name)
+    drawn = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="costs")
+    return scrolled(drawn, name)
 
 
 def _below(text: str) -> list[str | Html]:

@@ -8,7 +8,7 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board
-from evaluation.report.formats import TASK_TITLES, Table, as_html, cell
+from evaluation.report.formats import TASK_TITLES, Table, as_html, by_run, cell
 from evaluation.report.runs import Run
 from evaluation.results.summary import HOPS, Estimate, Measure, estimated
 from mmedit_build.rows import Task
@@ -48,8 +48,8 @@ def _table(task: Task, protocol: ProtocolName, runs: Sequence[Run]) -> Table:
     )
     note = f"In percent, with 95% intervals: {metric(protocol, score).title}. Edits that have it: {numbers}."
     name = f"{TASK_TITLES[task]}, {protocol} protocol: portability by hop"
-    measured = {title: of.key for title, (of, _) in columns.items()}
-    return Table(name, ("method", *columns), rows, note, measured=measured)
+    keys = {title: of.key for title, (of, _) in columns.items()}
+    return Table(name, ("method", *columns), rows, note, cases=by_run(shown, keys))
 
 
 def _columns(

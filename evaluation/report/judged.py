@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from evaluation.drawing.markup import Html, join, tag
 from evaluation.report.board import Board
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cell
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, by_run, cell
 from evaluation.report.runs import Run
-from evaluation.results.agreement import kappa
+from evaluation.results.agreement import kappa, pairs, shares
 from evaluation.results.stored import Summed
 from evaluation.results.summary import (
     Estimate,
@@ -20,7 +20,7 @@ from evaluation.results.summary import (
     headline,
     images_of,
 )
-from evaluation.results.verdicts import MATCH, Said, as_judged, judged_key, judged_of
+from evaluation.results.verdicts import AGREEMENT, MATCH, Said, as_judged, judged_key, judged_of
 from mmedit_build.rows import Task
 
 COMPARED = ("agreement", "kappa", "judged", "missing")
@@ -79,8 +79,9 @@ def _table(task: Task, judge: str, prompt: str, runs: Sequence[Run]) -> Table:
         "verdict is missing and counts for nothing."
     )
     title = f"{TASK_TITLES[task]}, wild protocol, judged by {judge}"
-    measured = {column: judged_key(of.key) for column, of in columns.items()}
-    return Table(title, ("method", *columns, *COMPARED), rows, note, measured=measured)
+    keys = {column: judged_key(of.key) for column, of in columns.items()}
+    keys |= {"agreement": AGREEMENT, "kappa": AGREEMENT}
+    return Table(title, ("method", *columns, *COMPARED), rows, note, cases=by_run(runs, keys))
 
 
 def _summed(run: Run) -> Results:
@@ -93,36 +94,22 @@ def _columns(task: Task, results: Iterable[Results]) -> dict[str, Measure]:
 
 
 def _row(run: Run, results: Results, columns: dict[str, Measure]) -> tuple[str, ...]:
-    pairs = [pair for of in _pairs(run).values() for pair in of]
-    beyond = kappa(pairs)
+    found = [pair for of in pairs(run.results, run.verdicts).values() for pair in of]
+    beyond = kappa(found)
     asked = sum(said is not None for said in _asked(run))
     return (
         run.name,
         *(cell(estimated(results, of), of) for of in columns.values()),
         cell(_agreement(run), Measure("wild", "reliability", MATCH)),
         NO_VALUE if beyond is None else f"{beyond:.2f}",
-        f"{len(pairs):,}",
-        f"{asked - len(pairs):,}",
+        f"{len(found):,}",
+        f"{asked - len(found):,}",
     )
 
 
 def _agreement(run: Run) -> Estimate | None:
     """The share of an edit's judged answers on which judge and match agree, over edits."""
-    shares = {name: sum(one == other for one, other in of) / len(of) for name, of in _pairs(run).items()}
-    return estimate(shares, images_of(run.results), share=True)
-
-
-def _pairs(run: Run) -> dict[str, list[tuple[bool, bool]]]:
-    """Of each edit's judged answers, whether they match, and whether they are judged right."""
-    right = {one.said: one.right for one in run.verdicts}
-    found: dict[str, list[tuple[bool, bool]]] = {}
-    for result in run.results:
-        for probe in result.probes:
-            said = judged_of(result.task, probe)
-            verdict = None if said is None else right.get(said)
-            if verdict is not None:
-                found.setdefault(result.id, []).append((probe.scores["wild"][MATCH] == 1, verdict))
-    return found
+    return estimate(shares(pairs(run.results, run.verdicts)), images_of(run.results), share=True)
 
 
 def _asked(run: Run) -> Iterator[Said | None]:

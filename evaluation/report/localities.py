@@ -9,7 +9,7 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board
-from evaluation.report.formats import TASK_TITLES, Table, as_html, cell
+from evaluation.report.formats import TASK_TITLES, Table, as_html, by_run, cell
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate, Group, Measure, estimated
 from mmedit_build.rows import Task
@@ -74,9 +74,8 @@ def _table(task: Task, protocol: ProtocolName, title: str, runs: Sequence[Run]) 
     )
     note = f"In percent, with 95% intervals: {scores}. Edits that have it: {numbers}."
     name = f"{TASK_TITLES[task]}, {protocol} protocol: {title}"
-    return Table(
-        name, ("method", *found), rows, note, measured={title: of.key for title, (of, _) in found.items()}
-    )
+    keys = {column: of.key for column, (of, _) in found.items()}
+    return Table(name, ("method", *found), rows, note, cases=by_run(shown, keys))
 
 
 def _found(task: Task, protocol: ProtocolName, title: str, runs: Sequence[Run]) -> Found:

@@ -36,15 +36,18 @@ class Look:
         return "var(--none)" if self.hue is None else f"var(--m{self.hue}{self.shade})"
 
 
-def mark(x: float, y: float, look: Look, tip: str) -> Html:
-    """The point of a method: color and shape both tell which, for those who do not see the color."""
+def mark(x: float, y: float, look: Look, tip: str, cases: str | None = None) -> Html:
+    """The point of a method: color and shape both tell which, for those who do not see the color.
+
+    `cases` are those that it is a number of, see `evaluation.report.formats.cases_of`.
+    """
     sides = {1: (4, pi / 4), 2: (3, -pi / 2), 3: (4, 0.0)}
     if look.shape == 0:
-        return dot(x, y, 5, tip, class_="mark", fill=look.paint)
+        return dot(x, y, 5, tip, class_="mark", fill=look.paint, data_cases=cases)
     corners, turn = sides[look.shape]
     around = [turn + 2 * pi * corner / corners for corner in range(corners)]
     points = [(x + 6.2 * cos(angle), y + 6.2 * sin(angle)) for angle in around]
-    return polygon(points, "mark", tip, fill=look.paint)
+    return polygon(points, "mark", tip, fill=look.paint, data_cases=cases)
 
 
 Looks = dict[str, Look]

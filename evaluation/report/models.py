@@ -14,7 +14,7 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import NAMES, in_words
 from evaluation.report.columns import columns_of
-from evaluation.report.formats import TASK_TITLES, Table, meaning
+from evaluation.report.formats import TASK_TITLES, Table, cases_of, meaning
 from evaluation.report.names import setup_names
 from evaluation.report.runs import Run, setup, split
 from evaluation.report.seeds import NOTE, Group, cell, grouped, several
@@ -127,4 +127,5 @@ def _cell(where: str, group: Group | None, of: Measure) -> Cell:
     if one is None or group is None:
         return Cell(None, f"{where}: not run")
     spread = "" if one.deviation is None else f", ± {100 * one.deviation:.1f} over {len(group.runs)} seeds"
-    return Cell(one.estimate.mean, f"{where}: {in_words(one.estimate)}{spread}")
+    tip = f"{where}: {in_words(one.estimate)}{spread}"
+    return Cell(one.estimate.mean, tip, cases_of(group.runs, measure=of.key))

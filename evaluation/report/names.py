@@ -35,6 +35,11 @@ def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
     return found
 
 
+def published(name: str, preset: str) -> str:
+    """The name of streams among all of a task, which says as which publication has it they are made."""
+    return f"{name}, as {preset}" if preset else name
+
+
 def _told_apart(found: Sequence[str], facts: Sequence[Facts]) -> list[str]:
     """The names, of which those that several share say more."""
     told = list(found)

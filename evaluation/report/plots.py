@@ -78,11 +78,12 @@ def score_bar(board: Board, protocol: ProtocolName, column: str, run: Run, top: 
     low, mean, high = (BAR(100 * one) for one in (found.low, found.mean, found.high))
     kind = f"bar {protocol}"
     tip = f"{run.name}, {NAMES[column]}, {protocol}: {in_words(found)}"
+    cases = board.cases(protocol, column, run)
     return join(
         [
-            bar(BAR(0), top, mean - BAR(0), 9, tip, class_=kind, fill=paint),
+            bar(BAR(0), top, mean - BAR(0), 9, tip, class_=kind, fill=paint, data_cases=cases),
             line(low, top + 4.5, high, top + 4.5, "whisker"),
-            text(340, top + 8.5, percent(found.mean), f"value {protocol}", "end"),
+            text(340, top + 8.5, percent(found.mean), f"value {protocol}", "end", data_cases=cases),
         ]
     )
 
@@ -173,7 +174,7 @@ Axis = tuple[ProtocolName, str]
 
 
 def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool = False) -> Html:
-    points: dict[Point, Look] = {}
+    points: dict[Point, tuple[Look, str]] = {}
     nameless: list[Point] = []
     arms: list[Box] = []
     crosses: list[str] = []
@@ -186,17 +187,18 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
         look = board.looks[run.name]
         point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, NAME))
         tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
+        cases = board.cases(*up, run)
         if run.name not in board.foremost:
             nameless.append(point)
-            pale.append(mark(point.x, point.y, look, tip))
+            pale.append(mark(point.x, point.y, look, tip, cases))
             continue
-        points[point] = look
+        points[point] = (look, cases)
         here = _arms(point, x, y)
         arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
         crosses += [line(*arm, "cross", stroke=look.paint) for arm in here]
-        marks.append(mark(point.x, point.y, look, tip))
+        marks.append(mark(point.x, point.y, look, tip, cases))
     labels = place([*points], AREA, ASIDE, arms=arms, nameless=nameless)
-    names = [named(label, points[label.point]) for label in labels]
+    names = [named(label, *points[label.point]) for label in labels]
     axes = [
         text(_X(50), 262, _title(across, diagonal), "axis", "middle"),
         text(0, 29, _title(up, diagonal), "axis"),
@@ -208,14 +210,14 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
     return panel(title, height, percent_grid(_X, _Y), *shown)
 
 
-def named(label: Label, look: Look) -> Html:
+def named(label: Label, look: Look, cases: str | None = None) -> Html:
     """A name; one in the column with its point's mark, and a line to the point."""
     name = text(label.x, label.y, label.point.name, "name halo", label.anchor)
     if not label.aside:
         return name
     left, middle = label.x - 9, label.y - 4
     leader = line(label.point.x, label.point.y, left - 5, middle, "course thin", stroke=look.paint)
-    return join([leader, mark(left, middle, look, label.point.name), name])
+    return join([leader, mark(left, middle, look, label.point.name, cases), name])
 
 
 def _arms(point: Point, x: Estimate, y: Estimate) -> list[Box]:

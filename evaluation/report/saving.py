@@ -43,7 +43,7 @@ function shape(one, opacity) {
 function shapes(parent, opacity, left, top) {
   return [...parent.children].flatMap((one) => {
     const seen = opacity * getComputedStyle(one).opacity;
-    if (one.tagName === "g") return shapes(one, seen, left, top);
+    if (["g", "a"].includes(one.tagName)) return shapes(one, seen, left, top);
     if (!["line", "polygon", "rect", "circle", "text"].includes(one.tagName)) return [];
     const found = shape(one, seen), moved = one.tagName === "rect" || one.tagName === "circle" ? 1 : Infinity;
     found.points = found.points.map(([x, y], place) => place < moved ? [x + left, y + top] : [x, y]);

@@ -18,7 +18,7 @@ from evaluation.report.board import (
     is_unedited,
     percent,
 )
-from evaluation.report.formats import NO_VALUE, as_html, cases, scrolled
+from evaluation.report.formats import NO_VALUE, as_html, cases_of, scrolled
 from evaluation.report.looks import Look, mark
 from evaluation.report.overview import family_row
 from evaluation.report.runs import Run, by_family, notes, setup
@@ -79,13 +79,12 @@ def _main_cell(board: Board, protocol: ProtocolName, column: str, run: Run) -> H
     tip = f"{run.name}, {NAMES[column]}, {protocol}: {in_words(found)} of {found.images} images"
     mean = percent(found.mean)
     best = tag("b", mean) if board.is_best(protocol, column, run) else mean
-    key = headline(board.task, protocol)[column].key
     return tag(
         *("td", best, interval),
         data_label=label,
         title=tip,
         class_=_first(column),
-        data_cases=cases(run.name, key),
+        data_cases=board.cases(protocol, column, run),
     )
 
 
@@ -154,7 +153,7 @@ def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[s
     def cell(run: Run, name: str) -> Cell:
         found = estimated(groups[run.name].get(name, []), of)
         tip, share = f"{run.name}, {name}: {in_words(found)}", None if found is None else found.mean
-        return Cell(share, tip, cases(run.name, of.key, type=name))
+        return Cell(share, tip, cases_of([run], measure=of.key, type=name))
 
     rows = [Row(name, f"{count:,}", [cell(run, name) for run in board.runs]) for name, count in types.items()]
     titles = [run.name for run in board.runs]

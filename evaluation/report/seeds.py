@@ -11,7 +11,7 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.columns import AT_ONCE, columns_of
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, meaning, number
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cases_of, meaning, number
 from evaluation.report.names import names
 from evaluation.report.runs import SINGLE, Run, split
 from evaluation.results.records import RunResult, Settings
@@ -148,7 +148,13 @@ def _table(task: Task, protocol: ProtocolName, groups: Sequence[Group], kind: st
         for group in groups
     )
     title = f"{TASK_TITLES[task]}{kind}, over seeds, {protocol} protocol"
-    return Table(title, ("method", "seeds", *columns), rows, f"{meaning(columns)}. {NOTE}, in percent.")
+    cases = {
+        (place, column): cases_of(group.runs, measure=of.key)
+        for place, group in enumerate(groups)
+        for column, of in columns.items()
+    }
+    note = f"{meaning(columns)}. {NOTE}, in percent."
+    return Table(title, ("method", "seeds", *columns), rows, note, cases=cases)
 
 
 def _setting(settings: Settings) -> str:

@@ -20,7 +20,7 @@ class Cell:
     share: float | None
     tip: str
     cases: str | None = None
-    """See `evaluation.report.formats.cases`."""
+    """See `evaluation.report.formats.cases_of`."""
 
     def drawn(self) -> Html:
         if self.share is None:

@@ -15,7 +15,7 @@ from evaluation.report.board import percent
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
 from evaluation.report.preset_tables import preset_of, rates
 from evaluation.report.seeds import Group, grouped, in_words
-from evaluation.report.stream_tables import StreamRun, protocols_of
+from evaluation.report.stream_tables import StreamRun, protocols_of, stream_cases
 from evaluation.results.presets import PRESETS
 from evaluation.results.seeds import deviation
 from evaluation.results.stream_summary import COLUMNS, measured
@@ -76,14 +76,20 @@ def csv_rows(streams: Mapping[Task, Sequence[StreamRun]]) -> Iterator[Sequence[o
 def _table(task: Task, preset: str, protocol: ProtocolName, of: Sequence[_Several]) -> Table:
     about = next((one for name, one in PRESETS.items() if name == preset), None)
     columns = list(COLUMNS if about is None else about.columns)
+    found = [(one, *means) for one in of for means in one.means(protocol)]
     rows = tuple(
         (one.group.name, f"{row:,}", str(len(one.streams)), *(_cell(means.get(title)) for title in columns))
-        for one in of
-        for row, means in one.means(protocol)
+        for one, row, means in found
     )
+    cases = {
+        (place, column): stream_cases(one.group.runs, protocol, row, column)
+        for place, (one, row, _) in enumerate(found)
+        for column in columns
+    }
     kind = f"{about.title} (preset {preset})" if about else "edits one after the other"
     title = f"{TASK_TITLES[task]}, {kind}, over seeds, {protocol} protocol"
-    return Table(title, ("method", about.row if about else "edits", "seeds", *columns), rows, NOTE)
+    header = ("method", about.row if about else "edits", "seeds", *columns)
+    return Table(title, header, rows, NOTE, cases=cases)
 
 
 def _by_preset(streams: Sequence[StreamRun]) -> dict[str, list[_Several]]:

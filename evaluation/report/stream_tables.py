@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -10,7 +10,7 @@ from statistics import mean
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import bound, percent
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, cases_of
 from evaluation.report.names import names
 from evaluation.report.runs import Run
 from evaluation.results.stream_summary import COLUMNS, FORGOTTEN, Stream, measured
@@ -76,10 +76,22 @@ def stream_tables(streams: Mapping[Task, Sequence[StreamRun]]) -> list[Table]:
 
 
 def stream_table(task: Task, protocol: ProtocolName, streams: Sequence[StreamRun]) -> Table:
-    rows = tuple(_row(one, protocol, number) for one in streams for number in one.stream.numbers)
+    places = [(one, number) for one in streams for number in one.stream.numbers]
+    rows = tuple(_row(one, protocol, number) for one, number in places)
     header = ("method", "edits", "orders", *COLUMNS, *COSTS)
     title = f"{TASK_TITLES[task]}, edits one after the other, {protocol} protocol"
-    return Table(title, header, rows, f"{NOTE} In percent, with 95% intervals.")
+    cases = {
+        (place, column): stream_cases([one.run], protocol, number, column)
+        for place, (one, number) in enumerate(places)
+        for column in COLUMNS
+    }
+    return Table(title, header, rows, f"{NOTE} In percent, with 95% intervals.", cases=cases)
+
+
+def stream_cases(runs: Iterable[Run], protocol: ProtocolName, number: int, column: str) -> str:
+    """Of what was asked in streams a number is: see `cases_of`."""
+    of = {"view": "streams", "column": column, "protocol": protocol, "number": number}
+    return cases_of(runs, **of, **({"show": "lost"} if column in FORGOTTEN else {}))
 
 
 def _row(one: StreamRun, protocol: ProtocolName, number: int) -> tuple[str, ...]:

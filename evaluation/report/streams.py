@@ -15,7 +15,7 @@ from evaluation.report.looks import Looks, make_looks
 from evaluation.report.preset_tables import preset_tables
 from evaluation.report.runs import Run
 from evaluation.report.stream_seeds import stream_seed_tables
-from evaluation.report.stream_tables import NOTE, StreamRun, own, protocols_of, stream_table
+from evaluation.report.stream_tables import NOTE, StreamRun, own, protocols_of, stream_cases, stream_table
 from evaluation.results.stream_summary import COLUMNS, measured
 from evaluation.results.summary import Estimate
 from mmedit_build.rows import Task
@@ -52,13 +52,12 @@ def _unfinished(streams: Sequence[StreamRun]) -> Iterator[str]:
 
 
 def _plots(streams: Sequence[StreamRun], protocol: ProtocolName, looks: Looks) -> Html:
-    numbers = sorted({number for one in streams for number in one.stream.numbers})
     found = {
         (one.run.name, number): measured(one.stream, protocol, number)
         for one in streams
         for number in one.stream.numbers
     }
-    panels = [_panel(column, [one.run for one in streams], numbers, found, looks) for column in DRAWN]
+    panels = [_panel(column, protocol, [one.run for one in streams], found, looks) for column in DRAWN]
     note = "To the right, how many edits have been made, on a logarithmic scale; upward, percent."
     return figure(f"{PROTOCOLS[protocol].title}, by the number of edits made", note, panels)
 
@@ -67,7 +66,8 @@ Numbers = Mapping[tuple[str, int], Mapping[str, Estimate]]
 """By run and number of edits, by column."""
 
 
-def _panel(column: str, runs: Sequence[Run], numbers: Sequence[int], found: Numbers, looks: Looks) -> Html:
+def _panel(column: str, protocol: ProtocolName, runs: Sequence[Run], found: Numbers, looks: Looks) -> Html:
+    numbers = sorted({number for _, number in found})
     across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), LEFT, RIGHT)
     grid = percent_lines()
     grid += [text(across(log10(one)), BOTTOM + 18, f"{one:,}", anchor="middle") for one in numbers]
@@ -75,12 +75,12 @@ def _panel(column: str, runs: Sequence[Run], numbers: Sequence[int], found: Numb
     ends: list[tuple[float, Estimate, Run]] = []
     for run in runs:
         points = [
-            (across(log10(number)), of)
+            (across(log10(number)), of, stream_cases([run], protocol, number, column))
             for number in numbers
             if (of := found.get((run.name, number), {}).get(column)) is not None
         ]
         drawn += course(COLUMNS[column], run, points, looks)
-        ends += [(x, of, run) for x, of in points[-1:]]
+        ends += [(x, of, run) for x, of, _ in points[-1:]]
     return panel(COLUMNS[column], BOTTOM + 26, *grid, *drawn, *names(ends, looks))
 
 

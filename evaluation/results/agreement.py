@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from evaluation.results.records import CaseResult
+from evaluation.results.verdicts import MATCH, Verdict, judged_of
+
+Pairs = Mapping[str, Sequence[tuple[bool, bool]]]
+"""Of each edit's judged answers, whether they match, and whether they are judged right."""
+
+
+def pairs(results: Iterable[CaseResult], verdicts: Iterable[Verdict]) -> Pairs:
+    """Those of the edits that have any answer with a verdict."""
+    right = {one.said: one.right for one in verdicts}
+    found: dict[str, list[tuple[bool, bool]]] = {}
+    for result in results:
+        for probe in result.probes:
+            said = judged_of(result.task, probe)
+            verdict = None if said is None else right.get(said)
+            if verdict is not None:
+                found.setdefault(result.id, []).append((probe.scores["wild"][MATCH] == 1, verdict))
+    return found
+
+
+def shares(of: Pairs) -> dict[str, float]:
+    """Of each edit, the share of answers of which both say the same."""
+    return {name: sum(one == other for one, other in some) / len(some) for name, some in of.items()}
 
 
 def kappa(pairs: Collection[tuple[bool, bool]]) -> float | None:

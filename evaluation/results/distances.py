@@ -8,19 +8,25 @@ counts with the mean of its items in a bin.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
+from typing import Literal, NamedTuple
 
 from evaluation.protocols.base import ProtocolName
+from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.results.summary import Estimate, estimate, images_of, outlines
+from mmedit_build.rows import TASKS
 
 Axis = Literal["question", "image"]
 AXES: tuple[Axis, ...] = ("question", "image")
 PARTS = 4
 SAME = 0.9999
 """Cosines from here on are 1 but for rounding: of a thing with itself, or with what is encoded alike."""
+ENDS = re.compile(r"(-?\d+\.\d+(?:e-\d+)?):(-?\d+\.\d+(?:e-\d+)?)")
+"""Of a bin, in a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,35 @@ class Bin:
 
     def holds(self, cosine: float) -> bool:
         return self.low <= cosine <= self.high
+
+
+class Near(NamedTuple):
+    """The score of the items in a bin, as addresses name it among the measures."""
+
+    protocol: ProtocolName
+    metric: str
+    axis: Axis
+    low: float
+    high: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.protocol}.image_locality.{self.metric}.{self.axis}:{self.low!r}:{self.high!r}"
+
+    @classmethod
+    def of_key(cls, key: str) -> Near | None:
+        """What a key names; None if that is another measure."""
+        for protocol, axis, task in product(PROTOCOLS, AXES, TASKS):
+            metric = PROTOCOLS[protocol].main(task, "image_locality")
+            start = cls(protocol, metric, axis, 0.0, 0.0).key.removesuffix("0.0:0.0")
+            if key.startswith(start) and (ends := ENDS.fullmatch(key, len(start))):
+                return cls(protocol, metric, axis, *map(float, ends.groups()))
+        return None
+
+    def holds(self, probe: ProbeResult) -> bool:
+        """Whether a probe is one of the items."""
+        cosine = _cosine(probe, self.axis) if probe.kind == "image_locality" else None
+        return cosine is not None and self.low <= cosine <= self.high
 
 
 def bins(results: Sequence[CaseResult], axis: Axis) -> list[Bin]:
@@ -78,9 +113,9 @@ def in_bin(
 
 def _items(result: CaseResult, axis: Axis) -> list[tuple[ProbeResult, float]]:
     """The items of image locality whose cosine is known, with it."""
-    known = [
-        (probe, probe.text_cosine if axis == "question" else probe.image_cosine)
-        for probe in result.probes
-        if probe.kind == "image_locality"
-    ]
+    known = [(probe, _cosine(probe, axis)) for probe in result.probes if probe.kind == "image_locality"]
     return [(probe, cosine) for probe, cosine in known if cosine is not None]
+
+
+def _cosine(probe: ProbeResult, axis: Axis) -> float | None:
+    return probe.text_cosine if axis == "question" else probe.image_cosine

@@ -25,6 +25,10 @@ JUDGED = "judged"
 """Stands in the place of the protocol in the keys of what judges say."""
 
 
+AGREEMENT = f"{JUDGED}.any.agreement."
+"""The key of how far judge and match agree on an edit's answers, of whatever kind."""
+
+
 def judged_key(key: str) -> str:
     """Of what a match measures, by its key, the key of the verdicts on the same."""
     return f"{JUDGED}.{key.partition('.')[2]}"

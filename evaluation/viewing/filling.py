@@ -17,6 +17,7 @@ from evaluation.results.summary import all_values, estimate, headline
 from evaluation.results.verdicts import judged_key, verdict_lines
 from evaluation.run.experiment import UNEDITED
 from evaluation.viewing.judging import fill_verdicts, judged_headline, judged_values
+from evaluation.viewing.near import fill_near
 from mmedit_build.console import Advance
 
 AT_ONCE = 200
@@ -84,6 +85,7 @@ def fill_run(run: Run, advance: Advance, part: int) -> None:
         means.add(results, values)
         edits = fill_edits(connection, list(results.values()))
         _cases(connection, part, edits, results, places, values)
+        fill_near(connection, part, edits, results)
         words = [(part, edits[name], said(result)) for name, result in results.items()]
         connection.executemany("INSERT OR REPLACE INTO words VALUES(?, ?, ?)", words)
         advance(len(batch), f"{header.settings.task} {header.settings.name}")

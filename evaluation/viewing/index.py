@@ -14,7 +14,7 @@ from evaluation.report.names import names
 from evaluation.results.records import HEADER, LINES, read_header
 from evaluation.results.streams import CHECKPOINTS, ONLINE, STREAM
 from evaluation.results.verdicts import FILE
-from evaluation.viewing import streaming
+from evaluation.viewing import near, streaming
 from evaluation.viewing.filling import HEADERS, Run, fill_run, rank
 from evaluation.viewing.pictures import fill_pictures
 from mmedit_build.build import Progress
@@ -38,9 +38,10 @@ SCHEMA = (
     "PRIMARY KEY(dataset, id, kind, item)) WITHOUT ROWID",
     "CREATE INDEX pictured ON pictures(item)",
     "CREATE TABLE files(file INTEGER PRIMARY KEY, key TEXT UNIQUE, path TEXT, data BLOB)",
+    *near.SCHEMA,
     *streaming.SCHEMA,
 )
-PARTED = ("runs", "cases", "words", "verdicts", *streaming.PARTED)
+PARTED = ("runs", "cases", "words", "verdicts", "near", *streaming.PARTED)
 RUN, STREAMED = (HEADER, LINES, FILE), (STREAM, CHECKPOINTS, ONLINE)
 """The files of a run, and those of streams; the first of each has the header."""
 

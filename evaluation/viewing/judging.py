@@ -8,9 +8,19 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from evaluation.results.agreement import pairs, shares
 from evaluation.results.records import CaseResult, ProbeResult
 from evaluation.results.summary import Measure, all_values, headline
-from evaluation.results.verdicts import JUDGED, MATCH, Said, Verdict, as_judged, judged_key, judged_of
+from evaluation.results.verdicts import (
+    AGREEMENT,
+    JUDGED,
+    MATCH,
+    Said,
+    Verdict,
+    as_judged,
+    judged_key,
+    judged_of,
+)
 from mmedit_build.rows import Task
 
 TITLE = "Judged by a language model"
@@ -32,9 +42,14 @@ def judged_headline(task: Task) -> dict[str, Measure]:
 def judged_values(
     results: Sequence[CaseResult], verdicts: Sequence[Verdict]
 ) -> dict[str, Mapping[str, float]]:
-    """By key, the shares of answers that are judged right, by edit."""
-    found = all_values(list(as_judged(results, verdicts))) if verdicts else {}
-    return {judged_key(measure.key): of for measure, of in found.items()}
+    """By key, the shares of answers that are judged right, and of those that match accordingly, by edit."""
+    if not verdicts:
+        return {}
+    found = all_values(list(as_judged(results, verdicts)))
+    return {
+        **{judged_key(measure.key): of for measure, of in found.items()},
+        AGREEMENT: shares(pairs(results, verdicts)),
+    }
 
 
 def fill_verdicts(connection: sqlite3.Connection, part: int, verdicts: Iterable[Verdict]) -> None:

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from evaluation.results.distances import Near
 from evaluation.viewing.judging import counterpart
+from evaluation.viewing.near import near_column
 from mmedit_build.errors import UserError
+from mmedit_build.rows import Task
 
 PAGE = 50
 """Edits of a page."""
@@ -62,7 +65,7 @@ SORTED: dict[Sort, str] = {
 class Wanted(BaseModel):
     """What a list shall show."""
 
-    task: str
+    task: Task
     measure: str
     runs: str
     """Numbers of runs, joined by commas."""
@@ -86,12 +89,14 @@ def numbers_of(runs: str) -> list[int]:
         raise UserError(f"{runs} are no numbers of runs.") from error
 
 
-def column_of(connection: sqlite3.Connection, measure: str) -> str:
-    """Where the values of a measure are."""
+def column_of(connection: sqlite3.Connection, measure: str, cases: str = "cases") -> str:
+    """Where the values of a measure are; `cases` is what a query calls the table."""
+    if (near := Near.of_key(measure)) is not None:
+        return near_column(near, cases)
     found = connection.execute("SELECT measure FROM measures WHERE key = ?", (measure,)).fetchone()
     if found is None:
         raise UserError(f"These results have no score {measure}.")
-    return f"m{found[0]}"
+    return f"{cases}.m{found[0]}"
 
 
 def _counterpart(connection: sqlite3.Connection, measure: str) -> str:
@@ -126,7 +131,8 @@ def find_edits(connection: sqlite3.Connection, wanted: Wanted) -> tuple[int, lis
 
 def _chosen(wanted: Wanted, parts: Sequence[int]) -> tuple[str, list[Any]]:
     """The edits of the task, of a type, and with words in what was asked or answered."""
-    conditions, values = ["task = ?"], [wanted.task]
+    conditions = ["task = ?"]
+    values: list[Any] = [wanted.task]
     if wanted.type:
         conditions.append("type = ?")
         values.append(wanted.type)
@@ -136,7 +142,7 @@ def _chosen(wanted: Wanted, parts: Sequence[int]) -> tuple[str, list[Any]]:
         said = f"SELECT edit FROM words WHERE part IN ({marks(parts)}) AND words LIKE ? ESCAPE '!'"
         conditions.append(f"({asked} OR edit IN ({said}))")
         values += [*([pattern] * len(SEARCHED)), *map(str, parts), pattern]
-    return f"SELECT edit FROM edits WHERE {' AND '.join(conditions)}", list(values)
+    return f"SELECT edit FROM edits WHERE {' AND '.join(conditions)}", values
 
 
 def marks(values: Sequence[object]) -> str:

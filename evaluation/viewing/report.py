@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 
+from evaluation.report.formats import known_as
 from evaluation.report.page import render
 from evaluation.report.runs import Run, find_runs
 from evaluation.report.stream_tables import find_streams
@@ -32,25 +33,28 @@ class Report:
 
     @cached_property
     def page(self) -> bytes:
-        runs = find_runs(self._folders)
-        parts = json.dumps(self._parts(runs)).replace("<", "\\u003c")
+        runs, streams = find_runs(self._folders), find_streams(self._folders)
+        of_streams = {task: [one.run for one in of_task] for task, of_task in streams.items()}
+        known = {"edits": self._parts("runs", runs), "streams": self._parts("streams", of_streams)}
+        parts = json.dumps(known).replace("<", "\\u003c")
         return render(
             runs,
             self._images,
             find_traces(self._folders),
-            find_streams(self._folders),
+            streams,
             script=f"const runsByName = {parts};\n{LINKS.read_text()}",
         )
 
-    def _parts(self, runs: Mapping[Task, Sequence[Run]]) -> dict[str, dict[str, int]]:
-        """By task and the name that the report has for a run, the run of the index."""
+    def _parts(self, table: str, runs: Mapping[Task, Sequence[Run]]) -> dict[str, dict[str, int]]:
+        """By task and the name that the report has for a run, the run in a table of the index."""
         with self._index.reading() as connection:
-            known = dict(connection.execute("SELECT folder, part FROM runs").fetchall())
+            known = dict(connection.execute(f"SELECT folder, part FROM {table}").fetchall())
         return {
             task: {
-                run.name: part
+                known_as(run): part
                 for run in of_task
-                for folder in run.folders
+                # Of several that hold the same run, the first has most.
+                for folder in reversed(run.folders)
                 if (part := known.get(str(folder.resolve()))) is not None
             }
             for task, of_task in runs.items()

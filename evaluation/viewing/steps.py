@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from evaluation.protocols.base import ProtocolName
+from evaluation.results.stream_summary import FORGOTTEN
 from evaluation.viewing.lists import HALF, PAGE, Row, escaped, marks, numbers_of
 from evaluation.viewing.streaming import EDIT, WHERE
 from mmedit_build.errors import check_name
@@ -39,6 +40,11 @@ FIRST = (
     " LEFT JOIN steps o ON o.part = s.part AND o.kind = s.kind AND o.number = 0 AND o.ord = s.ord "
     "AND o.position = s.position"
 )
+SINCE = (
+    "s.position >= (SELECT coalesce(max(value), 0) FROM streams, json_each(numbers) "
+    "WHERE streams.part = s.part AND value < ?)"
+)
+"""Online is of the edits since the row before."""
 SEARCHED = ("s.question", "s.target", "s.said", "s.also", "e.question", "e.target", "e.id")
 QUOTED = "'!'"
 SIDE_BY_SIDE = 2
@@ -96,8 +102,11 @@ def _conditions(wanted: Steps, kind: str, parts: Sequence[int], value: str) -> t
     conditions = [f"s.part IN ({marks(parts)})", "s.kind = ?", "s.number = ?", f"s.{value} IS NOT NULL"]
     given: list[Any] = [*parts, kind, number]
     if wanted.column == "Online" and wanted.number:
-        conditions.append("s.position < ?")
-        given.append(wanted.number)
+        conditions += ["s.position < ?", SINCE]
+        given += [wanted.number, wanted.number]
+    if wanted.column in FORGOTTEN:
+        conditions.append(f"s.position * {len(FORGOTTEN)} / s.number = ?")
+        given.append(FORGOTTEN.index(wanted.column))
     if wanted.order >= 0:
         conditions.append("s.ord = ?")
         given.append(wanted.order)

@@ -10,9 +10,9 @@ from typing import Any
 
 from evaluation.data.cases import Kind
 from evaluation.protocols.known import PROTOCOLS
-from evaluation.report.names import names
+from evaluation.report.names import names, published
 from evaluation.results.records import CaseResult, ProbeResult, RunResult
-from evaluation.results.stream_summary import COLUMNS, Stream, measured
+from evaluation.results.stream_summary import COLUMNS, FORGOTTEN, Stream, measured
 from evaluation.results.streams import Checkpoint, Kept, Placed, read_stream
 from evaluation.results.summary import Measure, values
 from evaluation.viewing.filling import HEADERS, as_text, dataset_of, fill_edits, rank
@@ -38,6 +38,7 @@ WHERE: dict[str, tuple[str, str]] = {
     "T-Loc": ("text_locality", ""),
     "I-Loc": ("image_locality", ""),
     "Ability": ("image_locality", "also_"),
+    **dict.fromkeys(FORGOTTEN, (EDIT, "")),
 }
 """By column, the kind of its rows, and which of their two values it is of."""
 Row = dict[str, Any]
@@ -120,7 +121,7 @@ def name_streams(connection: sqlite3.Connection) -> None:
         for (part, header, _), name in zip(
             of, names([(header, folder) for _, header, folder in of]), strict=True
         ):
-            named.append((part, header, f"{name}, as {preset}" if preset else name))
+            named.append((part, header, published(name, preset)))
     named.sort(key=lambda one: rank(one[1], one[2]))
     rows = [(name, place, part) for place, (part, _, name) in enumerate(named)]
     connection.executemany("UPDATE streams SET name = ?, place = ? WHERE part = ?", rows)

@@ -11,7 +11,7 @@ from evaluation.report.answers import RELATIONS, TITLES
 from evaluation.report.board import ABOUT, NAMES
 from evaluation.results.records import RunResult
 from evaluation.results.summary import Measure, headline
-from evaluation.results.verdicts import JUDGED, judged_key
+from evaluation.results.verdicts import AGREEMENT, JUDGED, judged_key
 from evaluation.run.experiment import UNEDITED
 from evaluation.viewing.filling import HEADERS
 from evaluation.viewing.judging import TITLE, counterpart, judged_headline
@@ -104,10 +104,12 @@ def _task(connection: sqlite3.Connection, task: Any, runs: list[sqlite3.Row]) ->
 
 
 def _measure(name: str) -> Row:
+    of = {"key": name, "protocol": name.partition(".")[0]}
+    if name == AGREEMENT:
+        return {**of, "kind": "All answers", "metric": "judge and match agree", "percent": True}
     measure = of_key(name)
     return {
-        "key": name,
-        "protocol": name.partition(".")[0],
+        **of,
         "kind": kind_title(measure.kind, measure.relation),
         "metric": _metric(name, measure),
         "percent": measure.percent,

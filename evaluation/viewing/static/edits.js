@@ -22,14 +22,23 @@ export function wanted(known, task, values) {
   // Of free answers if there are any: their protocol comes last, but for what judges say.
   const main = task.measures.filter((one) => one.main && one.protocol !== "judged");
   const usual = main.find((one) => one.protocol === main.at(-1).protocol) ?? task.measures[0];
-  const measure = task.measures.find((one) => one.key === values.measure) ?? usual;
+  const measure = measureOf(task, values.measure) ?? usual;
   return { task: task.task, measure: measure.key, runs, show: values.show, sort: values.sort, type: values.type, text: values.text, page: values.page };
+}
+
+/** The measure of a key: one of those that can be chosen, or items at some distance, which reports lead to. */
+function measureOf(task, key) {
+  const listed = task.measures.find((one) => one.key === key);
+  const [, start, axis, low, high] = (key ?? "").match(/^(.*\.)(question|image):(.*):(.*)$/) ?? [];
+  const like = start && task.measures.find((one) => one.key.startsWith(start));
+  if (listed || !like) return listed;
+  return { ...like, key, main: false, kind: `Image locality, cosine of the ${axis} ${Number(low).toFixed(2)} to ${Number(high).toFixed(2)}` };
 }
 
 export async function drawEdits(known, task, values) {
   const now = wanted(known, task, values);
   const chosen = now.runs.split(",").map((one) => known.run.get(Number(one)));
-  const measure = task.measures.find((one) => one.key === now.measure);
+  const measure = measureOf(task, now.measure);
   document.title = `Cases: ${task.title.toLowerCase()}`;
   const main = document.querySelector("main");
   if (main.dataset.list !== task.task) {
@@ -50,7 +59,7 @@ function drawControls(known, task, values, now, chosen, measure) {
   const change = (changed) => go(address({ ...here(), view: "edits", task: task.task, page: "", ...changed }), "text" in changed);
   const two = chosen.length === 2;
   const groups = new Map();
-  for (const one of task.measures) {
+  for (const one of task.measures.includes(measure) ? task.measures : [measure, ...task.measures]) {
     const name = `${one.protocol}${one.main ? ", main scores" : ", others"}`;
     groups.set(name, [...(groups.get(name) ?? []), [one.key, `${one.kind}: ${one.metric}`]]);
   }

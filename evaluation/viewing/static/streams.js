@@ -8,7 +8,8 @@ const SHOWS = [["", "all"], ["fails", "some run fails"], ["all-fail", "every run
   ["disagree", "runs disagree"], ["lost", "right at first, lost since"], ["regained", "wrong at first, right since"]];
 const SORTS = [["", "by position"], ["newest", "newest edits first"], ["low", "lowest score first"], ["high", "highest score first"], ["failures", "most failures first"]];
 const LISTED = { Online: "just after the edit", Kept: "earlier edits", "T-Gen": "text generality of earlier edits",
-  "T-Loc": "text locality, fixed set", "I-Loc": "image locality, fixed set", Ability: "general ability, fixed set" };
+  "T-Loc": "text locality, fixed set", "I-Loc": "image locality, fixed set", Ability: "general ability, fixed set",
+  "Lost old": "oldest third of earlier edits", "Lost mid": "middle third of earlier edits", "Lost new": "newest third of earlier edits" };
 const FIXED = ["T-Loc", "I-Loc", "Ability"];
 let asking = new AbortController();
 
@@ -41,8 +42,8 @@ function cell(task, table, column, run, row) {
   const found = row.means[column];
   if (!found) return make("td", { class: "void" }, "");
   const [mean, low, high, edits] = found;
-  const lost = column.startsWith("Lost");
-  const to = address({ view: "streams", task: task.task, column: lost ? "Kept" : column, protocol: table.protocol, number: row.number, runs: run.run, show: lost ? "lost" : "" });
+  const show = column.startsWith("Lost") ? "lost" : "";
+  const to = address({ view: "streams", task: task.task, column, protocol: table.protocol, number: row.number, runs: run.run, show });
   return make("td", {}, make("a", { href: to, title: `95% interval ${number(low, true)} to ${number(high, true)}, ${edits} answers` }, number(mean, true)));
 }
 

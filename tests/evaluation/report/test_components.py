@@ -43,7 +43,7 @@ def test_bars_stand_in_groups_of_a_method_part_by_part(make_runs: Any) -> None:
 
 def test_each_part_has_a_color_of_its_own(make_runs: Any) -> None:
     plot = plot_of(make_runs)
-    paints = set(re.findall(r'fill="(var[^"]*)"><title>\w+ on (\w+)', plot))
+    paints = set(re.findall(r'fill="(var[^"]*)"[^>]*><title>\w+ on (\w+)', plot))
     assert len(paints) == len({paint for paint, _ in paints}) == len({part for _, part in paints}) == 3
 
 

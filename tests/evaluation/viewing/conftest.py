@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from evaluation.data.cases import LOCALITY, Case, Probe
 from evaluation.data.dataset import digest, load_cases
+from evaluation.protocols.base import ProtocolName
 from evaluation.results.about import About
 from evaluation.results.records import (
     CaseResult,
@@ -15,8 +17,11 @@ from evaluation.results.records import (
     ResultFolder,
     RunResult,
     Settings,
+    read_results,
     result_lines,
 )
+from evaluation.results.streams import Checkpoint, Kept, Placed, StreamFolder
+from evaluation.results.verdicts import Verdict, judged_of, verdict_lines
 from evaluation.viewing.index import make_index
 from mmedit_build.console import silent
 from mmedit_build.pages.index import Index
@@ -26,9 +31,14 @@ RIGHT = {"unedited": 0, "ft": 1, "ike": 2}
 FAMILIES = {"ft": "fine-tuning", "ike": "memory"}
 
 
-def make_run(folder: Path, method: str, cases: list[Case], dataset: Path, model: str = "made-up") -> Path:
-    """The results of a method in a folder."""
-    settings = Settings(
+NUMBERS = (2, 4)
+"""After how many edits streams are looked at."""
+
+
+def settings_of(
+    method: str, cases: list[Case], dataset: Path, model: str = "made-up", seed: int = 0, **more: Any
+) -> Settings:
+    return Settings(
         method=method,
         config={},
         model=model,
@@ -39,8 +49,14 @@ def make_run(folder: Path, method: str, cases: list[Case], dataset: Path, model:
         split="test",
         protocols=("legacy", "wild"),
         prompts="family",
-        seed=0,
+        seed=seed,
+        **more,
     )
+
+
+def make_run(folder: Path, method: str, cases: list[Case], dataset: Path, **changes: Any) -> Path:
+    """The results of a method in a folder."""
+    settings = settings_of(method, cases, dataset, **changes)
     about = About(family=FAMILIES.get(method, "sanity"), batch=True)
     folder.mkdir(parents=True)
     ResultFolder(folder).write_header(
@@ -83,7 +99,62 @@ def make_probe(probe: Probe, method: str, right: bool) -> ProbeResult:
         target_tokens=1,
         written_tokens=1,
         scores={"legacy": forced, "wild": good},
+        text_cosine=len(probe.question) / 100 if probe.kind == "image_locality" else None,
     )
+
+
+def make_stream(
+    folder: Path, method: str, cases: list[Case], dataset: Path, forgets: int, **changes: Any
+) -> None:
+    """Streams in two orders; each edit is right at first, and so many of an order are wrong later."""
+    settings = settings_of(method, cases, dataset, stream=len(cases), **changes)
+    header = RunResult(settings=settings, finished=True, about=About(family=FAMILIES[method], batch=True))
+    folder.mkdir(parents=True)
+    to = StreamFolder(folder)
+    to.write_header(header)
+    for order, dealt in enumerate((cases, cases[::-1])):
+        for place, case in enumerate(dealt):
+            to.add_online(Placed(order=order, position=place, result=make_case(case, method, True)))
+        for number in NUMBERS:
+            kept = tuple(
+                Placed(order=order, position=place, result=make_case(case, method, place >= forgets))
+                for place, case in enumerate(dealt[:number])
+            )
+            to.add_checkpoint(checkpoint(order, number, kept, cases[0], method, known=number < 4))
+
+
+def checkpoint(
+    order: int, number: int, kept: tuple[Placed, ...], case: Case, method: str, *, known: bool
+) -> Checkpoint:
+    probes = [one for one in make_case(case, method, known).probes if one.kind == "image_locality"]
+    knew: dict[ProtocolName, bool] = {"legacy": True, "wild": True}
+    knows: dict[ProtocolName, bool] = {"legacy": known, "wild": known}
+    fixed = tuple(Kept(image=case.image_id, knew=knew, knows=knows, result=one) for one in probes)
+    return Checkpoint(
+        order=order,
+        edits=number,
+        retention=kept,
+        fixed=fixed,
+        patch_bytes=1,
+        plan_seconds=0.1,
+        query_seconds=0.2,
+        unedited_seconds=0.1,
+        peak_bytes=1,
+    )
+
+
+def judge(folder: Path) -> None:
+    """A judge of a run who says what the match says, but that its first wrong answer is right, and the last
+    unclear."""
+    _, cases = read_results(folder)
+    asked = [judged_of("vqa", probe) for case in cases for probe in case.probes]
+    different = list(dict.fromkeys(said for said in asked if said is not None))
+    wrong = [said for said in different if said.answer.startswith("wrong")]
+    for said in different:
+        right = None if said == wrong[-1] else not said.answer.startswith("wrong") or said == wrong[0]
+        raw = {True: "Right.", False: "Wrong.", None: "Who knows?"}[right]
+        line = Verdict(judge="sage", prompt="grade#1", raw=raw, right=right, **said._asdict())
+        verdict_lines(folder).add(line)
 
 
 @pytest.fixture
@@ -93,6 +164,14 @@ def results(dataset: Path, tmp_path: Path) -> Path:
     for method in RIGHT:
         make_run(tmp_path / "results" / "vqa" / method, method, cases, dataset)
     return tmp_path / "results"
+
+
+@pytest.fixture
+def streamed(results: Path, dataset: Path, tmp_path: Path) -> Index:
+    cases = load_cases(str(dataset), "vqa")
+    for method, forgets in (("ft", 2), ("ike", 0)):
+        make_stream(results / "vqa" / "streams" / method, method, cases, dataset, forgets)
+    return make_index([results], tmp_path / "cache", None, silent)
 
 
 @pytest.fixture

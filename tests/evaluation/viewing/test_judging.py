@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from evaluation.results.records import read_results
-from evaluation.results.verdicts import Verdict, judged_of, verdict_lines
+from evaluation.results.verdicts import Verdict, verdict_lines
 from evaluation.viewing.app import viewer
 from evaluation.viewing.index import make_index
 from evaluation.viewing.lists import Wanted, find_edits
 from evaluation.viewing.titles import about, overview
 from mmedit_build.console import silent
 from mmedit_build.pages.index import Index
+from tests.evaluation.viewing.conftest import judge
 from tests.serving import browsing, running
 
 RELIABILITY = "judged.reliability.match."
@@ -23,18 +23,7 @@ RELIABILITY = "judged.reliability.match."
 
 @pytest.fixture
 def judged(results: Path, tmp_path: Path) -> Index:
-    """A judge who says of `ft` what the match says, but that its first wrong answer is right, and the last
-    unclear."""
-    folder = results / "vqa" / "ft"
-    _, cases = read_results(folder)
-    asked = [judged_of("vqa", probe) for case in cases for probe in case.probes]
-    different = list(dict.fromkeys(said for said in asked if said is not None))
-    wrong = [said for said in different if said.answer.startswith("wrong")]
-    for said in different:
-        right = None if said == wrong[-1] else not said.answer.startswith("wrong") or said == wrong[0]
-        raw = {True: "Right.", False: "Wrong.", None: "Who knows?"}[right]
-        line = Verdict(judge="sage", prompt="grade#1", raw=raw, right=right, **said._asdict())
-        verdict_lines(folder).add(line)
+    judge(results / "vqa" / "ft")
     return make_index([results], tmp_path / "cache", None, silent)
 
 

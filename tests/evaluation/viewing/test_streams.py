@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from evaluation.data.cases import Case
-from evaluation.data.dataset import digest, load_cases
-from evaluation.protocols.base import ProtocolName
-from evaluation.results.about import About
-from evaluation.results.records import RunResult, Settings
+from evaluation.data.dataset import load_cases
 from evaluation.results.stream_summary import Stream, measured
-from evaluation.results.streams import Checkpoint, Kept, Placed, StreamFolder, read_stream
+from evaluation.results.streams import Placed, StreamFolder, read_stream
 from evaluation.viewing.app import viewer
 from evaluation.viewing.index import make_index
 from evaluation.viewing.steps import Steps, find_steps
@@ -21,69 +17,8 @@ from evaluation.viewing.streaming import stream_overview, streams_of
 from mmedit_build.console import silent
 from mmedit_build.errors import UserError
 from mmedit_build.pages.index import Index
-from tests.evaluation.viewing.conftest import FAMILIES, make_case
+from tests.evaluation.viewing.conftest import NUMBERS, make_case
 from tests.serving import browsing, running
-
-NUMBERS = (2, 4)
-
-
-def make_stream(folder: Path, method: str, cases: list[Case], dataset: Path, forgets: int) -> None:
-    """Streams in two orders; each edit is right at first, and so many of an order are wrong later."""
-    settings = Settings(
-        method=method,
-        config={},
-        model="made-up",
-        model_digest="made-up",
-        dataset=str(dataset),
-        dataset_digest=digest(cases),
-        task="vqa",
-        split="test",
-        protocols=("legacy", "wild"),
-        prompts="family",
-        seed=0,
-        stream=len(cases),
-    )
-    header = RunResult(settings=settings, finished=True, about=About(family=FAMILIES[method], batch=True))
-    folder.mkdir(parents=True)
-    to = StreamFolder(folder)
-    to.write_header(header)
-    for order, dealt in enumerate((cases, cases[::-1])):
-        for place, case in enumerate(dealt):
-            to.add_online(Placed(order=order, position=place, result=make_case(case, method, True)))
-        for number in NUMBERS:
-            kept = tuple(
-                Placed(order=order, position=place, result=make_case(case, method, place >= forgets))
-                for place, case in enumerate(dealt[:number])
-            )
-            to.add_checkpoint(checkpoint(order, number, kept, cases[0], method, known=number < 4))
-
-
-def checkpoint(
-    order: int, number: int, kept: tuple[Placed, ...], case: Case, method: str, *, known: bool
-) -> Checkpoint:
-    probes = [one for one in make_case(case, method, known).probes if one.kind == "image_locality"]
-    knew: dict[ProtocolName, bool] = {"legacy": True, "wild": True}
-    knows: dict[ProtocolName, bool] = {"legacy": known, "wild": known}
-    fixed = tuple(Kept(image=case.image_id, knew=knew, knows=knows, result=one) for one in probes)
-    return Checkpoint(
-        order=order,
-        edits=number,
-        retention=kept,
-        fixed=fixed,
-        patch_bytes=1,
-        plan_seconds=0.1,
-        query_seconds=0.2,
-        unedited_seconds=0.1,
-        peak_bytes=1,
-    )
-
-
-@pytest.fixture
-def streamed(results: Path, dataset: Path, tmp_path: Path) -> Index:
-    cases = load_cases(str(dataset), "vqa")
-    for method, forgets in (("ft", 2), ("ike", 0)):
-        make_stream(results / "vqa" / "streams" / method, method, cases, dataset, forgets)
-    return make_index([results], tmp_path / "cache", None, silent)
 
 
 def asked(index: Index, **wanted: object) -> tuple[int, list[dict[str, object]]]:
