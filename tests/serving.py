@@ -53,3 +53,16 @@ def browsing(**options: Any) -> Iterator[Page]:
         yield page
         browser.close()
     assert complaints == []
+
+
+def choose_while_searching(page: Page, words: str, name: str, value: str) -> None:
+    """Both within the moment that a search waits for more letters."""
+    page.evaluate(
+        """([words, name, value]) => {
+            const search = document.querySelector("input[type=search]");
+            const choice = document.querySelector(`[name=${name}]`);
+            search.value = words; search.dispatchEvent(new Event("input"));
+            choice.value = value; choice.dispatchEvent(new Event("change"));
+        }""",
+        [words, name, value],
+    )

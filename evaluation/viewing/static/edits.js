@@ -1,6 +1,6 @@
 // Lists of edits: what chosen runs made of each, filtered and sorted by one score.
 
-import { address, ask, choice, go, here, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
+import { address, ask, change, choice, go, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
 import { families, judged, number, said, show, sign, state } from "./words.js";
 
 export const PAGE = 50;
@@ -55,8 +55,7 @@ export async function drawEdits(known, task, values) {
 function drawControls(known, task, values, now, chosen, measure) {
   const place = document.getElementById("controls");
   const writing = place.contains(document.activeElement) && document.activeElement.type === "search";
-  // What is searched for comes a moment late: what was chosen meanwhile stays.
-  const change = (changed) => go(address({ ...here(), view: "edits", task: task.task, page: "", ...changed }), "text" in changed);
+  const choose = (changed) => change(changed, { view: "edits", task: task.task });
   const two = chosen.length === 2;
   const groups = new Map();
   for (const one of task.measures.includes(measure) ? task.measures : [measure, ...task.measures]) {
@@ -65,12 +64,12 @@ function drawControls(known, task, values, now, chosen, measure) {
   }
   const ordered = [...groups].sort((one, other) => one[0].endsWith("others") - other[0].endsWith("others"));
   const parts = [
-    drawChooser(known.runs.filter((run) => run.task === task.task), chosen, change),
-    choice("Score", "measure", measure.key, ordered, (value) => change({ measure: value })),
-    choice("Show", "show", values.show ?? "", measure.percent ? [...SHOWS, ...(measure.compared ? [DISPUTED] : []), ...(two ? PAIRS : [])] : [SHOWS[0], ...(two ? PAIRS : [])], (value) => change({ show: value })),
-    choice("Sort", "sort", values.sort ?? "", [...SORTS, ...(two ? PAIR_SORTS : [])], (value) => change({ sort: value })),
-    choice("Question type", "type", values.type ?? "", [["", "all types"], ...task.types.map((one) => [one, one])], (value) => change({ type: value })),
-    search("Search in questions and answers", values.text ?? "", (value) => change({ text: value })),
+    drawChooser(known.runs.filter((run) => run.task === task.task), chosen, choose),
+    choice("Score", "measure", measure.key, ordered, (value) => choose({ measure: value })),
+    choice("Show", "show", values.show ?? "", measure.percent ? [...SHOWS, ...(measure.compared ? [DISPUTED] : []), ...(two ? PAIRS : [])] : [SHOWS[0], ...(two ? PAIRS : [])], (value) => choose({ show: value })),
+    choice("Sort", "sort", values.sort ?? "", [...SORTS, ...(two ? PAIR_SORTS : [])], (value) => choose({ sort: value })),
+    choice("Question type", "type", values.type ?? "", [["", "all types"], ...task.types.map((one) => [one, one])], (value) => choose({ type: value })),
+    search("Search in questions and answers", values.text ?? "", (value) => choose({ text: value })),
   ];
   // While one writes, the field stays as it is.
   if (writing && place.firstChild) {
@@ -85,9 +84,9 @@ function drawControls(known, task, values, now, chosen, measure) {
 }
 
 /** The runs of a list, to be ticked by name and by family. */
-export function drawChooser(runs, chosen, change) {
+export function drawChooser(runs, chosen, choose) {
   const picked = new Set(chosen.map((run) => run.run));
-  const set = (some) => change({ runs: runs.filter((run) => some.has(run.run)).map((run) => run.run).join(",") });
+  const set = (some) => choose({ runs: runs.filter((run) => some.has(run.run)).map((run) => run.run).join(",") });
   const toggle = (of, on) => {
     for (const run of of) on ? picked.add(run.run) : picked.delete(run.run);
     if (picked.size) set(picked);

@@ -1,6 +1,6 @@
 // Streams: the tables of what is left after so many edits, and lists of what was asked at each time.
 
-import { address, ask, choice, go, here, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
+import { address, ask, change, choice, go, keys, make, pages, picture, rowKeys, search } from "/shared/shared.js";
 import { drawChooser, PAGE } from "./edits.js";
 import { number, said, sign, state } from "./words.js";
 
@@ -78,7 +78,6 @@ async function drawSteps(task, values) {
 function drawControls(task, values, now, chosen, numbers) {
   const place = document.getElementById("controls");
   const kept = place.contains(document.activeElement) && document.activeElement.type === "search" && place.querySelector("label.search");
-  const change = (changed) => go(address({ ...here(), page: "", ...changed }), "text" in changed);
   const orders = Math.max(...chosen.map((run) => run.orders));
   const protocols = [["wild", "free answers"], ["legacy", "teacher-forced"]];
   const open = place.querySelector("details.runs")?.open;

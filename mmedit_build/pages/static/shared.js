@@ -56,6 +56,13 @@ export function go(to, replace = false) {
   dispatchEvent(new Event("go"));
 }
 
+/** Goes to the first page of another choice; letters of a search leave no way back to the one before.
+ *
+ * What is searched for comes a moment late: what was chosen meanwhile, which the address says, stays. */
+export function change(changed, always = {}) {
+  go(address({ ...here(), ...always, page: "", ...changed }), "text" in changed);
+}
+
 /** Says what went wrong. */
 export function fail(error) {
   document.querySelector("main").replaceChildren(make("p", { class: "failed", role: "alert" }, error.message));

@@ -1,6 +1,6 @@
 // All rows of a build: what became of them in which stage, filtered, sorted, and one by one.
 
-import { address, ask, choice, go, keys, make, pages, picture, route, rowKeys, search } from "/shared/shared.js";
+import { address, ask, change, choice, go, keys, make, pages, picture, route, rowKeys, search } from "/shared/shared.js";
 import { chip, drawRow } from "./row.js";
 
 const PAGE = 50;
@@ -58,7 +58,6 @@ function stages(known) {
 function drawControls(known, values) {
   const place = document.getElementById("controls");
   const writing = document.activeElement?.type === "search" && place.contains(document.activeElement);
-  const change = (changed) => go(address({ ...values, page: "", ...changed }), "text" in changed);
   const all = (name, options) => [["", name], ...options.map((one) => [one, one])];
   const of = known.stages.filter((stage) => !values.stage || stage.stage === values.stage);
   const reasons = [...new Set(of.flatMap((stage) => stage.reasons.filter((one) => !values.status || one.status === values.status).map((one) => one.reason)))];

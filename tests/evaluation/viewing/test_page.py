@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from evaluation.viewing.app import viewer
 from mmedit_build.pages.index import Index
-from tests.serving import browsing, running
+from tests.serving import browsing, choose_while_searching, running
 
 SEEN = "() => [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
 
@@ -63,13 +63,7 @@ def test_what_is_chosen_while_a_search_waits_stays(index: Index) -> None:
     with running(viewer(index, [])) as port, browsing() as page:
         page.goto(f"http://127.0.0.1:{port}/?view=edits")
         expect(page.locator(".row")).to_have_count(4)
-        # Both within the moment that a search waits for more letters.
-        page.evaluate("""() => {
-            const search = document.querySelector("input[type=search]");
-            const show = document.querySelector("[name=show]");
-            search.value = "wrong <b>ft"; search.dispatchEvent(new Event("input"));
-            show.value = "fails"; show.dispatchEvent(new Event("change"));
-        }""")
+        choose_while_searching(page, "wrong <b>ft", "show", "fails")
         page.wait_for_url("**text=wrong**")
         assert "show=fails" in page.url
 

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from mmedit_build.pages.index import Index
 from mmedit_build.viewing.app import viewer
 from mmedit_build.work import Work
-from tests.serving import browsing, running
+from tests.serving import browsing, choose_while_searching, running
 
 SEEN = "() => [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
 
@@ -30,6 +30,15 @@ def test_from_a_count_to_a_row_and_its_other_stages(index: Index, work: Work) ->
         page.wait_for_function(SEEN)
         page.keyboard.press("Escape")
         expect(page.locator("article.row")).to_have_count(1)
+
+
+def test_what_is_chosen_while_a_search_waits_stays(index: Index, work: Work) -> None:
+    with running(viewer(index, work.folder)) as port, browsing() as page:
+        page.goto(f"http://127.0.0.1:{port}/")
+        expect(page.locator("#count")).to_contain_text("21 rows")
+        choose_while_searching(page, "corner", "stage", "mine")
+        page.wait_for_url("**text=corner**")
+        assert "stage=mine" in page.url
 
 
 def test_a_phone_in_the_dark_shows_all_without_moving_sideways(index: Index, work: Work) -> None:
