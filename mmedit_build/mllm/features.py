@@ -21,7 +21,9 @@ from mmedit_build.pictures import Image, image_key, open_image
 CACHE_BYTES = 2**29
 """How much the features kept by one model may take: some 1,600 images of BLIP-2 OPT-2.7B in float32."""
 VISION_BATCH = 32
-"""Images encoded at a time."""
+"""Images encoded at a time, on devices that work at many numbers at once."""
+CPU_VISION_BATCH = 8
+"""The same on a CPU, where more of them find no room in its caches and take an eighth longer."""
 
 
 class FeatureCache:
@@ -140,7 +142,7 @@ class Features:
         # Held here as well as in the cache, which may drop some of them before the call is done.
         found = {key: kept for key in distinct if (kept := cache.get(key)) is not None}
         missing = [key for key in distinct if key not in found]
-        size = 1 if self._apart else VISION_BATCH
+        size = 1 if self._apart else self._most()
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
             for start in range(0, len(missing), size):
                 chunk = missing[start : start + size]
@@ -156,6 +158,9 @@ class Features:
         if name not in known:
             known[name] = image_key(image)
         return f"{known[name]} {prompt}" if self._family.sees_prompt else known[name]
+
+    def _most(self) -> int:
+        return CPU_VISION_BATCH if self._family.model.device.type == "cpu" else VISION_BATCH
 
     def _see(self, asked: Mapping[str, tuple[Image, str]]) -> list[Seen]:
         open_one = self._opening.take if self._opening is not None else lambda _, image: open_image(image)

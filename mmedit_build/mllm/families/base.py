@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mmedit_build.mllm.families.pieces import GATED, Seen, Tower
+from mmedit_build.mllm.families.pixels import looked_up
 from mmedit_build.mllm.query import Form
 from mmedit_build.mllm.rendering import (
     CHECKPOINT,
@@ -165,7 +166,8 @@ class Family:
 
     def see(self, images: Sequence[PIL.Image.Image], prompts: Sequence[str]) -> list[Seen]:
         """Vision tower and connector. Features are no views of each other's memory."""
-        inputs = self.prepare(images, prompts)
+        with looked_up(self.image_processor):
+            inputs = self.prepare(images, prompts)
         views = self.views(self.encode(inputs), inputs)
         return [
             Seen(
