@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from itertools import accumulate, chain, repeat
 from typing import TypeVar
@@ -113,8 +113,22 @@ def singles_together(
     return [next(made) if len(edits) == 1 else alone(edits) for edits in wishes]
 
 
+def narrowed(mllm: MLLM, queries: Sequence[Below], tuned: Set[str]) -> list[Below]:
+    """The queries of each edit, cut to what predicts their answers if nothing is tuned but the last MLP."""
+    if not tuned <= mllm.part("mlp.-1").keys():
+        return list(queries)
+    whole = joined(queries)
+    parts = portions(mllm, [row.length for row in whole.rows], whole.layer, CHUNK)
+    found = joined([mllm.narrowed(whole[one.start : one.stop]) for one in parts])
+    return _split(found, queries)
+
+
 def of_each(lift: Lift, wishes: Sequence[Sequence[Edit]], layer: int) -> list[Below]:
     """The queries of each wish, known up to a layer."""
-    whole = lift([edit.query for edits in wishes for edit in edits], layer)
-    ends = accumulate(map(len, wishes))
-    return [whole[end - len(edits) : end] for end, edits in zip(ends, wishes, strict=True)]
+    return _split(lift([edit.query for edits in wishes for edit in edits], layer), wishes)
+
+
+def _split(whole: Below, like: Sequence[Sequence[object]]) -> list[Below]:
+    """Queries that stand behind each other, in parts as long as those of another sequence."""
+    ends = accumulate(map(len, like))
+    return [whole[end - len(one) : end] for end, one in zip(ends, like, strict=True)]

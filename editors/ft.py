@@ -21,7 +21,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 from editors.base import Edit, Lift, Model, unwrapped
-from editors.descent import Descent, of_each
+from editors.descent import Descent, narrowed, of_each
 from editors.families import MethodFamily
 from editors.growing import Made
 from editors.learning.optimizing import in_one_operation
@@ -100,7 +100,7 @@ class FT:
         queries: Sequence[Query] = [edit.query for edit in edits]
         with seen_afresh(mllm, part), mllm.remembering_vision(part):
             if layer is not None:
-                queries = mllm.below(queries, layer)
+                queries = narrowed(mllm, [mllm.below(queries, layer)], part.keys())[0]
             with _tunable(part) as start:
                 return WeightPatch(self._tuned(mllm, part, start, queries))
 
@@ -123,7 +123,7 @@ class FT:
 
         descent = Descent(
             mllm,
-            of_each(lift, wishes, layer),
+            narrowed(mllm, of_each(lift, wishes, layer), tuned.keys()),
             tuned,
             self._optimizer(list(tuned.values())),
             lambda owners: copied(mllm, tuned, owners),

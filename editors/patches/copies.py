@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from editors.patches.layers import Columns
 from editors.patches.places import answering
 from mmedit_build.mllm import MLLM, Batch
+from mmedit_build.mllm.forwards import put
 
 LARGEST = 2**24
 """Bytes of what may be copied: a group of 16 edits then holds some 2 GB of copies, gradients and moments."""
@@ -47,7 +48,7 @@ def copied(mllm: MLLM, copies: Mapping[str, Tensor], owners: Sequence[int]) -> I
             linear = mllm.model.get_submodule(module)
             assert isinstance(linear, nn.Linear)
             own = _Copies(linear, copies.get(f"{module}.weight"), copies.get(f"{module}.bias"), places)
-            undo.callback(_put(linear, partial(_forward, mllm, own, f"{module}.weight" in last)))
+            undo.callback(put(linear, partial(_forward, mllm, own, f"{module}.weight" in last)))
         yield
 
 
@@ -102,24 +103,10 @@ def _forward(mllm: MLLM, copies: _Copies, answers: bool, x: Tensor) -> Tensor:
         raise RuntimeError("a copied module ran outside of the decoder layers of its MLLM")
     # Some layers flatten rows and positions into one dimension before their linear modules.
     rows = x.to(copies.linear.weight.device).reshape(len(batch.rows), -1, x.shape[-1])
-    if answers:
+    # Rows that are cut to what predicts targets have one position more than these.
+    if answers and rows.shape[1] > 1 + max(len(row.target_ids) for row in batch.rows):
         columns = Columns(answering(batch, rows.shape[1]).to(rows.device))
         y = columns.put(copies.of(columns.take(rows), batch), rows.shape[1])
     else:
         y = copies.of(rows, batch)
     return y.reshape(*x.shape[:-1], -1)
-
-
-def _put(module: nn.Module, forward: Callable[..., Any]) -> Callable[[], None]:
-    """Another forward in a module's place; returns what takes it back."""
-    # Some libraries wrap the forward of a module in an attribute of the module itself.
-    own = vars(module).get("forward")
-    vars(module)["forward"] = forward
-
-    def back() -> None:
-        if own is None:
-            vars(module).pop("forward", None)
-        else:
-            vars(module)["forward"] = own
-
-    return back

@@ -23,7 +23,8 @@ class Below(Sequence[Query]):
     features of the image in their places. `deep` holds for each query what the model adds of its image after
     the first layers, one tensor (image positions, width) for each of those layers; none where nothing is
     still to be added. `keys_values` holds, for generating, what the layers below attend to in each prompt:
-    (layer, 2, heads, prompt length, head width).
+    (layer, 2, heads, prompt length, head width). `from_attention` is there where rows are cut to what
+    predicts their targets, see `narrowing`: what leads out of the attention of `layer`, the last one.
     """
 
     layer: int
@@ -32,6 +33,7 @@ class Below(Sequence[Query]):
     hidden: tuple[Tensor, ...]
     deep: tuple[tuple[Tensor, ...], ...]
     keys_values: tuple[Tensor, ...] | None = None
+    from_attention: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -54,6 +56,7 @@ class Below(Sequence[Query]):
             tuple(self.hidden[i] for i in indices),
             tuple(self.deep[i] for i in indices),
             None if self.keys_values is None else tuple(self.keys_values[i] for i in indices),
+            None if self.from_attention is None else tuple(self.from_attention[i] for i in indices),
         )
 
     def prompts(self) -> Below:
@@ -79,12 +82,14 @@ class Below(Sequence[Query]):
     def nbytes(self) -> int:
         """Memory held by the kept tensors."""
         deep = (tensor for levels in self.deep for tensor in levels)
-        return sum(tensor.nbytes for tensor in (*self.hidden, *deep, *(self.keys_values or ())))
+        kept = (*(self.keys_values or ()), *(self.from_attention or ()))
+        return sum(tensor.nbytes for tensor in (*self.hidden, *deep, *kept))
 
 
 def joined(parts: Sequence[Below]) -> Below:
     """Queries known up to the same layer, one part after the other."""
     kept = tuple(one for part in parts for one in part.keys_values or ())
+    led = tuple(one for part in parts for one in part.from_attention or ())
     return Below(
         parts[0].layer,
         tuple(query for part in parts for query in part.queries),
@@ -92,4 +97,5 @@ def joined(parts: Sequence[Below]) -> Below:
         tuple(hidden for part in parts for hidden in part.hidden),
         tuple(levels for part in parts for levels in part.deep),
         None if parts[0].keys_values is None else kept,
+        None if parts[0].from_attention is None else led,
     )

@@ -180,6 +180,14 @@ class MLLM:
         deep = tuple(single.deep[0] for single in singles)
         return Below(layer, tuple(queries), tuple(call.rows), hidden, deep, tuple(kept) or None)
 
+    @torch.no_grad()
+    def narrowed(self, below: Below) -> Below:
+        """Queries known up to the last layer, cut to what predicts their targets: for `logits` and `score` of
+        these, as long as nothing changes before the MLP of that layer."""
+        if below.layer != self.n_layers - 1:
+            raise ValueError(f"the last layer is {self.n_layers - 1}, and this is known up to {below.layer}")
+        return self._passes.narrowed(below)
+
     def lifted(
         self,
         queries: Sequence[Query],

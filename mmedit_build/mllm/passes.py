@@ -12,6 +12,7 @@ from torch import Tensor
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.caches import Begun, Cache, Keeper, Prompts
 from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.narrowing import answering_for, cut, listening
 from mmedit_build.mllm.query import Positions, Scored
 from mmedit_build.mllm.rows import Row, cells, pad_left
 from mmedit_build.mllm.runner import places_of, run_layers, run_rest
@@ -105,6 +106,14 @@ class Passes:
         targets = [torch.tensor(row.target_ids, dtype=torch.long, device=found.device) for row in part.rows]
         return [Scored(*fields) for fields in zip(logits, targets, firsts, strict=True)]
 
+    def narrowed(self, part: Below) -> Below:
+        """Cut to what predicts targets, from the input of the last layer on."""
+        hidden, valid = pad_left(part.hidden)
+        with listening(self.family) as heard:
+            batch = Batch(range(len(part)), part.rows, valid)
+            self._run(hidden, batch, part.deep, range(part.layer, self.n_layers))
+        return cut(part, heard[0])
+
     def lift(
         self, part: Below, indices: Sequence[int], layer: int, *, for_generation: bool, images: Images = None
     ) -> Below:
@@ -148,7 +157,8 @@ class Passes:
         hidden, valid = pad_left(part.hidden)
         batch, width = Batch(indices, part.rows, valid), hidden.shape[1]
         if shared is None:
-            hidden = self._run(hidden, batch, part.deep, layers, cache)
+            with answering_for(self.family, part.from_attention):
+                hidden = self._run(hidden, batch, part.deep, layers, cache)
             nothing = hidden[0, :0]
             return [_Left(nothing, hidden[i, width - row.length :]) for i, row in enumerate(part.rows)]
         beginnings, kept = self._begin(part, shared, layers)

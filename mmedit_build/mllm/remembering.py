@@ -7,7 +7,7 @@ what it was given before puts out what it did then; no weight has changed that i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.forwards import put
 
 MOST_BYTES = 2**30
 """What they may remember together; of the 40 layers of BLIP-2's tower, some forty images."""
@@ -27,19 +28,11 @@ def remembering(family: Family, vision: Collection[str], tuned: Collection[str])
     `vision` names all parameters of the tower.
     """
     room = _Room()
-    layers = list(_untouched(family, vision, tuned))
-    # Of a model that is spread over devices, layers have a forward of their own already.
-    own = [vars(layer).get("forward") for layer in layers]
-    for layer in layers:
-        layer.forward = _Remembered(layer.forward, room)
-    try:
+    with ExitStack() as undo:
+        for layer in _untouched(family, vision, tuned):
+            # Of a model that is spread over devices, layers have a forward of their own already.
+            undo.callback(put(layer, _Remembered(layer.forward, room)))
         yield
-    finally:
-        for layer, before in zip(layers, own, strict=True):
-            if before is None:
-                del layer.forward
-            else:
-                layer.forward = before
 
 
 def _untouched(family: Family, vision: Collection[str], tuned: Collection[str]) -> Iterator[nn.Module]:

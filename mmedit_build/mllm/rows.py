@@ -100,6 +100,17 @@ class Row:
             positions=self.positions[..., :length],
         )
 
+    def since(self, start: int) -> Row:
+        """Its positions from one on that lies in the prompt and behind the image, as a row of its own."""
+        return replace(
+            self,
+            ids=self.ids[start:],
+            prompt_length=self.prompt_length - start,
+            image=(),
+            positions=self.positions[..., start:],
+            said=replace(self.said, spans=self.said.spans[start:]),
+        )
+
     def cut(self, targets: int) -> Row:
         """The row with so many tokens of its target."""
         end = self.prompt_length + targets

@@ -7,7 +7,7 @@ the first one runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mmedit_build.mllm.caches import Cache
 from mmedit_build.mllm.families.base import Family
+from mmedit_build.mllm.forwards import put
 from mmedit_build.mllm.rows import Row
 
 
@@ -93,7 +94,7 @@ def _only(family: Family, chosen: range, hidden: Tensor | None) -> Iterator[list
     with ExitStack() as undo:
         for index, layer in enumerate(layers):
             if index not in chosen:
-                undo.callback(_replace(layer, partial(_stand_in, index)))
+                undo.callback(put(layer, partial(_stand_in, index)))
         after = layers[chosen.stop] if chosen.stop < len(layers) else norm
         # Where nothing runs, both stand at the same module, and entering comes first.
         undo.callback(after.register_forward_pre_hook(leave).remove)
@@ -108,18 +109,3 @@ def _stand_in(index: int, hidden_states: Tensor, past_key_values: Cache | None =
     if past_key_values is not None:
         past_key_values.reveal(index)
     return hidden_states
-
-
-def _replace(layer: nn.Module, forward: Callable[..., Tensor]) -> Callable[[], None]:
-    """Put another forward in the layer's place; returns what takes it back."""
-    # Some libraries wrap the forward of a layer in an attribute of the layer itself.
-    own = vars(layer).get("forward")
-    vars(layer)["forward"] = forward
-
-    def back() -> None:
-        if own is None:
-            vars(layer).pop("forward", None)
-        else:
-            vars(layer)["forward"] = own
-
-    return back
