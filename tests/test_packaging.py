@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.plugging import documented_package, own_benchmark, own_model
 
 ROOT = Path(__file__).parent.parent
 TOP = ("editors", "evaluation", "mmedit_build", "prompts", "recipes")
@@ -36,13 +39,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
-    code = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = (copy / "dist").glob("*.whl")
     target = tmp_path_factory.mktemp("site")
-    zipfile.ZipFile(wheel).extractall(target)
+    install(copy, target)
     return target
+
+
+def install(project: Path, target: Path) -> None:
+    """Unpack the wheel of a project into a folder, which is what installers do with it."""
+    code = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+    run([sys.executable, "-c", code], project)
+    (wheel,) = (project / "dist").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(target)
+
+
+def run(command: list[str], folder: Path, **environment: str) -> str:
+    """What a command prints that ends well."""
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_list_of_packages_is_that_of_the_folders() -> None:
@@ -69,16 +85,44 @@ for name in ("prompts", "recipes"):
     assert str(folder).startswith(sys.argv[1]), folder
     assert [item for item in folder.iterdir() if item.name.endswith((".md", ".txt", ".yaml"))]
 """
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(site)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run([sys.executable, "-c", code, str(site)], tmp_path, PYTHONPATH=str(site))
+
+
+def test_what_another_package_adds_is_used_where_both_are_installed(site: Path, tmp_path: Path) -> None:
+    others, folder = tmp_path / "others", tmp_path / "folder"
+    documented_package(tmp_path / "project")
+    install(tmp_path / "project", others)
+    folder.mkdir()
+    own_model(site, folder / "my_vl")
+    own_benchmark(folder)
+    where = "'--dataset', 'edits.json', '--images', '.', '--cache', 'cache', '--device', 'cpu'"
+    code = f"""
+import sys
+from typer.testing import CliRunner
+import my_package, mmedit_build
+from evaluation.cli import app as evaluate
+from mmedit_build.cli import app as build
+for place, package in zip(sys.argv[1:], (mmedit_build, my_package)):
+    assert package.__file__.startswith(place), package.__file__
+def told(app, *arguments):
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+assert 'louder' in told(evaluate, 'list')
+assert 'MyVL' in told(evaluate, 'list', '--model', 'my_vl')
+assert 'undo is exact' in told(evaluate, 'check', 'louder', '--limit', '1', {where})
+assert 'louder' in told(evaluate, '--method', 'louder', '--model', 'my_vl', '--out', 'out', {where})
+told(build, 'mine', 'mine.yaml', '--work', 'work', '--limit', '2')
+"""
+    path = os.pathsep.join(map(str, (site, others)))
+    run([sys.executable, "-c", code, str(site), str(others)], folder, PYTHONPATH=path, HF_HUB_OFFLINE="1")
+    header = json.loads((folder / "out" / "vqa" / "louder" / "run.json").read_text())
+    assert (header["settings"]["model"], header["scored"]) == ("my_vl", 2)
+    (line, *_) = (folder / "out" / "vqa" / "louder" / "results.jsonl").read_text().splitlines()
+    assert json.loads(line)["probes"][0]["prompt"] == "Question: What is this? Answer:"
+    assert "louder" in (folder / "out" / "report.html").read_text()
+    (row, *_) = (folder / "work" / "mine" / "rows.jsonl").read_text().splitlines()
+    assert json.loads(row)["id"].startswith("vqa/gqa/07")
 
 
 def test_constraints_are_exact_sorted_and_without_local_versions() -> None:
