@@ -175,15 +175,16 @@ def finish(
 ) -> Summary:
     """Write what a stage ends with, its summary last: it says that it is finished, and of which rows."""
     folder = work.stage(stage)
+    write_rows(folder / ROWS, rows)
     write_atomic(
         folder / LEFT_OUT,
         b"".join(_LEFT_OUT.dump_json({one.reason: one.row}) + b"\n" for one in left_out if one.row),
     )
+    # Rows that are made while they are written are counted by now.
     summary = summarize(stage, tally, left_out)
     before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
     made_of = before and fingerprint(work, before)
     summary = summary.model_copy(update={"made_of": made_of, "chosen_by": chosen_by})
-    write_rows(folder / ROWS, rows)
     summary.write(folder)
     logger.info("%s: finished; %s", stage, tally)
     return summary

@@ -196,7 +196,8 @@ def export(
     ] = "easyedit",
 ) -> None:
     """Write a finished build in the JSON layout of MMEdit and EasyEdit, with its images."""
-    from mmedit_build.build import rows_of
+    from mmedit_build.anew import Anew
+    from mmedit_build.build import stored_rows
     from mmedit_build.console import show_path
     from mmedit_build.formats.exchange import export_edits
     from mmedit_build.recipe.loading import load_recipe
@@ -205,8 +206,8 @@ def export(
     loaded = load_recipe(recipe)
     folder = _folder(loaded.name, work)
     writers = {"easyedit": export_edits}
-    left = heed(rows_of(folder, folder.finished or "attach"), folder, loaded.publish.review)
-    done = writers[layout](list(left.edits), folder, out)
+    edits = Anew(lambda: stored_rows(folder, folder.finished or "attach"))
+    done = writers[layout](heed(edits, folder, loaded.publish.review).edits, folder, out)
     typer.echo(f"{sum(done.rows.values())} rows in {len(done.rows)} files, {done.images} images.")
     if done.missing_images:
         typer.echo(f"{done.missing_images} images are named but not there, and were not copied.")
@@ -240,10 +241,11 @@ def import_(
 
     made = Work(work)
     with made.locked():
-        if made.stage("mine").exists() or made.stage("attach").exists():
+        if made.stage("mine").exists() or made.finished:
             raise UserError(f"{work} holds a build already; choose another folder with --work.")
-        edits = import_rows(folder, made, images)
-        typer.echo(finish(made, "attach", Tally().add(edits), edits).sentence())
+        tally = Tally()
+        edits = tally.counted(import_rows(folder, made, images))
+        typer.echo(finish(made, "attach", tally, edits).sentence())
     show_path("Work folder", work)
 
 

@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, BinaryIO
 
 from mmedit_build.errors import UserError
-from mmedit_build.files import exists
+from mmedit_build.files import exists, is_file
 from mmedit_build.places import place
 from mmedit_build.storage.copies import held, wrote
 
@@ -21,6 +23,7 @@ REMEDY = "choose a folder that you may write to and that has room"
 
 PARTIAL = ".partial"
 """How the names of files end that are not whole yet."""
+_PART = 1 << 20
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -34,6 +37,21 @@ def write_through(path: Path, write: Callable[[BinaryIO], object]) -> None:
         _write(path, write)
     except (OSError, ValueError) as error:
         raise UserError(f"Cannot write {path} ({_reason(error)}); {REMEDY}.") from error
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that grows beside others and has no name until it is whole: put in its place at the end, unless
+    an equal one is there, and gone after an error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent) as file:
+            yield file
+            if not _holds(path, file):
+                file.seek(0)
+                write_through(path, lambda whole: copyfileobj(file, whole))
+    except OSError as error:
+        raise UserError(f"Cannot write to {path.parent} ({_reason(error)}); {REMEDY}.") from error
 
 
 IDLE = 3600.0
@@ -91,6 +109,15 @@ def _reason(error: OSError | ValueError) -> str:
     """A ValueError is that of a name with a NUL or with half of a letter."""
     known = error.strerror if isinstance(error, OSError) else None
     return known or "no name that a file can have"
+
+
+def _holds(path: Path, file: IO[bytes]) -> bool:
+    """Whether there is such a file with the content of an open one."""
+    if not is_file(path) or path.stat().st_size != file.seek(0, os.SEEK_END):
+        return False
+    file.seek(0)
+    with path.open("rb") as other:
+        return all(data == file.read(_PART) for data in iter(lambda: other.read(_PART), b""))
 
 
 def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from benchmarks.growth import exchange
 from benchmarks.growth.datasets import KINDS, Dealt
 from benchmarks.growth.measuring import Measured
 from benchmarks.growth.plot import DATASETS, ENGINE, draw
@@ -31,14 +32,21 @@ def main(
     datasets: Annotated[bool, typer.Option("--datasets", help="Of datasets, not of the engine.")] = False,
 ) -> None:
     """Measure processor time a row and peak memory of a first run, of a second that finds all done, and of a
-    third after each shard was cut anew; or of auditing a build, of publishing it, and of auditing that."""
+    third after each shard was cut anew; or of auditing a build, of publishing it, and of auditing that, of an
+    export, and of an import."""
     numbers = [int(number) for number in rows.split(",")]
     if datasets:
-        dealt = [_told(Dealt(number, *_measured("datasets", number, KINDS)[2:])) for number in numbers]
+        dealt = [_told(_dealt(number)) for number in numbers]
         _write(out, "datasets", dealt, draw(dealt, DATASETS, time=1000, memory=400))
     else:
         measured = [_told(Measured(number, *_measured("measuring", number, ENGINE))) for number in numbers]
         _write(out, "growth", measured, draw(measured, ENGINE, time=50, memory=300))
+
+
+def _dealt(number: int) -> Dealt:
+    """Without what it takes to make them."""
+    found = (_measured("datasets", number, KINDS), _measured("exchange", number, exchange.KINDS))
+    return Dealt(number, *(value for of in found for value in of[2:]))
 
 
 def _measured(module: str, rows: int, kinds: Iterable[str]) -> list[float]:

@@ -32,7 +32,7 @@ KINDS = ("make", "audit", "publish", "published")
 @dataclass(frozen=True)
 class Dealt:
     """Microseconds of the processor a row, and peaks in megabytes, of the audit of a build, of publishing it,
-    and of the audit of what was published."""
+    of the audit of what was published, and of an export and an import as `exchange` has them."""
 
     rows: int
     audit: float
@@ -41,12 +41,18 @@ class Dealt:
     publish_peak: float
     published: float
     published_peak: float
+    export: float
+    export_peak: float
+    imported: float
+    imported_peak: float
 
     def sentence(self) -> str:
         return (
             f"{self.rows:,} edits: audit {self.audit:.0f} us a row, {self.audit_peak:.0f} MB; "
             f"publish {self.publish:.0f} us, {self.publish_peak:.0f} MB; "
-            f"audit of the published {self.published:.0f} us, {self.published_peak:.0f} MB"
+            f"audit of the published {self.published:.0f} us, {self.published_peak:.0f} MB; "
+            f"export {self.export:.0f} us, {self.export_peak:.0f} MB; "
+            f"import {self.imported:.0f} us, {self.imported_peak:.0f} MB"
         )
 
 
@@ -58,10 +64,10 @@ def make(work: Work, number: int) -> None:
             path = work.folder / kind / f"{place}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (16, 16), color).save(path)
-    write_rows(work.stage(STAGE) / ROWS, _edits(number))
+    write_rows(work.stage(STAGE) / ROWS, edits(number))
 
 
-def _edits(number: int) -> Iterator[EditRow]:
+def edits(number: int) -> Iterator[EditRow]:
     for place in range(number):
         split: Split = "test" if place % 10 == 0 else "train"
         yield EditRow(

@@ -71,6 +71,12 @@ class Tally:
                 self.kept += 1
         return self
 
+    def counted(self, rows: Iterable[Out]) -> Iterator[Out]:
+        """Rows as they come by, each added."""
+        for row in rows:
+            self.add([row])
+            yield row
+
     def count(self, end: End, number: int) -> None:
         """Add so many rows that came to one end."""
         kind, reason = end

@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from mmedit_build.digests import Digests
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.formats import vlkeb
 from mmedit_build.formats.edits import BARE, COCO, edit_of, imagined_of, in_coco, own_hops
-from mmedit_build.formats.files import Placed, content_of, dump, files_in, place, read_all
+from mmedit_build.formats.files import Dump, Placed, content_of, files_in, place, read_all
 from mmedit_build.formats.mmedit import FILES
 from mmedit_build.formats.rows import KEYS, ReleasedRow
 from mmedit_build.image_files import image_path, name_in_source, read_image
 from mmedit_build.rows import EditRow, Imagined, LocalityItem
 from mmedit_build.sources.nq import PREFIX
-from mmedit_build.store import write_atomic
+from mmedit_build.store import growing, write_atomic
 from mmedit_build.work import Work
 
 _REPHRASED = re.compile(rf"(?:(?P<question_id>\d+)_)?{COCO.pattern}")
@@ -40,50 +42,53 @@ class Exported:
     """Rows with no text or no image item, which EasyEdit's loaders drop or refuse."""
 
 
-def export_edits(edits: Sequence[EditRow], work: Work, out: Path) -> Exported:
-    """Write the files that have rows, and copy the images that the rows name as they are."""
-    rows: dict[str, list[ReleasedRow]] = {}
-    images: dict[str, Path] = {}
-    for edit in edits:
-        if edit.split is None:
-            raise UserError(f"The edit {edit.id} belongs to no split; run the stage mine to its end first.")
-        row = to_row(edit)
-        rows.setdefault(FILES[edit.task, edit.split], []).append(row)
-        _note_images(edit, row, work, images)
-    found = {name: path for name, path in images.items() if is_file(path)}
-    for name, path in found.items():
-        _keep_or_write(out / name, _encoded(path))
-    for file, content in rows.items():
-        _keep_or_write(out / file, dump(content))
-    return Exported(
-        rows={file: len(content) for file, content in rows.items()},
-        images=len(found),
-        missing_images=len(images) - len(found),
-        without_locality=sum(not (row.loc and row.m_loc) for content in rows.values() for row in content),
-    )
+def export_edits(edits: Iterable[EditRow], work: Work, out: Path) -> Exported:
+    """Write the files that have rows, and copy the images that the rows name as they are.
+
+    The edits are gone through once and not held. Files of rows are there, whole, when all else is.
+    """
+    images = _Images(work, out)
+    files: dict[str, Dump] = {}
+    without_locality = 0
+    with ExitStack() as stack:
+        for edit in edits:
+            if edit.split is None:
+                raise UserError(
+                    f"The edit {edit.id} belongs to no split; run the stage mine to its end first."
+                )
+            row, name = to_row(edit), FILES[edit.task, edit.split]
+            without_locality += not (row.loc and row.m_loc)
+            images.copy(edit, row)
+            if name not in files:
+                files[name] = Dump(stack.enter_context(growing(out / name)))
+            files[name].add(row)
+        for file in files.values():
+            file.end()
+    rows = {name: file.rows for name, file in files.items()}
+    return Exported(rows, images.copied, images.missing, without_locality)
 
 
-def import_rows(folder: Path, work: Work, images: Path | None = None) -> list[EditRow]:
-    """The edits of a folder's files; images are looked for in `images`, or beside the files."""
+def import_rows(folder: Path, work: Work, images: Path | None = None) -> Iterator[EditRow]:
+    """The edits of a folder's files, one by one; images are looked for in `images`, or beside the files."""
     files = files_in(folder)
     if not files:
         names = ", ".join((*FILES.values(), *vlkeb.FILES))
         raise UserError(f"{folder} holds none of {names}; give the folder of these files.")
-    edits, seen = [], Counter[str]()
+    seen, again = Digests(), Counter[str]()
     for one in read_all(files):
         try:
             _refuse_others(one.row)
             row_id = _row_id(one)
-            seen[row_id] += 1
-            unique = row_id if seen[row_id] == 1 else f"{row_id}#{seen[row_id]}"
-            edit = _to_edit(one, unique, work, images or folder)
+            if not seen.add(row_id):
+                again[row_id] += 1
+                row_id = f"{row_id}#{again[row_id] + 1}"
+            edit = _to_edit(one, row_id, work, images or folder)
             _refuse_changes(one.row, to_row(edit))
         except UserError as error:
             raise UserError(f"{place(one.path, one.number)} cannot be imported: {error}") from error
-        edits.append(edit)
-    if not edits:
+        yield edit
+    if not seen:
         raise UserError(f"{folder} holds no rows; give the folder of files that have some.")
-    return edits
 
 
 def to_row(edit: EditRow) -> ReleasedRow:
@@ -188,18 +193,38 @@ def _rephrase_name(edit: EditRow, imagined: Imagined, image: str) -> str:
     return f"{folder}/{source_id}_{name}" if edit.task == "vqa" else f"{folder}/{name}"
 
 
-def _note_images(edit: EditRow, row: ReleasedRow, work: Work, images: dict[str, Path]) -> None:
-    """Add the files of an edit under the names that its row has for them."""
-    assert edit.imagined is not None
-    assert edit.locality is not None
-    item = _first(edit.locality.image)
-    # Under one name of COCO there is one picture, wherever a source keeps it.
-    images.setdefault(row.image, work.path(edit.image))
-    if item is not None and item.image is not None:
-        images.setdefault(row.m_loc, work.path(item.image))
-    rephrased = work.path(edit.imagined.image)
-    if images.setdefault(row.image_rephrase, rephrased) != rephrased:
-        raise UserError(f"Two edits would share the image {row.image_rephrase}; give them different ids.")
+class _Images:
+    """Copies the images that rows name, each once."""
+
+    def __init__(self, work: Work, out: Path) -> None:
+        self.copied = self.missing = 0
+        self._work, self._out = work, out
+        self._names, self._images = Digests(), Digests()
+
+    def copy(self, edit: EditRow, row: ReleasedRow) -> None:
+        """Those of an edit, under the names that its row has for them."""
+        assert edit.imagined is not None
+        assert edit.locality is not None
+        item = _first(edit.locality.image)
+        # Under one name of COCO there is one picture, wherever a source keeps it.
+        self._copy(edit.image, row.image)
+        if item is not None and item.image is not None:
+            self._copy(item.image, row.m_loc)
+        if not self._copy(edit.imagined.image, row.image_rephrase):
+            raise UserError(f"Two edits would share the image {row.image_rephrase}; give them different ids.")
+
+    def _copy(self, image: str, name: str) -> bool:
+        """Whether what is under the name is this image."""
+        if not self._names.add(name):
+            return (name, image) in self._images
+        self._images.add((name, image))
+        path = self._work.path(image)
+        if is_file(path):
+            self.copied += 1
+            _keep_or_write(self._out / name, _encoded(path))
+        else:
+            self.missing += 1
+        return True
 
 
 def _keep_or_write(path: Path, data: bytes) -> None:

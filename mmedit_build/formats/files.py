@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
+from typing import IO, Any
 
+from mmedit_build.digests import Digests
 from mmedit_build.errors import UserError
 from mmedit_build.files import is_file
 from mmedit_build.formats import fgvedit, vlkeb
@@ -18,13 +21,16 @@ from mmedit_build.formats.fgvedit import FGVEDIT
 from mmedit_build.formats.mmedit import FILES, MMEDIT
 from mmedit_build.formats.rows import KEYS, ReleasedRow
 from mmedit_build.formats.vlkeb import VLKEB
-from mmedit_build.json_files import read_json
+from mmedit_build.json_lists import read_list
 from mmedit_build.rows import Split, Task
 
 FORMATS: tuple[Format, ...] = (CCKEB, FGVEDIT, ADS_EDIT, VLKEB, MMEDIT)
 """A file is in the first of which a row has a mark."""
 OTHERS = (*vlkeb.FILES, *fgvedit.FILES)
 """Names of files besides MMEdit's by which a folder is known as one of edits."""
+_NEXT = "\n    "
+_Edit = tuple[str, str, str]
+"""Image, question and target."""
 logger = logging.getLogger(__name__)
 
 
@@ -37,48 +43,47 @@ class Placed:
     row: ReleasedRow
 
 
-def read_rows(path: Path) -> list[ReleasedRow]:
-    """The rows of one file; what its format has and they do not is told by row and key."""
-    content = read_json(path, "check its path, and copy or download it again")
-    if not isinstance(content, list):
-        raise UserError(f"{path} is not a list of rows; give a file in the format of {MMEDIT.shown}.")
-    keys = {key for source in content if isinstance(source, dict) for key in source}
+def read_rows(path: Path) -> Iterator[ReleasedRow]:
+    """The rows of one file, one by one; what its format has and they do not is told by row and key."""
+    keys = {key for source in _elements(path) if isinstance(source, dict) for key in source}
     known = next((one for one in FORMATS if one.marks & keys), MMEDIT)
-    return [known.row(source, place(path, number)) for number, source in enumerate(content, start=1)]
+    for number, source in enumerate(_elements(path), start=1):
+        yield known.row(source, place(path, number))
 
 
-def read_all(paths: Sequence[Path]) -> list[Placed]:
-    """The rows of some files, but for those of several images or a video.
+def read_all(paths: Sequence[Path]) -> Iterator[Placed]:
+    """The rows of some files, one by one, but for those of several images or a video.
 
     An edit that several files about the same hold, as those of VLKEB do, comes once, with the hops of all.
     """
-    rows: list[Placed] = []
+    joins = {of: _Joins([path for path in paths if content_of(path) == of]) for of in map(content_of, paths)}
     for path in paths:
-        known = {_edit(one): number for number, one in enumerate(rows)}
-        read = [Placed(path, number, row) for number, row in enumerate(read_rows(path), start=1)]
-        shown = [one for one in read if not one.row.several]
-        if read and not shown:
-            raise UserError(
-                f"All rows of {path} show several images or a video; give a file that has rows of one image."
-            )
-        if len(shown) < len(read):
-            left = f"{len(read) - len(shown):,} of {len(read):,} rows"
-            logger.warning("%s: %s show several images or a video, and are left out", path, left)
-        for one in shown:
-            number = known.get(_edit(one))
-            if number is None:
-                rows.append(one)
-            else:
-                rows[number] = _with_hops(rows[number], one.row)
-    return rows
+        read = shown = 0
+        for one in _placed(path):
+            read = one.number
+            if not one.row.several:
+                shown += 1
+                yield from joins[content_of(path)].joined(one)
+        _tell_left_out(path, read, shown)
 
 
-def dump(rows: Iterable[ReleasedRow]) -> bytes:
-    """The file of these rows, byte for byte as MMEdit's files were released.
+class Dump:
+    """A file of rows while it grows, byte for byte as MMEdit's files were released.
 
     Rows that were read are written with all that stood there.
     """
-    return json.dumps([_content(row) for row in rows], indent=4).encode("ascii")
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.rows = 0
+        self._file = file
+
+    def add(self, row: ReleasedRow) -> None:
+        text = json.dumps(_content(row), indent=4).replace("\n", _NEXT)
+        self._file.write(f"{',' if self.rows else '['}{_NEXT}{text}".encode("ascii"))
+        self.rows += 1
+
+    def end(self) -> None:
+        self._file.write(b"\n]" if self.rows else b"[]")
 
 
 def place(path: Path, number: int) -> str:
@@ -98,8 +103,59 @@ def files_in(folder: Path) -> list[Path]:
     return present or [folder / name for name in OTHERS if is_file(folder / name)]
 
 
-def _edit(one: Placed) -> tuple[object, ...]:
-    return (*content_of(one.path), one.row.image, one.row.src, one.row.alt)
+class _Joins:
+    """What is joined of files about the same: rows of edits that an earlier file has, too, which are held."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._later: dict[_Edit, list[ReleasedRow]] = {}
+        self._places: dict[_Edit, tuple[Path, int]] = {}
+        """The rows that they are joined to: of each edit the last one in the first file that has it."""
+        seen: list[Digests] = []
+        for path in paths if len(paths) > 1 else ():
+            own = Digests()
+            for edit, one in _edits(path):
+                own.add(edit)
+                if any(edit in earlier for earlier in seen):
+                    self._later.setdefault(edit, []).append(one.row)
+            seen.append(own)
+        for path in reversed(paths) if self._later else ():
+            self._places |= {edit: (path, one.number) for edit, one in _edits(path) if edit in self._later}
+
+    def joined(self, one: Placed) -> Iterator[Placed]:
+        """The row, with what is joined to it; nothing if it is joined to another."""
+        edit = _edit(one)
+        path, number = self._places.get(edit, (one.path, 0))
+        if (path, number) == (one.path, one.number):
+            yield reduce(_with_hops, self._later[edit], one)
+        elif path == one.path:
+            yield one
+
+
+def _elements(path: Path) -> Iterator[Any]:
+    other = f"give a file in the format of {MMEDIT.shown}"
+    return read_list(path, "check its path, and copy or download it again", other)
+
+
+def _placed(path: Path) -> Iterator[Placed]:
+    return (Placed(path, number, row) for number, row in enumerate(read_rows(path), start=1))
+
+
+def _edits(path: Path) -> Iterator[tuple[_Edit, Placed]]:
+    return ((_edit(one), one) for one in _placed(path) if not one.row.several)
+
+
+def _edit(one: Placed) -> _Edit:
+    return one.row.image, one.row.src, one.row.alt
+
+
+def _tell_left_out(path: Path, read: int, shown: int) -> None:
+    if read and not shown:
+        raise UserError(
+            f"All rows of {path} show several images or a video; give a file that has rows of one image."
+        )
+    if shown < read:
+        left = f"{read - shown:,} of {read:,} rows"
+        logger.warning("%s: %s show several images or a video, and are left out", path, left)
 
 
 def _with_hops(one: Placed, other: ReleasedRow) -> Placed:

@@ -20,12 +20,11 @@ def test_numbers_and_a_plot_are_written(tmp_path: Path) -> None:
     assert {"first run", "all done", "cut anew", "1,200"} <= {*words}
 
 
-def test_audit_and_publishing_are_measured_too(tmp_path: Path) -> None:
+def test_audits_publishing_and_exchange_are_measured_too(tmp_path: Path) -> None:
     main(tmp_path, rows="30,60", datasets=True)
     measured = json.loads((tmp_path / "datasets.json").read_bytes())
     assert [one["rows"] for one in measured] == [30, 60]
     # Where torch is imported, it takes 400 alone.
-    assert all(
-        50 < one[f"{kind}_peak"] < 300 for one in measured for kind in ("audit", "publish", "published")
-    )
+    kinds = ("audit", "publish", "published", "export", "imported")
+    assert all(50 < one[f"{kind}_peak"] < 300 for one in measured for kind in kinds)
     ElementTree.fromstring((tmp_path / "datasets.svg").read_bytes())

@@ -14,13 +14,12 @@ from mmedit_build.audit.run import run_audit
 from mmedit_build.audit.targets import open_target
 from mmedit_build.files import is_file
 from mmedit_build.formats.exchange import import_rows
-from mmedit_build.formats.files import dump
 from mmedit_build.work import Work
 from tests.fuzz.conftest import Fuzz
 from tests.fuzz.damage import on_file
 from tests.fuzz.engine import Case, LeakError, Reader
 from tests.fuzz.trees import damage_json
-from tests.mmedit_build.formats.rows import HOPS, ONEHOP, ads_edit, cckeb, fgvedit, vlkeb
+from tests.mmedit_build.formats.rows import HOPS, ONEHOP, ads_edit, cckeb, dumped, fgvedit, vlkeb
 from tests.mmedit_build.formats.test_exchange import ROW
 
 FILE = "files/vqa_eval.json"
@@ -79,7 +78,7 @@ def test_mmedits_json(read: Callable[[Path], None], tmp_path: Path, fuzz_one: Fu
         _draw(seed / "private" / Path(name).name)
         with (seed / "private" / Path(name).name).open("ab") as file:
             file.write(PRIVATE)
-    (seed / FILE).write_text(dump([ROW]).decode())
+    (seed / FILE).write_text(dumped([ROW]).decode())
     ways = ("../private/{}", "{folder}/private/{}", "val2014/../../private/{}")
     picked = [Case(f"{key} is {way}", _named(key, way)) for key in IMAGES for way in ways]
     picked.append(Case("the images are links out", _linked))
@@ -107,7 +106,7 @@ def _draw(path: Path) -> None:
 
 def _named(key: str, way: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
-        [row] = json.loads(dump([ROW]))
+        [row] = json.loads(dumped([ROW]))
         row[key] = way.format(Path(row[key]).name, folder=folder)
         (folder / FILE).write_text(json.dumps([row]))
 

@@ -10,6 +10,7 @@ from mmedit_build.build import finish
 from mmedit_build.cli import app, miniature
 from mmedit_build.engine.shards import Tally
 from mmedit_build.errors import UserError
+from mmedit_build.formats.exchange import export_edits
 from mmedit_build.miniature.sources import write_sources
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
@@ -145,3 +146,20 @@ def test_export_and_import_give_the_same_rows(
     assert "Identical rephrases" in " ".join(result.output.split())
     assert Path("audit.json").is_file()
     assert Path("audit.html").is_file()
+
+
+def test_an_import_that_was_refused_can_be_given_again(
+    make_edit: MakeEdit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export_edits([make_edit(1), make_edit(2)], Work(tmp_path), Path("one"))
+    file = Path("one/vqa_eval.json")
+    whole = file.read_text()
+    file.write_text(whole.replace("val2014_image_rephrase/2000_", "elsewhere/2000_"))
+    command = ["import", "one", "--work", "again"]
+    refused = CliRunner().invoke(app, command)
+    assert "Row 2 of " in str(refused.exception)
+    file.write_text(whole)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    told = CliRunner().invoke(app, command)
+    assert "holds a build already" in str(told.exception)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.store import IDLE, check_writable, locked, sweep, write_atomic, write_through
+from mmedit_build.store import IDLE, check_writable, growing, locked, sweep, write_atomic, write_through
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -31,6 +31,28 @@ def test_what_is_written_through_appears_whole_or_not_at_all(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
     write_through(path, lambda file: file.write(b"whole"))
     assert path.read_bytes() == b"whole"
+
+
+def test_what_grows_has_no_name_before_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+
+    def fails() -> None:
+        with growing(path) as file:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(UserError, match="No space left"):
+        fails()
+    assert list(path.parent.iterdir()) == []
+    for data in (b"whole", b"other", b"longer than that"):
+        with growing(path) as file:
+            file.write(data)
+            assert not path.exists() or path.read_bytes() != data
+        assert [path.read_bytes()] == [one.read_bytes() for one in path.parent.iterdir()]
+    os.utime(path, ns=(1, 1))
+    with growing(path) as file:
+        file.write(data)
+    assert path.stat().st_mtime_ns == 1
 
 
 def test_what_killed_commands_left_is_swept_and_nothing_of_others(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from mmedit_build.audit.report import BROKEN_IMAGES, EXAMPLES, audit, audit_targ
 from mmedit_build.audit.run import run_audit
 from mmedit_build.audit.targets import from_edits
 from mmedit_build.formats.exchange import to_row
-from mmedit_build.formats.files import dump
 from mmedit_build.rows import EditRow
 from mmedit_build.work import Work
+from tests.mmedit_build.formats.rows import dumped
 
 DOCS = Path(__file__).parents[3] / "docs" / "audit.md"
 
@@ -112,14 +112,14 @@ def test_images_that_are_missing_or_cut_short_are_found(tmp_path: Path, make_edi
 
 
 def test_images_that_are_not_at_hand_are_not_broken(tmp_path: Path, make_edit: Any) -> None:
-    (tmp_path / "vqa_eval.json").write_bytes(dump([to_row(make_edit())]))
+    (tmp_path / "vqa_eval.json").write_bytes(dumped([to_row(make_edit())]))
     reports = [audit(str(tmp_path)), audit_target(from_edits("build", [make_edit()], Work(tmp_path)))]
     for report in reports:
         assert "broken_images" not in {finding.name for finding in report.groups[0].findings}
 
 
 def test_one_call_writes_what_it_is_asked_for(tmp_path: Path, make_edit: Any) -> None:
-    (tmp_path / "vqa_eval.json").write_bytes(dump([to_row(make_edit())]))
+    (tmp_path / "vqa_eval.json").write_bytes(dumped([to_row(make_edit())]))
     report = run_audit(str(tmp_path), tmp_path / "out" / "audit.json", tmp_path / "out" / "audit.html")
     assert (tmp_path / "out" / "audit.json").read_text(encoding="utf-8") == report.to_json()
     assert (tmp_path / "out" / "audit.html").read_bytes().startswith(b"<!doctype html>")

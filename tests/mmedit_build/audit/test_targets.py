@@ -15,15 +15,15 @@ from mmedit_build.build import finish
 from mmedit_build.engine.shards import Tally, write_rows
 from mmedit_build.errors import UserError
 from mmedit_build.formats.exchange import to_row
-from mmedit_build.formats.files import dump
 from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow
 from mmedit_build.work import STAGES, Work
+from tests.mmedit_build.formats.rows import dumped
 
 
 def _json(folder: Path, name: str, rows: list[ReleasedRow]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(dump(rows))
+    (folder / name).write_bytes(dumped(rows))
     return folder / name
 
 

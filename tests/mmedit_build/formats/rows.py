@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
 from typing import Any
 
+from mmedit_build.formats.files import Dump
+from mmedit_build.formats.rows import ReleasedRow
+
 Row = dict[str, Any]
+
+
+def dumped(rows: Iterable[ReleasedRow]) -> bytes:
+    """The file of these rows."""
+    file = io.BytesIO()
+    dump = Dump(file)
+    for row in rows:
+        dump.add(row)
+    dump.end()
+    return file.getvalue()
 
 
 def vlkeb(**more: Any) -> Row:

@@ -25,7 +25,7 @@ def _read(folder: Path, row: Row) -> EditRow:
 
 @pytest.mark.parametrize("row", [vlkeb(port_new=HOPS), vlkeb(port_new=ONEHOP), cckeb(), fgvedit()])
 def test_hops_of_all_formats_come_along(tmp_path: Path, row: Row) -> None:
-    assert hops_of(_read(tmp_path, row)) == read_rows(tmp_path / "eval.json")[0].hops
+    assert hops_of(_read(tmp_path, row)) == next(read_rows(tmp_path / "eval.json")).hops
 
 
 @pytest.mark.parametrize(("row", "base"), [(vlkeb(pred=""), UNKNOWN), (fgvedit(), ""), (ads_edit(), "")])

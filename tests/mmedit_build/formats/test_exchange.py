@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,13 @@ from PIL import Image
 from mmedit_build.errors import UserError
 from mmedit_build.formats.edits import hops_of
 from mmedit_build.formats.exchange import Exported, export_edits, import_rows, to_row
-from mmedit_build.formats.files import dump, files_in, read_rows
+from mmedit_build.formats.files import files_in, read_rows
 from mmedit_build.formats.mmedit import FILES
 from mmedit_build.formats.rows import ReleasedRow
 from mmedit_build.rows import EditRow, Locality
 from mmedit_build.work import Work
 from tests.mmedit_build.conftest import HOP, PORTABILITY
-from tests.mmedit_build.formats.rows import HOPS, ONEHOP, cckeb, fgvedit, vlkeb
+from tests.mmedit_build.formats.rows import HOPS, ONEHOP, cckeb, dumped, fgvedit, vlkeb
 
 ROW = ReleasedRow(
     src="Is it open?",
@@ -54,7 +56,7 @@ def _draw_all(work: Work, edits: list[EditRow]) -> None:
 
 def _write(folder: Path, rows: list[ReleasedRow], name: str = "vqa_eval.json") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(dump(rows))
+    (folder / name).write_bytes(dumped(rows))
     return folder
 
 
@@ -192,13 +194,13 @@ def test_odd_rows_come_back_equal(tmp_path: Path, changes: dict[str, Any]) -> No
     row, work = replace(ROW, **changes), Work(tmp_path / "work")
     edits = import_rows(_write(tmp_path / "data", [row]), work)
     export_edits(edits, work, tmp_path / "out")
-    assert read_rows(tmp_path / "out" / "vqa_eval.json") == [row]
+    assert list(read_rows(tmp_path / "out" / "vqa_eval.json")) == [row]
 
 
 def test_rows_of_the_same_question_get_ids_of_their_own(tmp_path: Path) -> None:
     work = Work(tmp_path / "work")
     _write(tmp_path / "data", [ROW, replace(ROW, rephrase="Open?")], "vqa_train.json")
-    edits = import_rows(_write(tmp_path / "data", [ROW]), work)
+    edits = list(import_rows(_write(tmp_path / "data", [ROW]), work))
     assert [edit.id for edit in edits] == [f"vqa/val2014/42000{end}" for end in ("", "#2", "#3")]
     export_edits(edits, work, tmp_path / "out")
     assert _contents(tmp_path / "out") == _contents(tmp_path / "data")
@@ -221,7 +223,7 @@ def test_what_would_not_come_back_equal_is_refused(
 ) -> None:
     folder = _write(tmp_path / "data", [ROW, replace(ROW, **changes)])
     with pytest.raises(UserError, match=f"Row 2 of .*vqa_eval.json cannot be imported: .*{sentence}"):
-        import_rows(folder, Work(tmp_path))
+        list(import_rows(folder, Work(tmp_path)))
 
 
 def _write_vlkeb(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -241,7 +243,7 @@ def _write_vlkeb(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def test_vlkeb_comes_in_and_goes_out_with_its_hops_and_unknown_keys(tmp_path: Path) -> None:
     expected, work = _write_vlkeb(tmp_path / "data"), Work(tmp_path / "work")
-    edits = import_rows(tmp_path / "data", work, tmp_path / "VLKEB_images")
+    edits = list(import_rows(tmp_path / "data", work, tmp_path / "VLKEB_images"))
     assert [(edit.id, edit.split) for edit in edits] == [
         *(("vqa/train/1", "train"), ("vqa/train/2", "train")),
         *(("vqa/eval/1", "test"), ("vqa/eval/2", "test")),
@@ -256,7 +258,7 @@ def test_vlkeb_comes_in_and_goes_out_with_its_hops_and_unknown_keys(tmp_path: Pa
     export_edits(edits, work, tmp_path / "out")
     assert {file.name: json.loads(file.read_text()) for file in files_in(tmp_path / "out")} == expected
     assert (tmp_path / "out" / "m.010bnr" / "bing_2.jpg").is_file()
-    again = import_rows(tmp_path / "out", Work(tmp_path / "again"))
+    again = list(import_rows(tmp_path / "out", Work(tmp_path / "again")))
     assert [to_row(edit) for edit in again] == [to_row(edit) for edit in edits]
 
 
@@ -273,12 +275,12 @@ def test_edits_that_are_more_or_less_than_a_rows_are_told_what_works_instead(
 ) -> None:
     (tmp_path / "eval.json").write_text(json.dumps([row]))
     with pytest.raises(UserError, match=f"Row 1 .*{told}.*mmedit-eval --dataset"):
-        import_rows(tmp_path, Work(tmp_path / "work"))
+        list(import_rows(tmp_path, Work(tmp_path / "work")))
 
 
 def test_a_folder_without_the_files_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds none of vqa_train\.json"):
-        import_rows(tmp_path, Work(tmp_path))
+        list(import_rows(tmp_path, Work(tmp_path)))
 
 
 def test_the_released_files_come_back_byte_for_byte(tmp_path: Path, released: Path) -> None:
@@ -286,7 +288,7 @@ def test_the_released_files_come_back_byte_for_byte(tmp_path: Path, released: Pa
     data.mkdir()
     for name in FILES.values():
         shutil.copy(released / name, data)
-    edits = import_rows(data, work)
+    edits = list(import_rows(data, work))
     exported = export_edits(edits, work, out)
     assert len(edits) == 12_287
     assert (exported.images, exported.without_locality) == (0, 0)
@@ -304,7 +306,34 @@ def test_what_follows_from_an_edit_has_the_key_of_vlkeb(tmp_path: Path, make_edi
     assert first["port_new"] == [{"port_type": "1-hop", "Q&A": asked}]
     assert "port_new" not in second
     assert [[hop.question for hop in row.hops] for row in read_rows(file)] == [[HOP.question], []]
-    again = import_rows(tmp_path / "out", Work(tmp_path / "again"))
+    again = list(import_rows(tmp_path / "out", Work(tmp_path / "again")))
     assert [[hop.question for hop in hops_of(one)] for one in again] == [[HOP.question], []]
     export_edits(again, Work(tmp_path / "again"), tmp_path / "more")
     assert (tmp_path / "more" / "vqa_eval.json").read_bytes() == file.read_bytes()
+
+
+def test_nothing_of_a_file_is_there_before_all_is(tmp_path: Path, make_edit: Any) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match="is not finished"):
+        export_edits([make_edit(42), make_edit(43, rephrase=None)], Work(tmp_path), out)
+    assert _contents(out) == {}
+    export_edits([make_edit(42)], Work(tmp_path), out)
+    assert list(_contents(out)) == ["vqa_eval.json"]
+
+
+def _alive() -> int:
+    gc.collect()
+    return sum(type(one) is EditRow for one in gc.get_objects())
+
+
+def test_edits_are_gone_through_and_not_held(tmp_path: Path, make_edit: Any) -> None:
+    before, most = _alive(), 3
+
+    def edits(number: int) -> Iterator[EditRow]:
+        for image in range(1, number):
+            yield make_edit(image)
+            assert _alive() - before <= most
+
+    export_edits(edits(20), Work(tmp_path), tmp_path / "out")
+    for _ in import_rows(tmp_path / "out", Work(tmp_path / "work")):
+        assert _alive() - before <= most

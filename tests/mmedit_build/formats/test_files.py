@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mmedit_build.errors import UserError
-from mmedit_build.formats.files import content_of, dump, files_in, read_all, read_rows
+from mmedit_build.formats.files import content_of, files_in, read_all, read_rows
 from mmedit_build.formats.rows import Asked, Hop, ReleasedRow, Second
-from tests.mmedit_build.formats.rows import HOPS, ONEHOP, Row, ads_edit, cckeb, fgvedit, port, vlkeb
+from tests.mmedit_build.formats.rows import HOPS, ONEHOP, Row, ads_edit, cckeb, dumped, fgvedit, port, vlkeb
 
 
 def written(folder: Path, content: object, name: str = "eval.json") -> Path:
@@ -23,7 +23,7 @@ def written(folder: Path, content: object, name: str = "eval.json") -> Path:
 
 
 def read(folder: Path, *content: Row) -> list[ReleasedRow]:
-    return read_rows(written(folder, list(content)))
+    return list(read_rows(written(folder, list(content))))
 
 
 def test_vlkeb(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_rows_of_several_images_are_left_out_and_told(
         assert [one.number for one in read_all([written(tmp_path, [video, ads_edit()])])] == [2]
     assert "1 of 2 rows show several images or a video, and are left out" in caplog.text
     with pytest.raises(UserError, match=r"All rows of .*eval.json show several images"):
-        read_all([written(tmp_path, [video])])
+        list(read_all([written(tmp_path, [video])]))
 
 
 ROWS: dict[str, Callable[..., Row]] = {
@@ -107,7 +107,7 @@ ROWS: dict[str, Callable[..., Row]] = {
 @pytest.mark.parametrize("title", ROWS)
 def test_unknown_keys_are_kept_and_written_back(tmp_path: Path, title: str) -> None:
     content = [ROWS[title](tags=["a", {"b": None}]), ROWS[title]()]
-    again = json.loads(dump(read(tmp_path, *content)))
+    again = json.loads(dumped(read(tmp_path, *content)))
     assert again == content
     assert list(again[0]) == list(content[0])
 

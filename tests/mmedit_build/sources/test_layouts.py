@@ -27,7 +27,7 @@ FILES = {
     "annotations": lambda path, right: read_questions(right[0], path, path.parent, check_images=False),
     "captions": lambda path, _: read_captions(path, path.parent),
     "facts": lambda path, _: read_fact_file(path),
-    "edits": lambda path, _: read_rows(path),
+    "edits": lambda path, _: list(read_rows(path)),
 }
 
 
@@ -110,4 +110,4 @@ def test_the_row_that_a_format_shows_is_one_of_it(known: Any, tmp_path: Path) ->
     assert not known.marks or known.marks & known.example.keys()
     broken = {key: value for key, value in known.example.items() if key != "alt"}
     with pytest.raises(UserError, match=f"lacks alt; give it, as in the format of {known.title}: "):
-        read_rows(written(tmp_path, [broken]))
+        list(read_rows(written(tmp_path, [broken])))
