@@ -38,6 +38,7 @@ def review(
     ] = False,
 ) -> None:
     """Judge rows one by one in a browser, with the keyboard: what `publish` shall leave out."""
+    from mmedit_build.anew import Anew
     from mmedit_build.review.answers import open_answers
     from mmedit_build.review.asked import asked_of
     from mmedit_build.review.order import bars_of, doubtful_first, drawn
@@ -56,10 +57,12 @@ def review(
     if split is not None:
         check_name("split", split, SPLITS)
     questions = _questions(ask)
-    chosen = [edit for edit in edits if split in (None, edit.split) and asked_of(edit, questions)]
-    ordered = doubtful_first(chosen, bars_of(folder, questions)) if doubtful else drawn(chosen)
+    chosen = Anew(
+        lambda: (edit for edit in edits if split in (None, edit.split) and asked_of(edit, questions))
+    )
+    ordered = doubtful_first(chosen, bars_of(folder, questions), rows) if doubtful else drawn(chosen, rows)
     with open_answers(folder, who) as answers:
-        session = Session(who, ordered[:rows], answers, folder, questions)
+        session = Session(who, ordered, answers, folder, questions)
         serve(app_of(session), port)
         done = session.state()
     typer.echo(f"{done['judged']} of {done['rows']} rows are judged; the same command goes on from there.")

@@ -8,10 +8,15 @@ compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from heapq import nsmallest
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmedit_build.engine.settings import MANIFEST, read_settings
 from mmedit_build.files import exists
@@ -25,6 +30,7 @@ SEED = "review"
 
 Key = tuple[str, str]
 """A stage and a score."""
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,10 @@ _ABOUT: dict[str, ReviewQuestion] = {"mine": "failure", "rephrase": "rephrase", 
 """The question by which people judge what a stage did."""
 
 
-def drawn(edits: Sequence[EditRow]) -> list[EditRow]:
-    """The rows as drawn by lot: whatever number comes first is a sample of all, and of each split."""
-    return sorted(edits, key=lot_of)
+def drawn(edits: Iterable[EditRow], most: int = sys.maxsize) -> list[EditRow]:
+    """So many rows as drawn by lot: whatever number comes first is a sample of all, and of each split. No
+    more than these are held."""
+    return nsmallest(most, edits, key=lot_of)
 
 
 def lot_of(edit: EditRow) -> str:
@@ -66,10 +73,11 @@ def lot_of(edit: EditRow) -> str:
     return order(SEED, edit.id)
 
 
-def doubtful_first(edits: Sequence[EditRow], bars: Sequence[Bar]) -> list[EditRow]:
-    """The rows by how near the nearest of their scores is to its bar; equals as drawn."""
-    doubts = _doubts(edits, bars)
-    return sorted(drawn(edits), key=lambda edit: doubts[edit.id])
+def doubtful_first(edits: Iterable[EditRow], bars: Sequence[Bar], most: int = sys.maxsize) -> list[EditRow]:
+    """So many rows by how near the nearest of their scores is to its bar; equals as drawn. The edits are gone
+    through twice, and no more of them are held."""
+    found = zip(_doubts(edits, bars), edits, strict=True)
+    return [edit for _, edit in nsmallest(most, found, key=lambda one: (one[0], lot_of(one[1])))]
 
 
 def bars_of(work: Work, questions: Collection[ReviewQuestion] = QUESTIONS) -> list[Bar]:
@@ -89,18 +97,25 @@ def bars_of(work: Work, questions: Collection[ReviewQuestion] = QUESTIONS) -> li
     return bars if most is None else [*bars, Bar("mine", name, most, most=True)]
 
 
-def _doubts(edits: Sequence[EditRow], bars: Sequence[Bar]) -> dict[str, float]:
+def _doubts(edits: Iterable[EditRow], bars: Sequence[Bar]) -> Floats:
     """By row, the least of its margins, each as a multiple of what is usual. One that is usually zero says
     nothing."""
-    doubts = {edit.id: math.inf for edit in edits}
-    scores = {edit.id: _scores(edit) for edit in edits}
-    for bar in bars:
-        key = (bar.stage, bar.score)
-        margins = {name: bar.margin(found[key]) for name, found in scores.items() if key in found}
-        usual = median(margins.values()) if margins else 0.0
-        for name, margin in margins.items() if usual > 0 else ():
-            doubts[name] = min(doubts[name], margin / usual)
-    return doubts
+    margins = [array("d") for _ in bars]
+    doubts = array("d")
+    for edit in edits:
+        scores = _scores(edit)
+        doubts.append(math.inf)
+        for bar, column in zip(bars, margins, strict=True):
+            score = scores.get((bar.stage, bar.score))
+            column.append(math.nan if score is None else bar.margin(score))
+    least = np.array(doubts)
+    for column in margins:
+        margin = np.array(column)
+        known = margin[~np.isnan(margin)]
+        usual = np.median(known) if known.size else 0.0
+        if usual > 0:
+            least = np.fmin(least, margin / usual)
+    return least
 
 
 def _scores(edit: EditRow) -> dict[Key, float]:

@@ -21,6 +21,7 @@ def test_lots_hang_on_nothing_but_the_row(make_edit: MakeEdit) -> None:
     order = drawn(edits)
     assert drawn(edits[::-1]) == order
     assert order not in (edits, edits[::-1])
+    assert drawn(iter(edits), 7) == order[:7]
     # What is there besides changes nothing about the order of the others.
     assert drawn(edits[:20]) == [edit for edit in order if edit in edits[:20]]
 
@@ -52,6 +53,7 @@ def test_who_only_just_passed_anywhere_comes_first(make_edit: MakeEdit) -> None:
     order = doubtful_first([*usual, unlike, disputed], BARS)
     assert [edit.id for edit in order[:2]] == [disputed.id, unlike.id]
     assert order[2:] == drawn(usual)
+    assert doubtful_first([*usual, unlike, disputed], BARS, 5) == order[:5]
 
 
 def test_a_score_that_all_have_at_its_bar_says_nothing(make_edit: MakeEdit) -> None:
