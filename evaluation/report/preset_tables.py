@@ -9,9 +9,9 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import metric
 from evaluation.report.board import bound, percent
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
-from evaluation.report.stream_tables import StreamRun, protocols_of
+from evaluation.report.stream_tables import StreamRun, protocols_of, stream_cases
 from evaluation.results.preset_summary import SPLITS, Row, measure, rows
-from evaluation.results.presets import PRESETS, PresetName
+from evaluation.results.presets import PRESETS, PresetName, column_name, known_preset
 from evaluation.results.summary import Estimate
 from mmedit_build.rows import Task
 
@@ -23,9 +23,8 @@ CSV_COLUMNS = (
 
 
 def preset_of(one: StreamRun) -> PresetName | None:
-    """As in which publication a stream was made; None of our own, and of what a later version may know."""
-    name = one.run.header.settings.preset
-    return cast("PresetName", name) if name in PRESETS else None
+    """As in which publication a stream was made."""
+    return known_preset(one.run.header.settings.preset)
 
 
 def preset_tables(streams: Mapping[Task, Sequence[StreamRun]]) -> list[Table]:
@@ -43,13 +42,17 @@ def preset_table(
     task: Task, preset: PresetName, protocol: ProtocolName, streams: Sequence[StreamRun]
 ) -> Table:
     about = PRESETS[preset]
-    shown = [
-        (one.run.name, *_row(about.columns, row)) for one in streams for row in rates(one, preset, protocol)
-    ]
+    found = [(one.run, row) for one in streams for row in rates(one, preset, protocol)]
+    cases = {
+        (place, title): stream_cases([run], protocol, row.number, column_name(preset, title))
+        for place, (run, row) in enumerate(found)
+        for title in about.columns
+    }
+    shown = tuple((run.name, *_row(about.columns, row)) for run, row in found)
     free = "" if protocol == "legacy" else f" {FREE}"
     title = f"{TASK_TITLES[task]}, {about.title} (preset {preset}), {protocol} protocol"
     note = f"{about.about}{free} {_scores(task, preset, protocol)}. In percent, with 95% intervals."
-    return Table(title, ("method", about.row, "tests", *about.columns), tuple(shown), note)
+    return Table(title, ("method", about.row, "tests", *about.columns), shown, note, cases=cases)
 
 
 def _scores(task: Task, preset: PresetName, protocol: ProtocolName) -> str:

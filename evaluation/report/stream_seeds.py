@@ -16,7 +16,7 @@ from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table
 from evaluation.report.preset_tables import preset_of, rates
 from evaluation.report.seeds import Group, grouped, in_words
 from evaluation.report.stream_tables import StreamRun, protocols_of, stream_cases
-from evaluation.results.presets import PRESETS
+from evaluation.results.presets import PRESETS, column_name
 from evaluation.results.seeds import deviation
 from evaluation.results.stream_summary import COLUMNS, measured
 from evaluation.results.summary import Estimate
@@ -82,7 +82,7 @@ def _table(task: Task, preset: str, protocol: ProtocolName, of: Sequence[_Severa
         for one, row, means in found
     )
     cases = {
-        (place, column): stream_cases(one.group.runs, protocol, row, column)
+        (place, column): stream_cases(one.group.runs, protocol, row, column_name(preset, column))
         for place, (one, row, _) in enumerate(found)
         for column in columns
     }

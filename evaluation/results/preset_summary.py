@@ -9,7 +9,7 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.presets import GAPS, PRESETS, Column, PresetName, groups
 from evaluation.results.stream_summary import Stream
-from evaluation.results.streams import Placed
+from evaluation.results.streams import Kept, Placed
 from evaluation.results.summary import Estimate, Measure, estimate, values
 from mmedit_build.rows import Split, Task
 
@@ -31,15 +31,38 @@ class Row:
 
 def rows(stream: Stream, preset: PresetName, edits: int, protocol: ProtocolName) -> list[Row]:
     """The rows of a stream of so many edits, as far as they are there."""
-    if preset == "t-patcher":
-        return [_retained(stream, protocol)]
-    dealt = _by_gap(stream) if preset == "vlkeb-gap" else _by_size(stream, edits)
     columns = PRESETS[preset].columns
-    return [
-        Row(number, len(placed), _rates(stream.task, protocol, columns, placed), uneven)
-        for number, uneven, placed in dealt
-        if placed
-    ]
+    found = []
+    for number, uneven, asked in placed(stream, preset, edits):
+        rates = {
+            title: _estimated(_values(of, measure(stream.task, protocol, columns[title])))
+            for title, of in asked.items()
+        }
+        rates |= {title: _retained(of, protocol) for title, of in retained(stream, preset).items()}
+        tests = len([*asked.values()][-1])
+        found.append(Row(number, tests, {name: one for name, one in rates.items() if one}, uneven))
+    return found
+
+
+def placed(
+    stream: Stream, preset: PresetName, edits: int
+) -> Iterator[tuple[int, int, Mapping[str, Sequence[Placed]]]]:
+    """For each row its number, how many edits the last group has if fewer, and by column what was asked."""
+    if preset == "t-patcher":
+        (end,) = stream.checkpoints[-1:]
+        yield end.edits, 0, {"SR": stream.online, "GR": stream.online, "ER": end.retention}
+        return
+    for number, uneven, of in _by_gap(stream) if preset == "vlkeb-gap" else _by_size(stream, edits):
+        if of:
+            yield number, uneven, dict.fromkeys(PRESETS[preset].columns, of)
+
+
+def retained(stream: Stream, preset: PresetName) -> Mapping[str, Sequence[Kept]]:
+    """By the rates that are of no edits, what they are of."""
+    if preset != "t-patcher":
+        return {}
+    (end,) = stream.checkpoints[-1:]
+    return {title: [one for one in end.fixed if one.split == split] for title, split in SPLITS.items()}
 
 
 def measure(task: Task, protocol: ProtocolName, column: Column) -> Measure:
@@ -65,30 +88,9 @@ def _by_size(stream: Stream, edits: int) -> Iterator[tuple[int, int, list[Placed
         yield size, last[size] if last[size] < size else 0, placed
 
 
-def _retained(stream: Stream, protocol: ProtocolName) -> Row:
-    columns = PRESETS["t-patcher"].columns
-    (end,) = stream.checkpoints[-1:]
-    just_after = {title: columns[title] for title in ("SR", "GR")}
-    at_the_end = {"ER": columns["ER"]}
-    rates = _rates(stream.task, protocol, just_after, stream.online)
-    rates |= _rates(stream.task, protocol, at_the_end, end.retention)
-    for title, split in SPLITS.items():
-        right = [one for one in end.fixed if one.split == split and one.knew[protocol]]
-        found = _estimated(
-            {str(place): (float(one.knows[protocol]), one.image) for place, one in enumerate(right)}
-        )
-        rates |= {} if found is None else {title: found}
-    return Row(end.edits, len(end.retention), rates)
-
-
-def _rates(
-    task: Task, protocol: ProtocolName, columns: Mapping[str, Column], placed: Sequence[Placed]
-) -> dict[str, Estimate]:
-    found = {
-        title: _estimated(_values(placed, measure(task, protocol, column)))
-        for title, column in columns.items()
-    }
-    return {title: one for title, one in found.items() if one is not None}
+def _retained(of: Sequence[Kept], protocol: ProtocolName) -> Estimate | None:
+    known = [one for one in of if one.knew[protocol]]
+    return _estimated({str(at): (float(one.knows[protocol]), one.image) for at, one in enumerate(known)})
 
 
 def _values(placed: Iterable[Placed], of: Measure) -> dict[str, tuple[float, str]]:

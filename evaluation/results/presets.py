@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from evaluation.data.cases import Kind
 
@@ -91,6 +91,16 @@ PRESETS: Mapping[PresetName, Preset] = MappingProxyType(
         "t-patcher": Preset("T-Patcher's sequential editing", "edits", _ABOUT["t-patcher"], _T_PATCHER),
     }
 )
+
+
+def known_preset(name: str) -> PresetName | None:
+    """A publication whose rates are known; None of our own streams, and of what a later version may have."""
+    return cast("PresetName", name) if name in PRESETS else None
+
+
+def column_name(preset: str, title: str) -> str:
+    """A column among those of all streams: ours have their titles alone."""
+    return f"{preset} {title}".strip()
 
 
 def groups(edits: int) -> Iterator[tuple[int, Sequence[int]]]:

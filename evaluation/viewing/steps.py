@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from evaluation.protocols.base import ProtocolName
-from evaluation.results.stream_summary import FORGOTTEN
+from evaluation.results.stream_summary import COLUMNS, FORGOTTEN
 from evaluation.viewing.lists import HALF, PAGE, Row, escaped, marks, numbers_of
 from evaluation.viewing.streaming import EDIT, WHERE
 from mmedit_build.errors import check_name
@@ -66,6 +66,11 @@ class Steps(BaseModel):
     text: str = ""
     page: Annotated[int, Field(ge=0)] = 0
 
+    @property
+    def published(self) -> bool:
+        """Whether the column is of a publication, whose numbers are not of edits."""
+        return self.column not in COLUMNS
+
 
 def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
     """How many there are, and those of the page, each with what every run answered at all times."""
@@ -73,8 +78,9 @@ def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
     kind, which = WHERE[wanted.column]
     value, parts = f"{which}{wanted.protocol}", numbers_of(wanted.runs)
     online = wanted.column == "Online"
-    # Of what is asked just after its edit nothing is lost yet; the fixed set was there before the first.
-    first = "NULL" if online else f"o.{value}" if kind == EDIT else "1.0"
+    # Of what is asked just after its edit nothing is lost yet, of rates of publications it is not told; the
+    # fixed set was there before the first.
+    first = "NULL" if online or wanted.published else f"o.{value}" if kind == EDIT else "1.0"
     joins = "" if online or kind != EDIT else FIRST
     conditions, given = _conditions(wanted, kind, parts, value)
     if wanted.text:
@@ -117,8 +123,8 @@ def _conditions(wanted: Steps, kind: str, parts: Sequence[int], value: str) -> t
 
 
 def _times(connection: sqlite3.Connection, wanted: Steps, parts: Sequence[int]) -> list[int]:
-    """When it was asked, of one or two runs; of more, when it is looked at."""
-    if len(parts) > SIDE_BY_SIDE:
+    """When it was asked, of one or two runs; of more, and of publications, when it is looked at."""
+    if len(parts) > SIDE_BY_SIDE or wanted.published:
         return [0 if wanted.column == "Online" else wanted.number]
     query = f"SELECT numbers FROM streams WHERE part IN ({marks(parts)})"
     found = connection.execute(query, tuple(parts)).fetchall()

@@ -11,10 +11,12 @@ from typing import Any
 from evaluation.data.cases import Kind
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.names import names, published
+from evaluation.results.preset_summary import measure, placed, retained
+from evaluation.results.presets import PRESETS, PresetName, column_name, known_preset
 from evaluation.results.records import CaseResult, ProbeResult, RunResult
 from evaluation.results.stream_summary import COLUMNS, FORGOTTEN, Stream, measured
 from evaluation.results.streams import Checkpoint, Kept, Placed, read_stream
-from evaluation.results.summary import Measure, values
+from evaluation.results.summary import Group, Measure, relations, values
 from evaluation.viewing.filling import HEADERS, as_text, dataset_of, fill_edits, rank
 from mmedit_build.console import Advance
 from mmedit_build.rows import Task
@@ -39,6 +41,11 @@ WHERE: dict[str, tuple[str, str]] = {
     "I-Loc": ("image_locality", ""),
     "Ability": ("image_locality", "also_"),
     **dict.fromkeys(FORGOTTEN, (EDIT, "")),
+    **{
+        column_name(preset, title): (column_name(preset, title), "")
+        for preset, about in PRESETS.items()
+        for title in about.columns
+    },
 }
 """By column, the kind of its rows, and which of their two values it is of."""
 Row = dict[str, Any]
@@ -53,6 +60,8 @@ def fill_stream(connection: sqlite3.Connection, folder: str, advance: Advance, p
     edits = fill_edits(connection, [one.result for _, one in places])
     rows = [_of_edit(part, number, one, edits, task) for number, one in places]
     rows += [_of_fixed(part, of, at, one, task) for of in checkpoints for at, one in enumerate(of.fixed)]
+    if (preset := known_preset(header.settings.preset)) is not None:
+        rows += _of_preset(part, Stream(task, checkpoints, online), preset, header.settings.stream, edits)
     connection.executemany(f"INSERT OR REPLACE INTO steps VALUES({', '.join('?' * 17)})", rows)
     stream = Stream(task, checkpoints, online)
     orders = len({one.order for one in online})
@@ -86,17 +95,46 @@ def _of_edit(part: int, number: int, one: Placed, edits: Mapping[str, int], task
 
 
 def _of_fixed(part: int, of: Checkpoint, at: int, one: Kept, task: Task) -> tuple[Any, ...]:
+    main = [_score(one.result, task, name) for name in ("legacy", "wild")]
+    place = (part, one.result.kind, of.order, at, of.edits, None)
+    return (*place, *_asked(one), *main, *_known(one))
+
+
+def _asked(one: Kept) -> tuple[Any, ...]:
     probe = one.result
-    main = [_score(probe, task, name) for name in ("legacy", "wild")]
-    # Of what the unedited model does not know, nothing can be left.
-    also = [float(one.knows[name]) if one.knew.get(name) else None for name in ("legacy", "wild")]
-    place = (part, probe.kind, of.order, at, of.edits, None)
-    asked = (probe.question or probe.prompt, probe.target, probe.item)
-    return (*place, *asked, True, probe.before, probe.after, probe.after, *main, *also)
+    said = (probe.before, probe.after, probe.after)
+    return (probe.question or probe.prompt, probe.target, probe.item, True, *said)
 
 
-def _probe(result: CaseResult, kind: Kind) -> ProbeResult | None:
-    return next((probe for probe in result.probes if probe.kind == kind), None)
+def _known(one: Kept) -> list[float | None]:
+    """Of what the unedited model does not know, nothing can be left."""
+    return [float(one.knows[name]) if one.knew.get(name) else None for name in ("legacy", "wild")]
+
+
+def _of_preset(
+    part: int, stream: Stream, preset: PresetName, number: int, edits: Mapping[str, int]
+) -> Iterator[tuple[Any, ...]]:
+    """What the rates of a publication are of; in the place of numbers of edits are those of its rows."""
+    for row, _, asked in placed(stream, preset, number):
+        for title, of in asked.items():
+            column, kind = PRESETS[preset].columns[title], column_name(preset, title)
+            measures = [measure(stream.task, name, column) for name in ("legacy", "wild")]
+            for one in of:
+                place = (part, kind, one.order, one.position, row, edits[one.result.id])
+                probe = _probe(one.result, column.kind, column.relation)
+                said = (probe and probe.before, probe and probe.after, None)
+                found = [values([one.result], of).get(one.result.id) for of in measures]
+                yield (*place, None, None, None, one.made, *said, *found, None, None)
+        for title, kept in retained(stream, preset).items():
+            for at, fixed in enumerate(kept):
+                where = (part, column_name(preset, title), 0, at, row, None)
+                yield (*where, *_asked(fixed), *_known(fixed), None, None)
+
+
+def _probe(result: CaseResult, kind: Kind, relation: Group | None = None) -> ProbeResult | None:
+    """The first of a kind, and of a relation if one is given."""
+    alike = (probe for probe in result.probes if probe.kind == kind)
+    return next((probe for probe in alike if relation is None or relation in relations(probe)), None)
 
 
 def _value(result: CaseResult, task: Task, kind: Kind, protocol: Any) -> float | None:
@@ -129,7 +167,19 @@ def name_streams(connection: sqlite3.Connection) -> None:
 
 def streams_of(connection: sqlite3.Connection, task: str) -> list[Row]:
     """What the controls of a page offer."""
-    return [_told(row) for row in _rows(connection, task)]
+    return [{**_told(row), "published": _published(connection, row)} for row in _rows(connection, task)]
+
+
+def _published(connection: sqlite3.Connection, row: sqlite3.Row) -> Row | None:
+    """The columns of the publication as which streams are made, and the numbers of its rows."""
+    preset = known_preset(HEADERS.validate_json(row["header"]).settings.preset)
+    if preset is None:
+        return None
+    about = PRESETS[preset]
+    columns = {column_name(preset, title): f"{title}, {about.title}" for title in about.columns}
+    query = "SELECT DISTINCT number FROM steps WHERE part = ? AND kind = ? ORDER BY number"
+    numbers = connection.execute(query, (row["part"], next(iter(columns)))).fetchall()
+    return {"row": about.row, "columns": columns, "numbers": [number for (number,) in numbers]}
 
 
 def _rows(connection: sqlite3.Connection, task: str) -> list[sqlite3.Row]:

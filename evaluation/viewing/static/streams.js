@@ -10,12 +10,22 @@ const SORTS = [["", "by position"], ["newest", "newest edits first"], ["low", "l
 const LISTED = { Online: "just after the edit", Kept: "earlier edits", "T-Gen": "text generality of earlier edits",
   "T-Loc": "text locality, fixed set", "I-Loc": "image locality, fixed set", Ability: "general ability, fixed set",
   "Lost old": "oldest third of earlier edits", "Lost mid": "middle third of earlier edits", "Lost new": "newest third of earlier edits" };
+/** What can be listed, with the columns of publications as which some streams are made. */
+function listed(task) {
+  return Object.assign({}, LISTED, ...task.streams.map((run) => run.published?.columns));
+}
+
+/** The publication that a column is of. */
+function published(task, column) {
+  return task.streams.find((run) => run.published && Object.hasOwn(run.published.columns, column))?.published;
+}
+
 const FIXED = ["T-Loc", "I-Loc", "Ability"];
 let asking = new AbortController();
 
 export async function drawStreams(known, task, values) {
   if (!task.streams.length) throw new Error("These results have no streams.");
-  if (values.column in LISTED) return drawSteps(task, values);
+  if (Object.hasOwn(listed(task), values.column)) return drawSteps(task, values);
   keys({});
   const tables = await ask("/api/streams", { task: task.task });
   document.title = `${task.title}: edits one after the other`;
@@ -51,7 +61,8 @@ function cell(task, table, column, run, row) {
 function wanted(task, values) {
   const named = (values.runs ?? "").split(",").map((one) => task.streams.find((run) => run.run === Number(one))).filter(Boolean);
   const chosen = named.length ? named : task.streams;
-  const numbers = [...new Set(chosen.flatMap((run) => run.numbers))].sort((one, other) => one - other);
+  const of = published(task, values.column);
+  const numbers = of?.numbers ?? [...new Set(chosen.flatMap((run) => run.numbers))].sort((one, other) => one - other);
   const asked = Number(values.number);
   return {
     chosen, numbers,
@@ -62,7 +73,7 @@ function wanted(task, values) {
 
 async function drawSteps(task, values) {
   const { chosen, numbers, now } = wanted(task, values);
-  document.title = `Streams: ${LISTED[now.column]}`;
+  document.title = `Streams: ${listed(task)[now.column]}`;
   const main = document.querySelector("main");
   if (main.dataset.list !== "streams") {
     main.dataset.list = "streams";
@@ -83,9 +94,9 @@ function drawControls(task, values, now, chosen, numbers) {
   const open = place.querySelector("details.runs")?.open;
   place.replaceChildren(make("form", { class: "controls", role: "search", submit: (event) => event.preventDefault() },
     drawChooser(task.streams, chosen, change),
-    choice("What", "column", now.column, Object.entries(LISTED), (value) => change({ column: value })),
+    choice("What", "column", now.column, Object.entries(listed(task)), (value) => change({ column: value })),
     choice("Protocol", "protocol", now.protocol, protocols, (value) => change({ protocol: value })),
-    choice("After edits", "number", String(now.number), numbers.map((one) => [String(one), one.toLocaleString("en")]), (value) => change({ number: value })),
+    choice(published(task, now.column)?.row ?? "After edits", "number", String(now.number), numbers.map((one) => [String(one), one.toLocaleString("en")]), (value) => change({ number: value })),
     orders > 1 ? choice("Order", "order", values.order ?? "", [["", "all orders"], ...Array.from({ length: orders }, (_, one) => [String(one), `order ${one + 1}`])], (value) => change({ order: value })) : "",
     choice("Show", "show", values.show ?? "", SHOWS, (value) => change({ show: value })),
     choice("Sort", "sort", values.sort ?? "", SORTS, (value) => change({ sort: value })),
@@ -97,19 +108,20 @@ function drawControls(task, values, now, chosen, numbers) {
 function drawList(task, values, now, found, chosen, numbers) {
   const page = Number(now.page ?? 0);
   // Of one or two runs it is shown how answers change; of more, what all of them answer at one time.
-  const times = FIXED.includes(now.column) ? numbers : now.column === "Online" ? [0] : [0, ...numbers];
+  const of = published(task, now.column);
+  const times = of ? [now.number] : FIXED.includes(now.column) ? numbers : now.column === "Online" ? [0] : [0, ...numbers];
   const columns = chosen.length <= 2 ? chosen.flatMap((run, place) => times.map((time) => ({ run, place, time })))
     : chosen.map((run, place) => ({ run, place, time: now.column === "Online" ? 0 : now.number }));
   const few = chosen.length <= 2;
   const rows = found.steps.map((step) => make("tr", {}, drawAsked(task, step), few ? make("td", { class: "said" }, said(step.before)) : "",
     columns.map(({ run, place, time }) => drawCell(run, step.cells[place][time], few, time === now.number))));
   const heads = columns.map(({ run, time }) => make("th", { scope: "col" }, few
-    ? [chosen.length > 1 ? make("small", {}, run.name) : "", time ? `after ${time.toLocaleString("en")}` : "at once"]
+    ? [chosen.length > 1 ? make("small", {}, run.name) : "", of ? `${of.row} ${time}` : time ? `after ${time.toLocaleString("en")}` : "at once"]
     : make("a", { href: address({ ...values, runs: run.run, page: "" }), title: `${run.name} alone` }, run.name)));
   const head = make("tr", {}, make("th", { scope: "col" }, FIXED.includes(now.column) ? "Question" : "Edit"), few ? make("th", { scope: "col" }, "before") : "", heads);
-  const when = now.column === "Online" ? "" : ` after ${now.number.toLocaleString("en")} edits`;
+  const when = of ? `, ${of.row} ${now.number}` : now.column === "Online" ? "" : ` after ${now.number.toLocaleString("en")} edits`;
   document.getElementById("list").replaceChildren(
-    make("p", { class: "soft", id: "count" }, make("b", {}, `${found.total.toLocaleString("en")} asked`), `, ${LISTED[now.column]}${when} (${now.protocol}).`),
+    make("p", { class: "soft", id: "count" }, make("b", {}, `${found.total.toLocaleString("en")} asked`), `, ${listed(task)[now.column]}${when} (${now.protocol}).`),
     rows.length ? make("div", { class: "scroll" }, make("table", { class: few ? "matrix times" : "matrix" }, make("thead", {}, head), make("tbody", {}, rows))) : make("p", {}, "Nothing is like that."),
     pages(found.total, page, PAGE, values));
   keys(rowKeys(rows, (at) => found.steps[at].id && go(caseOf(task, found.steps[at]))));

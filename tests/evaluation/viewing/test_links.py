@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from evaluation.data.dataset import load_cases
+from evaluation.results.presets import PRESETS
 from evaluation.viewing.app import viewer
 from evaluation.viewing.index import make_index
 from evaluation.viewing.lists import Wanted, find_edits
@@ -23,7 +24,7 @@ from tests.evaluation.viewing.conftest import judge, make_run, make_stream
 from tests.serving import browsing, running
 
 NO_CASES = {
-    *("seeds", "judged", "missing", "edits", "orders", "skipped", "changed"),
+    *("seeds", "judged", "missing", "edits", "orders", "gap", "tests", "skipped", "changed"),
     *("patch (kB)", "edit (s)", "peak (MB)", "slower", "fit (s)", "probe (s)"),
 }
 """Columns of counts, of times and of sizes."""
@@ -40,7 +41,8 @@ MARKS = f"svg {SHAPES}:not(.ring, .shape, .swatch *)"
 
 @pytest.fixture
 def whole(results: Path, dataset: Path, tmp_path: Path) -> Index:
-    """Runs of two seeds, of two models, and of several edits at once, streams of two seeds, and verdicts."""
+    """Runs of two seeds, of two models, and of several edits at once; verdicts; streams of two seeds, and as
+    publications have them."""
     cases, vqa = load_cases(str(dataset), "vqa"), results / "vqa"
     make_run(vqa / "ft-1", "ft", cases, dataset, seed=1)
     make_run(vqa / "other", "ike", cases, dataset, model="other")
@@ -48,6 +50,8 @@ def whole(results: Path, dataset: Path, tmp_path: Path) -> Index:
     judge(vqa / "ft")
     for method, seed, forgets in (("ft", 0, 2), ("ft", 1, 1), ("ike", 0, 0)):
         make_stream(vqa / "streams" / f"{method}-{seed}", method, cases, dataset, forgets, seed=seed)
+    for preset in PRESETS:
+        make_stream(vqa / "presets" / preset, "ft", cases, dataset, 1, preset=preset)
     return make_index([results], tmp_path / "cache", None, silent)
 
 
@@ -109,6 +113,9 @@ def test_from_a_point_of_a_figure_and_from_a_stream_to_the_cases(whole: Index, r
         expect(page.locator("#count")).to_contain_text("all answers, judge and match agree (judged)")
         follow(page, report, "td[data-label='Lost old'] a.cases")
         expect(page.locator("#count")).to_contain_text("oldest third of earlier edits after 2 edits")
+        follow(page, report, "[aria-label*='vlkeb-gap'] td[data-label='I-Gen'] a.cases")
+        expect(page.locator("#count")).to_contain_text("4 asked, I-Gen, VLKEB's sequential editing, gap 0")
+        expect(page.locator(".times td.said.now")).to_have_count(4)
 
 
 def follow(page: Page, report: str, what: str) -> None:
