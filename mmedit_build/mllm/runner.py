@@ -42,8 +42,8 @@ def run_layers(
             inputs_embeds=hidden,
             attention_mask=valid.long(),
             position_ids=places,
-            past_key_values=cache,
             use_cache=cache is not None,
+            **{family.cache_name: cache},
             **family.extras(rows, deep, hidden, layers.start),
         )
     return left[0]
@@ -63,8 +63,8 @@ def run_rest(
             inputs_embeds=hidden,
             attention_mask=valid.long().to(hidden.device),
             position_ids=places.to(hidden.device),
-            past_key_values=cache,
             use_cache=True,
+            **{family.cache_name: cache},
         )
     return left[0]
 
@@ -104,8 +104,15 @@ def _only(family: Family, chosen: range, hidden: Tensor | None) -> Iterator[list
         yield left
 
 
-def _stand_in(index: int, hidden_states: Tensor, past_key_values: Cache | None = None, **_: Any) -> Tensor:
-    """In the place of a layer: its input, and what is known of its keys and values."""
-    if past_key_values is not None:
-        past_key_values.reveal(index)
+def _stand_in(
+    index: int,
+    hidden_states: Tensor,
+    cache: Cache | None = None,
+    past_key_values: Cache | None = None,
+    **_: Any,
+) -> Tensor:
+    """In the place of a layer: its input, and what is known of its keys and values, under either name."""
+    for given in (cache, past_key_values):
+        if given is not None:
+            given.reveal(index)
     return hidden_states

@@ -17,6 +17,7 @@ from mmedit_build.miniature.train.learned import learned_meanings
 from mmedit_build.miniature.train.loop import Run, Stage, fit
 from mmedit_build.miniature.train.saving import save_half
 from mmedit_build.miniature.train.tokens import IGNORED, Row, byte_level_bpe, labelled, padded
+from mmedit_build.mllm.families.pieces import cache_name
 from mmedit_build.prompts import chat_messages
 
 Messages = list[dict[str, str]]
@@ -151,11 +152,11 @@ def reply_loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor)
     common = int((ids == ids[0]).all(dim=0).long().cumprod(dim=0).sum())
     first = int((labels != IGNORED).any(dim=0).long().argmax())
     begin = min(common, first - 1)
-    cache = None
+    name, cache = cache_name(model), None
     if begin > 0:
-        cache = model(input_ids=ids[:1, :begin], use_cache=True, logits_to_keep=1).past_key_values
+        cache = model(input_ids=ids[:1, :begin], use_cache=True, logits_to_keep=1)[name]
         cache.batch_repeat_interleave(len(ids))
-    states = model.model(input_ids=ids[:, begin:], past_key_values=cache).last_hidden_state[:, :-1]
+    states = model.model(input_ids=ids[:, begin:], **{name: cache}).last_hidden_state[:, :-1]
     wanted = labels[:, begin + 1 :]
     learned = wanted != IGNORED
     return nn.functional.cross_entropy(model.lm_head(states[learned]), wanted[learned])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from mmedit_build.mllm.families.pieces import GATED, Seen, Tower
+from mmedit_build.mllm.families.pieces import GATED, Seen, Tower, cache_name
 from mmedit_build.mllm.families.pixels import looked_up
 from mmedit_build.mllm.query import Form
 from mmedit_build.mllm.rendering import (
@@ -85,6 +85,7 @@ class Family:
         self.config: Any = model.config
         self.text_config: Any = model.config.get_text_config()
         self.trunk = model.get_submodule(self.trunk_path)
+        self.cache_name = cache_name(self.trunk)
         text = model.get_submodule(self.text_path)
         self.layers = cast("nn.ModuleList", text.get_submodule(self.layers_name))
         self.norm = text.get_submodule(self.norm_name)

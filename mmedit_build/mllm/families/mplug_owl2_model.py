@@ -7,6 +7,7 @@ CLIP's as transformers has it, but the norm that it keeps for its class token is
 from __future__ import annotations
 
 import copy
+from functools import wraps
 from typing import Any, ClassVar, cast
 
 import torch
@@ -168,7 +169,11 @@ class Trunk(LlamaModel):
                     setattr(module, name, Pair(getattr(module, name)))
         self.pairs = [module for module in self.modules() if isinstance(module, Pair)]
 
-    def forward(self, *args: Any, shown: Tensor | None = None, **rest: Any) -> BaseModelOutputWithPast:
+    # Its signature is Llama's, which tells what the cache is called.
+    @wraps(LlamaModel.forward, assigned=())
+    def forward(  # type: ignore[override]
+        self, *args: Any, shown: Tensor | None = None, **rest: Any
+    ) -> BaseModelOutputWithPast:
         """Llama's; `shown` (rows, positions) says where images are, of which there are none without it."""
         for pair in self.pairs:
             pair.shown = shown

@@ -73,9 +73,10 @@ class OwnModel(PreTrainedModel, GenerationMixin):
         """Logits at the last positions, at all of them without a number."""
         if inputs_embeds is None:
             inputs_embeds = self._embed(cast("Tensor", input_ids), pixel_values)
-        found = self.language_model(inputs_embeds=inputs_embeds, **rest)
-        logits = self.lm_head(found.last_hidden_state[:, -logits_to_keep:])
-        return CausalLMOutputWithPast(logits=logits, past_key_values=found.past_key_values)
+        # What else is found goes on under its own names, which are not the same in all versions.
+        found = dict(self.language_model(inputs_embeds=inputs_embeds, **rest))
+        logits = self.lm_head(found.pop("last_hidden_state")[:, -logits_to_keep:])
+        return CausalLMOutputWithPast(logits=logits, **found)
 
     def _embed(self, ids: Tensor, pixel_values: Tensor | None) -> Tensor:
         places = ids == cast("Any", self.config).image_token_id

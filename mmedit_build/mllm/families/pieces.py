@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmedit_build.mllm.rows import Layout, Row
 
@@ -51,6 +52,14 @@ class Seen:
     @property
     def nbytes(self) -> int:
         return sum(one.nbytes for one in (self.features, *self.deep))
+
+
+def cache_name(model: nn.Module) -> str:
+    """What the argument, and the output, is called that holds what there is to attend to.
+
+    Classes of transformers have had another name for it since its version 5.24, and warn of the old one.
+    """
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def image_mask(rows: Sequence[Row], hidden: Tensor) -> Tensor:

@@ -25,8 +25,14 @@ PARTS = ("vision", "connector", "language")
 @pytest.fixture
 def unknown(monkeypatch: pytest.MonkeyPatch, zoo: Zoo) -> Callable[[str], MLLM]:
     """Loads checkpoints as if their types had no file."""
-    monkeypatch.setattr("mmedit_build.mllm.families.FAMILIES", {})
-    return lambda name: MLLM.load(zoo(name), device="cpu")
+
+    def load(name: str) -> MLLM:
+        # No longer than that: what others load has its file.
+        with monkeypatch.context() as patch:
+            patch.setattr("mmedit_build.mllm.families.FAMILIES", {})
+            return MLLM.load(zoo(name), device="cpu")
+
+    return load
 
 
 @pytest.mark.parametrize("name", KNOWN)
