@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 NAME = ".alike.sqlite"
 LOCK = ".alike.lock"
@@ -25,6 +26,23 @@ CREATE TABLE IF NOT EXISTS files (
 """
 LAST = "\U0010ffff"
 """Comes after all names below a folder."""
+BELOW = "(path = :folder OR (path > :folder || '/' AND path < :folder || '/' || :last))"
+NEWS = """
+CREATE TEMP TABLE news AS
+SELECT there.path, there.version, files.size, files.changed FROM temp.there LEFT JOIN files USING (path)
+WHERE files.version IS NOT there.version OR NOT is_file(there.path)
+"""
+GONE = f"""
+CREATE TEMP TABLE gone AS
+SELECT path, size, changed FROM files WHERE {BELOW} AND path NOT IN (SELECT path FROM temp.there)
+"""
+CHANGED = """
+CREATE TEMP TABLE fresh AS
+SELECT here.path, here.size, here.changed FROM temp.here LEFT JOIN files USING (path)
+WHERE here.changed <= ? AND (here.size, here.changed) IS NOT (files.size, files.changed)
+ORDER BY here.changed, here.rowid
+"""
+"""Tables in files of their own (in TMPDIR): there may be millions of images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +54,15 @@ class Look:
     """In nanoseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """What a copy was when both sides were alike."""
+class Compared(NamedTuple):
+    """What storage has beside what is noted of copies."""
 
-    version: str
-    """Of the file in storage."""
-    look: Look
+    news: int
+    """How many files there are in versions that their copies are not alike with."""
+    each: Iterator[tuple[Path, str, Look | None]]
+    """These, with their versions, and how the copies looked when they were alike with other ones."""
+    gone: Iterator[tuple[Path, Look]]
+    """What is noted and not in storage any more."""
 
 
 def look_at(path: Path) -> Look | None:
@@ -96,12 +116,44 @@ class Ledger:
         finally:
             os.close(lock)
 
-    def below(self, folder: Path) -> dict[Path, Noted]:
-        """What is noted of a file, or of all in a folder."""
-        select = "SELECT * FROM files WHERE path = ? OR (path > ? AND path < ?)"
+    @contextmanager
+    def compared(self, folder: Path, there: Iterable[tuple[Path, str]]) -> Iterator[Compared]:
+        """A folder of copies, or a file, beside the paths and versions of what storage has of it."""
         with self._opened() as file:
-            rows = file.execute(select, (str(folder), f"{folder}/", f"{folder}/{LAST}")).fetchall()
-        return {Path(path): Noted(version, Look(size, changed)) for path, version, size, changed in rows}
+            file.create_function("is_file", 1, os.path.isfile)
+            file.execute("CREATE TEMP TABLE there (path TEXT PRIMARY KEY, version TEXT)")
+            rows = ((str(path), version) for path, version in there)
+            file.executemany("INSERT OR REPLACE INTO temp.there VALUES (?, ?)", rows)
+            file.execute(NEWS)
+            file.execute(GONE, {"folder": str(folder), "last": LAST})
+            file.commit()
+            news = file.execute("SELECT * FROM temp.news")
+            each = (
+                (Path(path), version, None if size is None else Look(size, changed))
+                for path, version, size, changed in news
+            )
+            yield Compared(_count(file, "news"), each, _looks(file, "gone"))
+
+    @contextmanager
+    def changed(
+        self, looks: Iterable[tuple[Path, Look]], latest: int
+    ) -> Iterator[tuple[int, Iterator[tuple[Path, Look]]]]:
+        """The number of files that look so now and are alike no more, and these in the order in which they
+        changed; not what changed after `latest`."""
+        with self._opened() as file:
+            file.execute("CREATE TEMP TABLE here (path TEXT, size INTEGER, changed INTEGER)")
+            rows = ((str(path), look.size, look.changed) for path, look in looks)
+            file.executemany("INSERT INTO temp.here VALUES (?, ?, ?)", rows)
+            file.execute(CHANGED, (latest,))
+            file.commit()
+            yield _count(file, "fresh"), _looks(file, "fresh")
+
+    def missing(self, folder: Path) -> list[Path]:
+        """What is noted of a folder, or of a file, and is not here any more."""
+        with self._opened() as file:
+            select = f"SELECT path FROM files WHERE {BELOW}"
+            noted = file.execute(select, {"folder": str(folder), "last": LAST})
+            return [path for path in (Path(name) for (name,) in noted) if not path.exists()]
 
     def note(self, noted: Iterable[tuple[Path, str, Look]]) -> None:
         """Files that are alike now."""
@@ -119,3 +171,13 @@ class Ledger:
         """For one transaction: threads and processes share the file, and none keeps it open."""
         with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as file, file:
             yield file
+
+
+def _count(file: sqlite3.Connection, table: str) -> int:
+    number: int = file.execute(f"SELECT count(*) FROM temp.{table}").fetchone()[0]
+    return number
+
+
+def _looks(file: sqlite3.Connection, table: str) -> Iterator[tuple[Path, Look]]:
+    rows = file.execute(f"SELECT path, size, changed FROM temp.{table} ORDER BY rowid")
+    return ((Path(path), Look(size, changed)) for path, size, changed in rows)

@@ -41,12 +41,14 @@ class Remote:
                 f'`pip install "{PACKAGES.get(self.scheme, self.scheme)}"` does that.'
             ) from error
 
-    def listing(self, key: str) -> dict[str, str]:
+    def listing(self, key: str) -> Iterator[tuple[str, str]]:
         """All files at a key and below it, each with what tells its version."""
         with self._told(key, "read"):
             self._system.invalidate_cache()
             found: dict[str, Any] = self._system.find(key, detail=True)
-        return {name.lstrip("/"): _version(about) for name, about in found.items()}
+        while found:
+            name, about = found.popitem()
+            yield name.lstrip("/"), _version(about)
 
     def version(self, key: str) -> str | None:
         """What tells the version of a file; None if there is none."""

@@ -10,23 +10,26 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
+from typing import TypeVar
 
 from mmedit_build.errors import UserError
 from mmedit_build.storage.addresses import ROOT_VARIABLE, address_of, root
 from mmedit_build.storage.databases import merged, snapshot
-from mmedit_build.storage.ledger import Ledger, Look, Noted, is_database, ledger_in, look_at
+from mmedit_build.storage.ledger import Ledger, Look, is_database, ledger_in, look_at
 from mmedit_build.storage.remote import Remote
 from mmedit_build.store import PARTIAL
 
 THREADS = 16
 """Files that travel at a time."""
+MOST = 1000
+"""Files that are held at a time."""
 LOCK = ".mmedit-lock"
 """Who is at work in a folder."""
 ASIDE = ".set-aside"
@@ -38,6 +41,7 @@ PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 UNSENT = Look(-1, -1)
 """How no file looks: what is noted with it is sent."""
 Advance = Callable[[int], None]
+One = TypeVar("One")
 
 
 def _nobody(number: int) -> None:
@@ -73,18 +77,17 @@ class Pair:
             self._bring(begin)
 
     def _bring(self, begin: Callable[[int], Advance]) -> None:
-        there, noted = self._there(), self.ledger.below(self.path)
-        wanted = [path for path, version in there.items() if self._is_new(path, version, noted.get(path))]
-        if wanted:
-            advance = begin(len(wanted))
-            with ThreadPoolExecutor(THREADS) as threads:
-                for _ in threads.map(lambda path: self._take(path, there[path], noted.get(path)), wanted):
-                    advance(1)
-        gone = [path for path in noted if path not in there]
-        for path in gone:
-            if look_at(path) == noted[path].look:
-                path.unlink()
-        self.ledger.forget(gone)
+        with self.ledger.compared(self.path, self._there()) as found:
+            advance = begin(found.news) if found.news else _nobody
+            for some in _parts(found.each, MOST):
+                with ThreadPoolExecutor(THREADS) as threads:
+                    for _ in threads.map(lambda one: self._take(*one), some):
+                        advance(1)
+            for lost in _parts(found.gone, MOST):
+                for path, look in lost:
+                    if look_at(path) == look:
+                        path.unlink()
+                self.ledger.forget(path for path, _ in lost)
 
     def send(self, begin: Callable[[int], Advance] = lambda _: _nobody) -> None:
         """Have in storage whatever is new in the copy, but for what is written while it is looked through: of
@@ -94,18 +97,11 @@ class Pair:
 
     def _send_all(self, begin: Callable[[int], Advance]) -> None:
         latest = time.time_ns()
-        looks, noted = dict(self._looks()), self.ledger.below(self.path)
-        fresh = [
-            path
-            for path, look in looks.items()
-            if look.changed <= latest and (path not in noted or noted[path].look != look)
-        ]
-        fresh.sort(key=lambda path: looks[path].changed)
-        advance = begin(len(fresh)) if fresh else _nobody
-        for _, numbered in groupby(enumerate(fresh), key=_wave):
-            wave = [path for _, path in numbered]
-            self._send(wave, looks)
-            advance(len(wave))
+        with self.ledger.changed(self._looks(), latest) as (number, fresh):
+            advance = begin(number) if number else _nobody
+            for wave in _waves(fresh):
+                self._send(wave)
+                advance(len(wave))
         self.remove()
 
     def send_file(self, path: Path) -> None:
@@ -113,11 +109,11 @@ class Pair:
         look = look_at(path)
         if look is not None and self.travels(path):
             with self.ledger.kept(alone=False):
-                self._send([path], {path: look})
+                self._send([(path, look)])
 
     def remove(self) -> None:
         """Have nothing in storage of what was removed here."""
-        gone = [path for path in self.ledger.below(self.path) if not path.exists()]
+        gone = self.ledger.missing(self.path)
         if gone:
             self.remote.remove([self.key(path) for path in gone])
             self.ledger.forget(gone)
@@ -131,11 +127,11 @@ class Pair:
             path.mkdir(parents=True, exist_ok=True)
         return path.exists()
 
-    def _there(self) -> dict[Path, str]:
+    def _there(self) -> Iterator[tuple[Path, str]]:
         home = root() / self.remote.scheme
-        listed = self.remote.listing(self.key(self.path))
-        paths = {home / key: version for key, version in listed.items() if _is_name(key)}
-        return {path: version for path, version in paths.items() if self.travels(path)}
+        for key, version in self.remote.listing(self.key(self.path)):
+            if _is_name(key) and self.travels(home / key):
+                yield home / key, version
 
     def _looks(self) -> Iterator[tuple[Path, Look]]:
         paths = [self.path] if self.path.is_file() else _files(self.path)
@@ -143,17 +139,14 @@ class Pair:
             if self.travels(path) and (look := look_at(path)) is not None:
                 yield path, look
 
-    def _is_new(self, path: Path, version: str, noted: Noted | None) -> bool:
-        return noted is None or noted.version != version or not path.is_file()
-
-    def _take(self, path: Path, version: str, noted: Noted | None) -> None:
+    def _take(self, path: Path, version: str, noted: Look | None) -> None:
         """Fetch a file; what was changed here meanwhile and never sent is not lost."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _fetching(path) as fetched:
                 self.remote.fetch(self.key(path), fetched)
                 here = look_at(path)
-                changed = here is not None and (noted is None or noted.look != here)
+                changed = here is not None and noted != here
                 joined = changed and self._reconcile(path, fetched)
                 _put(fetched, path)
         except OSError as error:
@@ -174,11 +167,11 @@ class Pair:
             path.replace(aside.with_name(f"{aside.name}.{uuid.uuid4().hex[:8]}"))
         return False
 
-    def _send(self, paths: Sequence[Path], looks: Mapping[Path, Look]) -> None:
+    def _send(self, wave: Sequence[tuple[Path, Look]]) -> None:
         with ThreadPoolExecutor(THREADS) as threads:
-            versions = list(threads.map(self._sent, paths))
-        sent = zip(paths, versions, strict=True)
-        self.ledger.note((path, version, looks[path]) for path, version in sent if version is not None)
+            versions = list(threads.map(lambda one: self._sent(one[0]), wave))
+        sent = zip(wave, versions, strict=True)
+        self.ledger.note((path, version, look) for (path, look), version in sent if version is not None)
 
     def _sent(self, path: Path) -> str | None:
         """What tells the version that was sent; None if the file has just been removed."""
@@ -198,10 +191,15 @@ def _is_name(key: str) -> bool:
     return "\0" not in key and {"", ".", ".."}.isdisjoint(key.split("/"))
 
 
-def _wave(numbered: tuple[int, Path]) -> object:
+def _waves(fresh: Iterable[tuple[Path, Look]]) -> Iterator[list[tuple[Path, Look]]]:
     """What travels together: pictures that were written one after the other, all else alone."""
-    number, path = numbered
-    return "pictures" if path.suffix in PICTURES else number
+    for pictures, run in groupby(fresh, key=lambda one: one[0].suffix in PICTURES):
+        yield from _parts(run, MOST if pictures else 1)
+
+
+def _parts(files: Iterator[One], most: int) -> Iterator[list[One]]:
+    while part := list(islice(files, most)):
+        yield part
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -257,8 +258,9 @@ def test_names_that_lead_out_of_the_folder_are_left_where_they_are(one: Machine,
     one().send()
     listing = Remote.listing
 
-    def hostile(remote: Remote, key: str) -> dict[str, str]:
-        return {**listing(remote, key), f"{name}/run/../../../evil": "v", f"{name}/run//b": "v"}
+    def hostile(remote: Remote, key: str) -> Iterator[tuple[str, str]]:
+        yield from listing(remote, key)
+        yield from ((f"{name}/run/../../../evil", "v"), (f"{name}/run//b", "v"))
 
     before = {str(path) for path in one.folder.parents[3].rglob("*")}
     with pytest.MonkeyPatch.context() as patch:
@@ -304,3 +306,23 @@ def test_no_room_for_copies_is_told(one: Machine, other: Machine) -> None:
     other.folder.write_text("a file where a folder has to be")
     with pytest.raises(UserError, match=r"Cannot keep a copy of .*MMEDIT_STORAGE"):
         other().bring()
+
+
+def test_more_files_than_are_held_at_a_time_travel_both_ways(
+    one: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmedit_build.storage.syncing.MOST", 3)
+    names = {f"images/{number}.png" for number in range(8)}
+    for name in names:
+        one.write(name, "x")
+    counts: list[int] = []
+    one().send(lambda _: counts.append)
+    assert counts == [3, 3, 2]
+    other().bring(lambda _: counts.append)
+    assert counts[3:] == [1] * 8
+    assert set(other.texts()) == names
+    for name in sorted(names)[:5]:
+        (one.folder / name).unlink()
+    one().send()
+    other().bring()
+    assert set(other.texts()) == set(sorted(names)[5:])
