@@ -40,11 +40,6 @@ FIRST = (
     " LEFT JOIN steps o ON o.part = s.part AND o.kind = s.kind AND o.number = 0 AND o.ord = s.ord "
     "AND o.position = s.position"
 )
-SINCE = (
-    "s.position >= (SELECT coalesce(max(value), 0) FROM streams, json_each(numbers) "
-    "WHERE streams.part = s.part AND value < ?)"
-)
-"""Online is of the edits since the row before."""
 SEARCHED = ("s.question", "s.target", "s.said", "s.also", "e.question", "e.target", "e.id")
 QUOTED = "'!'"
 SIDE_BY_SIDE = 2
@@ -82,7 +77,7 @@ def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
     # fixed set was there before the first.
     first = "NULL" if online or wanted.published else f"o.{value}" if kind == EDIT else "1.0"
     joins = "" if online or kind != EDIT else FIRST
-    conditions, given = _conditions(wanted, kind, parts, value)
+    conditions, given = _conditions(connection, wanted, kind, parts, value)
     if wanted.text:
         joins += " LEFT JOIN edits e ON e.edit = s.edit"
     rows = connection.execute(
@@ -103,13 +98,15 @@ def find_steps(connection: sqlite3.Connection, wanted: Steps) -> Row:
     }
 
 
-def _conditions(wanted: Steps, kind: str, parts: Sequence[int], value: str) -> tuple[list[str], list[Any]]:
+def _conditions(
+    connection: sqlite3.Connection, wanted: Steps, kind: str, parts: Sequence[int], value: str
+) -> tuple[list[str], list[Any]]:
     number = 0 if wanted.column == "Online" else wanted.number
     conditions = [f"s.part IN ({marks(parts)})", "s.kind = ?", "s.number = ?", f"s.{value} IS NOT NULL"]
     given: list[Any] = [*parts, kind, number]
     if wanted.column == "Online" and wanted.number:
-        conditions += ["s.position < ?", SINCE]
-        given += [wanted.number, wanted.number]
+        conditions += ["s.position < ?", _since(connection, parts, wanted.number)]
+        given.append(wanted.number)
     if wanted.column in FORGOTTEN:
         conditions.append(f"s.position * {len(FORGOTTEN)} / s.number = ?")
         given.append(FORGOTTEN.index(wanted.column))
@@ -122,13 +119,26 @@ def _conditions(wanted: Steps, kind: str, parts: Sequence[int], value: str) -> t
     return conditions, given
 
 
+def _since(connection: sqlite3.Connection, parts: Sequence[int], number: int) -> str:
+    """In a query, the edits since the row before, which Online is of."""
+    found: dict[int, list[int]] = {}
+    for part, numbers in _numbers(connection, parts):
+        found.setdefault(max((one for one in numbers if one < number), default=0), []).append(part)
+    of = (f"s.part IN ({', '.join(map(str, some))}) AND s.position >= {last}" for last, some in found.items())
+    return f"({' OR '.join(of) or '1'})"
+
+
+def _numbers(connection: sqlite3.Connection, parts: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """After how many edits streams were looked at."""
+    query = f"SELECT part, numbers FROM streams WHERE part IN ({marks(parts)})"
+    return [(row["part"], json.loads(row["numbers"])) for row in connection.execute(query, tuple(parts))]
+
+
 def _times(connection: sqlite3.Connection, wanted: Steps, parts: Sequence[int]) -> list[int]:
     """When it was asked, of one or two runs; of more, and of publications, when it is looked at."""
     if len(parts) > SIDE_BY_SIDE or wanted.published:
         return [0 if wanted.column == "Online" else wanted.number]
-    query = f"SELECT numbers FROM streams WHERE part IN ({marks(parts)})"
-    found = connection.execute(query, tuple(parts)).fetchall()
-    return sorted({0, *(number for row in found for number in json.loads(row["numbers"]))})
+    return sorted({0, *(number for _, numbers in _numbers(connection, parts) for number in numbers)})
 
 
 def _step(
