@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from evaluation.data.dataset import load_cases
 from evaluation.results.presets import PRESETS
+from evaluation.results.records import LINES
 from evaluation.viewing.app import viewer
 from evaluation.viewing.index import make_index
 from evaluation.viewing.lists import Wanted, find_edits
@@ -47,6 +48,9 @@ def whole(results: Path, dataset: Path, tmp_path: Path) -> Index:
     make_run(vqa / "ft-1", "ft", cases, dataset, seed=1)
     make_run(vqa / "other", "ike", cases, dataset, model="other")
     make_run(vqa / "ft@2", "ft", cases, dataset, at_once=2)
+    # The same once more, but stopped before its end: the report shows the whole one.
+    stopped = make_run(vqa / "stopped", "ft", cases, dataset) / LINES
+    stopped.write_text("".join(stopped.read_text().splitlines(keepends=True)[:3]))
     judge(vqa / "ft")
     for method, seed, forgets in (("ft", 0, 2), ("ft", 1, 1), ("ike", 0, 0)):
         make_stream(vqa / "streams" / f"{method}-{seed}", method, cases, dataset, forgets, seed=seed)
