@@ -45,9 +45,13 @@ class _Found:
 
     folder: Path
     header: RunResult
-    results: Sequence[CaseResult]
     verdicts: Sequence[Verdict] = ()
     stream: Stream | None = None
+
+    @property
+    def results(self) -> Sequence[CaseResult]:
+        """Read anew, as those of many methods would take gigabytes."""
+        return read_results(self.folder)[1]
 
     @property
     def base(self) -> Path:
@@ -64,12 +68,12 @@ def prepare(run: Path, dataset: str | None, images: Path | None, *, limited: boo
     runs = [_read(folder, streamed=streamed) for folder, streamed in _folders(run).items()]
     sizes: dict[str, int] = {}
     files: dict[str, bytes] = {}
-    texts: dict[str, bytes] = {}
     for one in runs:
         name = one.header.settings.dataset_digest
         if name not in sizes:
-            sizes[name], texts[key_place(name)] = _key(one.header, dataset, images)
-            files[key_place(name)] = packed(texts[key_place(name)])
+            sizes[name], key = _key(one.header, dataset, images)
+            refuse_private({key_place(name): key})
+            files[key_place(name)] = packed(key)
     entries: dict[Path, Entry] = {}
     # Those that others are judged by come first.
     for one in sorted(runs, key=lambda found: found.folder != found.base):
@@ -77,10 +81,9 @@ def prepare(run: Path, dataset: str | None, images: Path | None, *, limited: boo
         entry, lines = _entry(one, base, sizes[one.header.settings.dataset_digest])
         entries[one.folder] = entry
         put = {f"{entry.place}{ending}": of for ending, of in lines.items()}
+        refuse_private({f"{entry.place}.json": entry.text(), **put})
         files |= {f"{entry.place}.json": entry.text(), **{name: packed(of) for name, of in put.items()}}
-        texts |= {f"{entry.place}.json": entry.text(), **put}
     _refuse_limited(list(entries.values()), sizes, limited)
-    refuse_private(texts)
     _check(files)
     return Submission(list(entries.values()), dict(sorted(files.items())))
 
@@ -137,7 +140,7 @@ def _read(folder: Path, *, streamed: bool) -> _Found:
             "to its end, and then hand it in."
         )
     _check_method(folder, header)
-    return _Found(folder, header, results, verdict_lines(folder).read())
+    return _Found(folder, header, verdict_lines(folder).read())
 
 
 def _read_stream(folder: Path) -> _Found:
@@ -148,7 +151,7 @@ def _read_stream(folder: Path) -> _Found:
             "and then hand them in."
         )
     _check_method(folder, header)
-    return _Found(folder, header, (), stream=Stream(header.settings.task, checkpoints, online))
+    return _Found(folder, header, stream=Stream(header.settings.task, checkpoints, online))
 
 
 def _check_method(folder: Path, header: RunResult) -> None:
