@@ -142,10 +142,8 @@ class Features:
         # Held here as well as in the cache, which may drop some of them before the call is done.
         found = {key: kept for key in distinct if (kept := cache.get(key)) is not None}
         missing = [key for key in distinct if key not in found]
-        size = 1 if self._apart else self._most()
         with torch.set_grad_enabled(self._fresh and torch.is_grad_enabled()):
-            for start in range(0, len(missing), size):
-                chunk = missing[start : start + size]
+            for chunk in self._chunks(missing):
                 found.update(zip(chunk, self._see({key: distinct[key] for key in chunk}), strict=True))
         for key in missing:
             cache.put(key, found[key])
@@ -159,14 +157,26 @@ class Features:
             known[name] = image_key(image)
         return f"{known[name]} {prompt}" if self._family.sees_prompt else known[name]
 
-    def _most(self) -> int:
-        return CPU_VISION_BATCH if self._family.model.device.type == "cpu" else VISION_BATCH
+    def _chunks(self, keys: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Images that are encoded at a time, about as many each time."""
+        most = 1 if self._apart else CPU_VISION_BATCH if self._on_cpu else VISION_BATCH
+        number = -(-len(keys) // most)
+        for i in range(number):
+            yield keys[len(keys) * i // number : len(keys) * (i + 1) // number]
 
     def _see(self, asked: Mapping[str, tuple[Image, str]]) -> list[Seen]:
         open_one = self._opening.take if self._opening is not None else lambda _, image: open_image(image)
         pictures = [open_one(key, image) for key, (image, _) in asked.items()]
+        prompts = [prompt for _, prompt in asked.values()]
         self._counts.vision += len(pictures)
-        return self._family.see(pictures, [prompt for _, prompt in asked.values()])
+        if len(pictures) == 1 and self._on_cpu and not self._fresh:
+            # What is kept of an image shall not tell whether it had company, and on a CPU the last bits do.
+            return self._family.see(pictures * 2, prompts * 2)[:1]
+        return self._family.see(pictures, prompts)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self._family.model.device.type == "cpu"
 
 
 def _image_of(key: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import Blip2ForConditionalGeneration
 
+from mmedit_build.checkpoints import locate
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Query, ahead
 from mmedit_build.mllm.families.pieces import Seen
@@ -135,3 +136,20 @@ def test_a_broken_file_is_told_and_ends_the_thread(mllm: MLLM, tmp_path: Path) -
         mllm.score([Query(file, "a", "tree") for file in files])
     assert not [one for one in threading.enumerate() if one.name.startswith("images")]
     assert len(mllm.score([Query(file, "a", "tree") for file in files[::2]])) == 2
+
+
+def test_what_is_kept_of_an_image_is_the_same_in_any_company() -> None:
+    """Down to the last bit, so that what goes on after a kill gives the numbers of what was not killed."""
+    pictures = [make_image(number) for number in range(17)]
+    queries = [Query(picture, "what is this?") for picture in pictures]
+    together = miniature().image_features(queries)
+    for size in (1, 2, 5, 9, 16):
+        mllm = miniature()
+        parts = [queries[start : start + size] for start in range(0, len(queries), size)]
+        found = [one for part in parts for one in mllm.image_features(part)]
+        assert all(torch.equal(one, other) for one, other in zip(found, together, strict=True))
+    assert mllm.counts.vision == len(queries)
+
+
+def miniature() -> MLLM:
+    return MLLM.load(locate("miniature/mllm"), device="cpu")
