@@ -13,6 +13,7 @@ from mmedit_build.errors import UserError
 # The heavy libraries are imported inside, so that --help answers at once and reports need no model.
 if TYPE_CHECKING:
     from evaluation.report.runs import Run
+    from evaluation.report.stream_tables import StreamRun
     from evaluation.run.experiment import Experiment
     from mmedit_build.engine.base import Engine
     from mmedit_build.rows import Task
@@ -74,9 +75,8 @@ def evaluate(experiment: Experiment, engine: Engine) -> None:
     """Judge methods, and show what came of it."""
     from rich.console import Console
 
-    from evaluation.report.runs import find_runs
     from evaluation.report.screen import tables
-    from evaluation.report.stream_tables import find_streams
+    from evaluation.report.stream_tables import find_all
     from evaluation.run.evaluate import evaluate as evaluate_all
     from evaluation.run.grading import check_judge
     from evaluation.run.served import unanswered
@@ -94,13 +94,13 @@ def evaluate(experiment: Experiment, engine: Engine) -> None:
             failed = failed or error
     if done:
         # Of all that stands there, whichever command wrote it.
-        runs = find_runs([experiment.out])
-        for table in tables(runs, find_streams([experiment.out])):
+        runs, streams = find_all([experiment.out])
+        for table in tables(runs, streams):
             Console().print(table)
         if waiting := sum(unanswered(run.header) for of_task in runs.values() for run in of_task):
             typer.echo(f"{waiting:,} edits got no answer; the same command asks for them again.")
         show_path("Results", experiment.out)
-        write_report(runs, [experiment.out], experiment.out, experiment.images)
+        write_report(runs, streams, [experiment.out], experiment.out, experiment.images)
     if failed is not None:
         raise failed
 
@@ -146,16 +146,18 @@ def judge(experiment: Experiment, folders: Sequence[Path], *, estimate: bool = F
 
 
 def write_report(
-    runs: dict[Task, list[Run]], folders: Sequence[Path], out: Path, images: Path | None
+    runs: dict[Task, list[Run]],
+    streams: dict[Task, list[StreamRun]],
+    folders: Sequence[Path],
+    out: Path,
+    images: Path | None,
 ) -> None:
     """Write tables and the page, and say where."""
     from evaluation.report.page import write_page
-    from evaluation.report.stream_tables import find_streams
     from evaluation.report.tables import write_tables
     from evaluation.tracing.records import find_traces
     from mmedit_build.console import show_path
 
-    streams = find_streams(folders)
     for path in write_tables(runs, out, streams):
         show_path(path.suffix.removeprefix(".").upper(), path)
     show_path("Page", write_page(runs, out, images, find_traces(folders), streams))

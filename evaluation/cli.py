@@ -187,9 +187,9 @@ def report(
 
     Folders of `mmedit-eval trace` join the page.
     """
-    from evaluation.report.runs import find_runs
+    from evaluation.report.stream_tables import find_all
 
-    actions.write_report(find_runs(folders), folders, out or folders[0], images)
+    actions.write_report(*find_all(folders), folders, out or folders[0], images)
 
 
 @app.command()

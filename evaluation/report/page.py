@@ -26,7 +26,7 @@ from evaluation.report.models import models
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
 from evaluation.report.runs import Run, split
-from evaluation.report.script import SCRIPT
+from evaluation.report.script import SCRIPT, TABLES
 from evaluation.report.sections import (
     costs,
     main_table,
@@ -38,9 +38,11 @@ from evaluation.report.sections import (
 from evaluation.report.seeds import over
 from evaluation.report.stream_tables import StreamRun
 from evaluation.report.streams import section
+from evaluation.results.records import Settings
+from evaluation.run.experiment import UNEDITED
 from evaluation.tracing import page as tracing
 from mmedit_build.page import document
-from mmedit_build.rows import Task
+from mmedit_build.rows import TASKS, Task
 from mmedit_build.store import write_atomic
 
 NAME = "report.html"
@@ -74,44 +76,54 @@ def render(
     script: str = "",
 ) -> bytes:
     """The page, in UTF-8; `script` runs after its own."""
-    parts = {task: split(of_task) for task, of_task in runs.items()}
+    parts = {task: split(runs.get(task, [])) for task in TASKS if task in runs or task in streams}
     looks = make_looks([run for of_task in runs.values() for run in of_task])
     boards = [make_board(task, first, looks) for task, (first, _) in parts.items()]
-    whole = [replace(board, runs=runs[board.task]) for board in boards]
+    whole = [replace(board, runs=runs.get(board.task, [])) for board in boards]
+    ran = [(board.task, run) for board in whole for run in board.runs]
+    # Where streams are all that was made, no single edit is there to be looked at.
+    edited = [board for board in boards if board.edited or board.task not in streams]
+    streamed = [(task, one.run) for task, of_task in streams.items() for one in of_task]
     body = [
         tag("h1", TITLE),
-        tag("p", _lead(boards), class_="lead"),
-        _contents(boards, traces),
+        tag("p", _lead([run.header.settings for _, run in (*ran, *streamed)]), class_="lead"),
+        _contents(boards, traces, cards=bool(edited)),
         *(
             _task(board, all_, parts[board.task][1], streams.get(board.task, ()))
             for board, all_ in zip(boards, whole, strict=True)
         ),
         *map(tracing.section, traces),
-        _cases(boards, make_cards(boards, images)),
-        tag("section", tag("h2", "What was run"), what_was_run(whole), id="runs"),
+        _cases(edited, make_cards(edited, images)) if edited else Html(),
+        tag("section", tag("h2", "What was run"), what_was_run(ran, streamed), id="runs"),
         tag("footer", "Written by mmedit-eval report from result files alone."),
     ]
-    return document(TITLE, STYLE + tracing.STYLE if traces else STYLE, join(body), SCRIPT + script)
+    return document(
+        TITLE, STYLE + tracing.STYLE if traces else STYLE, join(body), (SCRIPT if edited else TABLES) + script
+    )
 
 
-def _lead(boards: Sequence[Board]) -> str:
-    headers = [run.header.settings for board in boards for run in board.runs]
-    models = ", ".join(dict.fromkeys(one.model for one in headers))
-    datasets = ", ".join(dict.fromkeys(one.dataset for one in headers))
-    methods = ", ".join(dict.fromkeys(run.header.settings.method for board in boards for run in board.edited))
+def _lead(settings: Sequence[Settings]) -> str:
+    models = ", ".join(dict.fromkeys(one.model for one in settings))
+    datasets = ", ".join(dict.fromkeys(one.dataset for one in settings))
+    methods = ", ".join(dict.fromkeys(one.method for one in settings if one.method != UNEDITED))
     return f"Model {models} on {datasets}, edited with {methods or 'nothing'}."
 
 
-def _contents(boards: Sequence[Board], traces: Sequence[Path]) -> Html:
+def _contents(boards: Sequence[Board], traces: Sequence[Path], *, cards: bool) -> Html:
     links = [tag("a", TASK_TITLES[board.task], href=f"#{board.task}") for board in boards]
     links += [tag("a", tracing.TITLE, href="#tracing")] if traces else []
-    links += [tag("a", "Edits to look at", href="#cases"), tag("a", "What was run", href="#runs")]
+    if cards:
+        links.append(tag("a", "Edits to look at", href="#cases"))
+    links.append(tag("a", "What was run", href="#runs"))
     return tag("nav", *links, aria_label="Contents")
 
 
 def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[StreamRun]) -> Html:
+    title, of_streams = tag("h2", TASK_TITLES[board.task]), section(board.task, streams, board.looks)
+    if streams and not board.edited:
+        return tag("section", title, of_streams, *_before(board), id=board.task)
     parts = [
-        tag("h2", TASK_TITLES[board.task]),
+        title,
         tag(
             "p",
             f"{MEANS} {lead(board)}".strip(),
@@ -133,7 +145,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
         models(board.task, board.runs),
         folded(board, type_tables),
         at_once(board, several),
-        section(board.task, streams, board.looks),
+        of_streams,
         overview(board.task, whole.runs),
         costs(whole),
     ]
@@ -146,6 +158,13 @@ def _main(board: Board, whole: Board) -> list[Html]:
         return [main_table(board)]
     apart = tag("details", tag("summary", "Each seed by itself"), main_table(board), class_="more")
     return [together, apart]
+
+
+def _before(board: Board) -> list[Html]:
+    """What the model answers before any edit, below the streams that are all that was made."""
+    if not board.runs:
+        return []
+    return [tag("h3", "The unedited model"), warnings(board), main_table(board), meanings(board)]
 
 
 def _cases(boards: Sequence[Board], cards: Cards) -> Html:

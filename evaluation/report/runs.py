@@ -13,6 +13,7 @@ from evaluation.report.names import names
 from evaluation.results.differences import differences
 from evaluation.results.records import HEADER, CaseResult, RunResult
 from evaluation.results.stored import stored_results
+from evaluation.results.streams import STREAM
 from evaluation.results.summary import outlines
 from evaluation.results.verdicts import Verdict, verdict_lines
 from evaluation.run.experiment import UNEDITED
@@ -67,6 +68,14 @@ class Run:
 
 def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     """All results below some folders by task, the unedited model's first and the others by their families."""
+    runs = runs_in(folders)
+    if not runs:
+        raise nothing(folders, "of single edits or several at once ")
+    return runs
+
+
+def runs_in(folders: Sequence[Path]) -> dict[Task, list[Run]]:
+    """The same where there may be streams alone."""
     # The same folder may be named in several ways.
     found = {path.parent.resolve(): path.parent for path in _headers(folders)}
     runs = [
@@ -76,23 +85,22 @@ def find_runs(folders: Sequence[Path]) -> dict[Task, list[Run]]:
     ]
     # One that has only begun, or could not be, has nothing to show.
     runs = [run for run in runs if run.results]
-    if not runs:
-        raise _nothing(folders)
     return {task: of_task for task in TASKS if (of_task := _named([run for run in runs if run.task == task]))}
 
 
 def _headers(folders: Sequence[Path]) -> Iterator[Path]:
-    """Where runs are noted; a folder without any, and without traces, was given by mistake."""
+    """Where runs are noted; a folder without any, and without streams and traces, was given by mistake."""
     for folder in folders:
         headers = list(folder.rglob(HEADER))
-        if not headers and not find_traces([folder]):
-            raise _nothing([folder])
+        if not headers and not any(folder.rglob(STREAM)) and not find_traces([folder]):
+            raise nothing([folder])
         yield from headers
 
 
-def _nothing(folders: Sequence[Path]) -> UserError:
+def nothing(folders: Sequence[Path], of: str = "") -> UserError:
+    """What is said of folders without results, or without those of a kind."""
     return UserError(
-        f"There are no results in {', '.join(map(str, folders))}; give folders that mmedit-eval wrote."
+        f"There are no results {of}in {', '.join(map(str, folders))}; give folders that mmedit-eval wrote."
     )
 
 

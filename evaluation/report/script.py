@@ -1,4 +1,4 @@
-"""The script of the page: it chooses which edits are shown, and keeps the choice in the page's address.
+"""The script of the page: it chooses which edits are shown, if any are, and keeps the choice in its address.
 
 Tables that sort and figures that are saved have scripts of their own, which come after it.
 """
@@ -81,4 +81,6 @@ show();
 if (linked) document.getElementById("cases").scrollIntoView();
 """
 
-SCRIPT = FILTERS + SORTING + SAVING
+TABLES = SORTING + SAVING
+"""Of a page without edits to look at."""
+SCRIPT = FILTERS + TABLES

@@ -26,6 +26,7 @@ from evaluation.report.shading import Cell, Row, shaded, side_by_side
 from evaluation.report.tables import cost_table
 from evaluation.results.records import RunResult
 from evaluation.results.summary import by_question_type, count_skipped, estimated, headline, outlines
+from mmedit_build.rows import Task
 
 TYPES = 12
 """Types of questions that are shown, the most frequent ones first."""
@@ -183,15 +184,22 @@ def _skips(board: Board) -> Iterator[str]:
             yield f"{run.name}, {number:,} edits: {reason}"
 
 
-def what_was_run(boards: Sequence[Board]) -> Html:
-    """The settings of every run."""
+def what_was_run(ran: Sequence[tuple[Task, Run]], streamed: Sequence[tuple[Task, Run]]) -> Html:
+    """The settings of every run, and of every method's streams."""
     heads = [tag("th", title, scope="col") for title in ("run", "model", "dataset", "options")]
-    rows = [_run_row(board, run) for board in boards for run in board.runs]
+    rows = [_run_row(task, run) for task, run in ran]
+    rows += [_run_row(f"{task}, {_streams(run)}", run) for task, run in streamed]
     table = tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_="settings")
     return tag("details", tag("summary", f"{len(rows)} runs with their settings"), table, class_="more")
 
 
-def _run_row(board: Board, run: Run) -> Html:
+def _streams(run: Run) -> str:
+    """Which streams those of a run are."""
+    preset = run.header.settings.preset
+    return f"streams as {preset}" if preset else "streams"
+
+
+def _run_row(what: str, run: Run) -> Html:
     settings, header = run.header.settings, run.header
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
     asked = f"{settings.split} split, prompts {settings.prompts}, seed {settings.seed}"
@@ -201,7 +209,7 @@ def _run_row(board: Board, run: Run) -> Html:
         "dataset": [settings.dataset, tag("span", asked)],
         "options": [options or "none"],
     }
-    name = tag("th", run.name, tag("span", board.task), scope="row")
+    name = tag("th", run.name, tag("span", what), scope="row")
     return tag(
         "tr", name, *(tag("td", tag("div", *content), data_label=title) for title, content in cells.items())
     )

@@ -12,7 +12,7 @@ from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import bound, percent
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, cases_of
 from evaluation.report.names import names
-from evaluation.report.runs import Run
+from evaluation.report.runs import Run, nothing, runs_in
 from evaluation.results.stream_summary import COLUMNS, FORGOTTEN, Stream, measured
 from evaluation.results.streams import STREAM, read_stream
 from evaluation.results.summary import Estimate
@@ -45,6 +45,14 @@ def find_streams(folders: Sequence[Path]) -> dict[Task, list[StreamRun]]:
             found.append(StreamRun(Run("", header, (), (folder,)), stream))
     by_task = {task: _named([one for one in found if one.stream.task == task]) for task in TASKS}
     return {task: of_task for task, of_task in by_task.items() if of_task}
+
+
+def find_all(folders: Sequence[Path]) -> tuple[dict[Task, list[Run]], dict[Task, list[StreamRun]]]:
+    """All that a report is about: results by task, and streams, of which either may be alone."""
+    runs, streams = runs_in(folders), find_streams(folders)
+    if not runs and not streams:
+        raise nothing(folders)
+    return runs, streams
 
 
 def own(streams: Sequence[StreamRun]) -> list[StreamRun]:

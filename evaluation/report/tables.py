@@ -62,18 +62,21 @@ def write_tables(
         "tables.tex": "\n".join(
             [PREAMBLE, *_papers(runs), *map(latex, [*_whole(runs, streams), *overviews])]
         ),
-        "scores.csv": as_csv(SCORE_COLUMNS, score_rows(runs)),
-        "differences.csv": as_csv(DIFFERENCE_COLUMNS, difference_rows(runs)),
     }
+    if runs:
+        texts["scores.csv"] = as_csv(SCORE_COLUMNS, score_rows(runs))
+        texts["differences.csv"] = as_csv(DIFFERENCE_COLUMNS, difference_rows(runs))
     if seeds := [row for task, of_task in runs.items() for row in seed_rows(task, of_task)]:
         texts["seeds.csv"] = as_csv(SEED_COLUMNS, iter(seeds))
     if any(run.verdicts for of_task in runs.values() for run in of_task):
         texts["judged.csv"] = as_csv(JUDGED_COLUMNS, judged_rows(runs))
-    if streams:
-        texts["streams.csv"] = as_csv(CSV_COLUMNS, csv_rows(streams))
-        if rows := list(stream_seed_rows(streams)):
-            texts["stream-seeds.csv"] = as_csv(STREAM_SEED_COLUMNS, iter(rows))
-        texts["presets.csv"] = as_csv(PRESET_CSV_COLUMNS, preset_csv_rows(streams))
+    for name, columns, rows in (
+        ("streams.csv", CSV_COLUMNS, list(csv_rows(streams))),
+        ("stream-seeds.csv", STREAM_SEED_COLUMNS, list(stream_seed_rows(streams))),
+        ("presets.csv", PRESET_CSV_COLUMNS, list(preset_csv_rows(streams))),
+    ):
+        if rows:
+            texts[name] = as_csv(columns, iter(rows))
     for name, text in texts.items():
         write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from evaluation.report.formats import known_as
 from evaluation.report.page import render
-from evaluation.report.runs import Run, find_runs
-from evaluation.report.stream_tables import find_streams
+from evaluation.report.runs import Run
+from evaluation.report.stream_tables import find_all
 from evaluation.tracing.records import find_traces
 from mmedit_build.pages.index import Index
 from mmedit_build.rows import Task
@@ -33,7 +33,7 @@ class Report:
 
     @cached_property
     def page(self) -> bytes:
-        runs, streams = find_runs(self._folders), find_streams(self._folders)
+        runs, streams = find_all(self._folders)
         of_streams = {task: [one.run for one in of_task] for task, of_task in streams.items()}
         known = {"edits": self._parts("runs", runs), "streams": self._parts("streams", of_streams)}
         parts = json.dumps(known).replace("<", "\\u003c")

@@ -12,6 +12,7 @@ from evaluation.report.latex import latex
 from evaluation.report.numbers import as_csv, score_rows
 from evaluation.report.page import render
 from evaluation.report.runs import Run, find_runs, notes
+from evaluation.report.stream_tables import find_all
 from evaluation.report.tables import main_tables, markdown
 from evaluation.results.about import About
 from evaluation.results.records import ResultFolder
@@ -124,4 +125,6 @@ def test_a_folder_without_results_is_told_by_its_name(out: Path, make_runs: Any)
     [begun] = make_runs(skills={"mend": 1.0})["vqa"]
     write(out.parent / "B", [replace(begun, results=())])
     with pytest.raises(UserError, match=r"There are no results in .*/B;"):
+        find_all([out.parent / "B"])
+    with pytest.raises(UserError, match=r"There are no results of single edits or several at once in .*/B;"):
         find_runs([out.parent / "B"])

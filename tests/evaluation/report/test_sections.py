@@ -121,8 +121,8 @@ def test_costs_and_skipped_edits_are_told(make_runs: Any) -> None:
 
 
 def test_settings_of_every_run_are_shown(make_runs: Any) -> None:
-    boards = [make_board(task, runs) for task, runs in make_runs(tasks=("vqa", "caption")).items()]
-    shown = what_was_run(boards)
+    ran = [(task, run) for task, runs in make_runs(tasks=("vqa", "caption")).items() for run in runs]
+    shown = what_was_run(ran, ())
     assert "6 runs with their settings" in shown
     assert "made-up/model" in shown
     assert "made_up 1" in shown
@@ -132,4 +132,14 @@ def test_settings_of_every_run_are_shown(make_runs: Any) -> None:
 def test_the_threads_of_a_processor_are_told(make_runs: Any) -> None:
     [run] = make_runs(skills={"good": 1.0})["vqa"]
     header = replace(run.header, device="cpu", threads=3)
-    assert "cpu (3 threads)" in what_was_run([make_board("vqa", [replace(run, header=header)])])
+    assert "cpu (3 threads)" in what_was_run([("vqa", replace(run, header=header))], ())
+
+
+def test_streams_are_told_from_single_edits(make_runs: Any) -> None:
+    [run] = make_runs(skills={"good": 1.0})["vqa"]
+    preset = replace(run.header, settings=replace(run.header.settings, preset="vlkeb-gap"))
+    streamed = [("vqa", run), ("vqa", replace(run, header=preset))]
+    shown = what_was_run([("vqa", run)], streamed)  # type: ignore[arg-type]
+    assert "3 runs with their settings" in shown
+    for what in ("vqa", "vqa, streams", "vqa, streams as vlkeb-gap"):
+        assert f"good<span>{what}</span>" in shown

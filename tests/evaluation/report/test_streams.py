@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from evaluation.cli import app
 from evaluation.report.page import render
 from evaluation.report.stream_tables import StreamRun, find_streams, stream_tables
 from evaluation.report.tables import write_tables
@@ -73,6 +75,35 @@ def test_a_page_draws_them(runs: Any, streams: dict[Any, list[StreamRun]]) -> No
     assert "Edits one after the other" in page
     assert "poor, Success of earlier edits: 0.0 (95% interval" in page
     assert "Edits one after the other" not in render(runs).decode()
+
+
+def test_a_folder_of_streams_alone_has_a_report(streams: dict[Any, list[StreamRun]], tmp_path: Path) -> None:
+    assert streams
+    found = CliRunner().invoke(app, ["report", str(tmp_path / "vqa")], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    page = (tmp_path / "vqa" / "report.html").read_text()
+    Reader(page.encode())
+    assert "edited with good, poor." in page
+    assert "poor, Success of earlier edits: 0.0 (95% interval" in page
+    assert "2 runs with their settings" in page
+    assert "Edits to look at" not in page
+    assert {path.name for path in (tmp_path / "vqa").glob("*.csv")} == {"streams.csv"}
+    refused = CliRunner().invoke(
+        app, ["export", str(tmp_path / "vqa"), "--out", str(tmp_path / "flat.parquet")]
+    )
+    assert "There are no results of single edits or several at once in" in " ".join(
+        str(refused.exception).split()
+    )
+
+
+def test_beside_the_unedited_model_alone_streams_come_first(
+    runs: Any, streams: dict[Any, list[StreamRun]]
+) -> None:
+    page = render({"vqa": runs["vqa"][:1]}, streams=streams).decode()
+    assert page.index("Edits one after the other") < page.index("The unedited model")
+    assert "edited with good, poor." in page
+    assert "Reliability against locality" not in page
+    assert "Edits to look at" not in page
 
 
 def test_what_is_not_finished_or_has_no_scores_is_said(

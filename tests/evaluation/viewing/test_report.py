@@ -6,11 +6,14 @@ from email.message import Message
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import pytest
 from playwright.sync_api import expect
 
 from evaluation.report.page import render
 from evaluation.report.runs import find_runs
 from evaluation.viewing.app import viewer
+from evaluation.viewing.index import make_index
+from mmedit_build.console import silent
 from mmedit_build.pages.index import Index
 from tests.serving import browsing, running
 
@@ -36,6 +39,18 @@ def test_numbers_of_the_report_lead_to_their_cases(index: Index, results: Path) 
             numbers.count() == page.locator("table.main td[data-cases] a, table.main td:text-is('-')").count()
         )
         assert problems == []
+
+
+@pytest.mark.usefixtures("streamed")
+def test_streams_alone_have_a_report(results: Path, tmp_path: Path) -> None:
+    streams = results / "vqa" / "streams"
+    index = make_index([streams], tmp_path / "other", None, silent)
+    with running(viewer(index, [streams])) as port, browsing() as page:
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_role("link", name="report").click()
+        expect(page.locator("h3", has_text="Edits one after the other")).to_have_count(1)
+        page.locator("figure a.cases:has(.mark)").last.click()
+        expect(page.locator("#count")).to_contain_text("general ability, fixed set after 4 edits")
 
 
 def test_the_file_that_is_sent_around_stays_without_links(results: Path) -> None:
