@@ -6,13 +6,13 @@ painting of a night. What a finished stage needed is not asked for again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from mmedit_build.build import Build, fingerprint, stages_of
 from mmedit_build.checkpoints import locate
 from mmedit_build.choosing import changed
-from mmedit_build.errors import UserError
+from mmedit_build.errors import LONGEST_SENTENCE, UserError
 from mmedit_build.prompts import load_prompt
 from mmedit_build.publishing import check_access
 from mmedit_build.recipe import Endpoint, FactFile, Model, QuestionFiles, VisionModel
@@ -26,7 +26,7 @@ from mmedit_build.work import ROWS, STAGES
 Look = Callable[[], object]
 """Raises a UserError if something is not as it must be."""
 SHOWN = 6
-"""How many faults one sentence tells."""
+"""How many faults one sentence tells at most."""
 
 
 def check_ready(build: Build, first: str) -> None:
@@ -36,9 +36,19 @@ def check_ready(build: Build, first: str) -> None:
     if len(faults) == 1:
         raise UserError(faults[0])
     if faults:
-        told = " ".join(f"({number}) {fault}" for number, fault in enumerate(faults[:SHOWN], 1))
-        more = f" And {len(faults) - SHOWN} more." if len(faults) > SHOWN else ""
-        raise UserError(f"Nothing was begun, as {len(faults)} things are not as they must be: {told}{more}")
+        raise UserError(_all_of(faults))
+
+
+def _all_of(faults: Sequence[str]) -> str:
+    """One sentence of many faults: as many as it has room for, none of which is cut."""
+    head = f"Nothing was begun, as {len(faults)} things are not as they must be:"
+    room, told = LONGEST_SENTENCE - len(head) - len(" And 99 more."), ""
+    for number, fault in enumerate(faults, 1):
+        longer = f"{told} ({number}) {fault}"
+        if number > SHOWN or (told and len(longer) > room):
+            return f"{head}{told} And {len(faults) - number + 1} more."
+        told = longer
+    return head + told
 
 
 def pending(build: Build, first: str) -> list[str]:

@@ -35,6 +35,7 @@ nav a { padding: 4px 0; }
 .warning { margin: 14px 0 0; padding: 10px 14px; border-radius: 8px; max-width: 74ch; }
 .warning { background: var(--fault-wash); color: var(--fault); }
 .scroll { overflow-x: auto; }
+.scroll + .lead { margin-top: 24px; }
 
 th { font-weight: 600; }
 th span, td span { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
@@ -187,7 +188,7 @@ small { font-size: 11px; color: var(--soft); white-space: nowrap; }
   .main th:first-child, .answers th:first-child { white-space: normal; }
   .main td, .costs td, .settings td, .answers td { display: grid; grid-template-columns: 92px 1fr; }
   .main td, .costs td { text-align: left; }
-  .main td span { grid-column: 2; }
+  .main td span, .costs td span { grid-column: 2; }
   td::before { content: attr(data-label); color: var(--soft); font-size: 12px; }
   .types td::before { content: none; }
   .answers .before td { grid-template-columns: 1fr; } .answers .before td > div { color: var(--ink); }

@@ -29,6 +29,8 @@ class Table:
     """Whether its cells are words rather than numbers."""
     cases: Mapping[tuple[int, str], str] = field(default_factory=dict)
     """By row and title of column, of which cases a number is: see `cases_of`."""
+    best: frozenset[tuple[int, str]] = frozenset()
+    """By row and title of column, which numbers a page has in bold."""
 
 
 def cell(found: Estimate | None, of: Measure) -> str:
@@ -95,7 +97,7 @@ def as_html(table: Table, name: str) -> Html:
             tag("th", row[0], scope="row"),
             *(
                 tag(
-                    *("td", *_below(text)),
+                    *("td", *_below(text, best=(place, title) in table.best)),
                     data_label=title,
                     data_cases=table.cases.get((place, title)),
                 )
@@ -108,10 +110,11 @@ def as_html(table: Table, name: str) -> Html:
     return scrolled(drawn, name)
 
 
-def _below(text: str) -> list[str | Html]:
-    """A mean, and its interval below it."""
+def _below(text: str, *, best: bool) -> list[str | Html]:
+    """A mean, in bold if it is the best, and its interval below it."""
     mean, bracket, rest = text.partition(" [")
-    return [mean, tag("span", f"[{rest}")] if bracket else [text]
+    shown = tag("b", mean) if best else mean
+    return [shown, tag("span", f"[{rest}")] if bracket else [shown]
 
 
 def scrolled(table: Html, name: str) -> Html:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from os.path import commonpath
 from pathlib import Path
 
 from evaluation.results.differences import flat
@@ -29,7 +30,7 @@ def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
     for facts in (
         [_settings(run.settings) for run, _ in runs],
         [_circumstances(run) for run, _ in runs],
-        [{"folder": str(folder)} for _, folder in runs],
+        _folders([folder for _, folder in runs]),
     ):
         found = _told_apart(found, facts)
     return found
@@ -110,6 +111,18 @@ def _circumstances(of: RunResult) -> Facts:
     versions = {name: f"{name} {version}" for name, version in of.versions.items()}
     fit = f"fit {(of.fit or 'none')[:7]}"
     return {"fit": fit, "device": of.device, "threads": f"{of.threads} threads", **versions}
+
+
+def _folders(places: Sequence[Path]) -> list[Facts]:
+    """Where runs lie: the steps of their paths below what all share, so that those are said that differ."""
+    if not places:
+        return []
+    whole = [place.absolute() for place in places]
+    shared = commonpath(whole)
+    below = [place.relative_to(shared) for place in whole]
+    if len({len(place.parts) for place in below}) > 1:
+        return [{"folder": str(place)} for place in below]
+    return [{f"step {number}": step for number, step in enumerate(place.parts)} for place in below]
 
 
 def _told(found: Sequence[str], facts: Sequence[Facts]) -> list[str]:

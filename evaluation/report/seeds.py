@@ -13,7 +13,7 @@ from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.columns import AT_ONCE, columns_of
 from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cases_of, meaning, number
 from evaluation.report.names import names
-from evaluation.report.runs import SINGLE, Run, split
+from evaluation.report.runs import SINGLE, Run, competes, setup, split
 from evaluation.results.records import RunResult, Settings
 from evaluation.results.seeds import OverSeeds, over_seeds
 from evaluation.results.summary import Measure, together
@@ -154,7 +154,22 @@ def _table(task: Task, protocol: ProtocolName, groups: Sequence[Group], kind: st
         for column, of in columns.items()
     }
     note = f"{meaning(columns)}. {NOTE}, in percent."
-    return Table(title, ("method", "seeds", *columns), rows, note, cases=cases)
+    best = frozenset(
+        (place, column)
+        for column, of in columns.items()
+        for place in _best([one.of(of) for one in groups], of, groups)
+    )
+    return Table(title, ("method", "seeds", *columns), rows, note, cases=cases, best=best)
+
+
+def _best(found: Sequence[OverSeeds | None], of: Measure, groups: Sequence[Group]) -> Iterator[int]:
+    """The places of settings with the highest mean on the same questions, as it is shown."""
+    shown: dict[tuple[str, ...], dict[int, float]] = {}
+    for place, (one, group) in enumerate(zip(found, groups, strict=True)):
+        if one is not None and competes(group.runs[0]):
+            shown.setdefault(setup(group.runs[0]), {})[place] = float(number(one.estimate.mean, of))
+    for means in shown.values():
+        yield from (place for place, mean in means.items() if mean == max(means.values()))
 
 
 def _setting(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from mmedit_build.choosing import check_chosen, choice, overwriting
 from mmedit_build.cli import app
 from mmedit_build.console import silent
 from mmedit_build.engine.shards import Tally
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, sentence
 from mmedit_build.preflight import check_ready, pending
 from mmedit_build.recipe import Recipe
 from mmedit_build.recipe.loading import bundled, load_recipe
@@ -56,6 +56,7 @@ def test_a_recipe_for_real_data_tells_the_files_that_are_not_there(
     told = fault(load_recipe(name), tmp_path)
     assert "There is no file data/vqa/v2_OpenEnded_mscoco_val2014_questions.json" in told
     assert "There is no file data/coco/annotations/captions_val2014.json" in told
+    assert sentence(UserError(told)) == told, "Of many faults none is cut."
 
 
 def test_the_miniature_lacks_nothing(tmp_path: Path) -> None:

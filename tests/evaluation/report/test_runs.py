@@ -76,7 +76,7 @@ def test_runs_of_the_same_settings_and_other_numbers_are_two(out: Path, make_run
     [worse] = make_runs(skills={"good": 0.5})["vqa"]
     write(out.parent / "B", [worse])
     assert names(out, out.parent / "B") == [
-        *("unedited", f"good, {out}/vqa/good", f"good, {out.parent}/B/vqa/good", "poor"),
+        *("unedited", "good, A", "good, B", "poor"),
     ]
 
 

@@ -17,7 +17,7 @@ from evaluation.report.models import matrix, model_tables
 from evaluation.report.page import render
 from evaluation.report.runs import Run
 from evaluation.report.screen import tables
-from evaluation.report.seeds import comparable, grouped, seed_tables
+from evaluation.report.seeds import comparable, grouped, over, seed_tables
 from evaluation.report.stream_seeds import csv_rows, stream_seed_tables
 from evaluation.report.stream_tables import find_streams
 from evaluation.report.tables import write_tables
@@ -128,6 +128,15 @@ def test_a_page_shows_the_mean_first_and_unfolds_each_seed(make_runs: Any) -> No
 
 
 @pytest.mark.skipif(PDFLATEX is None, reason="needs pdflatex, with booktabs and graphicx")
+def test_the_best_mean_over_seeds_is_bold(make_runs: Any) -> None:
+    poor = make_runs(skills={"poor": 0.5}, settings={"config": {"lr": 0.5}})["vqa"]
+    page = str(over("vqa", [*seeded(make_runs), *poor]))
+    assert '<td data-label="Rel"' in page
+    assert page.count("<b>75.0 ± 25.0</b><span>") == page.count("75.0 ± 25.0") > 0
+    assert "<b>50.0" not in page
+    assert "<b>100.0" not in page  # The unedited model, which leaves all as it was, is no rival.
+
+
 def test_latex_takes_them(make_runs: Any, tmp_path: Path) -> None:
     write_tables({"vqa": seeded(make_runs)}, tmp_path)
     (tmp_path / "page.tex").write_text(PAGE % "twocolumn")
