@@ -11,8 +11,8 @@ from pydantic import Field
 
 from editors.families import METHOD_FAMILIES
 from evaluation.leaderboard.entries import claim_name
-from evaluation.leaderboard.ranking import Rank, columns, counted, parts, ranked
-from evaluation.leaderboard.reading import Row, Shelf
+from evaluation.leaderboard.ranking import Rank, columns, parts, ranked
+from evaluation.leaderboard.reading import SAID_BYTES, Row, Shelf
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.results.batches import estimates
@@ -148,7 +148,7 @@ def _board(setting: Setting, rows: Sequence[Row], shelf: Shelf, about: About) ->
 def _standings(
     task: Task, protocol: ProtocolName, rows: Sequence[Row], shelf: Shelf, about: About
 ) -> tuple[list[Standing], dict[str, Measure]]:
-    results = [_counted(row, shelf) for row in rows]
+    results = [row.counted for row in rows]
     notes = [_unranked(row) for row in rows]
     # The unedited model is no method: it stands below as what they are compared with.
     whole = [place for place, row in enumerate(rows) if not (notes[place] or row.entry.unedited)]
@@ -168,11 +168,6 @@ def _standings(
         for level, said in [level_of(row, shelf, about)]
     ]
     return sorted(standings, key=_order), known
-
-
-def _counted(row: Row, shelf: Shelf) -> Results:
-    base = shelf.rows.get(row.entry.base or "")
-    return row.results if base is None else counted(row.results, base.results)
 
 
 def _numbers(results: Results, known: Mapping[str, Measure]) -> dict[str, Estimate]:
@@ -221,12 +216,11 @@ def level_of(row: Row, shelf: Shelf, about: About) -> tuple[Level, str]:
 
 def _agreement(one: Row, other: Row) -> tuple[float, int]:
     """The share of answers that two runs have in common, and on how many edits."""
-    known = {result.id: result for result in other.results}
-    pairs = [(result, known[result.id]) for result in one.results if result.id in known]
+    pairs = [(of, other.answers[edit]) for edit, of in one.answers.items() if edit in other.answers]
     answers = [
-        first.after == second.after
-        for result, its in pairs
-        for first, second in zip(result.probes, its.probes, strict=False)
+        of[start : start + SAID_BYTES] == its[start : start + SAID_BYTES]
+        for of, its in pairs
+        for start in range(0, min(len(of), len(its)), SAID_BYTES)
     ]
     return (sum(answers) / len(answers) if answers else 0.0), len(pairs)
 

@@ -45,9 +45,9 @@ class Rank:
 
 def counted(results: Results, base: Results) -> Results:
     """The results with those of the unedited model where a method skipped an edit."""
-    known: Mapping[str, CaseResult] = {result.id: result for result in base}
     if all(result.scored for result in results):
         return results
+    known: Mapping[str, CaseResult] = {result.id: result for result in base}
     return Results(result if result.scored else known[result.id] for result in results)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,23 +24,31 @@ from evaluation.leaderboard.entries import (
 )
 from evaluation.leaderboard.judging import judged_again
 from evaluation.leaderboard.keys import Key, read_key
+from evaluation.leaderboard.ranking import counted
 from evaluation.leaderboard.rescoring import EXACT, Fault, check_protocols, scored_again
 from evaluation.leaderboard.streaming import StreamRow, stream_again, stream_claims
-from evaluation.results.records import CaseResult
+from evaluation.results.records import CaseResult, ProbeResult
+from evaluation.results.stored import Summed
 from evaluation.results.summary import Results, count_skipped
 from mmedit_build.errors import UserError, shortened
 from mmedit_build.files import read_bytes
 
 _LINE = TypeAdapter(CaseResult)
+SAID_BYTES = 8
+"""Of the digest of an answer."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """An entry that was accepted, with its results scored again."""
+    """An entry that was accepted, with what is kept of its results, which were scored again."""
 
     id: str
     entry: Entry
     results: Results
+    counted: Results
+    """Them, with those of the unedited model where the method skipped an edit."""
+    answers: Mapping[str, bytes]
+    """Of each edit the digests of what was answered after it, one behind the other."""
     edits: int
     """How many the dataset has."""
     judge: str = ""
@@ -69,6 +78,8 @@ class Shelf:
     """Entries of streams, by their ids."""
     refused: list[Refusal] = field(default_factory=list)
     _keys: dict[str, Key] = field(default_factory=dict)
+    _plain: dict[str, Results] = field(default_factory=dict)
+    """All results of the unedited models, as long as others are read."""
 
     @classmethod
     def read(cls, folder: Path) -> Shelf:
@@ -88,6 +99,7 @@ class Shelf:
                     shelf.rows[entry.id] = shelf._row(place, entry)
             except (Fault, ValueError, OSError) as error:
                 shelf._refuse(place, _reason(error))
+        shelf._plain.clear()
         return shelf
 
     def _entries(self) -> Iterator[tuple[str, Entry]]:
@@ -127,7 +139,14 @@ class Shelf:
         check_protocols(results, of.protocols)
         again = scored_again(results, key, self._before(entry, results))
         _check_claims(entry.claims, claims_of(again))
-        return Row(entry.id, entry, again, len(key.cases), *self._judged(place, entry, again))
+        judged = self._judged(place, entry, again)
+        if entry.unedited:
+            self._plain[entry.id] = again
+        whole = again if entry.unedited else counted(again, self._base(entry))
+        kept = Summed.of(again)
+        answers = {result.id: b"".join(map(_said, result.probes)) for result in again}
+        filled = kept if whole is again else Summed.of(whole)
+        return Row(entry.id, entry, kept, filled, answers, len(key.cases), *judged)
 
     def _judged(self, place: str, entry: Entry, results: Results) -> tuple[str, Mapping[str, Claim]]:
         """Who judged the answers, and what came of it."""
@@ -145,7 +164,7 @@ class Shelf:
         lines, of = self._lines(place, entry), entry.header.settings
         base = self._base(entry)
         key = self._key(of.dataset_digest)
-        stream = stream_again(entry, lines, key, {result.id: result for result in base.results})
+        stream = stream_again(entry, lines, key, {result.id: result for result in base})
         _check_claims(entry.claims, stream_claims(stream, of.protocols))
         return StreamRow(entry.id, entry, stream)
 
@@ -164,8 +183,7 @@ class Shelf:
         """The results of the unedited model for each edit."""
         if entry.unedited:
             return None
-        base = self._base(entry)
-        known = {result.id: result for result in base.results}
+        known = {result.id: result for result in self._base(entry)}
         for result in results:
             if result.id not in known:
                 raise Fault(f"the row of the unedited model lacks {result.id}")
@@ -173,8 +191,8 @@ class Shelf:
                 raise Fault(f"{result.id} is described otherwise than in the row of the unedited model")
         return known
 
-    def _base(self, entry: Entry) -> Row:
-        """The row of the unedited model that an entry is judged by."""
+    def _base(self, entry: Entry) -> Results:
+        """The results of the unedited model that an entry is judged by."""
         base = self.rows.get(entry.base or "")
         if base is None:
             raise Fault(f"the row of the unedited model, {entry.base}, is missing or refused")
@@ -182,7 +200,7 @@ class Shelf:
             raise Fault(
                 f"the row of the unedited model, {entry.base}, is of another model, dataset or way of asking"
             )
-        return base
+        return self._plain[base.id]
 
 
 def _same_setup(one: Entry, other: Entry) -> bool:
@@ -190,6 +208,11 @@ def _same_setup(one: Entry, other: Entry) -> bool:
     alike = ("model_digest", "dataset_digest", "task", "split", "prompts", "template", "protocols")
     same = all(getattr(first, name) == getattr(second, name) for name in alike)
     return same and other.unedited and one.header.dtype == other.header.dtype
+
+
+def _said(probe: ProbeResult) -> bytes:
+    """Equal where the same was answered."""
+    return hashlib.blake2b(repr(probe.after).encode(), digest_size=SAID_BYTES).digest()
 
 
 def _about(result: CaseResult) -> tuple[str, ...]:

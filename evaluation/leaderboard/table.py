@@ -33,8 +33,9 @@ def csv_text(boards: Sequence[Board]) -> str:
 def costs(of: Standing) -> tuple[float | None, float, float, int, int]:
     """Seconds to learn, to make an edit and to answer a question, the peak in bytes, and what is changed."""
     header, results = of.row.entry.header, of.row.results
-    scored = [result for result in results if result.scored]
-    edits, probes = max(1, len(scored)), max(1, sum(len(result.probes) for result in scored))
+    asked = zip(results.outlines, results.probes, strict=True)
+    scored = [result for result in results.outlines if result.scored]
+    edits, probes = max(1, len(scored)), max(1, sum(number for result, number in asked if result.scored))
     return (
         header.fit_seconds,
         sum(result.plan_seconds for result in scored) / edits,
