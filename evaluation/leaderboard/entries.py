@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -33,6 +33,7 @@ PACKED = ".jsonl.xz"
 VERDICTS = f".verdicts{PACKED}"
 MOST_BYTES = 1 << 30
 """Of the lines of one run."""
+PART_BYTES = 1 << 20
 _NAMES = ("model", "dataset")
 """Settings that are mere names: the digests beside them tell what they mean."""
 
@@ -146,7 +147,7 @@ def unpacked(path: Path) -> bytes:
     """The lines again; a ValueError if they are broken, or too many."""
     try:
         with lzma.open(path) as file:
-            lines = file.read(MOST_BYTES + 1)
+            lines = _at_most(file, MOST_BYTES + 1)
     except (lzma.LZMAError, EOFError) as error:
         raise ValueError("it is not whole") from error
     if len(lines) > MOST_BYTES:
@@ -160,3 +161,11 @@ def sha256(data: bytes) -> str:
 
 def _digest(content: Mapping[str, Any] | list[Any]) -> str:
     return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())[:16]
+
+
+def _at_most(file: IO[bytes], most: int) -> bytes:
+    """What a file has, up to so many bytes; in parts, as room for all of them would be made at once."""
+    found = bytearray()
+    while len(found) < most and (part := file.read(min(PART_BYTES, most - len(found)))):
+        found += part
+    return bytes(found)
