@@ -10,10 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from editors import EDITORS, editor_class, known_editors
 from editors.families import MethodFamily
+
+if TYPE_CHECKING:
+    from editors.base import Editor
 
 FILE = Path(__file__).parent / "listed.json"
 
@@ -44,15 +47,14 @@ class Listed:
 def listed() -> dict[str, Listed]:
     """All editors by name, from the file; those of other packages speak for themselves."""
     known = {name: _of_json(content) for name, content in json.loads(FILE.read_text("utf-8")).items()}
-    return {name: known[name] if name in known else describe(name) for name in known_editors()}
+    return {name: known[name] if name in known else describe(editor_class(name)) for name in known_editors()}
 
 
-def describe(name: str) -> Listed:
+def describe(found: type[Editor]) -> Listed:
     """What an editor says of itself."""
     # Imported here, as it is what lists shall not wait for.
     from editors.base import Learner
 
-    found = editor_class(name)
     fields = found.Config.model_json_schema(mode="serialization").get("properties", {})
     return Listed(
         about=(inspect.getdoc(found) or "").partition("\n")[0],
@@ -74,7 +76,7 @@ def _of_json(content: Mapping[str, Any]) -> Listed:
 
 def main() -> None:
     """Write the file."""
-    content = {name: asdict(describe(name)) for name in EDITORS}
+    content = {name: asdict(describe(editor_class(name))) for name in EDITORS}
     FILE.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -317,7 +317,8 @@ def check(
 @app.command("list")
 def list_(
     topic: Annotated[
-        str | None, typer.Argument(help="A method, for its options; or models, or scores.")
+        str | None,
+        typer.Argument(help="A method or my_module:MyEditor, for its options; models; scores."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print methods and their options as JSON.")] = False,
     model: Annotated[

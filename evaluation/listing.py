@@ -9,8 +9,9 @@ from dataclasses import asdict
 from rich.table import Column, Table
 from rich.text import Text
 
+from editors import own_class
 from editors.families import METHOD_FAMILIES
-from editors.listed import Listed, listed
+from editors.listed import Listed, describe, listed
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.run.experiment import SANITY, UNEDITED, Experiment
 from mmedit_build.errors import check_name
@@ -35,6 +36,8 @@ def as_json(topic: str | None = None) -> str:
 
 
 def _method(name: str) -> Listed:
+    if ":" in name:
+        return describe(own_class(name))
     known = listed()
     check_name("method", name, known)
     return known[name]
@@ -62,7 +65,8 @@ def _options(name: str, method: Listed) -> Table:
     for option in method.options:
         default = json.dumps(option.default, ensure_ascii=False)
         drawn.add_row(option.name, Text(default), Text(option.meaning))
-    drawn.caption = f"For an experiment file: methods: {{{name}: {{options: {{...}}}}}}"
+    if ":" not in name:
+        drawn.caption = f"For an experiment file: methods: {{{name}: {{options: {{...}}}}}}"
     return drawn
 
 

@@ -119,9 +119,8 @@ def _row(columns: Sequence[str], of: Standing, looks: Looks) -> Html:
     fit, edit, probe, peak, _ = costs(of)
     place = NO_VALUE if rank is None else f"{rank.place}{'=' if rank.tied else ''}"
     among = "" if rank is None else "-".join(dict.fromkeys(map(str, rank.places)))
-    told = ", ".join(
-        filter(None, [of.level, of.family, entry.date, entry.header.device, f"entry {of.row.id[:8]}"])
-    )
+    seed, id_ = f"seed {entry.header.settings.seed}", f"entry {of.row.id[:8]}"
+    told = ", ".join(filter(None, [of.level, of.family, seed, entry.date, entry.header.device, id_]))
     skipped = sum(entry.header.skipped.values())
     note = " ".join(filter(None, [of.note, f"{skipped:,} edits skipped." if skipped else ""]))
     name = tag("div", swatch(looks[_name(of)]), tag("b", _name(of)), tag("span", told))

@@ -12,7 +12,20 @@ from evaluation.report.numbers import as_csv
 NAME = "leaderboard.csv"
 _ABOUT = (
     *("dataset", "dataset_digest", "model", "model_digest", "task", "prompts", "template", "at_once"),
-    *("protocol", "method", "family", "level", "note", "id", "date", "mmedit", "edits", "of", "skipped"),
+    *(
+        "protocol",
+        "method",
+        "seed",
+        "family",
+        "level",
+        "note",
+        "id",
+        "date",
+        "mmedit",
+        "edits",
+        "of",
+        "skipped",
+    ),
     *("place", "place_best", "place_worst", "tied", "score", "score_low", "score_high"),
 )
 _COSTS = ("fit_seconds", "edit_seconds", "probe_seconds", "peak_bytes", "changed", "device", "dtype")
@@ -47,12 +60,21 @@ def costs(of: Standing) -> tuple[float | None, float, float, int, int]:
 
 def _row(board: Board, protocol: ProtocolName, of: Standing) -> list[object]:
     entry, setting, rank = of.row.entry, board.setting, of.rank
-    header = entry.header
+    header, settings = entry.header, entry.header.settings
     places = (rank.place, *rank.places, rank.tied, rank.score, *rank.interval) if rank else [""] * 7
     return [
         *(board.dataset, setting.dataset_digest, board.model, setting.model_digest),
         *(setting.task, setting.prompts, setting.template, setting.at_once),
-        *(protocol, header.settings.name, of.family, of.level, of.note, of.row.id, entry.date),
+        *(
+            protocol,
+            header.settings.name,
+            header.settings.seed,
+            of.family,
+            of.level,
+            of.note,
+            of.row.id,
+            entry.date,
+        ),
         *(header.versions.get("mmedit", ""), header.edits, of.row.edits, sum(header.skipped.values())),
         *places,
         *(value for name in NAMES for value in _numbers(of, name)),

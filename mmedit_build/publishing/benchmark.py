@@ -47,4 +47,13 @@ def baselines(name: str | None) -> str:
     found = _MAIN.findall(text)
     if not found:
         raise UserError(f"{name} has no table of a protocol; name the tables.md of a report.")
-    return "\n\n".join(f"### {title}\n\n{table.strip()}" for title, table in found)
+    titles = {title for title, _ in found}
+    # Where seeds are taken together, each by itself is not for the card.
+    main = [(title, table) for title, table in found if _over_seeds(title) not in titles]
+    return "\n\n".join(f"### {title}\n\n{table.strip()}" for title, table in main)
+
+
+def _over_seeds(title: str) -> str:
+    """The title of the same table of means over seeds."""
+    head, _, protocol = title.rpartition(", ")
+    return f"{head}, over seeds, {protocol}"

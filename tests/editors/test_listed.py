@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import pytest
 
-from editors import EDITORS
+from editors import EDITORS, editor_class
 from editors.families import METHOD_FAMILIES
 from editors.listed import FILE, describe, listed
 
 
 def test_the_file_is_what_the_editors_say() -> None:
-    said = json.loads(json.dumps({name: asdict(describe(name)) for name in EDITORS}))
+    said = json.loads(json.dumps({name: asdict(describe(editor_class(name))) for name in EDITORS}))
     assert json.loads(FILE.read_text("utf-8")) == said, "write it anew: python -m editors.listed"
 
 

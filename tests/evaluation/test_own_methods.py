@@ -72,6 +72,14 @@ def test_it_is_judged_and_reported_under_its_name(dataset: Path) -> None:
     assert NAME in Path("out/report.html").read_text()
 
 
+def test_its_options_are_listed_by_its_place() -> None:
+    (mine, ft) = (
+        CliRunner().invoke(app, ["list", "--json", name], catch_exceptions=False).stdout
+        for name in ("mine_to_judge:Mine", "ft")
+    )
+    assert json.loads(mine)["mine_to_judge:Mine"]["options"] == json.loads(ft)["ft"]["options"]
+
+
 def test_a_stream_goes_on_from_a_patch_of_its_own(dataset: Path) -> None:
     run(dataset, "--stream", "1,3", "--orders", "1")
     kept = [Path("out/vqa/streams", name, "checkpoints.jsonl").read_text() for name in ("ft", NAME)]

@@ -49,6 +49,7 @@ def test_the_page_is_whole_and_asks_for_nothing(written: Path) -> None:
     reader = Reader((written / "index.html").read_bytes())
     assert all("src" not in attributes for _, attributes in reader.tags)
     assert len(reader.named("table")) == 4
+    assert "meta-learning, seed 0, 2026" in (written / "index.html").read_text()
 
 
 def test_rows_are_chosen_by_what_they_are(page: Page) -> None:
@@ -88,6 +89,6 @@ def test_the_table_has_a_row_for_each_entry_and_protocol(written: Path) -> None:
     assert len(lines) == 1 + 16
     (mend,) = [line.split(",") for line in lines if ",wild,mend," in line and ",caption," in line]
     row = dict(zip(lines[0].split(","), mend, strict=True))
-    assert row["place"] == "1"
+    assert (row["place"], row["seed"]) == ("1", "0")
     assert float(row["score"]) == pytest.approx(0.909, abs=0.001)
     assert row["level"] == "reference"

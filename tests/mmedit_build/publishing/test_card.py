@@ -13,6 +13,7 @@ from huggingface_hub import DatasetCard
 from pydantic import ValidationError
 
 from mmedit_build.errors import UserError
+from mmedit_build.publishing.benchmark import baselines
 
 
 def front(folder: Path) -> dict[str, Any]:
@@ -95,6 +96,17 @@ def test_a_picture_of_rows_is_shown_where_images_may_be_passed_on(world: Any, em
     folder = world.build(recipe=world.recipe(embed_source_images=embedded))
     shown = "](rows.png)" in (folder / "README.md").read_text(encoding="utf-8")
     assert shown == (folder / "rows.png").exists() == embedded
+
+
+def test_of_several_seeds_the_card_has_their_means_alone(tmp_path: Path) -> None:
+    titles = ("Captions, over seeds, wild protocol", "Captions, wild protocol", "Captions, legacy protocol")
+    path = tmp_path / "tables.md"
+    path.write_text("".join(f"## {title}\n\n| method |\n\n" for title in titles))
+    told = baselines(str(path))
+    assert [line for line in told.splitlines() if line.startswith("#")] == [
+        "### Captions, over seeds, wild protocol",
+        "### Captions, legacy protocol",
+    ]
 
 
 def test_baselines_are_the_main_tables_of_a_report(world: Any, tmp_path: Path) -> None:
