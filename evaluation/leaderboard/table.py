@@ -12,20 +12,8 @@ from evaluation.report.numbers import as_csv
 NAME = "leaderboard.csv"
 _ABOUT = (
     *("dataset", "dataset_digest", "model", "model_digest", "task", "prompts", "template", "at_once"),
-    *(
-        "protocol",
-        "method",
-        "seed",
-        "family",
-        "level",
-        "note",
-        "id",
-        "date",
-        "mmedit",
-        "edits",
-        "of",
-        "skipped",
-    ),
+    *("protocol", "method", "seed", "family", "level", "note", "id"),
+    *("date", "mmedit", "edits", "of", "skipped"),
     *("place", "place_best", "place_worst", "tied", "score", "score_low", "score_high"),
 )
 _COSTS = ("fit_seconds", "edit_seconds", "probe_seconds", "peak_bytes", "changed", "device", "dtype")
@@ -65,17 +53,9 @@ def _row(board: Board, protocol: ProtocolName, of: Standing) -> list[object]:
     return [
         *(board.dataset, setting.dataset_digest, board.model, setting.model_digest),
         *(setting.task, setting.prompts, setting.template, setting.at_once),
-        *(
-            protocol,
-            header.settings.name,
-            header.settings.seed,
-            of.family,
-            of.level,
-            of.note,
-            of.row.id,
-            entry.date,
-        ),
-        *(header.versions.get("mmedit", ""), header.edits, of.row.edits, sum(header.skipped.values())),
+        *(protocol, settings.name, settings.seed, of.family, of.level, of.note, of.row.id),
+        *(entry.date, header.versions.get("mmedit", ""), header.edits, of.row.edits),
+        sum(header.skipped.values()),
         *places,
         *(value for name in NAMES for value in _numbers(of, name)),
         *("" if value is None else value for value in costs(of)),

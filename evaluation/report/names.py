@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from os.path import commonpath
+from itertools import combinations, takewhile
 from pathlib import Path
 
 from evaluation.results.differences import flat
@@ -27,13 +26,9 @@ def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
     takes is said of those alone that would share a name: as little as tells them apart.
     """
     found = _told([_marked(run) for run, _ in runs], _setups([run.settings for run, _ in runs]))
-    for facts in (
-        [_settings(run.settings) for run, _ in runs],
-        [_circumstances(run) for run, _ in runs],
-        _folders([folder for _, folder in runs]),
-    ):
+    for facts in ([_settings(run.settings) for run, _ in runs], [_circumstances(run) for run, _ in runs]):
         found = _told_apart(found, facts)
-    return found
+    return _told_apart(found, _folders(found, [folder for _, folder in runs]))
 
 
 def published(name: str, preset: str) -> str:
@@ -113,16 +108,21 @@ def _circumstances(of: RunResult) -> Facts:
     return {"fit": fit, "device": of.device, "threads": f"{of.threads} threads", **versions}
 
 
-def _folders(places: Sequence[Path]) -> list[Facts]:
-    """Where runs lie: the steps of their paths below what all share, so that those are said that differ."""
-    if not places:
-        return []
-    whole = [place.absolute() for place in places]
-    shared = commonpath(whole)
-    below = [place.relative_to(shared) for place in whole]
-    if len({len(place.parts) for place in below}) > 1:
-        return [{"folder": str(place)} for place in below]
-    return [{f"step {number}": step for number, step in enumerate(place.parts)} for place in below]
+def _folders(found: Sequence[str], folders: Sequence[Path]) -> list[Facts]:
+    """Where runs lie: of each the steps of its path that those of the same name do not share."""
+    parts = [folder.absolute().parts for folder in folders]
+    told = []
+    for name, own in zip(found, parts, strict=True):
+        alike = [of for one, of in zip(found, parts, strict=True) if one == name]
+        first = _shared(alike)
+        last = _shared([of[first:][::-1] for of in alike])
+        told.append({"folder": "/".join(own[first : len(own) - last]) or own[-1]})
+    return told
+
+
+def _shared(paths: Sequence[Sequence[str]]) -> int:
+    """How many steps paths share from their beginning on."""
+    return len([*takewhile(lambda steps: len({*steps}) == 1, zip(*paths, strict=False))])
 
 
 def _told(found: Sequence[str], facts: Sequence[Facts]) -> list[str]:

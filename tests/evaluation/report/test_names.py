@@ -57,6 +57,16 @@ def test_a_run_is_named_by_what_differs(runs: list[dict[str, Any]], expected: li
     assert named(*runs) == expected
 
 
+def test_folders_of_one_name_are_told_by_the_steps_that_they_do_not_share() -> None:
+    made = [
+        RunResult(settings=Settings(**{**BASE, "method": method})) for method in ("ft", "ft", "ft", "ike")
+    ]
+    folders = ("eval/seed-0/vqa/ft", "eval/seed-1/vqa/ft", "stream/vqa/ft", "eval/seed-0/vqa/ike")
+    assert names([*zip(made, map(Path, folders), strict=True)]) == [
+        *("ft, eval/seed-0", "ft, eval/seed-1", "ft, stream", "ike"),
+    ]
+
+
 def test_options_are_named_and_never_more_of_them_than_it_takes() -> None:
     def of(**options: Any) -> dict[str, Any]:
         return {"config": {**BASE["config"], **options}}
