@@ -127,7 +127,6 @@ def test_a_page_shows_the_mean_first_and_unfolds_each_seed(make_runs: Any) -> No
     assert "Over seeds" in [one.strip() for one in Reader(text.encode()).texts]
 
 
-@pytest.mark.skipif(PDFLATEX is None, reason="needs pdflatex, with booktabs and graphicx")
 def test_the_best_mean_over_seeds_is_bold(make_runs: Any) -> None:
     poor = make_runs(skills={"poor": 0.5}, settings={"config": {"lr": 0.5}})["vqa"]
     page = str(over("vqa", [*seeded(make_runs), *poor]))
@@ -137,6 +136,7 @@ def test_the_best_mean_over_seeds_is_bold(make_runs: Any) -> None:
     assert "<b>100.0" not in page  # The unedited model, which leaves all as it was, is no rival.
 
 
+@pytest.mark.skipif(PDFLATEX is None, reason="needs pdflatex, with booktabs and graphicx")
 def test_latex_takes_them(make_runs: Any, tmp_path: Path) -> None:
     write_tables({"vqa": seeded(make_runs)}, tmp_path)
     (tmp_path / "page.tex").write_text(PAGE % "twocolumn")
