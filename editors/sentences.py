@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe import Similarity
-from mmedit_build.services.embedding import Embedder
+from mmedit_build.services.embedding import Embedder, look_at
 
 Encode = Callable[[Sequence[str]], Tensor]
 """From texts to their vectors of length 1: (texts, width)."""
@@ -30,10 +30,11 @@ def load_encoder(name: str, mllm: MLLM) -> Encode:
     if name == BASE:
         return lambda texts: _mean_embeddings(mllm, texts)
     try:
-        embedder = _embedder(_packaged() if name == MINILM else name)
+        embedder = _embedder(_place(name))
     except UserError as error:
-        reason = str(error).rpartition(": ")[0]
-        raise UserError(f"{reason}: name another encoder, or '{BASE}' for the model's own.") from error
+        raise UserError(
+            f"{_reason(error)}: name another encoder, or '{BASE}' for the model's own."
+        ) from error
     return lambda texts: torch.stack(embedder.vectors(texts))
 
 
@@ -46,17 +47,30 @@ def check_apart(name: str) -> None:
         )
 
 
+def check_here(name: str) -> None:
+    """Refuse an encoder whose files are not here, before each edit is refused for that."""
+    try:
+        look_at(Similarity(model=_place(name)))
+    except UserError as error:
+        raise UserError(f"{_reason(error)}: name another in its option `encoder`.") from error
+
+
 @lru_cache(maxsize=1)
 def _embedder(place: str) -> Embedder:
     """Kept, as patches that ask it anew each time would load it anew."""
     return Embedder.load(Similarity(model=place))
 
 
-def _packaged() -> str:
-    """Where all-MiniLM-L6-v2 is: in the package if it is installed, else on the Hub."""
+def _reason(error: UserError) -> str:
+    """What is wrong with an encoder, without the remedy."""
+    return str(error).rpartition(": ")[0]
+
+
+def _place(name: str) -> str:
+    """Where an encoder is: all-MiniLM-L6-v2 in the package if it is installed, else on the Hub."""
     package = find_spec(MINILM_PACKAGE)
-    if package is None or package.origin is None:
-        return MINILM
+    if name != MINILM or package is None or package.origin is None:
+        return name
     return str(Path(package.origin).parent / "model")
 
 

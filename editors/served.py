@@ -39,7 +39,10 @@ class Asking(Protocol):
 def check_asking(editor: object) -> None:
     """Refuse editors, or options, that need more of a model than its answers."""
     if not isinstance(editor, Asking):
-        raise UserError("It looks into the model or changes it, and a served model only answers.")
+        raise UserError(
+            "A method that looks into a model or changes it edits no served one, since a served model only "
+            "answers; give ike or remember."
+        )
     editor.check_asking()
 
 

@@ -1,4 +1,4 @@
-"""Options that a command does not have, told in one sentence with the nearest that it has."""
+"""Options that a command does not have or that it lacks, told in one sentence."""
 
 from __future__ import annotations
 
@@ -36,10 +36,19 @@ def _told(context: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # The class of this error is private to the library; no other one has both.
+        # The classes of these errors are private to the library; no other ones have these.
+        if hasattr(error, "param_type") and (lacking := getattr(error, "param", None)) is not None:
+            raise UserError(_missing(context, lacking)) from error
         if not hasattr(error, "option_name") or not hasattr(error, "possibilities"):
             raise
         raise UserError(_sentence(context, str(error.option_name))) from error
+
+
+def _missing(context: Any, parameter: Any) -> str:
+    first = parameter.opts[0]
+    name = first if first.startswith("-") else parameter.metavar or first.upper()
+    path = context.command_path
+    return f"{path} needs {name}; `{path} --help` tells what that is."
 
 
 def _sentence(context: Any, given: str) -> str:

@@ -150,3 +150,18 @@ def test_an_option_that_is_none_is_one_sentence(module: str, arguments: list[str
     assert sentence in line
     assert "--help` shows those that it has." in line
     assert "completion" not in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["import", "a"], "import needs --work; "),
+        (["recipe", "new"], "recipe new needs FILE; "),
+        (["review"], "review needs WORK; "),
+    ],
+)
+def test_what_a_command_lacks_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    done = run("mmedit_build.cli", *arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert sentence in line

@@ -95,7 +95,7 @@ def _mistake(error: ErrorDetails) -> str:
         return f"{where} is not a key of a recipe{_nearest(place)}"
     if error["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {error['msg']}"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _nearest(place: list[str]) -> str:

@@ -234,10 +234,21 @@ def test_encoders_that_are_the_models_own_are_refused_by_what_names_another(
         call(tmp_path, dataset, chat_server, "--config", path, *WILD)
 
 
+def test_an_encoder_that_is_not_here_is_refused_before_the_model_is_asked(
+    chat_server: ChatServer, dataset: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "methods.yaml"
+    path.write_text("methods: {remember: {options: {image_weight: 0, encoder: nobody/knows}}}")
+    with pytest.raises(UserError, match=r"'nobody/knows'.*: name another in its option `encoder`\."):
+        call(tmp_path, dataset, chat_server, "--config", path, *WILD)
+    assert not chat_server.seen
+
+
 def test_methods_that_look_up_words_tell_what_is_near(
     obedient: ChatServer, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("editors.remember.load_encoder", lambda _name, _mllm: same_words)
+    monkeypatch.setattr("editors.remember.check_here", lambda _name: None)
     path = tmp_path / "methods.yaml"
     path.write_text("methods: {remember: {options: {image_weight: 0, threshold: 0.99}}}")
     told = call(tmp_path, dataset, obedient, "--config", path, *WILD)
