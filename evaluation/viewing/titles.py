@@ -32,11 +32,21 @@ def about(connection: sqlite3.Connection) -> Row:
             {
                 **_task(connection, task, [run for run in runs if run["task"] == task]),
                 "streams": streams[task],
+                "unpictured": _unpictured(connection, task),
             }
             for task in tasks
         ],
         "runs": [_run(run) for run in runs],
     }
+
+
+def _unpictured(connection: sqlite3.Connection, task: str) -> list[str]:
+    """The datasets of which there is no picture."""
+    query = (
+        "SELECT DISTINCT json_extract(header, '$.settings.dataset') FROM runs WHERE cases AND task = ? AND "
+        "NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.dataset = runs.dataset)"
+    )
+    return [name for (name,) in connection.execute(query, (task,))]
 
 
 def overview(connection: sqlite3.Connection, task: str) -> list[Row]:

@@ -15,6 +15,8 @@ export async function drawOverview(known, task) {
       `${runs.length} runs, ${edits.toLocaleString("en")} edits. Each number leads to its cases, those that are not all right first. `,
       unfinished ? `${unfinished} of the runs have not finished. ` : "",
       "Tick two runs to see them side by side."),
+    ...task.unpictured.map((dataset) => make("p", { class: "soft" },
+      `There are no pictures of ${dataset}: it is not where it was, is another one by now, or has none.`)),
     ...tables.map((table) => drawTable(task, table, runs)),
   );
 }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from playwright.sync_api import Page, expect
 
 from evaluation.viewing.app import viewer
+from evaluation.viewing.index import make_index
+from mmedit_build.console import silent
 from mmedit_build.pages.index import Index
 from tests.serving import browsing, choose_while_searching, running
 
@@ -34,6 +39,19 @@ def test_from_a_number_to_its_cases_to_one_of_them_and_on(index: Index) -> None:
         expect(page.locator(".row")).to_have_count(3)
         # Nothing is asked of anybody else.
         assert {url.split("/")[2] for url in asked} == {f"127.0.0.1:{port}"}
+
+
+def test_it_says_where_there_are_no_pictures(index: Index, results: Path, tmp_path: Path) -> None:
+    for header in results.rglob("run.json"):
+        content = json.loads(header.read_text())
+        content["settings"]["dataset"] = "gone/dataset"
+        header.write_text(json.dumps(content))
+    gone = make_index([results], tmp_path / "other", None, silent)
+    for of, number in ((index, 0), (gone, 1)):
+        with running(viewer(of, [])) as port, browsing() as page:
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.locator("table").first).to_be_visible()
+            expect(page.get_by_text("There are no pictures of gone/dataset")).to_have_count(number)
 
 
 def test_filters_search_and_two_runs_side_by_side(index: Index) -> None:
