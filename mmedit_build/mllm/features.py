@@ -21,9 +21,10 @@ from mmedit_build.pictures import Image, image_key, open_image
 CACHE_BYTES = 2**29
 """How much the features kept by one model may take: some 1,600 images of BLIP-2 OPT-2.7B in float32."""
 VISION_BATCH = 32
-"""Images encoded at a time, on devices that work at many numbers at once."""
-CPU_VISION_BATCH = 8
-"""The same on a CPU, where more of them find no room in its caches and take an eighth longer."""
+"""Images encoded at a time, at most."""
+CPU_BYTES = 2**22
+"""On a CPU what they are as the encoder is given them takes no more: of more it has no room in its caches for
+what it makes of them, and takes an eighth longer. Some seven of 224 pixels a side."""
 
 
 class FeatureCache:
@@ -159,10 +160,19 @@ class Features:
 
     def _chunks(self, keys: Sequence[str]) -> Iterator[Sequence[str]]:
         """Images that are encoded at a time, about as many each time."""
-        most = 1 if self._apart else CPU_VISION_BATCH if self._on_cpu else VISION_BATCH
-        number = -(-len(keys) // most)
-        for i in range(number):
-            yield keys[len(keys) * i // number : len(keys) * (i + 1) // number]
+        start = 0
+        while start < len(keys):
+            rest = len(keys) - start
+            end = start + -(-rest // -(-rest // self._most()))
+            yield keys[start:end]
+            start = end
+
+    def _most(self) -> int:
+        if self._apart:
+            return 1
+        # Of the first ones it is not known yet how large they are.
+        size = self._family.image_bytes or CPU_BYTES // 8
+        return max(2, min(VISION_BATCH, CPU_BYTES // size)) if self._on_cpu else VISION_BATCH
 
     def _see(self, asked: Mapping[str, tuple[Image, str]]) -> list[Seen]:
         open_one = self._opening.take if self._opening is not None else lambda _, image: open_image(image)

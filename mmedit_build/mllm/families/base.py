@@ -94,6 +94,8 @@ class Family:
         self.max_positions = int(self.text_config.max_position_embeddings)
         self.prompt_tokenizer: PreTrainedTokenizerBase | None = None
         self.settings: Mapping[str, Any] = {}
+        self.image_bytes = 0
+        """What the last images were as the encoder is given them, on average; 0 before the first."""
         self._template = template
 
     def complete(self, name: str, revision: str) -> None:
@@ -169,6 +171,7 @@ class Family:
         """Vision tower and connector. Features are no views of each other's memory."""
         with looked_up(self.image_processor):
             inputs = self.prepare(images, prompts)
+        self.image_bytes = inputs["pixel_values"].nbytes // len(images)
         views = self.views(self.encode(inputs), inputs)
         return [
             Seen(
