@@ -45,7 +45,7 @@ CASES = [
     Case("scopeedit", {"known": 2, "steps": 2}),
     Case("serac", FEW),
     Case("serac-image", FEW | {"mixing": "soft"}),
-    Case("t-patcher", {"memory": 40, "steps": 30}),
+    Case("t-patcher", {"memory": 40, "steps": 10}),
     Case("ultraedit", {"samples": 4}),
     Case("visedit", FEW | {"sampled": 4}),
     Case("wise", {"steps": 3}),

@@ -289,7 +289,7 @@ def test_what_was_imported_is_judged_and_audited_as_what_was_released(
     experiment: Experiment, vlkeb: Path, judged: dict[str, list[CaseResult]], tmp_path: Path
 ) -> None:
     work = Work(tmp_path / "work")
-    edits = import_rows(vlkeb, work, vlkeb / "VLKEB_images")
+    edits = list(import_rows(vlkeb, work, vlkeb / "VLKEB_images"))
     finish(work, "attach", Tally().add(edits), edits)
     imported = experiment.model_copy(
         update={"dataset": str(work.folder), "images": None, "out": tmp_path / "out", "cache": tmp_path}
