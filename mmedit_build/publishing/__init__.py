@@ -68,8 +68,9 @@ def build_dataset(
         if not _same(fresh, target):
             _swap(fresh, target, old)
     except OSError as error:
+        where = "" if error.filename is None else f": {error.filename}"
         raise UserError(
-            f"Cannot write the dataset to {target} ({error.strerror or error}); {REMEDY}."
+            f"Cannot write the dataset to {target} ({error.strerror or error}{where}); {REMEDY}."
         ) from error
     finally:
         _clear(fresh)
