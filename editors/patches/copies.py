@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from editors.patches.layers import Columns
 from editors.patches.places import answering
 from mmedit_build.mllm import MLLM, Batch
-from mmedit_build.mllm.forwards import put
+from mmedit_build.mllm.forwards import replaced
 
 LARGEST = 2**24
 """Bytes of what may be copied: a group of 16 edits then holds some 2 GB of copies, gradients and moments."""
@@ -48,7 +48,8 @@ def copied(mllm: MLLM, copies: Mapping[str, Tensor], owners: Sequence[int]) -> I
             linear = mllm.model.get_submodule(module)
             assert isinstance(linear, nn.Linear)
             own = _Copies(linear, copies.get(f"{module}.weight"), copies.get(f"{module}.bias"), places)
-            undo.callback(put(linear, partial(_forward, mllm, own, f"{module}.weight" in last)))
+            forward = partial(_forward, mllm, own, f"{module}.weight" in last)
+            undo.enter_context(replaced(linear, forward))
         yield
 
 

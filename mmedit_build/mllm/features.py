@@ -24,7 +24,7 @@ VISION_BATCH = 32
 """Images encoded at a time, at most."""
 CPU_BYTES = 2**22
 """On a CPU what they are as the encoder is given them takes no more: of more it has no room in its caches for
-what it makes of them, and takes an eighth longer. Some seven of 224 pixels a side."""
+what it makes of them, and takes an eighth longer. Six of 224 pixels a side."""
 
 
 class FeatureCache:

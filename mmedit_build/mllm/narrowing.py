@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmedit_build.mllm.below import Below
 from mmedit_build.mllm.families.base import Family
-from mmedit_build.mllm.forwards import put
+from mmedit_build.mllm.forwards import replaced
 from mmedit_build.mllm.parts import attention_of
 from mmedit_build.mllm.rows import pad_left
 
@@ -29,11 +29,8 @@ def listening(family: Family) -> Iterator[list[Tensor]]:
         heard.append(own(x))
         return heard[-1]
 
-    back = put(module, forward)
-    try:
+    with replaced(module, forward):
         yield heard
-    finally:
-        back()
 
 
 @contextmanager
@@ -47,11 +44,8 @@ def answering_for(family: Family, attended: Sequence[Tensor] | None) -> Iterator
     def forward(x: Tensor) -> Any:
         return known.to(x.device).reshape(*x.shape[:-1], -1)
 
-    back = put(attention_of(family, -1).module, forward)
-    try:
+    with replaced(attention_of(family, -1).module, forward):
         yield
-    finally:
-        back()
 
 
 def cut(part: Below, attended: Tensor) -> Below:

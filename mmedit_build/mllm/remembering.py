@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mmedit_build.mllm.families.base import Family
-from mmedit_build.mllm.forwards import put
+from mmedit_build.mllm.forwards import replaced
 
 MOST_BYTES = 2**30
 """What they may remember together; of the 40 layers of BLIP-2's tower, some forty images."""
@@ -31,7 +31,7 @@ def remembering(family: Family, vision: Collection[str], tuned: Collection[str])
     with ExitStack() as undo:
         for layer in _untouched(family, vision, tuned):
             # Of a model that is spread over devices, layers have a forward of their own already.
-            undo.callback(put(layer, _Remembered(layer.forward, room)))
+            undo.enter_context(replaced(layer, _Remembered(layer.forward, room)))
         yield
 
 

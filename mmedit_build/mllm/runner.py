@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmedit_build.mllm.caches import Cache
 from mmedit_build.mllm.families.base import Family
-from mmedit_build.mllm.forwards import put
+from mmedit_build.mllm.forwards import replaced
 from mmedit_build.mllm.rows import Row
 
 
@@ -94,7 +94,7 @@ def _only(family: Family, chosen: range, hidden: Tensor | None) -> Iterator[list
     with ExitStack() as undo:
         for index, layer in enumerate(layers):
             if index not in chosen:
-                undo.callback(put(layer, partial(_stand_in, index)))
+                undo.enter_context(replaced(layer, partial(_stand_in, index)))
         after = layers[chosen.stop] if chosen.stop < len(layers) else norm
         # Where nothing runs, both stand at the same module, and entering comes first.
         undo.callback(after.register_forward_pre_hook(leave).remove)
