@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import mode
 from urllib.parse import urlencode
 
 from evaluation.drawing.markup import Html, tag
 from evaluation.protocols.known import metric
 from evaluation.report.names import published
 from evaluation.report.runs import SINGLE, Run
-from evaluation.results.summary import Estimate, Measure
+from evaluation.results.summary import Estimate, Measure, outlines
 from mmedit_build.rows import Task
 
 TASK_TITLES: dict[Task, str] = {"vqa": "Visual questions", "caption": "Captions"}
@@ -52,6 +53,20 @@ def meaning(columns: Mapping[str, Measure]) -> str:
     for title, of in columns.items():
         titles.setdefault(metric(of.protocol, of.metric).title, []).append(title)
     return "; ".join(f"{', '.join(some)}: {name}" for name, some in titles.items())
+
+
+def on_edits(rows: Mapping[str, Sequence[Run]]) -> str:
+    """On how many edits the runs of each row were judged: said once, and of each row that has another number."""
+    numbers = {name: _judged(runs) for name, runs in rows.items()}
+    most = mode(numbers.values())
+    others = "".join(f"; {name} on {number}" for name, number in numbers.items() if number != most)
+    return f"On {most} edits{others}."
+
+
+def _judged(runs: Sequence[Run]) -> str:
+    counts = [sum(result.scored for result in outlines(run.results)) for run in runs]
+    low, high = min(counts), max(counts)
+    return f"{low:,} to {high:,}" if low < high else f"{high:,}"
 
 
 def as_markdown(table: Table) -> str:

@@ -11,7 +11,7 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.columns import AT_ONCE, columns_of
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cases_of, meaning, number
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cases_of, meaning, number, on_edits
 from evaluation.report.names import names
 from evaluation.report.runs import SINGLE, Run, competes, setup, split
 from evaluation.results.records import RunResult, Settings
@@ -153,7 +153,8 @@ def _table(task: Task, protocol: ProtocolName, groups: Sequence[Group], kind: st
         for place, group in enumerate(groups)
         for column, of in columns.items()
     }
-    note = f"{meaning(columns)}. {NOTE}, in percent."
+    asked = on_edits({group.name: group.runs for group in groups})
+    note = f"{meaning(columns)}. {NOTE}, in percent. {asked}"
     best = frozenset(
         (place, column)
         for column, of in columns.items()

@@ -10,7 +10,7 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.columns import AT_ONCE, columns_of
 from evaluation.report.distances import distance_tables
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, meaning
+from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_markdown, cell, meaning, on_edits
 from evaluation.report.hops import hop_tables
 from evaluation.report.judged import CSV_COLUMNS as JUDGED_COLUMNS
 from evaluation.report.judged import csv_rows as judged_rows
@@ -105,7 +105,8 @@ def main_table(task: Task, protocol: ProtocolName, runs: Sequence[Run], kind: st
     columns = columns_of(task, protocol, runs)
     rows = [(run.name, *(cell(_of(run, of), of) for of in columns.values())) for run in runs]
     several = " One patch makes as many edits as follow the @." if kind else ""
-    note = f"{meaning(columns)}. In percent, with 95% intervals.{several}"
+    asked = on_edits({run.name: [run] for run in runs})
+    note = f"{meaning(columns)}. In percent, with 95% intervals. {asked}{several}"
     title = f"{TASK_TITLES[task]}{kind}, {protocol} protocol"
     return Table(title, ("method", *columns), tuple(rows), note)
 

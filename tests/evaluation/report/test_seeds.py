@@ -107,6 +107,13 @@ def test_every_file_has_them_in_one_row(make_runs: Any, tmp_path: Path) -> None:
     )
 
 
+def test_their_table_tells_on_how_many_edits(make_runs: Any) -> None:
+    runs = seeded(make_runs)
+    assert seed_tables("vqa", runs)[0].note.endswith("in percent. On 8 edits.")
+    runs[-1] = replace(runs[-1], results=runs[-1].results[:5])
+    assert seed_tables("vqa", runs)[0].note.endswith("in percent. On 8 edits; good on 5 to 8.")
+
+
 def test_without_seeds_nothing_is_said_of_them(make_runs: Any, tmp_path: Path) -> None:
     runs = make_runs()
     assert seed_tables("vqa", runs["vqa"]) == []

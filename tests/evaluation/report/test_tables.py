@@ -107,6 +107,15 @@ def test_the_main_table_has_a_row_for_each_method(folder: Path) -> None:
     assert table.note.startswith("Rel, T-Gen, I-Gen: exact match; T-Loc: top-1; I-Loc, I-Loc near: top-10.")
 
 
+def test_the_main_table_tells_on_how_many_edits(folder: Path) -> None:
+    """A card has these tables and nothing else of the report; the one that was skipped does not count."""
+    unedited, ft, mend = find_runs([folder])["vqa"]
+    assert main_table("vqa", "legacy", [unedited, ft, mend]).note.endswith("intervals. On 4 edits.")
+    shorter = replace(mend, results=[one for one in mend.results if one.id != "0"])
+    note = main_table("vqa", "wild", [unedited, ft, shorter]).note
+    assert note.endswith("On 4 edits; mend on 3.")
+
+
 def test_portability_has_columns_where_any_run_has_it(folder: Path) -> None:
     first, second, third = find_runs([folder])["vqa"]
     hop = replace(probe("portability", 0.0), relation="2-hop", known=True)
