@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 from editors import EDITORS
+from evaluation.report.blocks import Line, blocks
 from evaluation.report.formats import TASK_TITLES, Table, meaning, number
-from evaluation.report.runs import competes
-from evaluation.report.seeds import Group, several
+from evaluation.report.runs import Run, competes
+from evaluation.report.seeds import several
 from evaluation.results.seeds import OverSeeds
 from evaluation.results.summary import Measure
 from evaluation.run.experiment import UNEDITED
@@ -25,14 +26,17 @@ PAPER_NAMES = {
     UNEDITED: "Unedited",
 }
 """How publications write methods that are not called as their classes here are."""
-IN_A_COLUMN = 4
-"""The most columns of numbers with intervals that a column of a page has room for."""
+IN_A_COLUMN = {r"\footnotesize": 64, r"\scriptsize": 73}
+"""How many letters of a size a column of a page has room for, or nearly: it makes them a little smaller."""
+GAP = 1.4
+"""How many letters would fit between two columns."""
 MISSING = "--"
 SPREAD = "Where there are several seeds, their mean and standard deviation."
 FITTING = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Makes smaller what is too wide, and nothing else."""
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
 _TEX |= {"\\": r"\textbackslash{}", "^": r"\^{}", "±": r"$\pm$"}
+_MARKUP = re.compile(r"\\[a-zA-Z]+|[\\{}$,]")
 PREAMBLE = """\
 % Tables of mmedit. The preamble of the paper needs
 %   \\usepackage{booktabs,graphicx}
@@ -43,42 +47,48 @@ Columns = Mapping[str, Measure]
 """What is in a table of means, by title."""
 
 
-def paper_tables(groups: Mapping[Task, Sequence[Group]], columns: Mapping[Task, Columns]) -> list[str]:
+def paper_tables(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) -> list[str]:
     """The means of a protocol, whose columns are given: all tasks side by side, and each by itself.
 
     A setting with several seeds is one row, of their means and standard deviations.
     """
     together = [list(columns)] if len(columns) > 1 else []
     return [
-        _means({task: groups[task] for task in tasks}, {task: columns[task] for task in tasks})
+        _means(blocks({task: runs[task] for task in tasks}), {task: columns[task] for task in tasks})
         for tasks in (*together, *([task] for task in columns))
     ]
 
 
-def _means(groups: Mapping[Task, Sequence[Group]], columns: Mapping[Task, Columns]) -> str:
-    """Rows are methods; columns those of each task, one after the other."""
-    cells = {name: [name] for of_task in groups.values() for name in map(_paper_name, of_task)}
-    for task, of_task in groups.items():
-        for of in columns[task].values():
-            found = _column(of_task, of)
-            for name, row in cells.items():
-                row.append(found.get(name, MISSING))
+def _means(found: Mapping[str, Sequence[Line]], columns: Mapping[Task, Columns]) -> str:
+    """Rows are methods, those of a model together; columns those of each task, one after the other."""
     titles = ["Method", *(title for of_task in columns.values() for title in of_task)]
+    rows = {title: _rows(lines, columns) for title, lines in found.items()}
     (protocol,) = {of.protocol for of_task in columns.values() for of in of_task.values()}
     names = " and ".join(TASK_TITLES[task] for task in columns)
-    spread = f" {SPREAD}" if any(map(several, groups.values())) else ""
+    groups = [group for lines in found.values() for line in lines for group in line.groups.values()]
+    spread = f" {SPREAD}" if several(groups) else ""
     return _environment(
-        "table*" if len(columns) > 1 else "table",
+        [titles, *(row for of in rows.values() for row in of)],
         caption=f"{names}, {protocol} protocol. {_meanings(columns)}{spread}",
         label="-".join(["mmedit", protocol, *columns]),
         columns=f"l{'r' * (len(titles) - 1)}",
         lines=[
             *(_spanning(columns) if len(columns) > 1 else ()),
             _line(map(_tex, titles)),
-            r"\midrule",
-            *map(_line, cells.values()),
+            *(line for title, of in rows.items() for line in _block(title if len(rows) > 1 else "", of)),
         ],
     )
+
+
+def _block(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a model, whose name stands above them if there are others."""
+    above = [rf"\multicolumn{{{len(rows[0])}}}{{l}}{{\textit{{{_tex(title)}}}}} \\"] if title else []
+    return [r"\midrule", *above, *map(_line, rows)]
+
+
+def _rows(lines: Sequence[Line], columns: Mapping[Task, Columns]) -> list[list[str]]:
+    found = [_column(lines, task, of) for task, of_task in columns.items() for of in of_task.values()]
+    return [[_tex(_name(line)), *cells] for line, *cells in zip(lines, *found, strict=True)]
 
 
 def _spanning(columns: Mapping[Task, Columns]) -> Iterator[str]:
@@ -97,15 +107,22 @@ def _meanings(columns: Mapping[Task, Columns]) -> str:
     return " ".join(f"{TASK_TITLES[task]}: {text}." for task, text in told.items())
 
 
-def _column(groups: Sequence[Group], of: Measure) -> dict[str, str]:
-    """The means by name, the best of all methods in bold; one that sees answers is no match for others."""
-    found = {_paper_name(group): (group, one) for group in groups if (one := group.of(of)) is not None}
-    means = {name: number(one.estimate.mean, of) for name, (_, one) in found.items()}
-    competing = [name for name in means if competes(found[name][0].runs[0])]
-    best = max((float(means[name]) for name in competing), default=None)
-    winners = {name for name in competing if float(means[name]) == best}
-    bold = {name: rf"\textbf{{{text}}}" if name in winners else text for name, text in means.items()}
-    return {name: text + _deviation(found[name][1], of) for name, text in bold.items()}
+def _column(lines: Sequence[Line], task: Task, of: Measure) -> list[str]:
+    """The means of some methods, the best in bold; one that sees answers is no match for others."""
+    found = [line.groups[task].of(of) if task in line.groups else None for line in lines]
+    means = [None if one is None else number(one.estimate.mean, of) for one in found]
+    competing = [float(mean) for line, mean in zip(lines, means, strict=True) if mean and competes(line.run)]
+    best = max(competing, default=None)
+    return [
+        MISSING
+        if one is None or mean is None
+        else _bold(mean, best=competes(line.run) and float(mean) == best) + _deviation(one, of)
+        for line, one, mean in zip(lines, found, means, strict=True)
+    ]
+
+
+def _bold(text: str, *, best: bool) -> str:
+    return rf"\textbf{{{text}}}" if best else text
 
 
 def _deviation(one: OverSeeds, of: Measure) -> str:
@@ -113,32 +130,45 @@ def _deviation(one: OverSeeds, of: Measure) -> str:
     return "" if one.deviation is None else rf"{{\scriptsize\,$\pm$\,{number(one.deviation, of)}}}"
 
 
-def _paper_name(group: Group) -> str:
-    run = group.runs[0]
-    method = run.header.settings.method
-    # Those of others keep their names.
-    paper = PAPER_NAMES.get(method) or EDITORS.get(method, method).rpartition(":")[2]
+def _name(line: Line) -> str:
+    method = line.run.header.settings.method
     # Of a method that makes all edits at once, nobody asks how many there were of each task.
-    return _tex(paper + ("" if run.whole else group.name.removeprefix(method)))
+    return _paper_name(method if line.run.whole else line.name)
+
+
+def _paper_name(name: str) -> str:
+    """A name as publications write it, which begins with that of a method."""
+    method = re.match(r"[^ ,@]*", name)
+    assert method is not None
+    paper = PAPER_NAMES.get(method[0]) or EDITORS.get(method[0], method[0]).rpartition(":")[2]
+    return paper + name[method.end() :]
 
 
 def latex(table: Table) -> str:
-    """Any table of a report; one of many numbers with intervals takes a whole page's width."""
-    wide = len(table.header) - 1 > IN_A_COLUMN
-    rows = [_line(map(_tex, row)) for row in (table.header, *table.rows)]
+    """Any table of a report, whose rows are methods."""
+    rows = [table.header, *((_paper_name(name), *cells) for name, *cells in table.rows)]
+    cells = [list(map(_tex, row)) for row in rows]
     return _environment(
-        "table*" if wide else "table",
+        cells,
         caption=f"{table.title}. {table.note}" if table.note else table.title,
         label=f"mmedit-{_slug(table.title)}",
         columns="l" + ("l" if table.words else "r") * (len(table.header) - 1),
-        lines=[rows[0], r"\midrule", *rows[1:]],
+        lines=[_line(cells[0]), r"\midrule", *map(_line, cells[1:])],
         size=r"\scriptsize",
     )
 
 
 def _environment(
-    kind: str, *, caption: str, label: str, columns: str, lines: Sequence[str], size: str = r"\footnotesize"
+    cells: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    label: str,
+    columns: str,
+    lines: Sequence[str],
+    size: str = r"\footnotesize",
 ) -> str:
+    """A table in a column of the page, or as wide as the page where its cells ask for that."""
+    kind = "table*" if _letters(cells) > IN_A_COLUMN[size] else "table"
     return "\n".join(
         [
             rf"\begin{{{kind}}}",
@@ -157,6 +187,12 @@ def _environment(
             "",
         ]
     )
+
+
+def _letters(cells: Sequence[Sequence[str]]) -> float:
+    """How wide a table is, in letters."""
+    shown = [[_MARKUP.sub("", cell) for cell in row] for row in cells]
+    return sum(GAP + max(map(len, column)) for column in zip(*shown, strict=True))
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -135,7 +135,7 @@ def _named(runs: Sequence[Run]) -> list[Run]:
             verdicts = (*one.verdicts, *run.verdicts)
             kept[place] = replace(one, folders=(*one.folders, *run.folders), verdicts=verdicts)
     found = names([(run.header, run.folders[0]) for run in kept])
-    return sorted((replace(run, name=name) for run, name in zip(kept, found, strict=True)), key=_place)
+    return sorted((replace(run, name=name) for run, name in zip(kept, found, strict=True)), key=position)
 
 
 def _holds(one: Run, other: Run) -> bool:
@@ -175,7 +175,7 @@ def competes(run: Run) -> bool:
     return edits and not (run.header.about and run.header.about.leaks)
 
 
-def _place(run: Run) -> tuple[bool, int, str, int, str]:
+def position(run: Run) -> tuple[bool, int, str, int, str]:
     """Where a run stands among others."""
     method = run.header.settings.method
     families: list[str] = [*METHOD_FAMILIES]

@@ -47,9 +47,9 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     """The settings of some runs of a task, in the order of their first runs."""
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(_setting(run.header.settings), []).append(run)
+        found.setdefault(setting(run.header.settings), []).append(run)
     parts = [part for of in found.values() for part in _by_seed(of)]
-    given = names([(_seedless(of[0].header), (*of[0].folders, Path())[0]) for of in parts])
+    given = names([(seedless(of[0].header), (*of[0].folders, Path())[0]) for of in parts])
     return [
         Group(name + (SINGLE if of[0].name.endswith(SINGLE) else ""), of)
         for name, of in zip(given, parts, strict=True)
@@ -173,14 +173,14 @@ def _best(found: Sequence[OverSeeds | None], of: Measure, groups: Sequence[Group
         yield from (place for place, mean in means.items() if mean == max(means.values()))
 
 
-def _setting(settings: Settings) -> str:
+def setting(settings: Settings) -> str:
     """All that results depend on but the seed, and but the names of what digests tell."""
     content = asdict(_without_seed(settings)) | {"model": "", "dataset": ""}
     # Of how many edits the orders of a stream are drawn depends on the seed.
     return json.dumps(content | {"stream": settings.stream > 0}, sort_keys=True)
 
 
-def _seedless(header: RunResult) -> RunResult:
+def seedless(header: RunResult) -> RunResult:
     return replace(header, settings=_without_seed(header.settings))
 
 

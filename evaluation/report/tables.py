@@ -31,7 +31,7 @@ from evaluation.report.preset_tables import preset_csv_rows, preset_tables
 from evaluation.report.runs import SANITY, Run, notes, split
 from evaluation.report.seeds import CSV_COLUMNS as SEED_COLUMNS
 from evaluation.report.seeds import csv_rows as seed_rows
-from evaluation.report.seeds import grouped, seed_tables
+from evaluation.report.seeds import seed_tables
 from evaluation.report.stream_seeds import CSV_COLUMNS as STREAM_SEED_COLUMNS
 from evaluation.report.stream_seeds import csv_rows as stream_seed_rows
 from evaluation.report.stream_seeds import stream_seed_tables
@@ -123,7 +123,7 @@ def _papers(runs: dict[Task, list[Run]]) -> Iterator[str]:
         }
         columns = {task: columns_of(task, protocol, of_task) for task, of_task in asked.items() if of_task}
         if columns:
-            yield from paper_tables({task: grouped(asked[task]) for task in columns}, columns)
+            yield from paper_tables(asked, columns)
 
 
 def _near_and_far(runs: dict[Task, list[Run]]) -> list[Table]:

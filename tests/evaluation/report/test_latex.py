@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from evaluation.report.blocks import blocks
 from evaluation.report.latex import PREAMBLE, latex
 from evaluation.report.tables import main_tables, write_tables
 from evaluation.results.about import About
@@ -64,6 +66,53 @@ def test_one_that_sees_answers_is_never_the_best(make_runs: Any, tmp_path: Path)
     )
     assert r"good (sees answers) & 100.0 &" in text
     assert r"poor & \textbf{25.0} &" in text
+
+
+OTHER = {"model": "org/other", "model_digest": "9", "dataset": "theirs", "dataset_digest": "8"}
+
+
+def test_models_have_blocks_whatever_task_they_were_judged_on(make_runs: Any, tmp_path: Path) -> None:
+    runs = make_runs(tasks=("vqa", "caption"))
+    other = make_runs(skills={"unedited": 0.0, "poor": 0.5}, settings=OTHER)["vqa"]
+    runs["vqa"] += [replace(run, name=f"{run.name}, theirs") for run in other]
+    joined = written(runs, tmp_path).partition(r"\end{table")[0]
+    body = [line for line in joined.split("\n") if line.endswith(r"\\") or line == r"\midrule"][2:]
+    names = [line.partition(" &")[0] for line in body]
+    assert names == [
+        *(r"\midrule", r"\multicolumn{13}{l}{\textit{model}} \\", "Unedited", "good", "poor"),
+        *(r"\midrule", r"\multicolumn{13}{l}{\textit{other}} \\", "Unedited", "poor"),
+    ]
+    good, theirs = body[3], body[-1]
+    assert good.count(r"\textbf{100.0}") == 12
+    # Of each model's the best, and nothing where it was asked nothing.
+    assert theirs.count(r"\textbf{50.0}") == theirs.count("--") == 6
+
+
+def test_settings_of_both_tasks_are_told_apart_as_one(make_runs: Any) -> None:
+    fast = {"config": {"lr": 0.5}}
+    runs = make_runs(tasks=("vqa", "caption"), skills={"good": 1.0})
+    runs["vqa"] += make_runs(skills={"good": 0.5}, settings=fast)["vqa"]
+    (lines,) = blocks(runs).values()
+    assert [(line.name, list(line.groups)) for line in lines] == [
+        ("good, made_up 1", ["vqa", "caption"]),
+        ("good, no made_up", ["vqa"]),
+    ]
+
+
+def test_of_several_datasets_of_one_task_each_has_a_block(make_runs: Any) -> None:
+    runs = make_runs(tasks=("vqa", "caption"), skills={"good": 1.0})
+    runs["vqa"] += make_runs(skills={"good": 0.5}, settings={"dataset": "own", "dataset_digest": "3"})["vqa"]
+    found = {title: [list(line.groups) for line in lines] for title, lines in blocks(runs).items()}
+    assert found == {"model, made-up": [["vqa", "caption"]], "model, own": [["vqa"]]}
+
+
+def test_a_table_that_a_column_has_no_room_for_is_as_wide_as_the_page(make_runs: Any, tmp_path: Path) -> None:
+    def kinds(**plan: Any) -> list[str]:
+        text = written(make_runs(**plan), tmp_path)
+        return re.findall(r"\\begin\{(table\*?)\}", text)[:2]
+
+    assert kinds() == ["table", "table"]
+    assert kinds(skills={"unedited": 0.0, "a-method-of-a-very-long-name": 1.0}) == ["table*", "table*"]
 
 
 def test_a_table_of_many_intervals_is_as_wide_as_the_page(make_runs: Any) -> None:
