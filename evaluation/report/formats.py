@@ -56,7 +56,7 @@ def meaning(columns: Mapping[str, Measure]) -> str:
 
 
 def on_edits(rows: Mapping[str, Sequence[Run]]) -> str:
-    """On how many edits the runs of each row were judged: said once, and of each row that has another number."""
+    """On how many edits the runs of rows were judged: said once, and of each row that has another number."""
     numbers = {name: _judged(runs) for name, runs in rows.items()}
     most = mode(numbers.values())
     others = "".join(f"; {name} on {number}" for name, number in numbers.items() if number != most)

@@ -11,7 +11,16 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.columns import AT_ONCE, columns_of
-from evaluation.report.formats import NO_VALUE, TASK_TITLES, Table, as_html, cases_of, meaning, number, on_edits
+from evaluation.report.formats import (
+    NO_VALUE,
+    TASK_TITLES,
+    Table,
+    as_html,
+    cases_of,
+    meaning,
+    number,
+    on_edits,
+)
 from evaluation.report.names import names
 from evaluation.report.runs import SINGLE, Run, competes, setup, split
 from evaluation.results.records import RunResult, Settings
