@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from editors.families import METHOD_FAMILIES
-from mmedit_build.errors import UserError, shortened
+from mmedit_build.errors import UserError, check_name, hint, shortened
 from mmedit_build.plugins import load, with_added
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ EDITORS = {
 """Name to class, imported when it is needed. A new editor is one file, one line here and one row in tests;
 `python -m editors.listed` adds it to lists."""
 
+LISTING = "mmedit-eval list"
+"""The command that shows them all."""
 REQUIRED = ("Config", "family", "touches", "batch", "plan")
 """What every editor's class has; see `editors.base.Editor`."""
 
@@ -62,8 +63,7 @@ def known_editors() -> dict[str, str]:
 def editor_class(name: str) -> type[Editor]:
     """The class of an editor."""
     known = known_editors()
-    if name not in known:
-        raise UserError(f"There is no editor '{name}'{_hint(name, known)} Editors: {', '.join(known)}.")
+    check_name("editor", name, known, LISTING)
     return _editor(known[name], load(known[name]))
 
 
@@ -175,11 +175,6 @@ def _complaint(name: str, found: type[Editor], detail: ErrorDetails) -> str:
     option = shortened(".".join(str(part) for part in detail["loc"]))
     known = found.Config.model_fields
     if detail["type"] == "extra_forbidden":
-        return f"Editor '{name}' has no option '{option}'{_hint(option, known)} Options: {', '.join(known)}."
+        return f"Editor '{name}' has no option '{option}'{hint(option, known)} Options: {', '.join(known)}."
     where = f"Option '{option}' of editor" if option else "The options of editor"
     return f"{where} '{name}' cannot be {shortened(repr(detail['input']))}: {detail['msg']}."
-
-
-def _hint(word: str, known: Mapping[str, object]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else "."

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.table import Column, Table
 from rich.text import Text
 
-from editors import own_class
+from editors import LISTING, own_class
 from editors.families import METHOD_FAMILIES
 from editors.listed import Listed, describe, listed
 from evaluation.protocols.known import PROTOCOLS
@@ -39,7 +39,7 @@ def _method(name: str) -> Listed:
     if ":" in name:
         return describe(own_class(name))
     known = listed()
-    check_name("method", name, known)
+    check_name("method", name, known, LISTING)
     return known[name]
 
 

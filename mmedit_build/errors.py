@@ -17,6 +17,9 @@ LONGEST = 300
 LONGEST_SENTENCE = 1500
 """Letters of a sentence; where several methods failed for reasons of their own there are several."""
 
+NEAR = 0.65
+"""How alike names are, from 0 to 1, that may be mistaken: with one wrong letter of three, not two of five."""
+
 
 class UserError(Exception):
     """A mistake of the user: one sentence with the remedy, which the commands print without a traceback."""
@@ -27,13 +30,31 @@ def first_line(error: Exception) -> str:
     return shortened(str(error).strip().partition("\n")[0]).rstrip(".:")
 
 
-def check_name(kind: str, name: str, valid: Iterable[str]) -> None:
-    """Refuse a name that there is not, telling the nearest that there is."""
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that who wrote another one may have meant, if any is that near; case does not count."""
+    by_letters = {one.lower(): one for one in known}
+    near = get_close_matches(name.lower(), by_letters, n=1, cutoff=NEAR)
+    return by_letters[near[0]] if near else None
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """How a sentence goes on that there is no such name."""
+    near = nearest(name, known)
+    return "." if near is None else f"; did you mean '{near}'?"
+
+
+def check_name(kind: str, name: str, valid: Iterable[str], listing: str = "") -> None:
+    """Refuse a name that there is not, telling one that is near to it, and all that there are.
+
+    Where they are many, `listing` is the command that shows them instead.
+    """
     known = list(valid)
     if name not in known:
-        nearest = get_close_matches(name, known, n=1, cutoff=0.0)
-        meant = f"did you mean '{nearest[0]}'? There are" if nearest else "there are"
-        raise UserError(f"There is no {kind} '{name}'; {meant}: {', '.join(known) or 'none'}.")
+        near = nearest(name, known)
+        told = f"`{listing}` shows what there is" if listing else f"there are: {', '.join(known) or 'none'}"
+        if near is not None:
+            told = f"did you mean '{near}'? {told[0].upper()}{told[1:]}"
+        raise UserError(f"There is no {kind} '{name}'; {told}.")
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

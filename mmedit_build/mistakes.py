@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from mmedit_build.errors import UserError, shortened
+from mmedit_build.errors import UserError, nearest, shortened
 
 OF_SHELLS = ("--install-completion", "--show-completion")
 """Nobody who mistypes means these."""
@@ -53,7 +52,7 @@ def _missing(context: Any, parameter: Any) -> str:
 
 def _sentence(context: Any, given: str) -> str:
     own = {name for one in context.command.params for name in one.opts if name not in OF_SHELLS}
-    nearest = get_close_matches(given, own, n=1)
-    meant = f"; did you mean {nearest[0]}?" if nearest else "."
+    near = nearest(given, own)
+    meant = f"; did you mean {near}?" if near else "."
     path = context.command_path
     return f"{path} has no option {shortened(given)}{meant} `{path} --help` shows those that it has."

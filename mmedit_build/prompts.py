@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from string import Formatter
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, hint
 
 SUFFIX = ".yaml"
 
@@ -48,7 +47,7 @@ def _read(name: str) -> bytes:
         entry.name.removesuffix(SUFFIX) for entry in folder.iterdir() if entry.name.endswith(SUFFIX)
     )
     if name not in names:
-        raise UserError(f"There is no prompt {name!r}{_hint(name, names)} Prompts: {', '.join(names)}.")
+        raise UserError(f"There is no prompt {name!r}{hint(name, names)} Prompts: {', '.join(names)}.")
     return (folder / f"{name}{SUFFIX}").read_bytes()
 
 
@@ -62,7 +61,7 @@ def _check(name: str, prompt: dict[str, Any], words: set[str]) -> None:
     for placeholder in sorted(held - words):
         raise UserError(
             f"prompts/{name}{SUFFIX} holds the unknown placeholder {{{placeholder}}}"
-            f"{_hint(placeholder, sorted(words))} Double the braces of what is no placeholder."
+            f"{hint(placeholder, sorted(words))} Double the braces of what is no placeholder."
         )
     for word in sorted(words - held):
         raise UserError(f"prompts/{name}{SUFFIX} must hold the placeholder {{{word}}}.")
@@ -76,8 +75,3 @@ def _placeholders(name: str, text: str) -> set[str]:
             f"prompts/{name}{SUFFIX} has a single brace ({error}): double the braces of what is "
             "no placeholder."
         ) from error
-
-
-def _hint(word: str, known: list[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else "."

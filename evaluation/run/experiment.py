@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from editors import editor_class, known_editors, own_class, own_hint
+from editors import LISTING, editor_class, known_editors, own_class, own_hint
 from evaluation.data.cases import Prompts
 from evaluation.data.miniature import DATASET
 from evaluation.protocols.base import ProtocolName
@@ -305,7 +305,7 @@ def choose(names: str, known: Mapping[str, Method]) -> dict[str, Method]:
         else:
             if name not in valid and (hint := own_hint(name)):
                 raise UserError(hint)
-            check_name("method", name, [*valid, ALL])
+            check_name("method", name, [*valid, ALL], LISTING)
             chosen[name] = valid[name]
     return chosen
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, nearest
 from mmedit_build.storage.copies import at_home
 
 WEIGHTS = Path(__file__).parents[1] / "miniature" / "weights"
@@ -25,11 +24,10 @@ def locate(name: str) -> str:
     if name in BUNDLED:
         return _bundled_folder(name)
     if name.startswith(PREFIX) and not Path(name).is_dir():
-        nearest = get_close_matches(name, BUNDLED, n=1, cutoff=0.0)[0]
-        raise UserError(
-            f"There is no bundled checkpoint {name!r}; did you mean {nearest!r}? "
-            f"Bundled: {', '.join(BUNDLED)}."
-        )
+        # What all have in common makes none of them near.
+        near = nearest(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in BUNDLED])
+        meant = f"; did you mean '{PREFIX}{near}'?" if near else "."
+        raise UserError(f"There is no bundled checkpoint {name!r}{meant} Bundled: {', '.join(BUNDLED)}.")
     return at_home(name)
 
 

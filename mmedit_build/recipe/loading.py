@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mmedit_build.errors import UserError, shortened
+from mmedit_build.errors import UserError, nearest, shortened
 from mmedit_build.recipe import Recipe
 from mmedit_build.strict_yaml import parse, read_file
 
@@ -80,10 +79,10 @@ def _own(name: str) -> Any:
         return parse((files("recipes") / f"{name}.yaml").read_text(encoding="utf-8"), f"the recipe {name}")
     path = Path(name)
     if path.suffix not in (".yaml", ".yml") and not os.path.exists(name):  # noqa: PTH110
-        near = get_close_matches(name, bundled(), n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        near = nearest(name, bundled())
+        meant = f" Did you mean {near}?" if near else ""
         raise UserError(
-            f"There is no bundled recipe {name!r}; give one of {', '.join(bundled())}, or a YAML file.{hint}"
+            f"There is no bundled recipe {name!r}; give one of {', '.join(bundled())}, or a YAML file.{meant}"
         )
     return read_file(path, f"the recipe {name}")
 
@@ -101,8 +100,8 @@ def _mistake(error: ErrorDetails) -> str:
 def _nearest(place: list[str]) -> str:
     """Of the keys that recipes know elsewhere, the most similar one."""
     known = {field for section in _sections(Recipe) for field in section.model_fields} - {place[-1]}
-    near = get_close_matches(place[-1], known, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(place[-1], known)
+    return f" (did you mean {near}?)" if near else ""
 
 
 def _sections(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -26,8 +26,8 @@ def test_options_go_over_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("fl", {}, "There is no editor 'fl'; did you mean 'ft-l'? Editors: alphaedit, "),
-        ("zzzzz", {}, "There is no editor 'zzzzz'. Editors: alphaedit, "),
+        ("fl", {}, "There is no editor 'fl'; did you mean 'ft-l'? `mmedit-eval list` shows what there is."),
+        ("zzzzz", {}, "There is no editor 'zzzzz'; `mmedit-eval list` shows what there is."),
         ("ft", {"step": 3}, "Editor 'ft' has no option 'step'; did you mean 'steps'? Options: part, "),
         ("ft", {"steps": 0}, "Option 'steps' of editor 'ft' cannot be 0: "),
         ("ft", {"optimizer": "sgd"}, "Option 'optimizer' of editor 'ft' cannot be 'sgd': "),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mmedit_build.errors import UserError, run_app
+from mmedit_build.errors import UserError, check_name, run_app
 
 
 def test_a_user_error_is_its_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +30,32 @@ def test_a_sentence_is_one_line_whatever_names_are_in_it(capsys: pytest.CaptureF
     assert len(told) < 2000
     assert told.startswith("Error: There is no file a bccc")
     assert told.endswith("ccc; give one.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "listing", "told"),
+    [
+        ("vga", "", "There is no task 'vga'; did you mean 'vqa'? There are: vqa, caption."),
+        ("Caption", "", "There is no task 'Caption'; did you mean 'caption'? There are: vqa, caption."),
+        ("zebra", "", "There is no task 'zebra'; there are: vqa, caption."),
+        ("vga", "x list", "There is no task 'vga'; did you mean 'vqa'? `x list` shows what there is."),
+        ("zebra", "x list", "There is no task 'zebra'; `x list` shows what there is."),
+    ],
+)
+def test_only_a_name_that_is_near_is_suggested(name: str, listing: str, told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_name("task", name, ("vqa", "caption"), listing)
+    assert str(caught.value) == told
+
+
+def test_names_that_share_a_few_letters_are_not_near() -> None:
+    with pytest.raises(UserError, match="There is no method 'zebra'; there are: serac"):
+        check_name("method", "zebra", ("serac", "mend"))
+
+
+def test_of_no_names_none_is_suggested() -> None:
+    with pytest.raises(UserError, match=r"There is no task 'vqa'; there are: none\."):
+        check_name("task", "vqa", ())
 
 
 def test_a_bug_stays_a_bug() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from difflib import get_close_matches
 from typing import Any
 
 import diffusers
@@ -13,7 +12,7 @@ from diffusers.utils import logging
 
 from mmedit_build.checkpoints import locate
 from mmedit_build.checkpoints.weights import told
-from mmedit_build.errors import UserError, first_line
+from mmedit_build.errors import UserError, first_line, hint
 from mmedit_build.mllm import find_device
 from mmedit_build.mllm.loading import DTYPES
 from mmedit_build.recipe import ImagineStage
@@ -137,10 +136,9 @@ def _scheduler(own: Any, name: str) -> Any:
             f"be painted again: use another, such as {usable[0]}."
         )
     if name not in usable:
-        near = get_close_matches(name, usable, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(
-            f"{name} is no scheduler that fits this image generator: {hint}Usable: {', '.join(usable)}."
+            f"{name} is no scheduler that fits this image generator{hint(name, usable)} "
+            f"Usable: {', '.join(usable)}."
         )
     try:
         return getattr(diffusers, name).from_config(own.config)

@@ -38,6 +38,8 @@ def test_a_folder_of_the_user_may_begin_like_a_bundled_name(
 def test_an_unknown_bundled_name_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'miniature/diffusion'"):
         locate("miniature/difusion")
+    with pytest.raises(UserError, match=r"no bundled checkpoint 'miniature/zebra'\. Bundled: miniature/"):
+        locate("miniature/zebra")
 
 
 def test_an_installation_without_weights_says_how_to_get_them(

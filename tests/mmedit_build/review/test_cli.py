@@ -61,7 +61,7 @@ def test_of_one_person_there_is_no_agreement(make_drawn: MakeDrawn) -> None:
         (["--who", "ada", "--split", "tset"], "There is no split 'tset'; did you mean 'test'?"),
         (
             ["--who", "ada", "--ask", "failure,paint"],
-            "There is no question of a review 'paint'; did you mean",
+            "There is no question of a review 'paint'; did you mean 'painting'",
         ),
     ],
 )

@@ -53,7 +53,7 @@ def test_another_scheduler_paints_something_else_but_always_the_same(jobs: list[
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"scheduler": "DPMSolverMultiStepScheduler"}, "did you mean DPMSolverMultistepScheduler"),
+        ({"scheduler": "DPMSolverMultiStepScheduler"}, "did you mean 'DPMSolverMultistepScheduler'"),
         ({"scheduler": "AutoencoderKL"}, "Usable: DDIMScheduler"),
         ({"scheduler": "DPMSolverSDEScheduler"}, "no seed of ours decides"),
         ({"steps": 10, "strengths": (0.5, 0.05)}, "less than one step"),
