@@ -52,7 +52,7 @@ tr[hidden] { display: none; }
 .sorter { display: none; }
 .swatch { width: 14px; height: 14px; margin: 0 7px -2px 0; }
 .main th, .main td { padding: 9px 5px; }
-.main th:first-child { padding-left: 0; white-space: nowrap; }
+.main th:first-child { padding-left: 0; min-width: 110px; }
 .main tbody th span { padding-left: 21px; }
 .main td span, .main thead th span { font-size: 11px; }
 .main td span, .costs td span { white-space: nowrap; }
@@ -79,7 +79,7 @@ dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 .aside { position: absolute; left: -9999px; top: 0; width: 1100px; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 .panels { gap: 28px 26px; align-items: start; }
-.panels.small { grid-template-columns: repeat(auto-fill, minmax(155px, 1fr)); gap: 18px; }
+.panels.small { grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: 18px; }
 .panels.small svg { max-width: 230px; } .panels.small .label { font-size: 12px; }
 .panels svg { display: block; width: 100%; height: auto; max-width: 380px; overflow: visible; }
 svg text { font-size: 11px; fill: var(--soft); font-variant-numeric: tabular-nums; }

@@ -10,9 +10,9 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import clip
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
-from evaluation.report.board import Board, is_unedited, percent
+from evaluation.report.board import Board, percent
 from evaluation.report.folding import unfolding
-from evaluation.report.runs import Run
+from evaluation.report.runs import Run, is_unedited
 from evaluation.report.sections import swatch
 from evaluation.results.records import CaseResult, ProbeResult
 from mmedit_build.rows import Task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -10,9 +10,8 @@ from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.formats import cases_of
 from evaluation.report.looks import Looks, make_looks
-from evaluation.report.runs import Run, competes, setup
+from evaluation.report.runs import Called, Run, by_setup, called, competes, is_unedited, setup
 from evaluation.results.summary import Estimate, estimated, headline
-from evaluation.run.experiment import UNEDITED
 from mmedit_build.rows import Task
 
 NAMES = {
@@ -60,9 +59,11 @@ class Board:
     """Those that any of the runs has."""
     looks: Looks
     estimates: dict[tuple[ProtocolName, str, str], Estimate]
-    """By protocol, column and run."""
+    """By protocol, column and run, also those of the single seeds of a mean."""
     foremost: frozenset[str]
     """The names of runs to show first: all, or of very many the best."""
+    called: Mapping[str, Called]
+    """By the names of runs."""
 
     def of(self, protocol: ProtocolName, column: str, run: str) -> Estimate | None:
         return self.estimates.get((protocol, column, run))
@@ -84,7 +85,8 @@ class Board:
     @property
     def columns(self) -> list[str]:
         """The columns that have any number at all."""
-        known = {column for _, column, _ in self.estimates}
+        shown = {run.name for run in self.runs}
+        known = {column for _, column, name in self.estimates if name in shown}
         return [name for name in NAMES if name in known]
 
     @property
@@ -92,13 +94,13 @@ class Board:
         """All runs but those of no edit."""
         return [run for run in self.runs if not is_unedited(run)]
 
+    def by_setup(self) -> list[tuple[str, Board]]:
+        """The runs of each model with what it is asked, and its name; without one where there is no other."""
+        return [(title, replace(self, runs=runs)) for title, runs in by_setup(self.runs)]
+
     def metric(self, protocol: ProtocolName, column: str) -> str:
         """The title of the score that a column has."""
         return metric(protocol, headline(self.task, protocol)[column].metric).title
-
-
-def is_unedited(run: Run) -> bool:
-    return run.header.settings.method == UNEDITED
 
 
 def make_board(task: Task, runs: Sequence[Run], looks: Looks | None = None) -> Board:
@@ -107,12 +109,12 @@ def make_board(task: Task, runs: Sequence[Run], looks: Looks | None = None) -> B
     estimates: dict[tuple[ProtocolName, str, str], Estimate] = {}
     for protocol in protocols:
         for column, of in headline(task, protocol).items():
-            for run in runs:
+            for run in (*runs, *(seed for one in runs for seed in one.seeds)):
                 found = estimated(run.results, of)
                 if found is not None:
                     estimates[protocol, column, run.name] = found
-    board = Board(task, runs, protocols, looks or make_looks(runs), estimates, frozenset())
-    return replace(board, foremost=_foremost(board))
+    board = Board(task, runs, protocols, looks or make_looks(runs), estimates, frozenset(), {})
+    return replace(board, foremost=_foremost(board), called=called(runs))
 
 
 def _foremost(board: Board) -> frozenset[str]:

@@ -11,6 +11,7 @@ from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import Board
 from evaluation.report.courses import BOTTOM, LEFT, RIGHT, course, names, percent_lines
 from evaluation.report.formats import TASK_TITLES, Table, cases_of, cell
+from evaluation.report.plots import headed
 from evaluation.report.runs import Run
 from evaluation.results.distances import AXES, Axis, Near, bins, in_bin
 from evaluation.results.records import CaseResult
@@ -26,7 +27,12 @@ def distance_tables(task: Task, runs: Sequence[Run]) -> list[Table]:
 
 def distances(board: Board) -> Html:
     """One panel for each protocol and each of question and image, one line a method."""
-    panels = [_panel(board, protocol, axis) for protocol in board.protocols for axis in AXES]
+    panels = [
+        _panel(part, protocol, axis, model)
+        for model, part in board.by_setup()
+        for protocol in part.protocols
+        for axis in AXES
+    ]
     note = (
         "Items of image locality by the cosine of their question, or of their image, with that of the edit, "
         "the nearest at the left. Those whose cosine is 1, as they have it in common with the edit or the "
@@ -61,7 +67,7 @@ def _table(task: Task, protocol: ProtocolName, axis: Axis, runs: Sequence[Run]) 
     return Table(title, ("method", *(one.title for one in of)), rows, note)
 
 
-def _panel(board: Board, protocol: ProtocolName, axis: Axis) -> Html:
+def _panel(board: Board, protocol: ProtocolName, axis: Axis, model: str) -> Html:
     of, score = bins(_all(board.runs), axis), _score(board.task, protocol)
     found = {
         run.name: [in_bin(run.results, protocol, score, axis, one) for one in of] for run in board.edited
@@ -78,6 +84,13 @@ def _panel(board: Board, protocol: ProtocolName, axis: Axis) -> Html:
         points = [(across(n), one, cases[n]) for n, one in enumerate(found[run.name]) if one is not None]
         drawn += course(f"{axis}s, {protocol}", run, points, board.looks)
         ends += [(x, one, run) for x, one, _ in points[-1:]]
-    title = f"By {axis}, {protocol}"
+    title = headed(f"By {axis}, {protocol}", model)
     note = metric(protocol, score).title
-    return panel(title, BOTTOM + 26, *grid, *drawn, *names(ends, board.looks), note=note)
+    return panel(
+        title,
+        BOTTOM + 26,
+        *grid,
+        *drawn,
+        *names(ends, board.looks, lambda run: board.called[run.name].run),
+        note=note,
+    )

@@ -8,10 +8,11 @@ from statistics import median
 
 from evaluation.data.cases import Kind
 from evaluation.drawing.markup import Html, join
-from evaluation.drawing.svg import Scale, clip_name, dot, figure, line, panel, text
+from evaluation.drawing.svg import Scale, dot, figure, line, panel, text
 from evaluation.protocols.known import PROTOCOLS
 from evaluation.report.board import Board
 from evaluation.report.formats import cases_of
+from evaluation.report.plots import row_name
 from evaluation.report.runs import Run
 from evaluation.results.summary import Group, Measure, values
 
@@ -97,7 +98,7 @@ def _row(board: Board, run: Run, of: Measure, found: dict[str, float], scale: Sc
     every = cases_of([run], measure=of.key, show="", sort="high")
     return join(
         [
-            text(0, top + 14, clip_name(run.name, 14), "name"),
+            row_name(board, run, top + 14),
             *points,
             line(at, top, at, top + STEP - 6, "median"),
             text(340, top + 14, _short(middle), "value", "end", data_cases=every),

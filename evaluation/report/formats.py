@@ -86,7 +86,8 @@ def cases_of(runs: Iterable[Run], **asked: object) -> str:
 
     `asked` is what the viewer's addresses have: the measure of single edits, or `view` and more of streams.
     """
-    return urlencode([*(("run", known_as(run)) for run in runs), *asked.items()], safe="/")
+    single = (one for run in runs for one in run.seeds or (run,))
+    return urlencode([*(("run", known_as(run)) for run in single), *asked.items()], safe="/")
 
 
 def known_as(run: Run) -> str:
@@ -126,10 +127,11 @@ def as_html(table: Table, name: str) -> Html:
 
 
 def _below(text: str, *, best: bool) -> list[str | Html]:
-    """A mean, in bold if it is the best, and its interval below it."""
-    mean, bracket, rest = text.partition(" [")
+    """A mean, in bold if it is the best, and below it its interval, or its deviation where there is none."""
+    below = " [" if " [" in text else " ± "
+    mean, found, rest = text.partition(below)
     shown = tag("b", mean) if best else mean
-    return [shown, tag("span", f"[{rest}")] if bracket else [shown]
+    return [shown, tag("span", below.lstrip() + rest)] if found else [shown]
 
 
 def scrolled(table: Html, name: str) -> Html:

@@ -22,7 +22,7 @@ Facts = dict[str, str]
 def names(runs: Sequence[tuple[RunResult, Path]]) -> list[str]:
     """A name for each run of a task, which was found in a folder: `ft`, or `ft, seed 1` beside another seed.
 
-    Where there are several datasets, models or ways of asking, all names say of which a run is. What else it
+    Where there are several models, datasets or ways of asking, all names say of which a run is. What else it
     takes is said of those alone that would share a name: as little as tells them apart.
     """
     found = _told([_marked(run) for run, _ in runs], _setups([run.settings for run, _ in runs]))
@@ -80,8 +80,8 @@ def _setups(runs: Sequence[Settings]) -> list[Facts]:
     models = short({one.model_digest: one.model.rstrip("/") for one in runs[::-1]})
     return [
         {
-            "dataset": datasets[one.dataset_digest],
             "model": models[one.model_digest],
+            "dataset": datasets[one.dataset_digest],
             "split": f"{one.split} split",
             "prompts": f"{one.prompts} prompts",
         }

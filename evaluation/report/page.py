@@ -21,7 +21,7 @@ from evaluation.report.formats import TASK_TITLES
 from evaluation.report.hops import portability
 from evaluation.report.judged import judged
 from evaluation.report.localities import localities
-from evaluation.report.looks import make_looks
+from evaluation.report.means import NOTE, looks_of, mean_board
 from evaluation.report.models import models
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
@@ -77,7 +77,7 @@ def render(
 ) -> bytes:
     """The page, in UTF-8; `script` runs after its own."""
     parts = {task: split(runs.get(task, [])) for task in TASKS if task in runs or task in streams}
-    looks = make_looks([run for of_task in runs.values() for run in of_task])
+    looks = looks_of(runs)
     boards = [make_board(task, first, looks) for task, (first, _) in parts.items()]
     whole = [replace(board, runs=runs.get(board.task, [])) for board in boards]
     ran = [(board.task, run) for board in whole for run in board.runs]
@@ -103,10 +103,10 @@ def render(
 
 
 def _lead(settings: Sequence[Settings]) -> str:
-    models = ", ".join(dict.fromkeys(one.model for one in settings))
-    datasets = ", ".join(dict.fromkeys(one.dataset for one in settings))
+    asked = list(dict.fromkeys(f"{one.model} on {one.dataset}" for one in settings))
     methods = ", ".join(dict.fromkeys(one.method for one in settings if one.method != UNEDITED))
-    return f"Model {models} on {datasets}, edited with {methods or 'nothing'}."
+    several = "s" * (len({one.model for one in settings}) > 1)
+    return f"Model{several} {', '.join(asked)}, edited with {methods or 'nothing'}."
 
 
 def _contents(boards: Sequence[Board], traces: Sequence[Path], *, cards: bool) -> Html:
@@ -122,28 +122,26 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
     title, of_streams = tag("h2", TASK_TITLES[board.task]), section(board.task, streams, board.looks)
     if streams and not board.edited:
         return tag("section", title, of_streams, *_before(board), id=board.task)
+    means = mean_board(board)
+    note = NOTE if means is not board else ""
     parts = [
         title,
-        tag(
-            "p",
-            f"{MEANS} {lead(board)}".strip(),
-            class_="lead",
-        ),
+        tag("p", " ".join(filter(None, [MEANS, note, lead(means)])), class_="lead"),
         warnings(board),
         *_main(board, whole),
         meanings(board),
-        tradeoffs(board),
-        folded(board, bars),
-        components(board),
-        folded(board, radars),
-        agreements(board),
-        folded(board, divergences),
-        folded(board, localities),
-        folded(board, distances),
-        folded(board, portability),
+        tradeoffs(means),
+        folded(means, bars),
+        components(means),
+        folded(means, radars),
+        agreements(means),
+        folded(means, divergences),
+        folded(means, localities),
+        folded(means, distances),
+        folded(means, portability),
         judged(whole),
         models(board.task, board.runs),
-        folded(board, type_tables),
+        folded(means, type_tables),
         at_once(board, several),
         of_streams,
         overview(board.task, whole.runs),

@@ -10,7 +10,9 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import (
     Scale,
     bar,
+    clip,
     clip_name,
+    dot,
     figure,
     line,
     panel,
@@ -24,7 +26,7 @@ from evaluation.report.looks import Look, mark
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate
 
-CENTER = (110.0, 108.0)
+CENTER = (125.0, 112.0)
 RADIUS = 62
 """Of a radar."""
 NAME = 14
@@ -54,20 +56,28 @@ def in_percent(board: Board) -> str:
 
 
 def _bar_panel(board: Board, column: str) -> Html:
-    step = 12 * len(board.protocols) + 8
+    step = max(12 * len(board.protocols) + 8, 28 if len(board.by_setup()) > 1 else 0)
     bottom = 30 + step * len(board.runs)
     grid = [line(BAR(tick), 24, BAR(tick), bottom - 4) for tick in (0, 50, 100)]
     ticks = [text(BAR(tick), bottom + 10, str(tick), anchor="middle") for tick in (0, 50, 100)]
     rows: list[str] = []
     for number, run in enumerate(board.runs):
         top = 30 + step * number
-        rows.append(text(0, top + step / 2, clip_name(run.name, NAME), "name"))
+        rows.append(row_name(board, run, top + step / 2))
         for place_, protocol in enumerate(reversed(board.protocols)):
             rows.append(
                 score_bar(board, protocol, column, run, top + 12 * place_, board.looks[run.name].paint)
             )
     titles = dict.fromkeys(board.metric(protocol, column) for protocol in reversed(board.protocols))
     return panel(NAMES[column], bottom + 14, *grid, *ticks, *rows, note=", ".join(titles))
+
+
+def row_name(board: Board, run: Run, y: float) -> Html:
+    """The name of a run beside the middle of its row; where there are several models, its own below."""
+    name, model = board.called[run.name]
+    if not model:
+        return text(0, y, clip_name(name, NAME), "name")
+    return join([text(0, y - 6, clip_name(name, NAME), "name"), text(0, y + 7, clip_name(model, NAME))])
 
 
 def score_bar(board: Board, protocol: ProtocolName, column: str, run: Run, top: float, paint: str) -> Html:
@@ -114,7 +124,10 @@ def _radar(board: Board, run: Run) -> Html:
         for column, angle, (x, y) in zip(columns, angles, _ring(angles, [1.13] * len(angles)), strict=True)
     ]
     shapes = [_shape(board, protocol, run, columns, angles) for protocol in board.protocols]
-    return panel(clip_name(run.name, 24), 196, *rings, *spokes, *shapes, *names, width=216)
+    name, model = board.called[run.name]
+    below = text(0, 27, clip(model, 30))
+    shown = [*rings, *spokes, *shapes, *names]
+    return panel(clip_name(name, 24), 196, below, *shown, width=2 * CENTER[0])
 
 
 def _shape(
@@ -144,17 +157,18 @@ def tradeoffs(board: Board) -> Html:
     """Reliability against each locality."""
     panels = [
         _scatter(
-            board,
+            part,
             (protocol, "Rel"),
             (protocol, column),
-            protocol.capitalize(),
+            headed(protocol.capitalize(), title),
         )
-        for protocol in board.protocols
+        for title, part in board.by_setup()
+        for protocol in part.protocols
         for column in ("T-Loc", "I-Loc", "I-Loc near")
-        if column in board.columns
+        if column in part.columns
     ]
     note = "Reliability to the right, locality upward: the best methods are in the upper right corner."
-    return figure("Reliability against locality", note, panels)
+    return figure("Reliability against locality", f"{note} {_crosses(board)}", panels)
 
 
 def agreements(board: Board) -> Html:
@@ -163,11 +177,23 @@ def agreements(board: Board) -> Html:
         return Html()
     one, other = board.protocols
     panels = [
-        _scatter(board, (one, column), (other, column), NAMES[column], diagonal=True)
-        for column in board.columns
+        _scatter(part, (one, column), (other, column), headed(NAMES[column], title), diagonal=True)
+        for title, part in board.by_setup()
+        for column in part.columns
     ]
     note = f"On the line both protocols give the same number; below it {one} gives more than {other} does."
-    return figure(f"{one.capitalize()} against {other}", note, panels)
+    return figure(f"{one.capitalize()} against {other}", f"{note} {_crosses(board)}", panels)
+
+
+def _crosses(board: Board) -> str:
+    """What stands around the points of a scatter."""
+    seeds = "; small dots are single seeds" if any(len(run.seeds) > 1 for run in board.runs) else ""
+    return f"Crosses are 95% intervals{seeds}."
+
+
+def headed(head: str, model: str) -> str:
+    """The title of a panel, with the model that it is about where there are several."""
+    return ", ".join(filter(None, [head, model]))
 
 
 Axis = tuple[ProtocolName, str]
@@ -180,19 +206,21 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
     crosses: list[str] = []
     marks: list[str] = []
     pale: list[str] = []
+    seeds: list[str] = []
     for run in board.runs:
         x, y = board.of(*across, run.name), board.of(*up, run.name)
         if x is None or y is None:
             continue
         look = board.looks[run.name]
-        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(run.name, NAME))
-        tip = f"{run.name}: {_title(across, diagonal)} {in_words(x)}; {_title(up, diagonal)} {in_words(y)}"
+        point = Point(_X(100 * x.mean), _Y(100 * y.mean), clip_name(board.called[run.name].run, NAME))
+        tip = _tip(run, across, up, x, y)
         cases = board.cases(*up, run)
         if run.name not in board.foremost:
             nameless.append(point)
             pale.append(mark(point.x, point.y, look, tip, cases))
             continue
         points[point] = (look, cases)
+        seeds += _seeds(board, run, across, up)
         here = _arms(point, x, y)
         arms += [(left, top - 1, right, bottom + 1) for left, top, right, bottom in here]
         crosses += [line(*arm, "cross", stroke=look.paint) for arm in here]
@@ -205,9 +233,27 @@ def _scatter(board: Board, across: Axis, up: Axis, title: str, *, diagonal: bool
     ]
     middle = [line(_X(0), _Y(0), _X(100), _Y(100), "diagonal")] if diagonal else []
     behind = [tag("g", *pale, class_="pale")] if pale else []
-    shown = [*middle, *axes, *behind, *crosses, *marks, *names]
+    shown = [*middle, *axes, *behind, *crosses, *seeds, *marks, *names]
     height = max([268, *(label.y + 8 for label in labels)])
     return panel(title, height, percent_grid(_X, _Y), *shown)
+
+
+def _seeds(board: Board, run: Run, across: Axis, up: Axis) -> list[Html]:
+    """A small dot for each of several seeds."""
+    dots = []
+    for one in run.seeds if len(run.seeds) > 1 else ():
+        x, y = board.of(*across, one.name), board.of(*up, one.name)
+        if x is not None and y is not None:
+            about = {"class_": "seed", "fill": board.looks[run.name].paint}
+            tip, cases = _tip(one, across, up, x, y), board.cases(*up, one)
+            dots.append(dot(_X(100 * x.mean), _Y(100 * y.mean), 2.4, tip, data_cases=cases, **about))
+    return dots
+
+
+def _tip(run: Run, across: Axis, up: Axis, x: Estimate, y: Estimate) -> str:
+    """Both numbers, by what tells the axes apart."""
+    first, second = (axis[0] if across[1] == up[1] else NAMES[axis[1]] for axis in (across, up))
+    return f"{run.name}: {first} {in_words(x)}; {second} {in_words(y)}"
 
 
 def named(label: Label, look: Look, cases: str | None = None) -> Html:

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from editors.families import METHOD_FAMILIES
-from evaluation.report.names import names
+from evaluation.report.names import names, setup_names
 from evaluation.results.differences import differences
-from evaluation.results.records import HEADER, CaseResult, RunResult
+from evaluation.results.records import HEADER, CaseResult, RunResult, Settings
 from evaluation.results.stored import stored_results
 from evaluation.results.streams import STREAM
 from evaluation.results.summary import outlines
@@ -40,6 +41,8 @@ class Run:
     """Where it was found: several that hold the very same run are shown as one."""
     verdicts: Sequence[Verdict] = ()
     """What a language model said of its answers."""
+    seeds: tuple[Run, ...] = ()
+    """The runs that its numbers are the means of, where they differ in their seeds alone."""
 
     @property
     def task(self) -> Task:
@@ -140,33 +143,76 @@ def _named(runs: Sequence[Run]) -> list[Run]:
 
 def _holds(one: Run, other: Run) -> bool:
     """Whether a run has all that another one came to."""
-    first, second = one.header.settings, other.header.settings
-    if first.method == second.method == UNEDITED:
-        same = setup(one) == setup(other) and {*first.protocols} >= {*second.protocols}
-        return same and _ids(one) >= _ids(other)
-    if any(differences(asdict(first), asdict(second))):
+    if not (repeats(one.header.settings, other.header.settings) and ids_of(one) >= ids_of(other)):
         return False
-    if not _ids(one) >= _ids(other):
-        return False
+    if is_unedited(one):
+        return True
     # Texts of many results are not held, but what they come to.
-    known = {result.id: _timeless(result) for result in one.results}
-    return all(known[result.id] == _timeless(result) for result in other.results)
+    known = {result.id: timeless(result) for result in one.results}
+    return all(known[result.id] == timeless(result) for result in other.results)
 
 
-def _ids(run: Run) -> set[str]:
-    return {result.id for result in outlines(run.results)}
+def repeats(first: Settings, second: Settings) -> bool:
+    """Whether by their settings a run may have all that another one came to.
+
+    Of the unedited model it is enough that it was asked the same; of a method the results have to be equal.
+    """
+    if first.method == second.method == UNEDITED:
+        return _setup(first) == _setup(second) and {*first.protocols} >= {*second.protocols}
+    return not any(differences(asdict(first), asdict(second)))
 
 
-def _timeless(result: CaseResult) -> bytes:
+def ids_of(run: Run) -> frozenset[str]:
+    """Of the edits that it has results of."""
+    return frozenset(result.id for result in outlines(run.results))
+
+
+def timeless(result: CaseResult) -> bytes:
     """A digest of all but times."""
-    timeless = replace(result, plan_seconds=0.0, probe_seconds=0.0)
-    return blake2b(repr(timeless).encode(errors="backslashreplace"), digest_size=16).digest()
+    untimed = replace(result, plan_seconds=0.0, probe_seconds=0.0)
+    return blake2b(repr(untimed).encode(errors="backslashreplace"), digest_size=16).digest()
 
 
 def setup(run: Run) -> tuple[str, ...]:
     """What runs share whose edits are the same questions to the same model."""
-    settings = run.header.settings
-    return (settings.model_digest, settings.dataset_digest, settings.prompts, settings.split)
+    return _setup(run.header.settings)
+
+
+def _setup(of: Settings) -> tuple[str, ...]:
+    return (of.model_digest, of.dataset_digest, of.prompts, of.split)
+
+
+def by_setup(runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
+    """The runs of each model with what it is asked, and its name; without one where there is no other."""
+    found: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        found.setdefault(setup(run), []).append(run)
+    if len(found) < 2:
+        return [("", list(runs))]
+    titles = setup_names([of[0].header.settings for of in found.values()])
+    return list(zip(titles, found.values(), strict=True))
+
+
+class Called(NamedTuple):
+    """The name of a run in two parts, where there are several models or things that one is asked."""
+
+    run: str
+    """What tells it from others of the same model."""
+    model: str = ""
+
+
+def called(runs: Sequence[Run]) -> dict[str, Called]:
+    """By the names of runs."""
+    found: dict[str, Called] = {}
+    for title, of in by_setup(runs):
+        given = names([(run.header, (*run.folders, Path())[0]) for run in of])
+        short = given if title else [run.name for run in of]
+        found |= {run.name: Called(name, title) for run, name in zip(of, short, strict=True)}
+    return found
+
+
+def is_unedited(run: Run) -> bool:
+    return run.header.settings.method == UNEDITED
 
 
 def competes(run: Run) -> bool:

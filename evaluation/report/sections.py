@@ -15,13 +15,12 @@ from evaluation.report.board import (
     Board,
     bound,
     in_words,
-    is_unedited,
     percent,
 )
 from evaluation.report.formats import NO_VALUE, as_html, cases_of, scrolled
 from evaluation.report.looks import Look, mark
 from evaluation.report.overview import family_row
-from evaluation.report.runs import Run, by_family, notes, setup
+from evaluation.report.runs import Run, by_family, ids_of, is_unedited, notes
 from evaluation.report.shading import Cell, Row, shaded, side_by_side
 from evaluation.report.tables import cost_table
 from evaluation.results.records import RunResult
@@ -115,11 +114,11 @@ def warnings(board: Board) -> Html:
         for run in board.runs
         if not run.header.finished
     ]
-    if len({frozenset(result.id for result in outlines(run.results)) for run in board.runs}) > 1:
+    if any(len({ids_of(run) for run in part.runs}) > 1 for _, part in board.by_setup()):
         lines.append(
             "The methods were not judged on the same edits, so their numbers may differ for that alone."
         )
-    if len({setup(run) for run in board.runs}) > 1:
+    if len(board.by_setup()) > 1:
         lines.append("There is more than one model, dataset or way of asking, as the names of runs say.")
     lines += notes(board.runs)
     return join(tag("p", one, class_="warning") for one in lines)

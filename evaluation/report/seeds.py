@@ -190,6 +190,7 @@ def setting(settings: Settings) -> str:
 
 
 def seedless(header: RunResult) -> RunResult:
+    """What is noted of a setting, whatever the seed."""
     return replace(header, settings=_without_seed(header.settings))
 
 

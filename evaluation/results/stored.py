@@ -18,7 +18,7 @@ from evaluation.protocols.known import metric
 from evaluation.results.intervals import Floats
 from evaluation.results.lines import Lines
 from evaluation.results.records import CaseResult, ProbeResult, RunResult, read_header, result_lines
-from evaluation.results.summary import Measure, Place, Results, by_order, case_values
+from evaluation.results.summary import Measure, Place, Results, by_order, case_values, together
 
 
 def stored_results(folder: Path) -> tuple[RunResult, StoredResults]:
@@ -97,7 +97,7 @@ class Gathered:
         self.probes: list[int] = []
         self.kinds: dict[Kind, None] = {}
         self._rows: dict[str, int] = {}
-        self._values: dict[Place, array[float]] = {}
+        self.values: dict[Place, array[float]] = {}
 
     def add(self, result: CaseResult) -> None:
         row = self._rows.setdefault(result.id, len(self.cases))
@@ -105,26 +105,50 @@ class Gathered:
         self.probes[row : row + 1] = [len(result.probes)]
         self.kinds.update(dict.fromkeys(probe.kind for probe in result.probes))
         values = case_values(result)
-        for place in values.keys() - self._values.keys():
-            self._values[place] = array("d")
-        for place, column in self._values.items():
+        for place in values.keys() - self.values.keys():
+            self.values[place] = array("d")
+        for place, column in self.values.items():
             # Edits before the first of this kind, and those without any, have no value.
             column.extend([np.nan] * (row + 1 - len(column)))
             column[row] = values.get(place, np.nan)
 
     def scores(self) -> dict[Measure, Floats]:
         """When all went by: the columns themselves, not copies."""
-        found = {Measure(*place): np.frombuffer(column) for place, column in self._values.items()}
+        found = {Measure(*place): np.frombuffer(column) for place, column in self.values.items()}
         return by_order({of: column for of, column in found.items() if not np.isnan(column).all()})
 
     def part(self, rows: Sequence[int]) -> Gathered:
         part = Gathered()
         part.cases, part.probes = [self.cases[row] for row in rows], [self.probes[row] for row in rows]
         part.kinds = self.kinds
-        part._values = {
-            place: array("d", [column[row] for row in rows]) for place, column in self._values.items()
+        part.values = {
+            place: array("d", [column[row] for row in rows]) for place, column in self.values.items()
         }
         return part
+
+
+def averaged(runs: Sequence[Sequence[CaseResult]]) -> Summed:
+    """Runs that differ in their seeds alone as one: the edits that all have, with the means of their values.
+
+    A value that one of the runs lacks is left out. Probes are those of all runs, whose means are wanted, too.
+    """
+    all_ = [together(one) for one in runs]
+    rows = [{result.id: row for row, result in enumerate(one.outlines)} for one in all_]
+    shared = [[of[name] for of in rows] for name in rows[0] if all(name in of for of in rows)]
+    gathered = Gathered()
+    for places in shared:
+        first, *others = (one.outlines[row] for one, row in zip(all_, places, strict=True))
+        probes = (*first.probes, *(probe for other in others for probe in other.probes))
+        gathered.cases.append(replace(first, probes=probes))
+    gathered.probes = [all_[0].probes[first] for first, *_ in shared]
+    gathered.kinds = dict.fromkeys(all_[0].kinds)
+    columns = np.array(shared, dtype=int).reshape(len(shared), len(all_)).T
+    for of in all_[0].scores:
+        if all(of in one.scores for one in all_):
+            found = [one.scores[of][column] for one, column in zip(all_, columns, strict=True)]
+            place = (of.protocol, of.kind, of.metric, of.relation)
+            gathered.values[place] = array("d", np.mean(found, axis=0))
+    return Summed(gathered)
 
 
 def _outline(result: CaseResult) -> CaseResult:

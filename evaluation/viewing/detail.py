@@ -27,7 +27,8 @@ def detail(connection: sqlite3.Connection, task: str, name: str) -> Row:
     if edit is None:
         raise UserError(f"These results have no edit {name}.")
     runs = connection.execute(
-        "SELECT part, folder, dataset, line FROM cases JOIN runs USING(part) WHERE edit = ? ORDER BY place",
+        "SELECT part, folder, dataset, line FROM cases JOIN runs USING(part) "
+        "WHERE edit = ? AND place IS NOT NULL ORDER BY place",
         (edit["edit"],),
     ).fetchall()
     found = [(run, read_case(run["folder"], run["line"], name)) for run in runs]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from editors.families import METHOD_FAMILIES
+from evaluation.report.runs import timeless
 from evaluation.results.lines import Lines
 from evaluation.results.records import CaseResult, RunResult, result_lines
 from evaluation.results.summary import all_values, estimate, headline
@@ -92,7 +93,7 @@ def fill_run(run: Run, advance: Advance, part: int) -> None:
     told = (as_text(header), means.as_json(), json.dumps([*means.keys]))
     judge = next((one.judge for one in verdicts), "")
     row = (part, folder, header.settings.task, dataset_of(header), *told, len(means), judge)
-    connection.execute("INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)", row)
+    connection.execute("INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, '', NULL)", row)
 
 
 def as_text(header: RunResult) -> str:
@@ -164,11 +165,12 @@ def _cases(
     rows: list[tuple[Any, ...]] = [
         (
             *(part, edits[name], places[name], result.skipped, result.plan_seconds + result.probe_seconds),
+            timeless(result),
             *(of.get(name) for of in values.values()),
         )
         for name, result in results.items()
     ]
-    names = ("part", "edit", "line", "skipped", "seconds", *columns)
+    names = ("part", "edit", "line", "skipped", "seconds", "digest", *columns)
     marks = ", ".join("?" * len(names))
     connection.executemany(f"INSERT OR REPLACE INTO cases({', '.join(names)}) VALUES({marks})", rows)
 

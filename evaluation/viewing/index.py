@@ -15,7 +15,8 @@ from evaluation.results.records import HEADER, LINES, read_header
 from evaluation.results.streams import CHECKPOINTS, ONLINE, STREAM
 from evaluation.results.verdicts import FILE
 from evaluation.viewing import near, streaming
-from evaluation.viewing.filling import HEADERS, Run, fill_run, rank
+from evaluation.viewing.filling import Run, fill_run, rank
+from evaluation.viewing.once import each_once
 from evaluation.viewing.pictures import fill_pictures
 from mmedit_build.build import Progress
 from mmedit_build.errors import UserError
@@ -27,7 +28,7 @@ SCHEMA = (
     "CREATE TABLE edits(edit INTEGER PRIMARY KEY, task TEXT, id TEXT, image_id TEXT, type TEXT, "
     "question TEXT, target TEXT, words TEXT, UNIQUE(task, id))",
     # One column more for each measure there is: most values are 0 or 1, which take no room.
-    "CREATE TABLE cases(part INTEGER, edit INTEGER, line INTEGER, skipped TEXT, seconds REAL, "
+    "CREATE TABLE cases(part INTEGER, edit INTEGER, line INTEGER, skipped TEXT, seconds REAL, digest BLOB, "
     "PRIMARY KEY(edit, part)) WITHOUT ROWID",
     "CREATE TABLE words(part INTEGER, edit INTEGER, words TEXT, PRIMARY KEY(part, edit)) WITHOUT ROWID",
     "CREATE TABLE verdicts(part INTEGER, said BLOB, right INTEGER, raw TEXT, PRIMARY KEY(part, said)) "
@@ -71,7 +72,7 @@ def make_index(folders: Sequence[Path], cache: Path, images: Path | None, progre
     return index
 
 
-ANY_RUN = "SELECT 1 FROM runs WHERE cases"
+ANY_RUN = "SELECT 1 FROM runs WHERE place IS NOT NULL"
 ANY_STREAM = "SELECT 1 FROM streams WHERE numbers <> '[]'"
 
 
@@ -87,11 +88,11 @@ def _found(folders: Sequence[Path]) -> dict[str, tuple[str, ...]]:
 
 
 def _name_runs(connection: sqlite3.Connection) -> None:
-    """Names that tell the runs of a task apart, and the order in which lists have them."""
-    runs = [
-        (part, HEADERS.validate_json(header), Path(folder))
-        for part, header, folder in connection.execute("SELECT part, header, folder FROM runs")
-    ]
+    """Names that tell the runs of a task apart, and the order in which lists have them.
+
+    What has no results yet has neither, nor what another run has all of.
+    """
+    runs = [(one.part, one.header, one.folder) for one in each_once(connection)]
     named = []
     for task in {header.settings.task for _, header, _ in runs}:
         of_task = [run for run in runs if run[1].settings.task == task]
@@ -99,4 +100,5 @@ def _name_runs(connection: sqlite3.Connection) -> None:
         named += [(part, header, name) for (part, header, _), name in zip(of_task, found, strict=True)]
     named.sort(key=lambda run: rank(run[1], run[2]))
     rows = [(name, place, part) for place, (part, _, name) in enumerate(named)]
+    connection.execute("UPDATE runs SET name = '', place = NULL")
     connection.executemany("UPDATE runs SET name = ?, place = ? WHERE part = ?", rows)

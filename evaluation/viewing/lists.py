@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from evaluation.results.distances import Near
 from evaluation.viewing.judging import counterpart
 from evaluation.viewing.near import near_column
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, check_name
 from mmedit_build.rows import Task
 
 PAGE = 50
@@ -99,6 +99,12 @@ def column_of(connection: sqlite3.Connection, measure: str, cases: str = "cases"
     return f"{cases}.m{found[0]}"
 
 
+def types_of(connection: sqlite3.Connection, task: str) -> list[str]:
+    """The types of questions of a task."""
+    types = connection.execute("SELECT DISTINCT type FROM edits WHERE task = ? ORDER BY type", (task,))
+    return [name for (name,) in types]
+
+
 def _counterpart(connection: sqlite3.Connection, measure: str) -> str:
     """Where it is what a judge and a match differ about; nothing is unlike what is not there."""
     other = counterpart(measure)
@@ -111,6 +117,8 @@ def find_edits(connection: sqlite3.Connection, wanted: Wanted) -> tuple[int, lis
     column, parts = column_of(connection, wanted.measure), wanted.parts
     other = _counterpart(connection, wanted.measure)
     first, second = (*parts, None, None)[:2]
+    if wanted.type:
+        check_name("question type", wanted.type, types_of(connection, wanted.task))
     chosen, values = _chosen(wanted, parts)
     rows = connection.execute(
         "SELECT edit, id, type, question, target, count(*) OVER () AS total FROM (SELECT edit, "

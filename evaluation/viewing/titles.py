@@ -15,6 +15,7 @@ from evaluation.results.verdicts import AGREEMENT, JUDGED, judged_key
 from evaluation.run.experiment import UNEDITED
 from evaluation.viewing.filling import HEADERS
 from evaluation.viewing.judging import TITLE, counterpart, judged_headline
+from evaluation.viewing.lists import types_of
 from evaluation.viewing.streaming import streams_of
 from mmedit_build.rows import TASKS
 
@@ -24,7 +25,7 @@ TASK_TITLES = {"vqa": "Questions", "caption": "Captions"}
 
 def about(connection: sqlite3.Connection) -> Row:
     """All that the controls of the page offer."""
-    runs = connection.execute("SELECT * FROM runs WHERE cases ORDER BY place").fetchall()
+    runs = connection.execute("SELECT * FROM runs WHERE place IS NOT NULL ORDER BY place").fetchall()
     streams = {task: streams_of(connection, task) for task in TASKS}
     tasks = [task for task in TASKS if streams[task] or any(run["task"] == task for run in runs)]
     return {
@@ -43,8 +44,8 @@ def about(connection: sqlite3.Connection) -> Row:
 def _unpictured(connection: sqlite3.Connection, task: str) -> list[str]:
     """The datasets of which there is no picture."""
     query = (
-        "SELECT DISTINCT json_extract(header, '$.settings.dataset') FROM runs WHERE cases AND task = ? AND "
-        "NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.dataset = runs.dataset)"
+        "SELECT DISTINCT json_extract(header, '$.settings.dataset') FROM runs WHERE place IS NOT NULL "
+        "AND task = ? AND NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.dataset = runs.dataset)"
     )
     return [name for (name,) in connection.execute(query, (task,))]
 
@@ -52,7 +53,7 @@ def _unpictured(connection: sqlite3.Connection, task: str) -> list[str]:
 def overview(connection: sqlite3.Connection, task: str) -> list[Row]:
     """The main table of each protocol: a row for each run, a column for each headline measure."""
     runs = connection.execute(
-        "SELECT part, means FROM runs WHERE cases AND task = ? ORDER BY place", (task,)
+        "SELECT part, means FROM runs WHERE place IS NOT NULL AND task = ? ORDER BY place", (task,)
     ).fetchall()
     means = {run["part"]: json.loads(run["means"]) for run in runs}
     tables = [_table(task, protocol, means) for protocol in PROTOCOLS]
@@ -99,14 +100,13 @@ def _metric(key: str, of: Measure) -> str:
 
 
 def _task(connection: sqlite3.Connection, task: Any, runs: list[sqlite3.Row]) -> Row:
-    types = connection.execute("SELECT DISTINCT type FROM edits WHERE task = ? ORDER BY type", (task,))
     keys = {name: None for run in runs for name in json.loads(run["keys"])}
     main = {measure.key for protocol in PROTOCOLS for measure in headline(task, protocol).values()}
     main |= {judged_key(measure.key) for measure in judged_headline(task).values()}
     return {
         "task": task,
         "title": TASK_TITLES[task],
-        "types": [name for (name,) in types],
+        "types": types_of(connection, task),
         "measures": [
             {**_measure(name), "main": name in main, "compared": counterpart(name) in keys} for name in keys
         ],

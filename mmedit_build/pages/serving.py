@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mmedit_build.errors import UserError
+from mmedit_build.errors import UserError, shortened
 from mmedit_build.page import BASE_STYLE
 
 # An extra, which need not be installed.
@@ -54,10 +54,12 @@ page what ours hold."""
 def make_app(package: str) -> FastAPI:
     """An application that serves the folder `static` of a package, with `index.html` as its first page.
 
-    Its own routes are added to it. A UserError in one of them is answered with its sentence.
+    Its own routes are added to it. A UserError in one of them is answered with its sentence, and values that
+    they do not take with one that says which they do.
     """
     check_installed()
     from fastapi import FastAPI, Request
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import FileResponse, JSONResponse, Response
     from fastapi.staticfiles import StaticFiles
 
@@ -68,6 +70,10 @@ def make_app(package: str) -> FastAPI:
     @app.exception_handler(UserError)
     def refuse(_request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": str(error)}, status_code=400)
+
+    @app.exception_handler(RequestValidationError)
+    def refuse_values(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"error": " ".join(map(_unlike, error.errors()))}, status_code=400)
 
     @app.get("/")
     def first() -> FileResponse:
@@ -80,6 +86,16 @@ def make_app(package: str) -> FastAPI:
     app.mount("/static", StaticFiles(directory=folder))
     app.mount("/shared", StaticFiles(directory=SHARED))
     return app
+
+
+def _unlike(error: dict[str, Any]) -> str:
+    """What is wrong with one value of a request, in a sentence."""
+    name, given = str(error["loc"][-1]), shortened(str(error["input"]))
+    if error["type"] == "missing":
+        return f"The request does not say {name}."
+    if error["type"] == "literal_error":
+        return f"There is no {name} '{given}'; there are: {error['ctx']['expected']}."
+    return f"{name} cannot be '{given}': {error['msg'].removeprefix('Input ')}."
 
 
 class Guard:

@@ -63,9 +63,9 @@ export function change(changed, always = {}) {
   go(address({ ...here(), ...always, page: "", ...changed }), "text" in changed);
 }
 
-/** Says what went wrong. */
+/** Says what went wrong; in the place of a list, beside whose controls another choice can be made. */
 export function fail(error) {
-  document.querySelector("main").replaceChildren(make("p", { class: "failed", role: "alert" }, error.message));
+  (document.getElementById("list") ?? document.querySelector("main")).replaceChildren(make("p", { class: "failed", role: "alert" }, error.message));
 }
 
 /** A small picture that opens whole; a note where there is none. */

@@ -41,10 +41,10 @@ def named(*runs: dict[str, Any], **header: Any) -> list[str]:
         ([{}, {"seed": 1}, {"method": "mend"}], ["ft, seed 0", "ft, seed 1", "mend"]),
         ([{}, OWN, {"method": "unedited", **OWN}], ["ft, miniature", "ft, own", "unedited, own"]),
         ([{}, BLIP, {**BLIP, "seed": 1}], ["ft, mllm", *(f"ft, blip2-opt-2.7b, seed {i}" for i in (0, 1))]),
-        ([{}, {**OWN, **BLIP}], ["ft, miniature", "ft, own"]),
+        ([{}, {**OWN, **BLIP}], ["ft, mllm", "ft, blip2-opt-2.7b"]),
         (
             [{}, OWN, BLIP, {**OWN, **BLIP}],
-            [f"ft, {data}, {model}" for model in ("mllm", "blip2-opt-2.7b") for data in ("miniature", "own")],
+            [f"ft, {model}, {data}" for model in ("mllm", "blip2-opt-2.7b") for data in ("miniature", "own")],
         ),
         ([{}, {"split": "train"}], ["ft, test split", "ft, train split"]),
         ([{}, {"prompts": "raw"}], ["ft, family prompts", "ft, raw prompts"]),

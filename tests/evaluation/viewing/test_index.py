@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from evaluation.data.dataset import load_cases
+from evaluation.report.runs import find_runs
 from evaluation.results.records import LINES, read_results
 from evaluation.results.summary import estimated
 from evaluation.viewing import filling
 from evaluation.viewing import index as indexing
+from evaluation.viewing.detail import detail
 from evaluation.viewing.index import make_index
-from evaluation.viewing.titles import of_key
+from evaluation.viewing.titles import about, of_key, overview
 from mmedit_build.console import silent
 from mmedit_build.errors import UserError
 from mmedit_build.pages.index import Index
@@ -103,3 +105,31 @@ def test_the_last_of_several_results_of_an_edit_counts(index: Index, results: Pa
 def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There are no results"):
         make_index([tmp_path], tmp_path / "cache", None, silent)
+
+
+def shown(index: Index) -> list[str]:
+    with index.reading() as connection:
+        return [run["name"] for run in about(connection)["runs"]]
+
+
+def test_the_very_same_run_is_there_once_as_in_reports(results: Path, dataset: Path, tmp_path: Path) -> None:
+    cases = load_cases(str(dataset), "vqa")
+    for method in ("unedited", "ft"):
+        make_run(tmp_path / "more" / "vqa" / method, method, cases, dataset)
+    make_run(tmp_path / "seed-1" / "vqa" / "unedited", "unedited", cases, dataset, seed=1)
+    # One was stopped, the other came to something else.
+    for folder, change in (("stopped", b'"match":1.0'), ("other", b'"match":0.0')):
+        lines = make_run(tmp_path / folder / "vqa" / "ike", "ike", cases, dataset) / LINES
+        first, second, *_ = lines.read_bytes().splitlines(keepends=True)
+        lines.write_bytes(first.replace(b'"match":1.0', change) + second)
+    folders = [results, tmp_path / "more", tmp_path / "seed-1", tmp_path / "stopped", tmp_path / "other"]
+    index = make_index(folders, tmp_path / "cache", None, silent)
+    assert shown(index) == [run.name for run in find_runs(folders)["vqa"]]
+    assert shown(index)[:2] == ["unedited", "ft"]
+    assert len(shown(index)) == 4
+    with index.reading() as connection:
+        (part,) = detail(connection, "vqa", cases[0].id)["parts"]
+        assert [len(table["rows"]) for table in overview(connection, "vqa")] == [4, 4]
+    assert len(part["runs"]) == 4
+    # What was held by another one comes back when that one goes.
+    assert shown(make_index(folders[1:3], tmp_path / "cache", None, silent)) == ["unedited", "ft"]

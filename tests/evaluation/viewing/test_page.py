@@ -103,3 +103,21 @@ def test_a_phone_shows_all_without_moving_sideways(index: Index) -> None:
             page.goto(f"http://127.0.0.1:{port}/{path}")
             page.wait_for_load_state("networkidle")
             assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_filter_that_there_is_not_is_told_along_with_those_that_there_are(streamed: Index) -> None:
+    with running(viewer(streamed, [])) as port, browsing("status of 400") as page:
+        for view, name, told in (
+            ("edits", "show", "There is no show 'none'; there are: 'all', 'fails',"),
+            ("edits", "sort", "There is no sort 'none'; there are: 'dataset', 'low',"),
+            ("edits", "type", "There is no question type 'none'; did you mean"),
+            ("edits", "page", "page cannot be 'none': should be a valid integer"),
+            ("streams&column=Kept", "show", "There is no show 'none'; there are: 'all', 'fails',"),
+        ):
+            page.goto(f"http://127.0.0.1:{port}/?view={view}&{name}=none")
+            expect(page.get_by_role("alert")).to_contain_text(told)
+        # The controls are there to choose another one by.
+        page.get_by_label("Show").select_option("fails")
+        expect(page.locator("#count")).to_be_visible()
+        answer = page.request.get(f"http://127.0.0.1:{port}/api/edits?task=vqa&runs=1&show=fails")
+        assert (answer.status, answer.json()) == (400, {"error": "The request does not say measure."})
