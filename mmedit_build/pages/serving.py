@@ -73,7 +73,7 @@ def make_app(package: str) -> FastAPI:
 
     @app.exception_handler(RequestValidationError)
     def refuse_values(_request: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"error": " ".join(map(_unlike, error.errors()))}, status_code=400)
+        return JSONResponse({"error": " ".join(map(_unlike, error.errors()))}, status_code=422)
 
     @app.get("/")
     def first() -> FileResponse:

@@ -106,7 +106,7 @@ def test_a_phone_shows_all_without_moving_sideways(index: Index) -> None:
 
 
 def test_a_filter_that_there_is_not_is_told_along_with_those_that_there_are(streamed: Index) -> None:
-    with running(viewer(streamed, [])) as port, browsing("status of 400") as page:
+    with running(viewer(streamed, [])) as port, browsing("status of 4") as page:
         for view, name, told in (
             ("edits", "show", "There is no show 'none'; there are: 'all', 'fails',"),
             ("edits", "sort", "There is no sort 'none'; there are: 'dataset', 'low',"),
@@ -120,4 +120,4 @@ def test_a_filter_that_there_is_not_is_told_along_with_those_that_there_are(stre
         page.get_by_label("Show").select_option("fails")
         expect(page.locator("#count")).to_be_visible()
         answer = page.request.get(f"http://127.0.0.1:{port}/api/edits?task=vqa&runs=1&show=fails")
-        assert (answer.status, answer.json()) == (400, {"error": "The request does not say measure."})
+        assert (answer.status, answer.json()) == (422, {"error": "The request does not say measure."})
