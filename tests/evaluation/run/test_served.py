@@ -186,12 +186,13 @@ def test_a_dry_run_bounds_what_is_asked(
 
 
 def test_no_more_is_spent_than_the_file_allows(
-    chat_server: ChatServer, dataset: Path, tmp_path: Path
+    chat_server: ChatServer, dataset: Path, options: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "dear.yaml"
+    methods = json.loads(options.read_text())["methods"]
     section = {"kind": "endpoint", "model": "m", "base_url": chat_server.url, "max_cost": 1.0e-7}
     price = {"input": 1.0, "output": 1.0}
-    path.write_text(json.dumps({"model": {**section, "price": price}, "methods": {"ike": {}}}))
+    path.write_text(json.dumps({"model": {**section, "price": price}, "methods": methods}))
     where = ("--dataset", dataset, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
     with pytest.raises(UserError, match="max_cost: 1e-07"):
         CliRunner().invoke(app, [*map(str, ("--config", path, *where, *WILD))], catch_exceptions=False)
@@ -225,30 +226,44 @@ def test_what_a_served_model_cannot_do_is_refused_before_it_is_asked(
     assert not (tmp_path / "out").exists()
 
 
-def test_encoders_that_are_the_models_own_are_refused_by_what_names_another(
-    chat_server: ChatServer, dataset: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("ike: {options: {encoder: base}}", "'base' is the model's own"),
+        ("ike: {options: {encoder: nobody/knows}}", "'nobody/knows'"),
+        ("remember: {options: {image_weight: 0, encoder: base}}", "'base' is the model's own"),
+        ("remember: {options: {image_weight: 0, encoder: nobody/knows}}", "'nobody/knows'"),
+    ],
+)
+def test_an_encoder_that_cannot_be_is_refused_before_the_model_is_asked_by_what_can(
+    chat_server: ChatServer, dataset: Path, tmp_path: Path, method: str, told: str
 ) -> None:
     path = tmp_path / "methods.yaml"
-    path.write_text("methods: {ike: {options: {encoder: base}}}")
-    with pytest.raises(UserError, match="name another in its option `encoder`"):
+    path.write_text(f"methods: {{{method}}}")
+    without = "or show no demonstrations" if method.startswith("ike") else ""
+    with pytest.raises(UserError, match=f"{told}.*: name another in its option .*{without}") as caught:
         call(tmp_path, dataset, chat_server, "--config", path, *WILD)
-
-
-def test_an_encoder_that_is_not_here_is_refused_before_the_model_is_asked(
-    chat_server: ChatServer, dataset: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "methods.yaml"
-    path.write_text("methods: {remember: {options: {image_weight: 0, encoder: nobody/knows}}}")
-    with pytest.raises(UserError, match=r"'nobody/knows'.*: name another in its option `encoder`\."):
-        call(tmp_path, dataset, chat_server, "--config", path, *WILD)
+    assert "or 'base'" not in str(caught.value)
     assert not chat_server.seen
+
+
+@pytest.mark.parametrize("encoder", ["base", "nobody/knows"])
+def test_without_demonstrations_no_encoder_is_needed(
+    obedient: ChatServer, dataset: Path, options: Path, tmp_path: Path, encoder: str
+) -> None:
+    content = json.loads(options.read_text())
+    content["methods"]["ike"]["options"]["encoder"] = encoder
+    options.write_text(json.dumps(content))
+    told = call(tmp_path, dataset, obedient, "--config", options, "--task", "vqa", *WILD)
+    assert told.exit_code == 0, told.output
+    assert set(scores(results(tmp_path, "vqa/ike")[1], "reliability", "match")) == {1.0}
 
 
 def test_methods_that_look_up_words_tell_what_is_near(
     obedient: ChatServer, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("editors.remember.load_encoder", lambda _name, _mllm: same_words)
-    monkeypatch.setattr("editors.remember.check_here", lambda _name: None)
+    monkeypatch.setattr("editors.remember.check_apart", lambda _name: None)
     path = tmp_path / "methods.yaml"
     path.write_text("methods: {remember: {options: {image_weight: 0, threshold: 0.99}}}")
     told = call(tmp_path, dataset, obedient, "--config", path, *WILD)
