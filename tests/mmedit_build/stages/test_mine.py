@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from mmedit_build.engine.base import Failed, Rejected
 from mmedit_build.mllm import Query
@@ -122,16 +120,6 @@ def test_a_broken_and_a_missing_image_cost_only_their_own_rows(
     assert "missing.jpg" in str(outcomes[1])
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Of several the time that they wait for each other would count."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_mining_is_faster_than_asking_one_by_one(mining: Mining, examples: list[Example]) -> None:
     questions = [row for row in examples if row.task == "vqa"]
     fresh = replace(mining)
