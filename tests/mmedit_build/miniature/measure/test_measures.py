@@ -35,7 +35,7 @@ def test_every_bar_holds_but_the_known_ones() -> None:
 
 @pytest.mark.parametrize("name", ["mllm", "qwen"])
 def test_a_base_model(name: str) -> None:
-    measures = base_model.measure_mllm(name, WEIGHTS, "cpu", val_images=120)
+    measures = base_model.measure_mllm(name, WEIGHTS, "cpu", val_images=60)
     assert {row.name for row in measures} >= {"VQA accuracy", "OK-VQA accuracy", "closed-book facts"}
     _near_the_recorded([row for row in measures if row.examples >= 30])
 
