@@ -1,4 +1,4 @@
-"""What README and tutorial promise, tried: Python runs, recipes load, commands and files exist."""
+"""What README and docs promise, tried: Python runs, recipes load, commands and files exist."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from mmedit_build.recipe.loading import load_recipe
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
 APPS = {"mmedit-build": mmedit_build.cli.app, "mmedit-eval": evaluation.cli.app}
 
 
 def blocks(language: str, page: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    """Those in lists, too, which are indented."""
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL)
 
 
 def commands(page: str = README) -> list[str]:
@@ -40,18 +42,44 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert done.stdout == "['red']\n"
 
 
+def calls(program: str) -> list[list[str]]:
+    """What follows a program's name in commands of the pages, some of which another program starts."""
+    lines = [shlex.split(line, comments=True) for page in PAGES for line in commands(page)]
+    return [words[words.index(program) + 1 :] for words in lines if program in words]
+
+
+def options(arguments: list[str]) -> set[str]:
+    return {argument for argument in arguments if argument.startswith("--")}
+
+
 @pytest.mark.parametrize(
-    "line", [line for page in (README, TUTORIAL) for line in commands(page) if line.startswith("mmedit-")]
+    ("program", "arguments"), [(program, arguments) for program in APPS for arguments in calls(program)]
 )
-def test_each_command_and_its_options_exist(line: str) -> None:
-    program, *arguments = shlex.split(line)
+def test_each_command_and_its_options_exist(program: str, arguments: list[str]) -> None:
     command: Any = typer.main.get_command(APPS[program])
+    rest = list(arguments)
     # The options of mmedit-eval itself come without the name of a command; others have commands of their own.
-    while hasattr(command, "get_command") and not arguments[0].startswith("--"):
-        command = command.get_command(None, arguments.pop(0))
+    while hasattr(command, "get_command") and not rest[0].startswith("--"):
+        command = command.get_command(None, rest.pop(0))
         assert command is not None
-    known = {option for parameter in command.params for option in parameter.opts}
-    assert {argument for argument in arguments if argument.startswith("--")} <= known
+    assert options(rest) <= {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+
+
+@pytest.mark.parametrize("arguments", [one for one in calls("-m") if options(one)])
+def test_each_module_and_its_options_exist(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", arguments[0], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert options(arguments) <= set(re.findall(r"--[a-z-]+", done.stdout))
+
+
+def test_no_page_is_left_out() -> None:
+    """Of a page whose blocks are written otherwise, no command would be tried."""
+    assert sum(len(calls(program)) for program in (*APPS, "-m")) > 70
+    assert {name for page in PAGES for name in re.findall(r"^ *```(\w*)", page, re.MULTILINE)} == {
+        *("", "sh", "python", "yaml", "json", "text", "toml"),
+    }
 
 
 def test_the_recipe_of_the_tutorial_is_one(tmp_path: Path) -> None:
