@@ -163,9 +163,13 @@ class _Run:
             number = report.step * config.accumulate + part
             loss = learning.loss(self._batch(number), random.Random(f"{config.seed}/batch {number}"))
             (loss / config.accumulate).backward()
+        learned = list(learning.module.parameters())
+        gradients = [one.grad for one in learned if one.grad is not None]
         # One by one, as what is learned may lie on several devices.
-        norm = nn.utils.clip_grad_norm_(learning.module.parameters(), config.clip, foreach=False)
+        norm = nn.utils.get_total_norm(gradients, foreach=False)
         if norm.isfinite():
+            if norm > config.clip:
+                nn.utils.clip_grads_with_norm_(learned, config.clip, norm, foreach=False)
             self._set_rates()
             learning.optimizer.step()
             learning.stepped()

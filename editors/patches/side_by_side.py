@@ -112,7 +112,8 @@ def adding(left: Tensor, right: Tensor, owners: Owners) -> Hook:
     def add(batch: Batch, x: Tensor, y: Tensor) -> Tensor:
         x = x.to(right.dtype)
         if len(right) == 1:
-            return (y + x @ right[0].mT @ left[0].mT).to(y.dtype)
+            # Not taken by its number, whose gradient would be written among zeros.
+            return (y + x @ right.squeeze(0).mT @ left.squeeze(0).mT).to(y.dtype)
         if rank <= COPIED * x.shape[1]:
             # Each row with factors of its own: what is copied is less than the rows are.
             own = owners.of_rows(batch, x.device)
@@ -196,5 +197,7 @@ def _stack(name: str, patches: Sequence[LowRankPatch]) -> tuple[Tensor, Tensor]:
     known = next(pair for pair in pairs if pair is not None)
     nothing = Factors(known.left[:, :0], known.right[:0])
     sides = [nothing if pair is None else pair for pair in pairs]
+    if len(sides) == 1:
+        return sides[0].left[None], sides[0].right[None]
     lefts = pad_sequence([pair.left.mT for pair in sides], batch_first=True)
     return lefts.mT, pad_sequence([pair.right for pair in sides], batch_first=True)

@@ -153,6 +153,8 @@ class Passes:
         images: Images,
     ) -> list[_Left]:
         """What leaves the layers of each row."""
+        if not layers and cache is None:
+            return [_Left(hidden[:0], hidden) for hidden in part.hidden]
         shared = None if images is None or part.layer else Beginnings.of(part.rows, images)
         hidden, valid = pad_left(part.hidden)
         batch, width = Batch(indices, part.rows, valid), hidden.shape[1]
