@@ -53,7 +53,8 @@ tr[hidden] { display: none; }
 .swatch { width: 14px; height: 14px; margin: 0 7px -2px 0; }
 .main th, .main td { padding: 9px 5px; }
 .main th:first-child { padding-left: 0; min-width: 110px; }
-.main tbody th span { padding-left: 21px; }
+.main tbody th:first-child { padding-left: 21px; text-indent: -21px; }
+.main tbody th span { text-indent: 0; }
 .main td span, .main thead th span { font-size: 11px; }
 .main td span, .costs td span { white-space: nowrap; }
 .main .group { color: var(--ink); }
@@ -186,7 +187,9 @@ small { font-size: 11px; color: var(--soft); white-space: nowrap; }
   .main td.first { padding-left: 0; }
   tbody th:first-child { white-space: normal; overflow-wrap: anywhere; }
   .main th:first-child, .answers th:first-child { white-space: normal; }
-  .main td, .costs td, .settings td, .answers td { display: grid; grid-template-columns: 92px 1fr; }
+  .main td, .costs td, .settings td, .answers td {
+    display: grid; grid-template-columns: 92px 1fr; column-gap: 8px;
+  }
   .main td, .costs td { text-align: left; }
   .main td span, .costs td span { grid-column: 2; }
   td::before { content: attr(data-label); color: var(--soft); font-size: 12px; }

@@ -11,11 +11,12 @@ from evaluation.drawing.markup import Html, join, tag
 from evaluation.drawing.svg import Scale, figure, line, panel, text
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS
-from evaluation.report.board import NAMES, Board, in_words, make_board
+from evaluation.report.board import NAMES, Board, headed, in_words, make_board
 from evaluation.report.courses import BOTTOM, LEFT, RIGHT, TOP, height, names, percent_lines
 from evaluation.report.looks import make_looks, mark
+from evaluation.report.means import mean_board
 from evaluation.report.runs import SINGLE, Run
-from evaluation.report.sections import main_table, warnings
+from evaluation.report.sections import main_table, seed_by_seed, warnings
 from evaluation.results.summary import Estimate, outlines
 
 
@@ -25,8 +26,9 @@ def at_once(board: Board, runs: Sequence[Run]) -> Html:
         return Html()
     several = _board(board, runs)
     head = [tag("h3", "Several edits at once"), tag("p", _note(runs), class_="lead"), warnings(several)]
-    plots = [_plots(several, protocol) for protocol in reversed(several.protocols)]
-    return join([*head, *plots, main_table(several)])
+    means = mean_board(several)
+    plots = [_plots(means, protocol) for protocol in reversed(several.protocols)]
+    return join([*head, *plots, main_table(several) if means is several else seed_by_seed(several)])
 
 
 def _note(runs: Sequence[Run]) -> str:
@@ -72,21 +74,27 @@ def _lines(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _plots(board: Board, protocol: ProtocolName) -> Html:
-    lines = [of for of in _lines(board.runs) if len(of) > 1 or of[0].at_once > 1]
-    panels = [_panel(board, protocol, column, lines) for column in board.columns]
+    panels = [
+        _panel(part, protocol, column, lines, model)
+        for model, part in board.by_setup()
+        if (lines := [of for of in _lines(part.runs) if len(of) > 1 or of[0].at_once > 1])
+        for column in part.columns
+    ]
     note = (
         "To the right, how many edits one patch makes, on a logarithmic scale; upward, the score in percent."
     )
     return figure(f"{PROTOCOLS[protocol].title}, by the number of edits at once", note, panels)
 
 
-def _panel(board: Board, protocol: ProtocolName, column: str, lines: Sequence[Sequence[Run]]) -> Html:
+def _panel(
+    board: Board, protocol: ProtocolName, column: str, lines: Sequence[Sequence[Run]], model: str
+) -> Html:
     numbers = sorted({run.at_once for of in lines for run in of})
     across = Scale(log10(numbers[0]), max(log10(numbers[-1]), log10(numbers[0]) + 0.1), LEFT, RIGHT)
     grid = percent_lines()
     grid += [line(across(log10(number)), TOP, across(log10(number)), BOTTOM) for number in numbers]
     grid += [text(across(log10(number)), BOTTOM + 18, str(number), anchor="middle") for number in numbers]
-    ends: list[tuple[float, Estimate, Run]] = []
+    ends: list[tuple[float, float, Run]] = []
     drawn: list[Html] = []
     for of in lines:
         points = [
@@ -96,9 +104,10 @@ def _panel(board: Board, protocol: ProtocolName, column: str, lines: Sequence[Se
         ]
         drawn += [_segment(board, *pair) for pair in pairwise(points)]
         drawn += [_mark(board, protocol, column, *point) for point in points]
-        ends += points[-1:]
-    metric = board.metric(protocol, column)
-    return panel(NAMES[column], BOTTOM + 26, *grid, *drawn, *names(ends, board.looks, _name), note=metric)
+        ends += [(x, one.mean, run) for x, one, run in points[-1:]]
+    metric, title = board.metric(protocol, column), headed(NAMES[column], model)
+    called = names(ends, board.looks, lambda run: _name(board, run))
+    return panel(title, BOTTOM + 26, *grid, *drawn, *called, note=metric)
 
 
 def _segment(board: Board, start: tuple[float, Estimate, Run], end: tuple[float, Estimate, Run]) -> Html:
@@ -112,7 +121,7 @@ def _mark(board: Board, protocol: ProtocolName, column: str, x: float, found: Es
     return mark(x, height(found.mean), board.looks[run.name], tip, board.cases(protocol, column, run))
 
 
-def _name(run: Run) -> str:
+def _name(board: Board, run: Run) -> str:
     """The method, without how many edits it made at once."""
     settings = run.header.settings
-    return settings.method + run.name.removeprefix(settings.name)
+    return settings.method + board.called[run.name].run.removeprefix(settings.name)

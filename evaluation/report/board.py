@@ -137,6 +137,11 @@ def _mean(board: Board, run: Run) -> float:
     return fmean(found) if found else 0.0
 
 
+def headed(head: str, model: str) -> str:
+    """The title of a panel, with the model that it is about where there are several."""
+    return ", ".join(filter(None, [head, model]))
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 

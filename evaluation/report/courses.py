@@ -45,12 +45,10 @@ def course(
 
 
 def names(
-    ends: Sequence[tuple[float, Estimate, Run]],
-    looks: Looks,
-    called: Callable[[Run], str] = lambda run: run.name,
+    ends: Sequence[tuple[float, float, Run]], looks: Looks, called: Callable[[Run], str]
 ) -> Iterator[Html]:
-    """What runs are called, at the ends of their lines, none over another."""
-    order = sorted(((x, height(of.mean), run) for x, of, run in ends), key=lambda one: one[1])
+    """What runs are called, at the ends of their lines, whose shares are given; none over another."""
+    order = sorted(((x, height(share), run) for x, share, run in ends), key=lambda one: one[1])
     places = spread([y for _, y, _ in order], TOP, BOTTOM, LINE)
     for (x, y, run), place in zip(order, places, strict=True):
         yield line(x + 8, y, _NAMES - 4, place, "course thin", stroke=looks[run.name].paint)

@@ -8,14 +8,13 @@ from evaluation.drawing.markup import Html
 from evaluation.drawing.svg import Scale, figure, panel, text
 from evaluation.protocols.base import ProtocolName
 from evaluation.protocols.known import PROTOCOLS, metric
-from evaluation.report.board import Board
+from evaluation.report.board import Board, headed
 from evaluation.report.courses import BOTTOM, LEFT, RIGHT, course, names, percent_lines
 from evaluation.report.formats import TASK_TITLES, Table, cases_of, cell
-from evaluation.report.plots import headed
 from evaluation.report.runs import Run
 from evaluation.results.distances import AXES, Axis, Near, bins, in_bin
 from evaluation.results.records import CaseResult
-from evaluation.results.summary import Estimate, Measure, outlines
+from evaluation.results.summary import Measure, outlines
 from mmedit_build.rows import Task
 
 
@@ -78,12 +77,12 @@ def _panel(board: Board, protocol: ProtocolName, axis: Axis, model: str) -> Html
     grid = percent_lines()
     grid += [text(across(n), BOTTOM + 18, one.least, anchor="middle") for n, one in enumerate(of)]
     drawn: list[Html] = []
-    ends: list[tuple[float, Estimate, Run]] = []
+    ends: list[tuple[float, float, Run]] = []
     for run in board.edited:
         cases = [cases_of([run], measure=Near(protocol, score, axis, one.low, one.high).key) for one in of]
         points = [(across(n), one, cases[n]) for n, one in enumerate(found[run.name]) if one is not None]
         drawn += course(f"{axis}s, {protocol}", run, points, board.looks)
-        ends += [(x, one, run) for x, one, _ in points[-1:]]
+        ends += [(x, one.mean, run) for x, one, _ in points[-1:]]
     title = headed(f"By {axis}, {protocol}", model)
     note = metric(protocol, score).title
     return panel(

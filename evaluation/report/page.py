@@ -21,7 +21,7 @@ from evaluation.report.formats import TASK_TITLES
 from evaluation.report.hops import portability
 from evaluation.report.judged import judged
 from evaluation.report.localities import localities
-from evaluation.report.means import NOTE, looks_of, mean_board
+from evaluation.report.means import NOTE, looks_of, mean_board, mean_runs
 from evaluation.report.models import models
 from evaluation.report.overview import overview
 from evaluation.report.plots import agreements, bars, radars, tradeoffs
@@ -31,6 +31,7 @@ from evaluation.report.sections import (
     costs,
     main_table,
     meanings,
+    seed_by_seed,
     type_tables,
     warnings,
     what_was_run,
@@ -144,7 +145,7 @@ def _task(board: Board, whole: Board, several: Sequence[Run], streams: Sequence[
         folded(means, type_tables),
         at_once(board, several),
         of_streams,
-        overview(board.task, whole.runs),
+        overview(board.task, mean_runs(whole.runs)),
         costs(whole),
     ]
     return tag("section", *parts, id=board.task)
@@ -154,8 +155,7 @@ def _main(board: Board, whole: Board) -> list[Html]:
     """The main numbers. Where there are several seeds, they are first taken together."""
     if not (together := over(board.task, whole.runs)):
         return [main_table(board)]
-    apart = tag("details", tag("summary", "Each seed by itself"), main_table(board), class_="more")
-    return [together, apart]
+    return [together, seed_by_seed(board)]
 
 
 def _before(board: Board) -> list[Html]:

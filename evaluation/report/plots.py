@@ -21,7 +21,7 @@ from evaluation.drawing.svg import (
     text,
 )
 from evaluation.protocols.base import ProtocolName
-from evaluation.report.board import NAMES, Board, in_words, percent
+from evaluation.report.board import NAMES, Board, headed, in_words, percent
 from evaluation.report.looks import Look, mark
 from evaluation.report.runs import Run
 from evaluation.results.summary import Estimate
@@ -77,7 +77,7 @@ def row_name(board: Board, run: Run, y: float) -> Html:
     name, model = board.called[run.name]
     if not model:
         return text(0, y, clip_name(name, NAME), "name")
-    return join([text(0, y - 6, clip_name(name, NAME), "name"), text(0, y + 7, clip_name(model, NAME))])
+    return join([text(0, y - 6, clip_name(name, NAME), "name"), text(0, y + 7, clip_name(model, NAME + 1))])
 
 
 def score_bar(board: Board, protocol: ProtocolName, column: str, run: Run, top: float, paint: str) -> Html:
@@ -189,11 +189,6 @@ def _crosses(board: Board) -> str:
     """What stands around the points of a scatter."""
     seeds = "; small dots are single seeds" if any(len(run.seeds) > 1 for run in board.runs) else ""
     return f"Crosses are 95% intervals{seeds}."
-
-
-def headed(head: str, model: str) -> str:
-    """The title of a panel, with the model that it is about where there are several."""
-    return ", ".join(filter(None, [head, model]))
 
 
 Axis = tuple[ProtocolName, str]

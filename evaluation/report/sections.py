@@ -14,6 +14,7 @@ from evaluation.report.board import (
     NAMES,
     Board,
     bound,
+    headed,
     in_words,
     percent,
 )
@@ -56,6 +57,11 @@ def main_table(board: Board) -> Html:
     return scrolled(
         tag("table", head, *bodies, class_="main", style=f"--rows:{len(columns) + 1}"), "Main results"
     )
+
+
+def seed_by_seed(board: Board) -> Html:
+    """The same below the means over seeds, for those who want it."""
+    return tag("details", tag("summary", "Each seed by itself"), main_table(board), class_="more")
 
 
 def _main_row(board: Board, run: Run) -> Html:
@@ -125,28 +131,33 @@ def warnings(board: Board) -> Html:
 
 
 def type_tables(board: Board) -> Html:
-    """Each measure by the type of question; nothing if there is but one type."""
-    counts = Counter(
-        {result.id: result.question_type for run in board.runs for result in outlines(run.results)}.values()
-    )
-    types = [name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))][:TYPES]
-    if len(types) < 2:
+    """Each measure by the type of question, for each model; nothing if there is but one type."""
+    found = [(model, part, counts) for model, part in board.by_setup() if len(counts := _types(part)) > 1]
+    if not found:
         return Html()
-    left = f" The {TYPES} most frequent of {len(counts)} types." if len(counts) > TYPES else ""
+    most = max(len(counts) for *_, counts in found)
+    left = f" The {TYPES} most frequent of {most} types." if most > TYPES else ""
     parts = [tag("h3", "By type of question"), tag("p", f"Means in percent.{left}", class_="lead")]
     for protocol in reversed(board.protocols):
         tables = [
-            _type_table(board, protocol, column, {name: counts[name] for name in types})
-            for column in board.columns
+            _type_table(part, protocol, column, dict(counts.most_common(TYPES)), model)
+            for model, part, counts in found
+            for column in part.columns
         ]
         summary = tag("summary", PROTOCOLS[protocol].title)
         first = protocol == board.protocols[-1]
-        beside = side_by_side(tables, len(board.runs))
+        beside = side_by_side(tables, max(len(part.runs) for _, part, _ in found))
         parts.append(tag("details", summary, beside, open=first, class_="more"))
     return join(parts)
 
 
-def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[str, int]) -> Html:
+def _types(board: Board) -> Counter[str]:
+    """How many edits are of each type of question; of equals the first by the alphabet comes first."""
+    types = {result.id: result.question_type for run in board.runs for result in outlines(run.results)}
+    return Counter(sorted(types.values()))
+
+
+def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[str, int], model: str) -> Html:
     of = headline(board.task, protocol)[column]
     groups = {run.name: by_question_type(run.results) for run in board.runs}
 
@@ -156,9 +167,9 @@ def _type_table(board: Board, protocol: ProtocolName, column: str, types: dict[s
         return Cell(share, tip, cases_of([run], measure=of.key, type=name))
 
     rows = [Row(name, f"{count:,}", [cell(run, name) for run in board.runs]) for name, count in types.items()]
-    titles = [run.name for run in board.runs]
-    region = f"{NAMES[column]} by type of question"
-    return shaded(NAMES[column], board.metric(protocol, column), titles, rows, region)
+    titles = [board.called[run.name].run for run in board.runs]
+    title = headed(NAMES[column], model)
+    return shaded(title, board.metric(protocol, column), titles, rows, f"{title} by type of question")
 
 
 def costs(board: Board) -> Html:

@@ -44,7 +44,7 @@ class Row:
 
 def shaded(title: str, note: str, columns: Sequence[str], rows: Sequence[Row], region: str) -> Html:
     """One table; `region` is what those hear who do not see it."""
-    heads = [tag("th", tag("span", clip_name(name, LETTERS)), scope="col") for name in columns]
+    heads = [tag("th", tag("span", clip_name(name, LETTERS), title=name), scope="col") for name in columns]
     caption = tag("caption", title, tag("span", note))
     body = tag("tbody", *(row.drawn() for row in rows))
     return scrolled(tag("table", caption, tag("thead", tag("tr", tag("td"), *heads)), body), region)

@@ -94,7 +94,7 @@ def _unlike(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"The request does not say {name}."
     if error["type"] == "literal_error":
-        return f"There is no {name} '{given}'; there are: {error['ctx']['expected']}."
+        return f"There is no choice '{given}' for {name}; there are: {error['ctx']['expected']}."
     return f"{name} cannot be '{given}': {error['msg'].removeprefix('Input ')}."
 
 

@@ -21,11 +21,11 @@ from mmedit_build.rows import Task
 from tests.pages import Reader
 
 
-def runs_of(make_runs: Any, *numbers: int, seed: int = 0, **plan: Any) -> list[Run]:
+def runs_of(make_runs: Any, *numbers: int, settings: Any = None, **plan: Any) -> list[Run]:
     """Runs of all methods for each number of edits at once, in the order of reports."""
     found: list[Run] = []
     for number in numbers:
-        for run in make_runs(settings={"at_once": number, "seed": seed}, **plan)["vqa"]:
+        for run in make_runs(settings={"at_once": number, **(settings or {})}, **plan)["vqa"]:
             if run.header.settings.method == "unedited" and number > numbers[0]:
                 continue
             results = [replace(one, at_once=min(number, 3)) for one in run.results]
@@ -82,13 +82,25 @@ def test_each_method_has_a_line_in_its_own_color(make_runs: Any) -> None:
 
 def test_lines_of_several_runs_of_a_method_have_names_of_their_own(make_runs: Any) -> None:
     runs = [
-        replace(run, name=f"{run.name}, seed {seed}")
-        for seed in (0, 1)
-        for run in runs_of(make_runs, 1, 10, skills={"good": 1.0}, seed=seed)
+        replace(run, name=f"{run.name}, lr {rate}")
+        for rate in (0.1, 0.2)
+        for run in runs_of(make_runs, 1, 10, skills={"good": 1.0}, settings={"config": {"lr": rate}})
     ]
     section = at_once(make_board("vqa", []), runs)
-    for name in ("good, seed 0", "good, seed 1"):
+    for name in ("good, lr 0.1", "good, lr 0.2"):
         assert section.count(f">{name}</text>") == 12
+
+
+def test_seeds_have_one_line(make_runs: Any) -> None:
+    runs = [
+        replace(run, name=f"{run.name}, seed {seed}")
+        for seed, skill in enumerate((0.5, 1.0))
+        for run in runs_of(make_runs, 1, 10, skills={"good": skill}, settings={"seed": seed})
+    ]
+    section = at_once(make_board("vqa", []), runs)
+    assert section.count(">good</text>") == 12
+    assert "good@10: Reliability, wild: 75.0 (95% interval" in section
+    assert section.index("Each seed by itself") < section.index("<b>good@10, seed 1</b>")
 
 
 def test_without_single_edits_methods_keep_their_colors_too(make_runs: Any) -> None:

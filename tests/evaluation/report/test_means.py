@@ -11,9 +11,14 @@ from evaluation.report.means import looks_of, mean_board, mean_runs
 from evaluation.report.page import render
 from evaluation.report.plots import agreements, bars, tradeoffs
 from evaluation.report.runs import Called
+from evaluation.report.sections import type_tables
+from evaluation.report.stream_tables import StreamRun
+from evaluation.report.streams import section
 from evaluation.results.stored import averaged
+from evaluation.results.stream_summary import Stream
 from evaluation.results.summary import by_question_type, estimated
 from tests.evaluation.report.test_seeds import RELIABILITY, seeded, two_models
+from tests.evaluation.results.test_stream_summary import checkpoint, placed
 
 
 def test_a_setting_has_the_mean_of_its_seeds_in_all_that_is_drawn(make_runs: Any) -> None:
@@ -73,6 +78,15 @@ def test_each_model_has_panels_of_its_own_with_the_names_of_methods(make_runs: A
     assert drawn.count(">other</text>") == 6 * 3
 
 
+def test_each_model_has_its_own_types_of_questions(make_runs: Any) -> None:
+    drawn = type_tables(mean_board(make_board("vqa", two_models(make_runs))))
+    # A caption has the model; columns have the names of methods.
+    assert (
+        re.findall(r"<caption>(Reliability[^<]*)<", drawn) == ["Reliability, model", "Reliability, other"] * 2
+    )
+    assert {*re.findall(r'<th scope="col"><span title="([^"]*)"', drawn)} == {"unedited", "good", "poor"}
+
+
 def test_that_edits_differ_is_said_of_one_model_alone(make_runs: Any) -> None:
     runs = two_models(make_runs)
     fewer = [replace(run, results=run.results[:5]) if "other" in run.name else run for run in runs]
@@ -83,3 +97,20 @@ def test_that_edits_differ_is_said_of_one_model_alone(make_runs: Any) -> None:
 def test_the_page_says_which_model_was_asked_what(make_runs: Any) -> None:
     text = render({"vqa": two_models(make_runs)}).decode()
     assert "Models made-up/model on made-up, org/other on theirs/dataset, edited with good, poor." in text
+
+
+def test_streams_have_a_line_a_setting_and_a_small_dot_a_seed(make_runs: Any) -> None:
+    edited = [run for run in two_models(make_runs) if not run.name.startswith("unedited")]
+    streams = []
+    for place, run in enumerate(edited):
+        settings = replace(run.header.settings, stream=3, protocols=("legacy",))
+        kept = [place / 2 if place < 3 else 0.5]
+        stream = Stream("vqa", [checkpoint(0, 1, kept), checkpoint(0, 3, kept)], [placed(0, 0, 1.0)])
+        streams.append(StreamRun(replace(run, header=replace(run.header, settings=settings)), stream))
+    drawn = section("vqa", streams, looks_of({"vqa": [one.run for one in streams]}))
+    titles = re.findall(r'aria-label="(Success of earlier edits[^"]*)"', drawn)
+    assert titles == [f"Success of earlier edits, {model}" for model in ("model", "other")]
+    assert "good, model, Success of earlier edits: 50.0 ± 50.0 over 3 seeds" in drawn
+    assert "good, other, Success of earlier edits: 50.0 (95% interval" in drawn
+    assert len(re.findall(r'class="seed"[^>]*><title>[^<]*Success of earlier edits', drawn)) == 3 * 2
+    assert not re.search(r">[^<]*seed \d</text>", drawn)

@@ -108,11 +108,11 @@ def test_a_phone_shows_all_without_moving_sideways(index: Index) -> None:
 def test_a_filter_that_there_is_not_is_told_along_with_those_that_there_are(streamed: Index) -> None:
     with running(viewer(streamed, [])) as port, browsing("status of 4") as page:
         for view, name, told in (
-            ("edits", "show", "There is no show 'none'; there are: 'all', 'fails',"),
-            ("edits", "sort", "There is no sort 'none'; there are: 'dataset', 'low',"),
-            ("edits", "type", "There is no question type 'none'; did you mean"),
+            ("edits", "show", "There is no choice 'none' for show; there are: 'all', 'fails',"),
+            ("edits", "sort", "There is no choice 'none' for sort; there are: 'dataset', 'low',"),
+            ("edits", "type", "There is no question type 'none'; there are: "),
             ("edits", "page", "page cannot be 'none': should be a valid integer"),
-            ("streams&column=Kept", "show", "There is no show 'none'; there are: 'all', 'fails',"),
+            ("streams&column=Kept", "show", "There is no choice 'none' for show; there are: 'all', 'fails',"),
         ):
             page.goto(f"http://127.0.0.1:{port}/?view={view}&{name}=none")
             expect(page.get_by_role("alert")).to_contain_text(told)
