@@ -36,6 +36,8 @@ nav a { padding: 4px 0; }
 .warning { background: var(--fault-wash); color: var(--fault); }
 .scroll { overflow-x: auto; }
 .scroll + .lead { margin-top: 24px; }
+.scroll th:first-child { position: sticky; left: 0; background: var(--paper); }
+article .scroll th:first-child { background: var(--card); }
 
 th { font-weight: 600; }
 th span, td span { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }

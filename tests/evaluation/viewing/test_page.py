@@ -77,6 +77,15 @@ def test_filters_search_and_two_runs_side_by_side(index: Index) -> None:
         answers_are_beside_each_other(page)
 
 
+def test_all_runs_can_be_chosen_on_a_low_screen(index: Index) -> None:
+    with running(viewer(index, [])) as port, browsing(viewport={"width": 1280, "height": 150}) as page:
+        page.goto(f"http://127.0.0.1:{port}/?view=edits")
+        page.locator("details.runs summary").click()
+        # What does not fit is below, where one scrolls, and not beside.
+        assert page.locator(".chooser").evaluate("(one) => one.scrollHeight > one.clientHeight")
+        assert page.locator(".chooser").evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
 def test_what_is_chosen_while_a_search_waits_stays(index: Index) -> None:
     with running(viewer(index, [])) as port, browsing() as page:
         page.goto(f"http://127.0.0.1:{port}/?view=edits")
