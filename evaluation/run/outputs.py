@@ -174,8 +174,15 @@ def _spreads(scored: Sequence[Scored], before: Sequence[Output | None]) -> Itera
 
 def _top(logits: Tensor) -> Tensor:
     """The likeliest tokens at each position. Of several that are the likeliest, argmax takes the first."""
-    first = logits.scatter(1, logits.argmax(dim=-1, keepdim=True), torch.inf)
-    return first.topk(min(RANKS, logits.shape[1]), dim=-1).indices
+    number = min(RANKS, logits.shape[1])
+    values, ids = logits.topk(number, dim=-1)
+    # Rows in which none is equal to the first, which are most, need not be gone through for it once more.
+    tied = (values[:, 1:2] == values[:, :1]).any(dim=1)
+    if tied.any():
+        among = logits[tied]
+        first = among.scatter(1, among.argmax(dim=-1, keepdim=True), torch.inf)
+        ids[tied] = first.topk(number, dim=-1).indices
+    return ids
 
 
 def _events(logits: Tensor) -> Tensor:
