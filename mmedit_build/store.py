@@ -65,11 +65,15 @@ def sweep(folder: Path, *, idle: float = 0.0, deep: bool = True) -> None:
     Where others may write meanwhile, only what has not been written to for IDLE seconds.
     """
     latest = time.time() - idle
-    for path in (folder.rglob if deep else folder.glob)(f".*{PARTIAL}"):
-        # Another command may have removed it.
-        with suppress(FileNotFoundError):
-            if _OURS.fullmatch(path.name) and path.stat().st_mtime <= latest:
-                path.unlink()
+    # Not by `glob`, which fails where another command removes a folder meanwhile.
+    for base, folders, names in os.walk(folder):
+        if not deep:
+            folders.clear()
+        for path in (Path(base, name) for name in names if _OURS.fullmatch(name)):
+            # Another command may have removed it.
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime <= latest:
+                    path.unlink()
 
 
 def check_writable(folder: Path) -> None:

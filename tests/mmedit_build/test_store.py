@@ -71,6 +71,26 @@ def test_what_killed_commands_left_is_swept_and_nothing_of_others(tmp_path: Path
     assert [path.exists() for path in (fresh, other)] == [False, True]
 
 
+def test_a_folder_that_another_command_removes_is_left_out_of_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, left = (tmp_path / name / f".{'0' * 32}.partial" for name in ("gone", "there"))
+    for path in (gone, left):
+        write_atomic(path, b"")
+    scandir = os.scandir
+
+    def late(folder: str | Path) -> object:
+        """Something is removed between its folder being read and itself."""
+        if Path(folder) == gone.parent:
+            gone.unlink()
+            gone.parent.rmdir()
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", late)
+    sweep(tmp_path)
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, mask: int, mode: int) -> None:
     before = os.umask(mask)
