@@ -167,7 +167,7 @@ def tradeoffs(board: Board) -> Html:
         for column in ("T-Loc", "I-Loc", "I-Loc near")
         if column in part.columns
     ]
-    note = "Reliability to the right, locality upward: the best methods are in the upper right corner."
+    note = "Reliability to the right, locality upward: the best are in the upper right corner."
     return figure("Reliability against locality", f"{note} {_crosses(board)}", panels)
 
 
