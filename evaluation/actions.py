@@ -111,9 +111,13 @@ def preview(experiment: Experiment) -> None:
 
     from evaluation.data.miniature import is_to_build
     from evaluation.report.outlook import TRIAL, sentences, table
+    from evaluation.run.loading import load_editors
     from evaluation.run.preview import outlooks
+    from evaluation.run.served import check_served
 
     if is_to_build(experiment.dataset):
+        check_served(experiment)
+        load_editors(experiment)  # Mistakes in them are told now, and not after the build.
         typer.echo(
             "The miniature benchmark is built first, which takes a minute or two; how many edits it has is "
             f"known then. The command with --limit {TRIAL} builds it and measures what an edit takes; what "

@@ -1,4 +1,4 @@
-"""Options that a command does not have or that it lacks, told in one sentence."""
+"""Commands and options that there are not, are lacking or have a wrong value, told in one sentence."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Group(TyperGroup):
         with _told(ctx):
             return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        with _told(ctx):
+            return super().resolve_command(ctx, args)
+
 
 @contextmanager
 def _told(context: Any) -> Iterator[None]:
@@ -38,9 +42,12 @@ def _told(context: Any) -> Iterator[None]:
         # The classes of these errors are private to the library; no other ones have these.
         if hasattr(error, "param_type") and (lacking := getattr(error, "param", None)) is not None:
             raise UserError(_missing(context, lacking)) from error
-        if not hasattr(error, "option_name") or not hasattr(error, "possibilities"):
+        if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+            raise UserError(_sentence(context, str(error.option_name))) from error
+        # A command that is told nothing shows its help, which comes as an error as well.
+        if not hasattr(error, "format_message") or type(error).__name__ == "NoArgsIsHelpError":
             raise
-        raise UserError(_sentence(context, str(error.option_name))) from error
+        raise UserError(_misused(context, error.format_message())) from error
 
 
 def _missing(context: Any, parameter: Any) -> str:
@@ -56,3 +63,11 @@ def _sentence(context: Any, given: str) -> str:
     meant = f"; did you mean {near}?" if near else "."
     path = context.command_path
     return f"{path} has no option {shortened(given)}{meant} `{path} --help` shows those that it has."
+
+
+def _misused(context: Any, reason: str) -> str:
+    """Of all else: a wrong value, one too many, a command that there is not."""
+    path = context.command_path
+    told = shortened(reason)
+    end = "" if told.endswith((".", "?")) else "."
+    return f"{path}: {told}{end} `{path} --help` shows what there is."

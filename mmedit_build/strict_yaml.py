@@ -20,6 +20,8 @@ def read_file(path: Path, name: str) -> Any:
     """What a YAML file holds; `name` is how sentences call it, such as "the recipe x.yaml"."""
     try:
         text = read_bytes(path, MOST_BYTES).decode("utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"Cannot read {name}, as there is no such file; check its path.") from error
     except (OSError, ValueError) as error:
         reason = shortened(str(error))
         raise UserError(f"Cannot read {name} ({reason}); give a YAML file in UTF-8.") from error

@@ -158,6 +158,30 @@ def test_an_option_that_is_none_is_one_sentence(module: str, arguments: list[str
 
 
 @pytest.mark.parametrize(
+    ("module", "arguments", "sentence"),
+    [
+        ("mmedit_build.cli", ["rn"], ": No such command 'rn'. Did you mean 'run'? `"),
+        ("mmedit_build.cli", ["run", "a", "b"], "run: Got unexpected extra argument"),
+        ("evaluation.cli", ["--limit", "x"], "'--limit': "),
+        ("evaluation.cli", ["--method"], "requires an argument. `"),
+    ],
+)
+def test_whatever_else_is_mistyped_is_one_sentence(module: str, arguments: list[str], sentence: str) -> None:
+    done = run(module, *arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert sentence in line
+    assert line.endswith("--help` shows what there is.")
+
+
+def test_a_command_that_is_told_nothing_shows_its_help() -> None:
+    done = run("mmedit_build.cli")
+    assert "Usage: " in done.stdout + done.stderr
+    assert "Error: " not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["import", "a"], "import needs --work; "),

@@ -106,6 +106,16 @@ def test_where_nothing_is_built_it_says_how_to_measure(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_nothing_is_built_mistakes_are_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "walked_past.py").write_text("class Editor:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    result = CliRunner().invoke(app, ["--method", "walked_past:Editor", "--dry-run"])
+    assert "is no editor" in str(result.exception)
+
+
 def test_the_command_writes_nothing(dataset: Path, tmp_path: Path) -> None:
     arguments = ["--method", "ft", "--dataset", str(dataset), "--out", str(tmp_path / "out"), "--dry-run"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -110,7 +110,7 @@ def test_what_extends_another_says_only_what_is_different(tmp_path: Path) -> Non
     ("text", "told"),
     [
         ("extends: mmedit-blip2", "no bundled recipe|Did you mean|Cannot read"),
-        ("extends: nowhere.yaml", r"Cannot read the recipe .*nowhere\.yaml"),
+        ("extends: nowhere.yaml", r"nowhere\.yaml, as there is no such file; check its path"),
         ("extends: [miniature]", "name one recipe or one YAML file"),
         ("extends: recipe.yaml", r"extend each other; leave `extends` out of one"),
         ("extends: below/../recipe.yaml", r"extend each other; leave `extends` out of one"),
