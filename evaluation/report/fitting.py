@@ -36,9 +36,7 @@ class Fitted:
             drawn = Table(
                 Column(self.table.header[0], width=widths[0], overflow="fold"),
                 *(
-                    Column(
-                        self.table.header[place], justify="right", overflow="fold", min_width=widths[place]
-                    )
+                    Column(self.table.header[place], justify="right", overflow="fold", width=widths[place])
                     for place in part
                 ),
                 title=f"{self.table.title}{goes_on}",

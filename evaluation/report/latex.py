@@ -32,6 +32,8 @@ GAP = 1.4
 """How many letters would fit between two columns."""
 MISSING = "--"
 SPREAD = "Where there are several seeds, their mean and standard deviation."
+MEANS = "Where there are several seeds, their mean."
+"""Said of tables that are too wide for more."""
 FITTING = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 """Makes smaller what is too wide, and nothing else."""
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\~{}"}
@@ -50,7 +52,8 @@ Columns = Mapping[str, Measure]
 def paper_tables(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Columns]) -> list[str]:
     """The means of a protocol, whose columns are given: all tasks side by side, and each by itself.
 
-    A setting with several seeds is one row, of their means and standard deviations.
+    A setting with several seeds is one row, of their means and, for each task by itself, standard deviations:
+    side by side they would be too small to read.
     """
     together = [list(columns)] if len(columns) > 1 else []
     return [
@@ -61,19 +64,20 @@ def paper_tables(runs: Mapping[Task, Sequence[Run]], columns: Mapping[Task, Colu
 
 def _means(found: Mapping[str, Sequence[Line]], columns: Mapping[Task, Columns]) -> str:
     """Rows are methods, those of a model together; columns those of each task, one after the other."""
+    alone = len(columns) == 1
     titles = ["Method", *(title for of_task in columns.values() for title in of_task)]
-    rows = {title: _rows(lines, columns) for title, lines in found.items()}
+    rows = {title: _rows(lines, columns, spread=alone) for title, lines in found.items()}
     (protocol,) = {of.protocol for of_task in columns.values() for of in of_task.values()}
     names = " and ".join(TASK_TITLES[task] for task in columns)
     groups = [group for lines in found.values() for line in lines for group in line.groups.values()]
-    spread = f" {SPREAD}" if several(groups) else ""
+    seeds = f" {SPREAD if alone else MEANS}" if several(groups) else ""
     return _environment(
         [titles, *(row for of in rows.values() for row in of)],
-        caption=f"{names}, {protocol} protocol. {_meanings(columns)}{spread}",
+        caption=f"{names}, {protocol} protocol. {_meanings(columns)}{seeds}",
         label="-".join(["mmedit", protocol, *columns]),
         columns=f"l{'r' * (len(titles) - 1)}",
         lines=[
-            *(_spanning(columns) if len(columns) > 1 else ()),
+            *(() if alone else _spanning(columns)),
             _line(map(_tex, titles)),
             *(line for title, of in rows.items() for line in _block(title if len(rows) > 1 else "", of)),
         ],
@@ -86,8 +90,10 @@ def _block(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
     return [r"\midrule", *above, *map(_line, rows)]
 
 
-def _rows(lines: Sequence[Line], columns: Mapping[Task, Columns]) -> list[list[str]]:
-    found = [_column(lines, task, of) for task, of_task in columns.items() for of in of_task.values()]
+def _rows(lines: Sequence[Line], columns: Mapping[Task, Columns], *, spread: bool) -> list[list[str]]:
+    found = [
+        _column(lines, task, of, spread=spread) for task, of_task in columns.items() for of in of_task.values()
+    ]
     return [[_tex(_name(line)), *cells] for line, *cells in zip(lines, *found, strict=True)]
 
 
@@ -107,8 +113,9 @@ def _meanings(columns: Mapping[Task, Columns]) -> str:
     return " ".join(f"{TASK_TITLES[task]}: {text}." for task, text in told.items())
 
 
-def _column(lines: Sequence[Line], task: Task, of: Measure) -> list[str]:
-    """The means of some methods, the best in bold; one that sees answers is no match for others."""
+def _column(lines: Sequence[Line], task: Task, of: Measure, *, spread: bool) -> list[str]:
+    """The means of some methods, the best in bold, with their deviations over seeds if they shall be there;
+    one that sees answers is no match for others."""
     found = [line.groups[task].of(of) if task in line.groups else None for line in lines]
     means = [None if one is None else number(one.estimate.mean, of) for one in found]
     competing = [float(mean) for line, mean in zip(lines, means, strict=True) if mean and competes(line.run)]
@@ -116,7 +123,7 @@ def _column(lines: Sequence[Line], task: Task, of: Measure) -> list[str]:
     return [
         MISSING
         if one is None or mean is None
-        else _bold(mean, best=competes(line.run) and float(mean) == best) + _deviation(one, of)
+        else _bold(mean, best=competes(line.run) and float(mean) == best) + (_deviation(one, of) if spread else "")
         for line, one, mean in zip(lines, found, means, strict=True)
     ]
 
@@ -173,6 +180,7 @@ def _environment(
         [
             rf"\begin{{{kind}}}",
             r"\centering",
+            r"\setlength{\belowcaptionskip}{4pt}",
             rf"\caption{{{_tex(caption)}}}",
             rf"\label{{tab:{label}}}",
             size,

@@ -38,3 +38,11 @@ def test_a_usual_table_is_one_at_80_columns() -> None:
     usual = Table("Usual", HEADER[:7], tuple((name, *[CELL] * 6) for name in NAMES[:2]))
     assert "of" not in "\n".join(drawn(usual, 80))
     assert "Visual questions (1 of 2)" in "\n".join(drawn(TABLE, 80))
+
+
+def test_a_last_column_of_long_numbers_is_whole_beside_titles_of_two_words() -> None:
+    header = ("method", "edits", "skipped", "fit (s)", "edit (s)", "probe (s)", "peak (MB)", "changed")
+    row = ("mine_ed.MyEditor, seed 0", "75", "0", "27.1", "0.028", "0.0042", "1128", "131,712")
+    text = "\n".join(drawn(Table("Cost", header, (row,)), 80))
+    assert "131,712" in text
+    assert "changed" in text

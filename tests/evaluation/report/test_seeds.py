@@ -107,6 +107,14 @@ def test_every_file_has_them_in_one_row(make_runs: Any, tmp_path: Path) -> None:
     )
 
 
+def test_papers_have_deviations_where_there_is_room_to_read_them(make_runs: Any, tmp_path: Path) -> None:
+    runs: Any = {task: seeded(make_runs, task=task) for task in ("vqa", "caption")}
+    write_tables(runs, tmp_path)
+    together, alone = (tmp_path / "tables.tex").read_text().split(r"\end{table")[:2]
+    assert (r"\pm" in together, "several seeds, their mean." in together) == (False, True)
+    assert (r"\pm" in alone, "their mean and standard deviation." in alone) == (True, True)
+
+
 def test_their_table_tells_on_how_many_edits(make_runs: Any) -> None:
     runs = seeded(make_runs)
     assert seed_tables("vqa", runs)[0].note.endswith("in percent. On 8 edits.")
