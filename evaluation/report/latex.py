@@ -91,9 +91,8 @@ def _block(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _rows(lines: Sequence[Line], columns: Mapping[Task, Columns], *, spread: bool) -> list[list[str]]:
-    found = [
-        _column(lines, task, of, spread=spread) for task, of_task in columns.items() for of in of_task.values()
-    ]
+    wanted = [(task, of) for task, of_task in columns.items() for of in of_task.values()]
+    found = [_column(lines, task, of, spread=spread) for task, of in wanted]
     return [[_tex(_name(line)), *cells] for line, *cells in zip(lines, *found, strict=True)]
 
 
@@ -123,7 +122,7 @@ def _column(lines: Sequence[Line], task: Task, of: Measure, *, spread: bool) -> 
     return [
         MISSING
         if one is None or mean is None
-        else _bold(mean, best=competes(line.run) and float(mean) == best) + (_deviation(one, of) if spread else "")
+        else _bold(mean, best=competes(line.run) and float(mean) == best) + _deviation(one, of, shown=spread)
         for line, one, mean in zip(lines, found, means, strict=True)
     ]
 
@@ -132,9 +131,11 @@ def _bold(text: str, *, best: bool) -> str:
     return rf"\textbf{{{text}}}" if best else text
 
 
-def _deviation(one: OverSeeds, of: Measure) -> str:
+def _deviation(one: OverSeeds, of: Measure, *, shown: bool) -> str:
     """Smaller, as it is no number to compare."""
-    return "" if one.deviation is None else rf"{{\scriptsize\,$\pm$\,{number(one.deviation, of)}}}"
+    return (
+        "" if one.deviation is None or not shown else rf"{{\scriptsize\,$\pm$\,{number(one.deviation, of)}}}"
+    )
 
 
 def _name(line: Line) -> str:
