@@ -229,9 +229,10 @@ def test_a_report_covers_all_that_stands_in_its_folder(dataset: Path, tmp_path: 
     output = run("--method", "ft", "--limit", "2", "--at-once", "1,2", *some)
     page = (out / "report.html").read_text()
     assert "Causal tracing" in page
-    for name in ("unedited", "oracle", "ft", "ft@2"):
+    papers = {"unedited": "Unedited", "oracle": "Oracle", "ft": "FT", "ft@2": "FT@2"}
+    for name, called in papers.items():
         assert f"| {name} |" in (out / "tables.md").read_text()
-        assert f"\n{name} &" in (out / "tables.tex").read_text()
+        assert f"\n{called} &" in (out / "tables.tex").read_text()
         assert f"vqa,{name}," in (out / "scores.csv").read_text()
         assert f"<b>{name}</b>" in page
         assert name in output

@@ -62,12 +62,21 @@ def test_a_trunk_told_too_little_is_wrong(moved: Any, name: str, layer: int) -> 
     assert moved(name, layer, no_extras) > WRONG
 
 
-def test_leaving_before_entering_is_wrong(moved: Any, specimens: Specimens) -> None:
+def test_leaving_before_entering_is_wrong(specimens: Specimens, queries: list[Query]) -> None:
     """Above the last layer both happen at the norm, and OPT adds positions to what comes along by itself."""
-    name = "blip-2 opt"
-    n_layers = specimens(name).mllm.n_layers
-    assert moved(name, n_layers - 1, hooks_in_order) == 0
-    assert moved(name, n_layers, hooks_in_order) > WRONG
+    mllm, family = specimens("blip-2 opt").mllm, specimens("blip-2 opt").family
+
+    def moved(layer: int) -> float:
+        below = mllm.below(queries, layer, for_generation=True)
+        whole = mllm.write(queries, max_new_tokens=1)
+        with pytest.MonkeyPatch.context() as patched:
+            hooks_in_order(patched, family)
+            found = mllm.write(below, max_new_tokens=1)
+        pairs = zip(whole, found, strict=True)
+        return max(abs(one.token_log_probs[0] - other.token_log_probs[0]) for one, other in pairs)
+
+    assert moved(mllm.n_layers - 1) < 1e-5
+    assert moved(mllm.n_layers) > WRONG
 
 
 def test_without_the_soft_cap(specimens: Specimens, queries: list[Query]) -> None:
