@@ -34,7 +34,7 @@ class Normalizer(nn.Module):
     def update(self, rows: Tensor) -> None:
         """Welford's update, of all rows at once."""
         # One row that is no number would spoil the statistics for good.
-        rows = rows[rows.sum(dim=1).isfinite()]
+        rows = rows[rows.isfinite().all(dim=1)]
         if not len(rows):
             return
         mean = rows.mean(dim=0)

@@ -15,8 +15,7 @@ from evaluation.protocols.known import PROTOCOLS, metric
 from evaluation.report.board import NAMES, in_words
 from evaluation.report.columns import columns_of
 from evaluation.report.formats import TASK_TITLES, Table, cases_of, meaning
-from evaluation.report.names import setup_names
-from evaluation.report.runs import Run, setup, split
+from evaluation.report.runs import Run, by_setup, split
 from evaluation.report.seeds import NOTE, Group, cell, grouped, several
 from evaluation.report.shading import Cell, Row, shaded, side_by_side
 from evaluation.results.summary import Measure
@@ -47,11 +46,7 @@ def matrix(task: Task, runs: Sequence[Run]) -> Matrix | None:
     shown, _ = split(runs)
     if len({run.header.settings.model_digest for run in shown}) < 2:
         return None
-    by_setup: dict[tuple[str, ...], list[Run]] = {}
-    for run in shown:
-        by_setup.setdefault(setup(run), []).append(run)
-    titles = setup_names([of[0].header.settings for of in by_setup.values()])
-    groups = {title: grouped(of) for title, of in zip(titles, by_setup.values(), strict=True)}
+    groups = {title: grouped(of) for title, of in by_setup(shown)}
     names = {id(group.runs[0]): group.name for of in groups.values() for group in of}
     # In the order of the report, which has the methods by their families.
     methods = dict.fromkeys(names[id(run)] for run in shown if id(run) in names)
